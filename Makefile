@@ -1,0 +1,62 @@
+# Kapok. `make demo` and `make test` make the environment by themselves, from the lock files:
+# nothing else is needed than Python 3.11 or later, make, and a package index that pip can reach.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow lint types contracts check format gen lock clean
+
+help:           ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Kapok needs Python 3.11 or later; say: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+# The locks carry hashes and no index address; pip's own settings say where packages come from.
+$(VENV)/run.stamp: $(BIN)/python requirements/run.lock pyproject.toml
+	$(PIP) install -q --require-hashes -r requirements/run.lock
+	$(PIP) install -q --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/run.stamp requirements/dev.lock
+	$(PIP) install -q --require-hashes -r requirements/dev.lock
+	@touch $@
+
+demo: $(VENV)/run.stamp  ## An authority, a broker and four hospitals on this machine answer an analyst's questions
+	$(BIN)/kapok demo $(ARGS)
+
+test: check  ## Lint, types, import contracts, generated code, then every test but the slow sweeps
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-slow: $(VENV)/dev.stamp  ## The long sweeps: more seeds, more examples, larger sizes
+	$(BIN)/python -m pytest -n 2 -m slow $(ARGS)
+
+check: lint types contracts  ## Everything that reads the code without running it
+
+lint: $(VENV)/dev.stamp  ## Style, docstrings, security rules; generated code is what proto/ says
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python tests/tools/generate_wire.py --check
+
+types: $(VENV)/dev.stamp  ## mypy, strict, over the four source roots
+	$(BIN)/mypy sdk protocols broker nodes
+
+contracts: $(VENV)/dev.stamp  ## Who may import whom: a breach of the privacy claim fails here
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev.stamp  ## Bring the code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+gen: $(VENV)/dev.stamp  ## Make sdk/kapok/wire/v1 from proto/
+	$(BIN)/python tests/tools/generate_wire.py
+
+lock: $(VENV)/dev.stamp  ## Make the lock files from pyproject.toml (needs `pip install uv` in the environment)
+	$(BIN)/uv pip compile -q pyproject.toml --extra all --group build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/run.lock
+	$(BIN)/uv pip compile -q pyproject.toml --extra all --group dev --constraints requirements/run.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.lock
+
+clean:          ## Remove the environment and every cache
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

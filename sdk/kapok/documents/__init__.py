@@ -1,0 +1,1 @@
+"""Signed documents: what parties agree on in writing, each identified by the hash of its payload."""

@@ -1,0 +1,91 @@
+"""The signed statements that parties exchange outside the sum itself: membership, job specification, refusal.
+
+Each is a frozen structure with one JSON form; it travels as the payload of a JWS (`kapok.documents.envelope`) whose
+`typ` its verifier requires. A job's identity is the SHA-256 of the decoded payload bytes of its specification,
+never of the signature: ECDSA signatures can be altered and still verify.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+__all__ = ["JobSpec", "Membership", "RefusalStatement", "ResultKey"]
+
+
+class ResultKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The public half of an analyst's Paillier key: big-endian bytes of `n` and of `h_s`."""
+
+    n: bytes
+    h_s: bytes
+
+
+class Membership(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A node joins a dataset. Signed by the node.
+
+    Attributes:
+        dataset: Hash of the dataset, lower-case hex.
+        tag_key: Public HPKE key (ML-KEM-768 ‖ X25519) to which analysts wrap tag seeds for this node.
+    """
+
+    dataset: str
+    tag_key: bytes
+
+
+class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One question under one agreement. Signed by the analyst.
+
+    Attributes:
+        suite: Name of the protocol suite, ``kapok-sum-1``.
+        computation: Kind of question, e.g. ``query``.
+        question: Its text in the computation's canonical form; readable by the broker.
+        dataset: Hash of the dataset, lower-case hex.
+        members: Names of the nodes that are asked, sorted, no name twice.
+        at_least: Least number of *organisations* that must take part; all of them by default.
+        seal: ``paillier`` or ``pad``.
+        words: Number of data words of one contribution: public, follows from question and schema.
+        word_bits: Width b of a data word, a multiple of 8.
+        result_key: Needed exactly when the seal is ``paillier``.
+        receiver_key: Public HPKE key R, fresh for this job.
+        tag_seeds: For each member its tag seed, HPKE-wrapped to the key of its membership.
+        rounds: Largest number of rounds.
+        deadline: Seconds since the epoch after which the job has failed.
+        nonce: 32 random bytes.
+    """
+
+    suite: str
+    computation: str
+    question: str
+    dataset: str
+    members: tuple[str, ...]
+    at_least: int
+    seal: Literal["paillier", "pad"]
+    words: int
+    word_bits: int
+    result_key: ResultKey | None
+    receiver_key: bytes
+    tag_seeds: dict[str, bytes]
+    rounds: int
+    deadline: int
+    nonce: bytes
+
+
+class RefusalStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A node says no. Signed by the node. Depends on specification, schema and policy, never on the data.
+
+    Attributes:
+        job: The job's identity, lower-case hex.
+        kind: Name of the class in `kapok.errors`, e.g. ``ConsentWithheld``.
+        code: Stable snake_case word.
+        message: What was refused.
+        clause: The rule that failed.
+        remedy: What would satisfy it.
+    """
+
+    job: str
+    kind: str
+    code: str
+    message: str
+    clause: str
+    remedy: str

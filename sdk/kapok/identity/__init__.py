@@ -1,0 +1,1 @@
+"""Who a party is: names, certificates, keys, enrolment tokens."""

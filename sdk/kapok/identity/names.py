@@ -1,0 +1,121 @@
+"""Names of parties: SPIFFE IDs, the only thing that policies match.
+
+    spiffe://<trust domain>/org/<organisation>/<role>/<name>
+
+Source: SPIFFE-ID specification, section 2 (trust domain and path character sets).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from kapok.errors import InvalidInput
+
+__all__ = ["PartyName", "PartyPattern", "Role"]
+
+_DOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9._-]{0,253}[a-z0-9])?\Z")
+_SEGMENT: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?\Z")
+
+
+class Role(StrEnum):
+    """What a certificate's holder may be."""
+
+    BROKER = "broker"
+    NODE = "node"
+    ANALYST = "analyst"
+    OFFICER = "officer"
+    OPERATOR = "operator"
+    SUPERVISOR = "supervisor"
+    AUTHORITY = "authority"
+
+
+def _segment(what: str, text: str) -> str:
+    if not _SEGMENT.match(text):
+        raise InvalidInput(
+            f"{what} {text!r} is not allowed in a party's name",
+            code="bad_party_name",
+            remedy="use 1 to 63 of the characters a-z A-Z 0-9 . _ -, beginning and ending with a letter or digit",
+        )
+    return text
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PartyName:
+    """A party's name. Its text form sorts and hashes byte for byte; equality is exact (case counts in the path).
+
+    Raises:
+        InvalidInput: ``bad_party_name`` when a part has characters that SPIFFE does not allow.
+    """
+
+    trust_domain: str
+    organisation: str
+    role: Role
+    name: str
+
+    def __post_init__(self) -> None:
+        if not _DOMAIN.match(self.trust_domain):
+            raise InvalidInput(
+                f"trust domain {self.trust_domain!r} is not allowed in a party's name",
+                code="bad_party_name",
+                remedy="use lower-case letters, digits, '.', '-' and '_', like a host name",
+            )
+        _segment("organisation", self.organisation)
+        _segment("name", self.name)
+
+    def __str__(self) -> str:
+        return f"spiffe://{self.trust_domain}/org/{self.organisation}/{self.role}/{self.name}"
+
+    @property
+    def organisation_id(self) -> str:
+        """The organisation with its trust domain: ``spiffe://<trust domain>/org/<organisation>``."""
+        return f"spiffe://{self.trust_domain}/org/{self.organisation}"
+
+    @classmethod
+    def parse(cls, text: str) -> PartyName:
+        """Read the text form.
+
+        Raises:
+            InvalidInput: ``bad_party_name`` when it is anything else.
+        """
+        parts = text.split("/")
+        if len(parts) != 7 or parts[0] != "spiffe:" or parts[1] or parts[3] != "org":  # noqa: PLR2004
+            raise InvalidInput(
+                f"{text!r} is not a party's name",
+                code="bad_party_name",
+                remedy="write spiffe://<trust domain>/org/<organisation>/<role>/<name>",
+            )
+        try:
+            role = Role(parts[5])
+        except ValueError:
+            raise InvalidInput(
+                f"{parts[5]!r} in {text!r} is not a role",
+                code="bad_party_name",
+                remedy="roles are " + ", ".join(Role),
+            ) from None
+        return cls(parts[2], parts[4], role, parts[6])
+
+
+@dataclass(frozen=True, slots=True)
+class PartyPattern:
+    """A party's name in which organisation or name may be ``*`` (the whole segment, nothing finer).
+
+    Raises:
+        InvalidInput: ``bad_party_name`` when it is neither a name nor such a pattern.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        parts = self.text.split("/")
+        if len(parts) == 7:  # noqa: PLR2004
+            parts[4] = "any" if parts[4] == "*" else parts[4]
+            parts[6] = "any" if parts[6] == "*" else parts[6]
+        PartyName.parse("/".join(parts))
+
+    def matches(self, name: PartyName) -> bool:
+        """Whether the pattern covers this name."""
+        mine, theirs = self.text.split("/"), str(name).split("/")
+        return all(pattern in ("*", part) for pattern, part in zip(mine, theirs, strict=True))

@@ -1,0 +1,116 @@
+"""What crosses the wire, as the rest of Kapok sees it: plain frozen types, no protobuf, no gRPC.
+
+`kapok.wire` alone turns them into the generated messages of `kapok.wire.v1` and back. Signed documents stay the
+compact JWS text that their signer made; whoever receives one verifies it (`kapok.documents`), never the wire.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kapok.errors import KapokError
+
+__all__ = [
+    "Assignment",
+    "CatalogueEntry",
+    "Closed",
+    "Completion",
+    "Evidence",
+    "Idle",
+    "JobState",
+    "JobStatus",
+    "Offer",
+    "OpenAttempt",
+]
+
+
+class JobState(StrEnum):
+    """Where a job is. The transitions are in `kapok.broker.computation.states`."""
+
+    GATHERING = "gathering"
+    SEALING = "sealing"
+    RELEASING = "releasing"
+    SUMMED = "summed"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueEntry:
+    """A dataset's signed document, the signed memberships of the nodes that joined, and who of them is connected."""
+
+    document: str
+    memberships: tuple[str, ...]
+    connected: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatus:
+    """What the broker tells an analyst about a job. Times are seconds since the epoch, by the broker's clock."""
+
+    job_id: str
+    state: JobState
+    specification: str
+    waiting_for: tuple[str, ...]
+    roster: tuple[str, ...]
+    refusals: tuple[str, ...]
+    error: KapokError | None
+    submitted_at: float
+    changed_at: float
+    attempt: int
+    bytes_received: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Everything signed about the one attempt whose sum is handed out: the analyst verifies all of it."""
+
+    round: int
+    attempt: int
+    consents: tuple[str, ...]
+    seals: tuple[str, ...]
+    releases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Asks a node for its consent to a job."""
+
+    specification: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAttempt:
+    """Asks a node for its sealed vector, under a fixed roster: one consent for each member."""
+
+    specification: str
+    round: int
+    attempt: int
+    consents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """Asks a node for its release: all members' sealed vectors are in, and that is on record."""
+
+    job_id: str
+    round: int
+    attempt: int
+    seals: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The job has ended: the node forgets its keys for it."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """The line is alive; nothing to do just now."""
+
+
+Assignment = Offer | OpenAttempt | Completion | Closed | Idle
