@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from kapok.errors import KapokError
 
 __all__ = [
+    "MOST_CHUNK_BYTES",
     "Assignment",
     "CatalogueEntry",
     "Closed",
@@ -23,6 +25,10 @@ __all__ = [
     "Offer",
     "OpenAttempt",
 ]
+
+
+MOST_CHUNK_BYTES: Final = 256 * 1024
+"""Largest chunk of a sealed vector or sum in one message."""
 
 
 class JobState(StrEnum):

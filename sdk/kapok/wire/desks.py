@@ -1,0 +1,111 @@
+"""What stands behind the services: one desk per audience, in domain types, without gRPC.
+
+`kapok.wire.server` has authenticated `caller` (mutual TLS, its certificate's name, the role of the service) before a
+desk sees a call, and has checked that ids are well-formed. Signed documents are passed on as they came: verifying
+them is the desk's task. A desk raises classes of `kapok.errors`; anything else reaches the caller as `InternalError`
+with an incident number and nothing more.
+
+A desk may be called again with the same arguments after a lost connection: every verb is idempotent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from kapok.identity.names import PartyName
+from kapok.wire.messages import Assignment, CatalogueEntry, Evidence, JobStatus
+
+__all__ = ["AnalystDesk", "CatalogueDesk", "EnrolmentDesk", "NodeDesk"]
+
+
+class CatalogueDesk(Protocol):
+    """Datasets, for every enrolled party."""
+
+    async def publish_dataset(self, caller: PartyName, document: str) -> str:
+        """Keep a signed dataset document; return the dataset's hash, lower-case hex."""
+        ...
+
+    async def datasets(self, name: str | None) -> Sequence[CatalogueEntry]:
+        """Return all datasets, or those of that name."""
+        ...
+
+    async def dataset(self, dataset_hash: str) -> CatalogueEntry:
+        """Return one dataset.
+
+        Raises:
+            NotFound: there is none of that hash.
+        """
+        ...
+
+
+class AnalystDesk(Protocol):
+    """Jobs, for analysts; each sees its own jobs only."""
+
+    async def submit(self, caller: PartyName, specification: str) -> str:
+        """Admit a signed job specification; return the job's id, lower-case hex."""
+        ...
+
+    async def jobs(self, caller: PartyName) -> Sequence[JobStatus]:
+        """Return the caller's jobs, newest first."""
+        ...
+
+    async def job(self, caller: PartyName, job_id: str) -> JobStatus:
+        """Return where one job is."""
+        ...
+
+    def watch(self, caller: PartyName, job_id: str) -> AsyncIterator[JobStatus]:
+        """Yield the status now and after each change; end when the job has ended. Closed when the caller leaves."""
+        ...
+
+    async def cancel(self, caller: PartyName, job_id: str) -> None:
+        """End a job that has not ended."""
+        ...
+
+    def fetch(self, caller: PartyName, job_id: str) -> AsyncIterator[Evidence | bytes]:
+        """Yield the evidence, then the sealed sum in chunks of at most `messages.MOST_CHUNK_BYTES`."""
+        ...
+
+    async def acknowledge(self, caller: PartyName, job_id: str) -> None:
+        """Note that the analyst has opened the sum: it may be forgotten."""
+        ...
+
+
+class NodeDesk(Protocol):
+    """Assignments and what nodes answer to them."""
+
+    async def join(self, caller: PartyName, membership: str) -> None:
+        """Keep a node's signed membership in a dataset."""
+        ...
+
+    def watch(self, caller: PartyName) -> AsyncIterator[Assignment]:
+        """Yield what the node is to do, from durable state; closed when the node leaves. `Idle` at once and at times."""
+        ...
+
+    async def consent(self, caller: PartyName, job_id: str, token: str) -> None:
+        """Take a signed consent."""
+        ...
+
+    async def refuse(self, caller: PartyName, job_id: str, token: str) -> None:
+        """Take a signed refusal."""
+        ...
+
+    async def seal(self, caller: PartyName, job_id: str, token: str, chunks: AsyncIterator[bytes]) -> None:
+        """Take a sealed vector; return once it is stored. Need not read `chunks` to the end."""
+        ...
+
+    async def release(self, caller: PartyName, job_id: str, token: str) -> None:
+        """Take a signed release; return once it is stored."""
+        ...
+
+
+class EnrolmentDesk(Protocol):
+    """The authority's desk, for those who have no certificate yet."""
+
+    async def enrol(self, secret: bytes, csr_der: bytes) -> bytes:
+        """Spend a one-time token for the key in the certificate request (PKCS #10, DER); return the certificate, DER.
+
+        Raises:
+            IdentityInvalid: the token is unknown, expired, or spent with another key.
+        """
+        ...
