@@ -1,0 +1,189 @@
+"""Databases of the daemons: a SQLAlchemy engine whose tables are brought up to date when it is opened.
+
+SQLite by path (WAL, every commit on disk before it is answered), or any SQLAlchemy URL, e.g. PostgreSQL's.
+Migrations are an Alembic folder inside a package: ``<package>/env.py``, ``<package>/versions/0001_*.py``; its
+``env.py`` is two lines, ``from kapok.persistence import run_environment`` and ``run_environment()``.
+
+On SQLite every transaction begins with ``BEGIN IMMEDIATE``: it waits for its turn to write at its beginning, instead
+of failing in its middle. A connection with the execution option ``read_only=True`` begins plainly and waits for
+nobody.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.resources
+import io
+import logging
+import os
+import stat
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import sqlalchemy
+from alembic import command, context
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy.engine import URL, Connection, Engine
+
+from kapok.errors import InvalidInput, NotFound, Unavailable
+
+__all__ = ["open_database", "run_environment"]
+
+_BUSY_TIMEOUT_MS: Final = 15_000
+_FILE_MODE: Final = 0o600
+
+
+def open_database(path_or_url: Path | str, migrations: str | ModuleType) -> Engine:
+    """Open a database and upgrade its tables to what this version of Kapok needs.
+
+    Args:
+        path_or_url: Path of a SQLite file (made with mode 0600 if absent), or a SQLAlchemy URL.
+        migrations: The package that holds the Alembic folder, or its name.
+
+    Returns:
+        An engine; whoever opened it calls ``dispose()``.
+
+    Raises:
+        InvalidInput: ``newer_database`` when a later version of Kapok has written it, ``bad_database`` when the file
+            is no database, ``bad_database_url`` when the URL or its driver cannot be used.
+        NotFound: ``no_folder`` when the folder of a SQLite file does not exist.
+        Unavailable: ``database_unavailable`` when the server does not answer or the file is locked.
+    """
+    url = _url(path_or_url)
+    shown = url.database if _is_sqlite(url) else url.render_as_string(hide_password=True)
+    if _is_sqlite(url) and url.database and url.database != ":memory:":
+        _secure_file(Path(url.database))
+    engine = _engine(url)
+    try:
+        _upgrade(engine, migrations, str(shown))
+    except sqlalchemy.exc.OperationalError:
+        engine.dispose()
+        raise Unavailable(
+            f"the database {shown} cannot be used just now",
+            code="database_unavailable",
+            remedy="see that it runs, is reachable and not locked by another program, and that the disk is not full",
+        ) from None
+    except sqlalchemy.exc.DatabaseError:
+        engine.dispose()
+        raise InvalidInput(
+            f"{shown} is not a database that Kapok can use",
+            code="bad_database",
+            remedy="name the right file, or bring it back from a backup",
+        ) from None
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def run_environment() -> None:
+    """Run the migrations on the connection that `open_database` has opened: all that an ``env.py`` has to do."""
+    context.configure(
+        connection=context.config.attributes["connection"], render_as_batch=True, transactional_ddl=True
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _url(path_or_url: Path | str) -> URL:
+    if isinstance(path_or_url, Path) or "://" not in path_or_url:
+        return URL.create("sqlite", database=str(Path(path_or_url).expanduser().absolute()))
+    try:
+        return sqlalchemy.make_url(path_or_url)
+    except sqlalchemy.exc.ArgumentError:
+        raise InvalidInput(
+            "the database's URL cannot be read",
+            code="bad_database_url",
+            remedy="write driver://user@host/name, or the path of a SQLite file",
+        ) from None
+
+
+def _is_sqlite(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+def _secure_file(path: Path) -> None:
+    """Make the file before SQLite does, so that it (and the WAL beside it) never is readable for others."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+        try:
+            if stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077:
+                os.fchmod(descriptor, _FILE_MODE)
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:
+        raise NotFound(
+            f"there is no folder {path.parent}", code="no_folder", remedy="make it, or name another"
+        ) from None
+    except OSError as error:
+        raise InvalidInput(
+            f"{path} cannot be opened: {error.strerror}",
+            code="bad_database",
+            remedy="see that this user owns it and may write it",
+        ) from None
+
+
+def _engine(url: URL) -> Engine:
+    try:
+        # Parameters of statements stay out of exceptions and logs: they are other people's business.
+        engine = sqlalchemy.create_engine(url, hide_parameters=True, pool_pre_ping=not _is_sqlite(url))
+    except (ImportError, sqlalchemy.exc.ArgumentError):
+        raise InvalidInput(
+            f"there is no driver for {url.drivername!r} databases here",
+            code="bad_database_url",
+            remedy="install the driver that the URL names",
+        ) from None
+    if _is_sqlite(url):
+        sqlalchemy.event.listen(engine, "connect", _set_pragmas)
+        sqlalchemy.event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver begins nothing by itself: `_begin` does
+    cursor = connection.cursor()
+    try:
+        cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA trusted_schema = OFF")
+    finally:
+        cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get("read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _upgrade(engine: Engine, migrations: str | ModuleType, shown: str) -> None:
+    package = importlib.import_module(migrations) if isinstance(migrations, str) else migrations
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    with importlib.resources.as_file(importlib.resources.files(package)) as folder:
+        config = Config(stdout=io.StringIO())
+        config.set_main_option("script_location", str(folder).replace("%", "%%"))
+        config.set_main_option("path_separator", "os")
+        script = ScriptDirectory.from_config(config)
+        with engine.begin() as connection:
+            _refuse_newer(connection, script, shown)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def _refuse_newer(connection: Connection, script: ScriptDirectory, shown: str) -> None:
+    for revision in MigrationContext.configure(connection).get_current_heads():
+        try:
+            known = script.get_revision(revision) is not None
+        except CommandError:
+            known = False
+        if not known:
+            raise InvalidInput(
+                f"{shown} was written by a later version of Kapok (revision {revision})",
+                code="newer_database",
+                remedy="install that version or a later one; the file has not been changed",
+            )
