@@ -1,8 +1,8 @@
 """Structured logs: the standard library's `logging`, one JSON object per line.
 
-Call ``logging.getLogger(__name__).info("job opened", extra={"job": job_id})``: what is given as `extra` becomes
-keys of the object. Of an exception only its class, code and the places in the code are written: its text may hold
-values from somebody's data (an engine's cast error quotes the cell).
+Call ``logging.getLogger(__name__).info("job opened", extra={"job": job_id})``: what is given as `extra`
+becomes keys of the object. Of an exception only its class, code and the places in the code are written: its
+text may hold values from somebody's data (an engine's cast error quotes the cell).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NOISY: Final = ("alembic", "sqlalchemy", "grpc", "asyncio")
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one line of JSON: time (RFC 3339, UTC), level, logger, message, then the extra keys."""
+    """Formats a record as one line of JSON: time (RFC 3339, UTC), level, logger, message, extra keys."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without a line end."""

@@ -4,9 +4,9 @@ SQLite by path (WAL, every commit on disk before it is answered), or any SQLAlch
 Migrations are an Alembic folder inside a package: ``<package>/env.py``, ``<package>/versions/0001_*.py``; its
 ``env.py`` is two lines, ``from kapok.persistence import run_environment`` and ``run_environment()``.
 
-On SQLite every transaction begins with ``BEGIN IMMEDIATE``: it waits for its turn to write at its beginning, instead
-of failing in its middle. A connection with the execution option ``read_only=True`` begins plainly and waits for
-nobody.
+On SQLite every transaction begins with ``BEGIN IMMEDIATE``: it waits for its turn to write at its beginning,
+instead of failing in its middle. A connection with the execution option ``read_only=True`` begins plainly and
+waits for nobody.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy.engine import URL, Connection, Engine
-
 from kapok.errors import InvalidInput, NotFound, Unavailable
+from sqlalchemy.engine import URL, Connection, Engine
 
 __all__ = ["open_database", "run_environment"]
 
@@ -48,8 +47,8 @@ def open_database(path_or_url: Path | str, migrations: str | ModuleType) -> Engi
         An engine; whoever opened it calls ``dispose()``.
 
     Raises:
-        InvalidInput: ``newer_database`` when a later version of Kapok has written it, ``bad_database`` when the file
-            is no database, ``bad_database_url`` when the URL or its driver cannot be used.
+        InvalidInput: ``newer_database`` when a later version of Kapok has written it, ``bad_database`` when the
+            file is no database, ``bad_database_url`` when the URL or its driver cannot be used.
         NotFound: ``no_folder`` when the folder of a SQLite file does not exist.
         Unavailable: ``database_unavailable`` when the server does not answer or the file is locked.
     """
@@ -65,7 +64,7 @@ def open_database(path_or_url: Path | str, migrations: str | ModuleType) -> Engi
         raise Unavailable(
             f"the database {shown} cannot be used just now",
             code="database_unavailable",
-            remedy="see that it runs, is reachable and not locked by another program, and that the disk is not full",
+            remedy="see that it runs, is reachable, not locked by another program, and the disk not full",
         ) from None
     except sqlalchemy.exc.DatabaseError:
         engine.dispose()
@@ -81,7 +80,7 @@ def open_database(path_or_url: Path | str, migrations: str | ModuleType) -> Engi
 
 
 def run_environment() -> None:
-    """Run the migrations on the connection that `open_database` has opened: all that an ``env.py`` has to do."""
+    """Run the migrations on the connection that `open_database` has opened: all of an ``env.py``."""
     context.configure(
         connection=context.config.attributes["connection"], render_as_batch=True, transactional_ddl=True
     )

@@ -1,7 +1,7 @@
 """Settings files: TOML in, one checked frozen structure out.
 
-Every daemon's settings are a `msgspec.Struct` with ``forbid_unknown_fields=True``, so that a misspelt key is refused
-instead of ignored. A `pathlib.Path` in it is read relative to the folder of the settings file.
+Every daemon's settings are a `msgspec.Struct` with ``forbid_unknown_fields=True``, so that a misspelt key is
+refused instead of ignored. A `pathlib.Path` in it is read relative to the folder of the settings file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
-
 from kapok.errors import InvalidInput, KapokError, NotFound
 
 __all__ = ["load"]
@@ -40,8 +39,8 @@ def load(path: Path | str, struct_type: type[_Settings]) -> _Settings:
 
     Args:
         path: The settings file.
-        struct_type: A `msgspec.Struct`; it and every structure in it forbid unknown fields. Its ``__post_init__``
-            may raise `InvalidInput`; the file's name is put in front of that message.
+        struct_type: A `msgspec.Struct`; it and every structure in it forbid unknown fields. Its
+            ``__post_init__`` may raise `InvalidInput`; the file's name is put in front of that message.
 
     Raises:
         NotFound: ``no_settings`` when there is no such file.
@@ -119,7 +118,7 @@ def _bad(path: Path, what: str, remedy: str) -> InvalidInput:
 
 
 def _field_names(struct_type: type[msgspec.Struct]) -> frozenset[str]:
-    """Names of all keys of a structure and the structures in it; a structure that ignores unknown ones is a defect."""
+    """Names of all keys of a structure and those in it; one that ignores unknown keys is a defect."""
     names: set[str] = set()
     seen: set[type] = set()
     waiting: list[object] = [msgspec.inspect.type_info(struct_type)]
