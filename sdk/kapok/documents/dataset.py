@@ -8,48 +8,163 @@ the holders agreed on, never measured from one holder's data.
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+import tomllib
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
+from kapok.documents.columns import (
+    Column,
+    ColumnType,
+    DomainValue,
+    bad_dataset,
+    check_description,
+)
+from kapok.errors import InvalidInput, NotFound
 
-from kapok.errors import InvalidInput
+__all__ = ["DATASET_TYP", "Column", "ColumnType", "Dataset", "DomainValue"]
 
-__all__ = ["Column", "ColumnType", "Dataset"]
-
-ColumnType = Literal["integer", "decimal", "text", "boolean"]
+DATASET_TYP: Final = "kapok-dataset+jws"
+MOST_HOLDERS: Final = 256
+HIDING_BITS: Final = 40
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _MOST_COLUMNS: Final = 1000
-_MOST_DOMAIN: Final = 10_000
+_MOST_ROWS: Final = 10**12
+_MOST_BYTES: Final = 4 * 2**20
 
 
-def _bad(message: str, remedy: str) -> InvalidInput:
-    return InvalidInput(message, code="bad_dataset", remedy=remedy)
-
-
-class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """One column of a dataset.
+class Dataset(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True, dict=True
+):
+    """A name and a schema. Equal content gives equal bytes, hence one hash.
 
     Attributes:
-        name: Lower-case SQL identifier.
-        type: ``integer`` and ``decimal`` need `minimum` and `maximum`, or a `domain` (integers only); ``text``
-            needs a `domain`; ``boolean`` needs nothing.
-        nullable: Whether a row may lack it.
-        minimum: Least value, inclusive, as a decimal string or an integer.
-        maximum: Largest value, inclusive.
-        resolution: The step of a decimal column, a power of ten as a string, e.g. ``"0.1"``. A sum is exact to it.
-        domain: The values that may occur, in the order in which groups are laid out.
-        unit: For people.
+        name: Lower-case SQL identifier, what stands after FROM.
+        columns: At least one, no name twice.
+        rows_max: Largest number of rows that a party may have.
+        empty_cells: ``hide``: a cell that nothing falls into is suppressed like any small cell. ``show``: it counts
+            as a plain zero. Then a shown cell can be a single holder's, since the others' may be empty, and "this
+            holder has none" is told whenever all have none: whoever joins the dataset accepts that by its hash.
         description: For people.
+
+    Raises:
+        InvalidInput: ``bad_dataset`` when these do not fit together.
     """
 
     name: str
-    type: ColumnType
-    nullable: bool = False
-    minimum: str | int | None = None
-    maximum: str | int | None = None
-    resolution: str | None = None
-    domain: tuple[str | int, ...] | None = None
-    unit: str = ""
+    columns: tuple[Column, ...]
+    rows_max: int
+    empty_cells: Literal["hide", "show"] = "hide"
     description: str = ""
+
+    def __post_init__(self) -> None:
+        if not _NAME.match(self.name):
+            raise bad_dataset(
+                f"{self.name!r} cannot be the name of a dataset",
+                "use 1 to 63 of a-z 0-9 _, beginning with a letter",
+            )
+        check_description(f"dataset {self.name}", self.description)
+        if not 0 < len(self.columns) <= _MOST_COLUMNS:
+            raise bad_dataset(f"dataset {self.name} has no columns or too many", f"list 1 to {_MOST_COLUMNS}")
+        names = [column.name for column in self.columns]
+        if doubled := sorted({name for name in names if names.count(name) > 1}):
+            raise bad_dataset(
+                f"dataset {self.name} has two columns called {doubled[0]}", "rename one of them"
+            )
+        if isinstance(self.rows_max, bool) or not 0 < self.rows_max <= _MOST_ROWS:
+            raise bad_dataset(f"rows_max of dataset {self.name} is out of range", f"give 1 to {_MOST_ROWS}")
+        if self.empty_cells not in ("hide", "show"):
+            raise bad_dataset(f"empty_cells of dataset {self.name} is unknown", "write hide or show")
+
+    def column(self, name: str) -> Column:
+        """The column of that name.
+
+        Raises:
+            InvalidInput: ``unknown_column``, with near names.
+        """
+        found = self._by_name.get(name)
+        if found is None:
+            near = get_close_matches(name, self._by_name, n=3)
+            raise InvalidInput(
+                f"dataset {self.name} has no column {name!r}",
+                code="unknown_column",
+                remedy="did you mean " + " or ".join(near) + "?"
+                if near
+                else "its columns are " + ", ".join(list(self._by_name)[:40]),
+            )
+        return found
+
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in self.columns}
+
+    @cached_property
+    def word_value_bound(self) -> int:
+        """V: no word of one holder's honest contribution is larger in magnitude."""
+        widest = max(max(map(abs, column.step_bounds)) for column in self.columns)
+        return max(widest, 1) * self.rows_max
+
+    @property
+    def random_bits(self) -> int:
+        """W = ⌈log₂(256·V)⌉ + 40: words that stand for a suppressed cell are uniform below 2^w."""
+        return (MOST_HOLDERS * self.word_value_bound - 1).bit_length() + HIDING_BITS
+
+    @property
+    def word_bits(self) -> int:
+        """b, the least multiple of 8 with b ≥ w + 9: 256 random words, read as signed, never wrap."""
+        return -(-(self.random_bits + 9) // 8) * 8
+
+    def to_payload(self) -> bytes:
+        """The one JSON form whose SHA-256 identifies the dataset."""
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def from_payload(cls, payload: bytes) -> Dataset:
+        """Read the JSON form.
+
+        Raises:
+            InvalidInput: ``bad_dataset`` when it is no dataset, or not in the form that `to_payload` writes.
+        """
+        if len(payload) > _MOST_BYTES:
+            raise bad_dataset("the dataset document is too large", f"at most {_MOST_BYTES} bytes")
+        try:
+            dataset = msgspec.json.decode(payload, type=cls)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise bad_dataset(f"not a dataset document: {error}", "publish it anew") from None
+        if dataset.to_payload() != payload:
+            raise bad_dataset("the dataset document is not in its one written form", "publish it anew")
+        return dataset
+
+    @classmethod
+    def from_toml(cls, path: Path | str) -> Dataset:
+        """Read a dataset file: the attributes of this class, the columns as ``[[columns]]`` tables.
+
+        Raises:
+            NotFound: ``no_such_file``.
+            InvalidInput: ``bad_dataset``, naming file and key.
+        """
+        path = Path(path)
+        try:
+            raw = path.read_bytes()
+        except OSError as error:
+            raise NotFound(
+                f"cannot read the dataset file {path}: {error.strerror}",
+                code="no_such_file",
+                remedy="check path and permissions",
+            ) from None
+        try:
+            # Floats as the text that was written: 0.1 is a decimal here, not the double nearest to it.
+            table = tomllib.loads(raw.decode(), parse_float=str)
+            return msgspec.convert(table, type=cls)
+        except (
+            tomllib.TOMLDecodeError,
+            UnicodeDecodeError,
+            msgspec.ValidationError,
+            RecursionError,
+        ) as error:
+            raise bad_dataset(f"{path}: {error}", "correct the file at that place") from None
+        except InvalidInput as error:
+            raise bad_dataset(f"{path}: {error.message}", error.remedy or "") from None
