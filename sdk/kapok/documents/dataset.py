@@ -1,8 +1,8 @@
 """A dataset: a name and a schema, identified by the hash of its document.
 
-It fixes word width, scale and group order bit for bit, so a node *joins* a dataset by naming the hash, and a node
-that disagrees is named. The document is public to every enrolled party: bounds and domains in it are facts that
-the holders agreed on, never measured from one holder's data.
+It fixes word width, scale and group order bit for bit, so a node *joins* a dataset by naming the hash, and a
+node that disagrees is named. The document is public to every enrolled party: bounds and domains in it are
+facts that the holders agreed on, never measured from one holder's data.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ HIDING_BITS: Final = 40
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _MOST_COLUMNS: Final = 1000
 _MOST_ROWS: Final = 10**12
-_MOST_BYTES: Final = 4 * 2**20
+_MOST_BYTES: Final = 2**20
 
 
 class Dataset(
@@ -45,9 +45,10 @@ class Dataset(
         name: Lower-case SQL identifier, what stands after FROM.
         columns: At least one, no name twice.
         rows_max: Largest number of rows that a party may have.
-        empty_cells: ``hide``: a cell that nothing falls into is suppressed like any small cell. ``show``: it counts
-            as a plain zero. Then a shown cell can be a single holder's, since the others' may be empty, and "this
-            holder has none" is told whenever all have none: whoever joins the dataset accepts that by its hash.
+        empty_cells: ``hide``: a cell that nothing falls into is suppressed like any small cell. ``show``: it
+            counts as a plain zero. Then a shown cell can be a single holder's, since the others' may be
+            empty, and "this holder has none" is told whenever all have none: whoever joins the dataset
+            accepts that by its hash.
         description: For people.
 
     Raises:
@@ -78,6 +79,8 @@ class Dataset(
             raise bad_dataset(f"rows_max of dataset {self.name} is out of range", f"give 1 to {_MOST_ROWS}")
         if self.empty_cells not in ("hide", "show"):
             raise bad_dataset(f"empty_cells of dataset {self.name} is unknown", "write hide or show")
+        if len(self.to_payload()) > _MOST_BYTES:
+            raise bad_dataset(f"dataset {self.name} is too large", f"at most {_MOST_BYTES} bytes as JSON")
 
     def column(self, name: str) -> Column:
         """The column of that name.

@@ -1,17 +1,29 @@
 """The signed statements that parties exchange outside the sum itself: membership, job specification, refusal.
 
-Each is a frozen structure with one JSON form; it travels as the payload of a JWS (`kapok.documents.envelope`) whose
-`typ` its verifier requires. A job's identity is the SHA-256 of the decoded payload bytes of its specification,
-never of the signature: ECDSA signatures can be altered and still verify.
+Each is a frozen structure with one JSON form; it travels as the payload of a JWS (`kapok.documents.envelope`)
+whose `typ` its verifier requires. A job's identity is the SHA-256 of the decoded payload bytes of its
+specification, never of the signature: ECDSA signatures can be altered and still verify.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
-__all__ = ["JobSpec", "Membership", "RefusalStatement", "ResultKey"]
+__all__ = [
+    "JOB_TYP",
+    "MEMBERSHIP_TYP",
+    "REFUSAL_TYP",
+    "JobSpec",
+    "Membership",
+    "RefusalStatement",
+    "ResultKey",
+]
+
+JOB_TYP: Final = "kapok-job+jws"
+MEMBERSHIP_TYP: Final = "kapok-membership+jws"
+REFUSAL_TYP: Final = "kapok-refusal+jws"
 
 
 class ResultKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
