@@ -1,0 +1,299 @@
+"""The node's policy, ``<home>/policy.toml``: who may ask what.
+
+Pure functions over specification, schema and policy. Nothing here ever sees data: a refusal that depended on
+them would answer questions about single persons. The broker is never asked. The first rule that matches
+analyst and dataset applies; without one the question is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+import msgspec
+from kapok import settings
+from kapok.documents.statements import JobSpec
+from kapok.errors import (
+    BudgetExhausted,
+    CohortTooSmall,
+    ConsentWithheld,
+    InvalidInput,
+    NotAuthorised,
+    Refused,
+)
+from kapok.identity.names import PartyName, PartyPattern, Role
+from kapok.nodes.settings import POLICY_FILE
+from kapok.protocols.secure_sum.cohort import CohortRule, CohortStatement
+from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR, RosterRules
+
+__all__ = ["Allowed", "Asked", "History", "Policy", "Rule", "judge", "load_policy", "roster_rules"]
+
+Operation = Literal["count", "sum", "avg"]
+
+_FINGERPRINT: Final = re.compile(r"([0-9a-f]{64})?\Z")
+
+
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One ``[[rule]]``; ``policy.toml`` documents every key."""
+
+    analysts: tuple[str, ...]
+    dataset: str
+    operations: tuple[Operation, ...]
+    columns: tuple[str, ...]
+    questions: int
+    min_rows: int
+    min_cell: int
+    seals: tuple[Literal["paillier", "pad"], ...] = ("paillier",)
+    min_parties: int = LEAST_PARTIES_FLOOR
+    cohort: CohortRule = "fixed"
+    approval: Literal["automatic", "manual"] = "manual"
+    members: tuple[str, ...] = ()
+    required_members: dict[str, str] = {}
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All rules, in the order of the file."""
+
+    rule: tuple[Rule, ...] = ()
+
+
+class Asked(Protocol):
+    """What the policy needs to know of a question, whatever its computation."""
+
+    @property
+    def columns(self) -> Iterable[str]:
+        """Every column that occurs in it."""
+        ...
+
+    @property
+    def operations(self) -> Iterable[str]:
+        """Every operation that occurs in it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the journal knows of the scope (the table, and the analyst's organisation) before this question.
+
+    Attributes:
+        questions: Tries of the organisation before this one.
+        cohort: The rule in force and the cohorts that bind it; None while nothing was released.
+    """
+
+    questions: int = 0
+    cohort: CohortStatement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The rule that allows it, and its number in the file, from 1."""
+
+    rule: Rule
+    number: int
+
+
+def load_policy(home: Path) -> Policy:
+    """Read and check ``<home>/policy.toml``.
+
+    Raises:
+        NotFound: ``no_settings``.
+        InvalidInput: ``bad_settings``, naming file, rule number (from 1) and key.
+    """
+    path = home / POLICY_FILE
+    try:
+        policy = settings.load(path, Policy)
+    except InvalidInput as error:
+        message = re.sub(r"rule\[(\d+)\]\.?", lambda found: f"rule {int(found[1]) + 1}: ", error.message)
+        raise InvalidInput(message, code=error.code, remedy=error.remedy) from None
+    for number, rule in enumerate(policy.rule, 1):
+        _check_rule(path, number, rule)
+    return policy
+
+
+def judge(
+    spec: JobSpec, question: Asked, caller: PartyName, *, dataset: str, policy: Policy, history: History
+) -> Allowed | Refused:
+    """Decide by policy alone whether a question may be answered.
+
+    Args:
+        spec: The verified specification.
+        question: As this node parsed it.
+        caller: The analyst who signed.
+        dataset: This node's own name for the dataset.
+        policy: The file.
+        history: Of the scope.
+
+    Returns:
+        The rule that allows it; or why not, with code, clause and remedy (returned, not raised: to refuse
+        is a result, not a failure).
+    """
+    found = _rule_for(caller, dataset, policy)
+    if isinstance(found, Refused):
+        return found
+    for refusal in _objections(spec, question, caller, found, history):
+        return refusal
+    return found
+
+
+def roster_rules(rule: Rule) -> RosterRules:
+    """What the rule asks of a roster."""
+    patterns = [PartyPattern(text) for text in rule.members]
+    return RosterRules(
+        min_parties=rule.min_parties,
+        accepts=lambda name: _accepted(patterns, PartyName.parse(name)),
+        required={name: bytes.fromhex(key) if key else None for name, key in rule.required_members.items()},
+    )
+
+
+def _rule_for(caller: PartyName, dataset: str, policy: Policy) -> Allowed | Refused:
+    known = [
+        Allowed(rule, number)
+        for number, rule in enumerate(policy.rule, 1)
+        if any(PartyPattern(text).matches(caller) for text in rule.analysts)
+    ]
+    if not known:
+        return NotAuthorised(
+            "this node's policy has no rule for this analyst",
+            clause="policy.analysts",
+            remedy="ask the holder to add a rule with your name",
+        )
+    for allowed in known:
+        if allowed.rule.dataset == dataset:
+            return allowed
+    return NotAuthorised(
+        "this node's policy has no rule for this analyst and this dataset",
+        clause="policy.dataset",
+        remedy="ask the holder to add a rule for it",
+    )
+
+
+def _objections(
+    spec: JobSpec, question: Asked, caller: PartyName, allowed: Allowed, history: History
+) -> Iterable[Refused]:
+    rule, clause = allowed.rule, f"policy.rule[{allowed.number}]"
+    foreign = sorted(set(question.operations) - set(rule.operations))
+    if foreign:
+        yield ConsentWithheld(
+            f"operation {foreign[0]} is not allowed to this analyst",
+            code="operation_not_allowed",
+            clause=f"{clause}.operations",
+            remedy="use " + ", ".join(rule.operations),
+        )
+    foreign = [] if "*" in rule.columns else sorted(set(question.columns) - set(rule.columns))
+    if foreign:
+        yield ConsentWithheld(
+            f"column {foreign[0]} is not allowed to this analyst",
+            code="column_not_allowed",
+            clause=f"{clause}.columns",
+            remedy="use " + (", ".join(rule.columns) or "COUNT(*) without columns"),
+        )
+    if spec.seal not in rule.seals:
+        yield ConsentWithheld(
+            f"the seal {spec.seal} is not allowed to this analyst",
+            code="seal_not_allowed",
+            clause=f"{clause}.seals",
+            remedy="use " + " or ".join(rule.seals),
+        )
+    yield from _objections_to_members(spec, caller, rule, clause, history)
+    if history.questions >= rule.questions:
+        yield BudgetExhausted(
+            "the questions that this node grants the analyst's organisation are used up",
+            clause=f"{clause}.questions",
+            remedy="ask the holder for more",
+        )
+
+
+def _objections_to_members(
+    spec: JobSpec, caller: PartyName, rule: Rule, clause: str, history: History
+) -> Iterable[Refused]:
+    names = [PartyName.parse(text) for text in spec.members]
+    others = {name.organisation_id for name in names} - {caller.organisation_id}
+    if len(others) < rule.min_parties:
+        yield CohortTooSmall(
+            f"{len(others)} organisations other than the analyst's are fewer than {rule.min_parties}",
+            code="too_few_parties",
+            clause=f"{clause}.min_parties",
+            remedy=f"ask {rule.min_parties} organisations or more",
+        )
+    patterns = [PartyPattern(text) for text in rule.members]
+    for name in names:
+        if not _accepted(patterns, name):
+            yield ConsentWithheld(
+                "this node is not willing to be summed with a node of the job",
+                code="member_not_allowed",
+                clause=f"{clause}.members",
+                party=str(name),
+                remedy=f"ask without {name}",
+            )
+    for required in sorted(set(rule.required_members) - set(spec.members)):
+        yield ConsentWithheld(
+            f"this node takes part only together with {required}",
+            code="required_member_missing",
+            clause=f"{clause}.required_members",
+            party=required,
+            remedy="ask that node too",
+        )
+    bound = history.cohort
+    if (
+        bound
+        and bound.rule == "fixed"
+        and any(not set(names) <= set(spec.members) for names in bound.cohorts)
+    ):
+        yield CohortTooSmall(
+            "this node has released to this analyst's organisation with nodes that the job does not ask",
+            code="cohort_differs",
+            clause="policy.cohort",
+            remedy="ask all the nodes of the first answer",
+        )
+
+
+def _accepted(patterns: list[PartyPattern], name: PartyName) -> bool:
+    return not patterns or any(pattern.matches(name) for pattern in patterns)
+
+
+def _check_rule(path: Path, number: int, rule: Rule) -> None:
+    def bad(key: str, what: str, remedy: str) -> InvalidInput:
+        return InvalidInput(f"{path}: rule {number}: key {key!r} {what}", code="bad_settings", remedy=remedy)
+
+    for key, least, value in (
+        ("questions", 0, rule.questions),
+        ("min_rows", 1, rule.min_rows),
+        ("min_cell", 1, rule.min_cell),
+        ("min_parties", LEAST_PARTIES_FLOOR, rule.min_parties),
+    ):
+        if value < least:
+            raise bad(key, f"is less than {least}", f"write {least} or more")
+    for key, listed in (("analysts", rule.analysts), ("operations", rule.operations), ("seals", rule.seals)):
+        if not listed:
+            raise bad(key, "is empty", "list at least one, or remove the rule")
+    for key, role, patterns in (
+        ("analysts", Role.ANALYST, rule.analysts),
+        ("members", Role.NODE, rule.members),
+    ):
+        for text in patterns:
+            _check_name(text, role, key, bad, PartyPattern)
+    for text, fingerprint in rule.required_members.items():
+        _check_name(text, Role.NODE, "required_members", bad, PartyName.parse)
+        if not _FINGERPRINT.match(fingerprint):
+            raise bad(
+                "required_members", f"has no fingerprint for {text}", 'write 64 hexadecimal digits or ""'
+            )
+
+
+def _check_name(
+    text: str,
+    role: Role,
+    key: str,
+    bad: Callable[[str, str, str], InvalidInput],
+    read: Callable[[str], object],
+) -> None:
+    try:
+        read(text)
+        fits = text.split("/")[5] == role
+    except InvalidInput as error:
+        raise bad(key, f"has {text!r}, not a party's name", error.remedy or "") from None
+    if not fits:
+        raise bad(key, f"has {text!r}, not the name of a party with the role {role}", f"name {role}s")
