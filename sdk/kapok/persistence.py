@@ -47,8 +47,8 @@ def open_database(path_or_url: Path | str, migrations: str | ModuleType) -> Engi
         An engine; whoever opened it calls ``dispose()``.
 
     Raises:
-        InvalidInput: ``newer_database`` when a later version of Kapok has written it, ``bad_database`` when the
-            file is no database, ``bad_database_url`` when the URL or its driver cannot be used.
+        InvalidInput: ``newer_database`` when a later version of Kapok has written it, ``bad_database`` when
+            the file is no database, ``bad_database_url`` when the URL or its driver cannot be used.
         NotFound: ``no_folder`` when the folder of a SQLite file does not exist.
         Unavailable: ``database_unavailable`` when the server does not answer or the file is locked.
     """

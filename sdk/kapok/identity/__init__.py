@@ -1,1 +1,1 @@
-"""Who a party is: names, certificates, keys, enrolment tokens."""
+"""Who a party is: names, certificates, private keys, enrolment tokens."""

@@ -81,7 +81,7 @@ class PartyName:
             InvalidInput: ``bad_party_name`` when it is anything else.
         """
         parts = text.split("/")
-        if len(parts) != 7 or parts[0] != "spiffe:" or parts[1] or parts[3] != "org":  # noqa: PLR2004
+        if len(parts) != 7 or parts[0] != "spiffe:" or parts[1] or parts[3] != "org":
             raise InvalidInput(
                 f"{text!r} is not a party's name",
                 code="bad_party_name",
@@ -110,7 +110,7 @@ class PartyPattern:
 
     def __post_init__(self) -> None:
         parts = self.text.split("/")
-        if len(parts) == 7:  # noqa: PLR2004
+        if len(parts) == 7:
             parts[4] = "any" if parts[4] == "*" else parts[4]
             parts[6] = "any" if parts[6] == "*" else parts[6]
         PartyName.parse("/".join(parts))

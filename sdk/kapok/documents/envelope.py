@@ -1,0 +1,235 @@
+"""The envelope of every signed document: a JWS in compact form whose header carries the signer's certificate.
+
+    header  {"alg": "ES256", "typ": <kind of statement>, "x5c": [<certificate, base64 DER>]}   nothing else, ever
+    token   base64url(header) "." base64url(payload) "." base64url(r ‖ s)
+
+A verifier names the `typ` it wants: a statement of one kind never passes as another. Algorithm and curve are fixed;
+the header's word on it only has to agree. A document is identified by its payload, never by its token: anyone can
+turn (r, s) into (r, −s) and it still verifies.
+
+Source: RFC 7515 sections 3.1, 4.1 and 5.2; RFC 7518 section 3.4; RFC 8725 for what to refuse.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Final, NoReturn, TypeVar
+
+import msgspec
+from cryptography import x509
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+from kapok.errors import IdentityInvalid, KapokError, PeerProtocolError
+from kapok.identity.certificates import (
+    TrustRoot,
+    certificate_from_der,
+    fingerprint,
+    key_fingerprint,
+    public_key,
+)
+from kapok.identity.credentials import Credentials
+from kapok.identity.names import PartyName
+from kapok.protocols.secure_sum.params import Party, Signed
+
+__all__ = ["MOST_TOKEN_BYTES", "JwsSigner", "JwsVerifier", "decode", "document_id", "encode", "sign"]
+
+_Statement = TypeVar("_Statement", bound=msgspec.Struct)
+
+MOST_TOKEN_BYTES: Final = 4 * 2**20
+_ALGORITHM: Final = "ES256"
+_HEADER: Final = frozenset({"alg", "typ", "x5c"})
+_MOST_HEADER_BYTES: Final = 32 * 1024
+_MOST_CACHED: Final = 1024
+_TOKEN: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)\.([A-Za-z0-9_-]{86})\Z")
+
+
+class _Registry(jws.JWSRegistry):
+    """The library's limits are made for session cookies; ours are checked before it sees a token."""
+
+    max_header_length = _MOST_HEADER_BYTES
+    max_payload_length = MOST_TOKEN_BYTES
+
+
+_REGISTRY: Final = _Registry(algorithms=[_ALGORITHM])
+
+
+def sign(credentials: Credentials, typ: str, payload: bytes) -> str:
+    """Return a payload as a signed document of the kind `typ`."""
+    return JwsSigner(credentials).sign(typ, payload)
+
+
+def document_id(payload: bytes) -> str:
+    """A document's identity: SHA-256 of its payload, lower-case hex."""
+    return hashlib.sha256(payload).hexdigest()
+
+
+def encode(statement: msgspec.Struct) -> bytes:
+    """A statement's JSON form: field order as declared, no white space, bytes as base64."""
+    return msgspec.json.encode(statement)
+
+
+def decode(struct_type: type[_Statement], payload: bytes, *, party: str | None = None) -> _Statement:
+    """Read a statement from a payload; what is decoded passes the same constructor as what is made here.
+
+    Args:
+        struct_type: The statement's structure.
+        payload: The verified bytes.
+        party: Who signed it, for the error.
+
+    Raises:
+        PeerProtocolError: ``bad_statement`` when it does not have that form.
+    """
+    try:
+        return msgspec.json.decode(payload, type=struct_type, strict=True)
+    except (msgspec.DecodeError, KapokError, UnicodeDecodeError):
+        raise PeerProtocolError(
+            f"what was signed is not a {struct_type.__name__} as this version writes it",
+            code="bad_statement",
+            remedy="see that both sides run the same version of Kapok",
+            party=party,
+        ) from None
+
+
+class JwsSigner:
+    """Signs statements with a party's credentials."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+        key = credentials.private_key()
+        self._key = ECKey(key, key)
+        self._x5c = base64.b64encode(credentials.certificate_der).decode("ascii")
+
+    def sign(self, typ: str, payload: bytes) -> str:
+        """Return the signed statement as text."""
+        header = {"alg": _ALGORITHM, "typ": typ, "x5c": [self._x5c]}
+        return jws.serialize_compact(header, payload, self._key, registry=_REGISTRY)
+
+    def __repr__(self) -> str:
+        return f"<JwsSigner of {self._credentials.name}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a signer is not pickled")
+
+
+class JwsVerifier:
+    """Verifies signed documents against one root.
+
+    A certificate's chain is checked once and remembered by the SHA-256 of its bytes; its dates are checked anew for
+    each document.
+    """
+
+    def __init__(self, root_pem: bytes, clock: Callable[[], float] = time.time) -> None:
+        """Take the root certificate in PEM, and a clock that gives seconds since the epoch."""
+        self._root = TrustRoot.from_pem(root_pem)
+        self._clock = clock
+        self._checked: OrderedDict[bytes, tuple[x509.Certificate, PartyName]] = OrderedDict()
+
+    def verify(self, typ: str, token: str) -> Signed:
+        """Return what was signed, once form, `typ`, certificate and signature are seen to be right.
+
+        Raises:
+            IdentityInvalid: ``bad_envelope`` for the form, ``wrong_typ``, ``bad_signature``, or what
+                `TrustRoot.check` raises for the certificate.
+        """
+        header, payload = _split(token)
+        if header["typ"] != typ:
+            raise IdentityInvalid(
+                f"the document is signed as {_short(header['typ'])}, wanted is {typ}", code="wrong_typ"
+            )
+        certificate, name = self._certificate(_certificate_of(header))
+        key = public_key(certificate)
+        try:
+            jws.deserialize_compact(token, ECKey(key, key), registry=_REGISTRY)
+        except (JoseError, ValueError, TypeError):
+            raise IdentityInvalid(
+                f"the signature under the name of {name} is not right",
+                code="bad_signature",
+                remedy="it was altered on its way, or its sender does not hold that party's key: ask the party",
+                party=str(name),
+            ) from None
+        return Signed(
+            payload=payload,
+            signer=Party(str(name), name.organisation_id),
+            fingerprint=fingerprint(certificate),
+            key_fingerprint=key_fingerprint(key),
+        )
+
+    def _certificate(self, der: bytes) -> tuple[x509.Certificate, PartyName]:
+        digest = hashlib.sha256(der).digest()
+        now = self._clock()
+        if known := self._checked.get(digest):
+            self._root.check_dates(known[0], now)
+            self._checked.move_to_end(digest)
+            return known
+        certificate = certificate_from_der(der, "signer's certificate")
+        found = (certificate, self._root.check(certificate, now))
+        self._checked[digest] = found
+        if len(self._checked) > _MOST_CACHED:
+            self._checked.popitem(last=False)
+        return found
+
+
+def _split(token: str) -> tuple[dict[str, Any], bytes]:
+    """The header, exactly as this module writes it, and the payload; nothing verified yet."""
+    if len(token) > MOST_TOKEN_BYTES:
+        raise _bad(f"is longer than {MOST_TOKEN_BYTES} bytes")
+    match = _TOKEN.match(token)
+    if not match or len(match[1]) > _MOST_HEADER_BYTES:
+        raise _bad("is not a compact JWS")
+    try:
+        header = json.loads(_decode_segment(match[1]), object_pairs_hook=_once)
+        payload = _decode_segment(match[2])
+    except (ValueError, RecursionError):
+        raise _bad("is not a compact JWS") from None
+    if not isinstance(header, dict) or header.keys() != _HEADER:
+        raise _bad("has a header with other parameters than alg, typ and x5c")
+    if header["alg"] != _ALGORITHM:
+        raise _bad(f"is not signed with {_ALGORITHM}")
+    if not isinstance(header["typ"], str):
+        raise _bad("has a header without typ")
+    return header, payload
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object whose keys occur once: of two `alg`, two readers would believe two things."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return found
+
+
+def _decode_segment(segment: str) -> bytes:
+    decoded = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+    if base64.urlsafe_b64encode(decoded).rstrip(b"=").decode("ascii") != segment:
+        raise ValueError("not the one base64url form of these bytes")
+    return decoded
+
+
+def _certificate_of(header: dict[str, Any]) -> bytes:
+    match header["x5c"]:
+        case [str() as certificate]:
+            try:
+                return base64.b64decode(certificate, validate=True)
+            except (binascii.Error, ValueError):
+                pass
+    raise _bad("does not carry exactly one certificate")
+
+
+def _short(text: str) -> str:
+    return repr(text[:64])
+
+
+def _bad(what: str) -> IdentityInvalid:
+    return IdentityInvalid(
+        f"the signed document {what}",
+        code="bad_envelope",
+        remedy="see that both sides run the same version of Kapok",
+    )
