@@ -1,11 +1,11 @@
 """The envelope of every signed document: a JWS in compact form whose header carries the signer's certificate.
 
-    header  {"alg": "ES256", "typ": <kind of statement>, "x5c": [<certificate, base64 DER>]}   nothing else, ever
+    header  {"alg": "ES256", "typ": <kind of statement>, "x5c": [<certificate, base64 DER>]}   nothing else
     token   base64url(header) "." base64url(payload) "." base64url(r ‖ s)
 
-A verifier names the `typ` it wants: a statement of one kind never passes as another. Algorithm and curve are fixed;
-the header's word on it only has to agree. A document is identified by its payload, never by its token: anyone can
-turn (r, s) into (r, −s) and it still verifies.
+A verifier names the `typ` it wants: a statement of one kind never passes as another. Algorithm and curve
+are fixed; the header's word on it only has to agree. A document is identified by its payload, never by its
+token: anyone can turn (r, s) into (r, −s) and it still verifies.
 
 Source: RFC 7515 sections 3.1, 4.1 and 5.2; RFC 7518 section 3.4; RFC 8725 for what to refuse.
 """
@@ -13,7 +13,6 @@ Source: RFC 7515 sections 3.1, 4.1 and 5.2; RFC 7518 section 3.4; RFC 8725 for w
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import re
@@ -122,8 +121,8 @@ class JwsSigner:
 class JwsVerifier:
     """Verifies signed documents against one root.
 
-    A certificate's chain is checked once and remembered by the SHA-256 of its bytes; its dates are checked anew for
-    each document.
+    A certificate's chain is checked once and remembered by the SHA-256 of its bytes; its dates are checked
+    anew for each document.
     """
 
     def __init__(self, root_pem: bytes, clock: Callable[[], float] = time.time) -> None:
@@ -152,7 +151,7 @@ class JwsVerifier:
             raise IdentityInvalid(
                 f"the signature under the name of {name} is not right",
                 code="bad_signature",
-                remedy="it was altered on its way, or its sender does not hold that party's key: ask the party",
+                remedy="it was altered, or its sender does not hold that party's key: ask the party",
                 party=str(name),
             ) from None
         return Signed(
@@ -214,12 +213,12 @@ def _decode_segment(segment: str) -> bytes:
 
 
 def _certificate_of(header: dict[str, Any]) -> bytes:
-    match header["x5c"]:
-        case [str() as certificate]:
-            try:
-                return base64.b64decode(certificate, validate=True)
-            except (binascii.Error, ValueError):
-                pass
+    chain = header["x5c"]
+    if isinstance(chain, list) and len(chain) == 1 and isinstance(chain[0], str):
+        try:
+            return base64.b64decode(chain[0], validate=True)
+        except ValueError:
+            pass
     raise _bad("does not carry exactly one certificate")
 
 

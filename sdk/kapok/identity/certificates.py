@@ -1,8 +1,8 @@
 """Certificates: who one names, and whether it stands under a root.
 
 A trust domain has one self-signed root, which carries ``spiffe://<trust domain>``; it signs every party's
-certificate itself, there are no intermediates. A party's certificate carries exactly one name, its SPIFFE URI, whose
-trust domain is the root's: a foreign authority cannot sign names into ours.
+certificate itself, there are no intermediates. A party's certificate carries exactly one name, its SPIFFE
+URI, whose trust domain is the root's: a foreign authority cannot sign names into ours.
 
 Source: SPIFFE X.509-SVID specification, sections 2 to 5; RFC 5280, section 6.1.
 """
@@ -44,7 +44,7 @@ def fingerprint(certificate: x509.Certificate) -> bytes:
 
 
 def key_fingerprint(key: ec.EllipticCurvePublicKey) -> bytes:
-    """SHA-256 of the key's SubjectPublicKeyInfo (DER), 32 bytes: the same after a renewal with the same key."""
+    """SHA-256 of the key's SubjectPublicKeyInfo (DER), 32 bytes: a renewal with the same key keeps it."""
     digest = hashes.Hash(hashes.SHA256())
     digest.update(
         key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -80,15 +80,15 @@ def certificate_from_der(der: bytes, what: str = "certificate") -> x509.Certific
 
 
 def party_name(certificate: x509.Certificate) -> PartyName:
-    """Return the party that a certificate names. Says nothing about whether it can be trusted: see `TrustRoot`.
+    """Return the party that a certificate names; whether to trust it is for `TrustRoot` to say.
 
     Raises:
         IdentityInvalid: ``bad_certificate`` when it does not carry exactly one SPIFFE URI of a party.
     """
     found = _alternative_names(certificate)
     names = found.get_values_for_type(x509.UniformResourceIdentifier)
-    hosts = found.get_values_for_type(x509.DNSName), found.get_values_for_type(x509.IPAddress)
-    if len(names) != 1 or len(found) != 1 + sum(map(len, hosts)):
+    hosts = [*found.get_values_for_type(x509.DNSName), *found.get_values_for_type(x509.IPAddress)]
+    if len(names) != 1 or len(list(found)) != 1 + len(hosts):
         raise _bad("the certificate does not carry exactly one name of a party")
     try:
         return PartyName.parse(names[0])
@@ -105,7 +105,7 @@ def public_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
     try:
         key = certificate.public_key()
     except (ValueError, UnsupportedAlgorithm):
-        key = None  # type: ignore[assignment]
+        raise _bad("the certificate's key is of no kind known here") from None
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise _bad("the certificate's key is not a P-256 key")
     return key
@@ -133,15 +133,15 @@ class TrustRoot:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     def check(self, certificate: x509.Certificate, now: float) -> PartyName:
-        """Return the party that a certificate names, once dates, signature, purpose and name are seen to be right.
+        """Return the party that a certificate names, once dates, signature, purpose and name are right.
 
         Args:
             certificate: A party's certificate.
             now: Seconds since the epoch.
 
         Raises:
-            IdentityInvalid: ``certificate_expired``, ``certificate_not_yet_valid``, ``foreign_certificate`` or
-                ``bad_certificate``.
+            IdentityInvalid: ``certificate_expired``, ``certificate_not_yet_valid``, ``foreign_certificate``
+                or ``bad_certificate``.
         """
         name = party_name(certificate)
         public_key(certificate)
@@ -156,7 +156,7 @@ class TrustRoot:
         self._check_path(certificate, now)
         if name.trust_domain != self.trust_domain:
             raise IdentityInvalid(
-                f"the certificate names a party of {name.trust_domain}, the root is that of {self.trust_domain}",
+                f"the certificate is for a party of {name.trust_domain}, the root for {self.trust_domain}",
                 code="foreign_certificate",
                 remedy="the party must enrol with the authority of its own trust domain",
                 party=str(name),
@@ -188,7 +188,7 @@ class TrustRoot:
                 )
 
     def _check_path(self, certificate: x509.Certificate, now: float) -> None:
-        """RFC 5280 path validation with the root as only anchor: constraints, key usage, critical extensions."""
+        """RFC 5280 path validation, the root the only anchor: constraints, usage, critical extensions."""
         verifier = (
             verification.PolicyBuilder()
             .store(verification.Store([self.certificate]))
@@ -223,7 +223,7 @@ def _check_root(certificate: x509.Certificate) -> str:
         or usage is None
         or not constraints.ca
         or not usage.key_cert_sign
-        or len(found) != 1
+        or len(list(found)) != 1
         or len(names) != 1
         or not names[0].startswith(_SCHEME)
         or "/" in names[0].removeprefix(_SCHEME)

@@ -1,7 +1,7 @@
 """A party's own credentials: its private key, its certificate, and the root that it trusts.
 
-Everything that can be wrong with them is found here, on the party's own machine, before it dials: over TLS a wrong
-certificate shows as "Socket closed" and nothing more.
+Everything that can be wrong with them is found here, on the party's own machine, before it dials: over TLS
+a wrong certificate shows as "Socket closed" and nothing more.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Issuing certificates: a trust domain's root, and those of its parties.
 
-P-256 throughout. A certificate begins five minutes before it is made, because the clocks of two organisations
-differ. Brokers and authorities answer calls, so theirs also carry host names and may serve TLS; everyone else's
-serve nothing.
+P-256 throughout. A certificate begins five minutes before it is made, because the clocks of two
+organisations differ. Brokers and authorities answer calls, so theirs also carry host names and may serve
+TLS; everyone else's serve nothing.
 
 Source: RFC 5280, sections 4.1 and 4.2; SPIFFE X.509-SVID, section 4; RFC 2986 for certificate requests.
 """
@@ -37,7 +37,7 @@ _HOST: Final = re.compile(
 
 
 def new_root(key: ec.EllipticCurvePrivateKey, trust_domain: str, now: float) -> x509.Certificate:
-    """Return the self-signed root of a trust domain, valid for ten years, which may sign parties and nothing else.
+    """Return the self-signed root of a trust domain, valid for ten years; it signs parties, nothing else.
 
     Raises:
         InvalidInput: ``bad_party_name`` when the trust domain has characters that SPIFFE does not allow.
@@ -164,7 +164,7 @@ def check_host(host: str) -> x509.GeneralName:
         raise InvalidInput(
             f"{host!r} is neither a host name nor an IP address",
             code="bad_host",
-            remedy="give the name under which others reach this machine, without port, e.g. broker.example.org",
+            remedy="give the name under which others reach this machine, without port",
         )
     return x509.DNSName(host.lower())
 

@@ -27,7 +27,7 @@ __all__ = [
     "write_new_file",
 ]
 
-PASSPHRASE_VARIABLE: Final = "KAPOK_PASSPHRASE"
+PASSPHRASE_VARIABLE: Final = "KAPOK_PASSPHRASE"  # noqa: S105 - a variable's name
 _MOST_BYTES: Final = 2**20
 
 
@@ -65,9 +65,7 @@ def decode_key(pem: bytes, passphrase: str | None, path: Path) -> ec.EllipticCur
     password = passphrase.encode("utf-8") if encrypted and passphrase else None
     try:
         key = serialization.load_pem_private_key(pem, password)
-    except (
-        Exception
-    ) as error:  # the library raises several classes; none of them may leave, nor quote the key
+    except Exception as error:  # noqa: BLE001 - of many classes; none may leave, nor quote the key
         if encrypted and isinstance(error, ValueError):
             raise IdentityInvalid(
                 f"the passphrase does not open the private key {path}",
@@ -79,7 +77,7 @@ def decode_key(pem: bytes, passphrase: str | None, path: Path) -> ec.EllipticCur
         raise IdentityInvalid(
             f"{path} is not a P-256 private key in PEM",
             code="bad_key",
-            remedy="bring the file back from a backup, or enrol again in an empty home folder with a new token",
+            remedy="bring it back from a backup, or enrol again in an empty home folder with a new token",
         )
     return key
 
@@ -121,7 +119,8 @@ def write_new_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     """Write a file that is not there yet: whole, on disk, with its mode from the first instant on.
 
     Raises:
-        InvalidInput: ``file_exists``; the file there is left as it is. ``bad_file`` when it cannot be written.
+        InvalidInput: ``file_exists``; the file there is left as it is. ``bad_file`` when it cannot be
+            written.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
@@ -168,7 +167,7 @@ def read_private_file(path: Path) -> bytes:
         raise NotFound(
             f"there is no identity here: {path} is missing",
             code="no_identity",
-            remedy="enrol with a token of your authority (kapok enroll TOKEN), or name the folder with --home",
+            remedy="enrol with a token of your authority (kapok enroll TOKEN), or name another --home",
         ) from None
     except OSError as error:
         raise IdentityInvalid(

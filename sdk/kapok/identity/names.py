@@ -37,14 +37,14 @@ def _segment(what: str, text: str) -> str:
         raise InvalidInput(
             f"{what} {text!r} is not allowed in a party's name",
             code="bad_party_name",
-            remedy="use 1 to 63 of the characters a-z A-Z 0-9 . _ -, beginning and ending with a letter or digit",
+            remedy="use 1 to 63 of the characters a-z A-Z 0-9 . _ -, a letter or digit at both ends",
         )
     return text
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class PartyName:
-    """A party's name. Its text form sorts and hashes byte for byte; equality is exact (case counts in the path).
+    """A party's name. Its text form sorts and hashes byte for byte; in the path, case counts.
 
     Raises:
         InvalidInput: ``bad_party_name`` when a part has characters that SPIFFE does not allow.
