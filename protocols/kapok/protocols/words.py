@@ -150,7 +150,8 @@ class WordVector:
     def accumulate(self, *, plus: Iterable[WordVector] = (), minus: Iterable[WordVector] = ()) -> WordVector:
         """This vector with all of `plus` added and all of `minus` taken away, in one carry pass.
 
-        Words are reduced modulo 2^bits. Both are read one vector at a time, so that a generator of masks holds only one of them in memory.
+        Words are reduced modulo 2^bits. Both are read one vector at a time, so that a generator of masks
+        holds only one of them in memory.
 
         Raises:
             InvalidInput: code ``bad_words`` where widths or counts differ.
