@@ -1,0 +1,39 @@
+"""Jacobi symbols and small factors against definitions."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from kapok.protocols.paillier.number_theory import SMALL_PRIME_BOUND, has_small_factor, jacobi
+
+LARGE_PRIME = 2**521 - 1
+
+
+def _legendre(numerator: int, prime: int) -> int:
+    power = pow(numerator, (prime - 1) // 2, prime)
+    return -1 if power == prime - 1 else power
+
+
+@pytest.mark.parametrize("factors", [(3,), (5,), (7,), (3, 3), (3, 5), (7, 11), (3, 5, 7), (13, 13, 17)])
+def test_jacobi_is_the_product_of_legendre_symbols(factors: tuple[int, ...]) -> None:
+    modulus = math.prod(factors)
+    for numerator in range(-modulus, 2 * modulus):
+        expected = math.prod(_legendre(numerator, prime) for prime in factors)
+        assert jacobi(numerator, modulus) == expected, (numerator, modulus)
+
+
+def test_jacobi_of_a_large_prime() -> None:
+    for numerator in (2, 3, LARGE_PRIME - 1, 10**100):
+        assert jacobi(numerator, LARGE_PRIME) == _legendre(numerator, LARGE_PRIME)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 5, 251, 257, 65_519, 65_521])
+def test_small_factors_are_found(factor: int) -> None:
+    assert factor < SMALL_PRIME_BOUND
+    assert has_small_factor(factor * LARGE_PRIME)
+
+
+@pytest.mark.parametrize("number", [LARGE_PRIME, 65_537 * LARGE_PRIME, 65_537 * 65_539, 1])
+def test_numbers_without_small_factors_pass(number: int) -> None:
+    assert not has_small_factor(number)
