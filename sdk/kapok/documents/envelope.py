@@ -26,7 +26,7 @@ from cryptography import x509
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
-from kapok.errors import IdentityInvalid, KapokError, PeerProtocolError
+from kapok.errors import IdentityInvalid, InvalidInput, KapokError, PeerProtocolError
 from kapok.identity.certificates import (
     TrustRoot,
     certificate_from_der,
@@ -88,7 +88,7 @@ def decode(struct_type: type[_Statement], payload: bytes, *, party: str | None =
     """
     try:
         return msgspec.json.decode(payload, type=struct_type, strict=True)
-    except (msgspec.DecodeError, KapokError, UnicodeDecodeError):
+    except (msgspec.DecodeError, KapokError, UnicodeDecodeError, RecursionError):
         raise PeerProtocolError(
             f"what was signed is not a {struct_type.__name__} as this version writes it",
             code="bad_statement",
@@ -107,9 +107,20 @@ class JwsSigner:
         self._x5c = base64.b64encode(credentials.certificate_der).decode("ascii")
 
     def sign(self, typ: str, payload: bytes) -> str:
-        """Return the signed statement as text."""
+        """Return the signed statement as text.
+
+        Raises:
+            InvalidInput: ``document_too_long`` when no verifier would read it.
+        """
         header = {"alg": _ALGORITHM, "typ": typ, "x5c": [self._x5c]}
-        return jws.serialize_compact(header, payload, self._key, registry=_REGISTRY)
+        token = jws.serialize_compact(header, payload, self._key, registry=_REGISTRY)
+        if len(token) > MOST_TOKEN_BYTES:
+            raise InvalidInput(
+                f"the document is {len(token)} bytes long when signed, at most {MOST_TOKEN_BYTES} are allowed",
+                code="document_too_long",
+                remedy="make it shorter: fewer columns, smaller domains, fewer members",
+            )
+        return token
 
     def __repr__(self) -> str:
         return f"<JwsSigner of {self._credentials.name}>"

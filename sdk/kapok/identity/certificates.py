@@ -9,6 +9,7 @@ Source: SPIFFE X.509-SVID specification, sections 2 to 5; RFC 5280, section 6.1.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, TypeVar
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import verification
 from kapok.errors import IdentityInvalid, InvalidInput
-from kapok.identity.names import PartyName
+from kapok.identity.names import PartyName, Role
 
 __all__ = [
     "TrustRoot",
@@ -200,46 +201,42 @@ class TrustRoot:
             verifier.verify(certificate, [])
         except (verification.VerificationError, ValueError, UnsupportedAlgorithm):
             raise _bad("the certificate is not one that an authority of Kapok issues to a party") from None
-        usage = _extension(
-            certificate, lambda extensions: extensions.get_extension_for_class(x509.KeyUsage).value
-        )
+        usage = _extension(certificate, lambda every: every.get_extension_for_class(x509.KeyUsage).value)
         if usage is None or not usage.digital_signature or usage.key_cert_sign:
             raise _bad("the certificate is not made for signing statements")
 
 
 def _check_root(certificate: x509.Certificate) -> str:
     """Return the trust domain of a root."""
-    found = _alternative_names(certificate)
-    names = found.get_values_for_type(x509.UniformResourceIdentifier)
     constraints = _extension(
-        certificate, lambda extensions: extensions.get_extension_for_class(x509.BasicConstraints).value
+        certificate, lambda every: every.get_extension_for_class(x509.BasicConstraints).value
     )
-    usage = _extension(
-        certificate, lambda extensions: extensions.get_extension_for_class(x509.KeyUsage).value
-    )
+    usage = _extension(certificate, lambda every: every.get_extension_for_class(x509.KeyUsage).value)
+    names = list(_alternative_names(certificate))
     public_key(certificate)
     if (
-        constraints is None
-        or usage is None
-        or not constraints.ca
-        or not usage.key_cert_sign
-        or len(list(found)) != 1
-        or len(names) != 1
-        or not names[0].startswith(_SCHEME)
-        or "/" in names[0].removeprefix(_SCHEME)
-        or not _signed_by(certificate, certificate)
+        constraints is not None
+        and usage is not None
+        and constraints.ca
+        and usage.key_cert_sign
+        and len(names) == 1
+        and isinstance(names[0], x509.UniformResourceIdentifier)
+        and names[0].value.startswith(_SCHEME)
+        and _signed_by(certificate, certificate)
     ):
-        raise IdentityInvalid(
-            "the root certificate is not the root of a trust domain",
-            code="bad_root",
-            remedy="take the root certificate from your authority again",
-        )
-    return str(names[0].removeprefix(_SCHEME))
+        domain = names[0].value.removeprefix(_SCHEME)
+        with contextlib.suppress(InvalidInput):
+            return PartyName(domain, "authority", Role.AUTHORITY, "root").trust_domain
+    raise IdentityInvalid(
+        "the root certificate is not the root of a trust domain",
+        code="bad_root",
+        remedy="take the root certificate from your authority again",
+    )
 
 
 def _alternative_names(certificate: x509.Certificate) -> x509.SubjectAlternativeName:
     found = _extension(
-        certificate, lambda extensions: extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        certificate, lambda every: every.get_extension_for_class(x509.SubjectAlternativeName).value
     )
     if found is None:
         raise _bad("the certificate names nobody")

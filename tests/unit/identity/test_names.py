@@ -1,0 +1,45 @@
+import pytest
+from kapok.errors import InvalidInput
+from kapok.identity.names import PartyName, PartyPattern, Role
+
+
+def test_text_form_and_back() -> None:
+    name = PartyName("kapok.test", "St.Mary_s", Role.ANALYST, "ada-1")
+    assert str(name) == "spiffe://kapok.test/org/St.Mary_s/analyst/ada-1"
+    assert PartyName.parse(str(name)) == name
+    assert name.organisation_id == "spiffe://kapok.test/org/St.Mary_s"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "spiffe://kapok.test",
+        "spiffe://Kapok.test/org/a/node/b",
+        "spiffe://kapok.test/org/a/node/b/",
+        "spiffe://kapok.test/org/a/node/b/c",
+        "spiffe://kapok.test/org/a/chief/b",
+        "spiffe://kapok.test/org//node/b",
+        "spiffe://kapok.test/org/a/node/..",
+        "spiffe://kapok.test/org/a%2f/node/b",
+        "spiffe://kapok.test/org/a/node/b\n",
+        "spiffe://kapok.test/org/a/node/" + "b" * 64,
+        "spiffe://kapok.test/organisation/a/node/b",
+        "https://kapok.test/org/a/node/b",
+    ],
+)
+def test_everything_else_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        PartyName.parse(text)
+    assert caught.value.code == "bad_party_name"
+
+
+def test_patterns_cover_whole_segments_only() -> None:
+    name = PartyName.parse("spiffe://kapok.test/org/a/analyst/ada")
+    assert PartyPattern(str(name)).matches(name)
+    assert PartyPattern("spiffe://kapok.test/org/*/analyst/*").matches(name)
+    assert not PartyPattern("spiffe://kapok.test/org/*/node/*").matches(name)
+    assert not PartyPattern("spiffe://other.test/org/*/analyst/*").matches(name)
+    for text in ("spiffe://kapok.test/org/a*/analyst/ada", "spiffe://*/org/a/analyst/ada", "*"):
+        with pytest.raises(InvalidInput):
+            PartyPattern(text)
