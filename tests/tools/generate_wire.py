@@ -1,7 +1,8 @@
-"""Makes `sdk/kapok/wire/v1` from `proto/`; with `--check`, says whether what is checked in is what it would make.
+"""Makes `sdk/kapok/wire/v1` from `proto/`; with `--check`, says whether what is checked in is what it would
+make.
 
-Run through `make gen` and `make lint`. grpcio-tools is pinned: generated code refuses a protobuf runtime older than
-its generator, and Kapok supports protobuf from 6.31.1 on.
+Run through `make gen` and `make lint`. grpcio-tools is pinned: generated code refuses a protobuf runtime
+older than its generator, and Kapok supports protobuf from 6.31.1 on.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
     `channel.connect` ──mutual TLS──▶ `server.serve` ──▶ desks (`kapok.wire.desks`)
     `channel.enrol_call` ───TLS─────▶ `server.serve_enrolment` ──▶ EnrolmentDesk
 
-Generated messages (`kapok.wire.v1`) are imported here alone; `codec` turns them into `messages` and back. Whoever
-calls gets the class of `kapok.errors` that the other side raised.
+Generated messages (`kapok.wire.v1`) are imported here alone; `codec` turns them into `messages` and back.
+Whoever calls gets the class of `kapok.errors` that the other side raised.
 """
 
 import os

@@ -1,9 +1,9 @@
 """What stands behind the services: one desk per audience, in domain types, without gRPC.
 
-`kapok.wire.server` has authenticated `caller` (mutual TLS, its certificate's name, the role of the service) before a
-desk sees a call, and has checked that ids are well-formed. Signed documents are passed on as they came: verifying
-them is the desk's task. A desk raises classes of `kapok.errors`; anything else reaches the caller as `InternalError`
-with an incident number and nothing more.
+`kapok.wire.server` has authenticated `caller` (mutual TLS, its certificate's name, the role of the service)
+before a desk sees a call, and has checked that ids are well-formed. Signed documents are passed on as they
+came: verifying them is the desk's task. A desk raises classes of `kapok.errors`; anything else reaches the
+caller as `InternalError` with an incident number and nothing more.
 
 A desk may be called again with the same arguments after a lost connection: every verb is idempotent.
 """
@@ -55,7 +55,10 @@ class AnalystDesk(Protocol):
         ...
 
     def watch(self, caller: PartyName, job_id: str) -> AsyncIterator[JobStatus]:
-        """Yield the status now and after each change; end when the job has ended. Closed when the caller leaves."""
+        """Yield the status now and after each change, until the job has ended.
+
+        Closed (`aclose`) when the caller leaves.
+        """
         ...
 
     async def cancel(self, caller: PartyName, job_id: str) -> None:
@@ -79,7 +82,10 @@ class NodeDesk(Protocol):
         ...
 
     def watch(self, caller: PartyName) -> AsyncIterator[Assignment]:
-        """Yield what the node is to do, from durable state; closed when the node leaves. `Idle` at once and at times."""
+        """Yield what the node is to do, from durable state; `Idle` at once, and then now and again.
+
+        Closed (`aclose`) when the node leaves.
+        """
         ...
 
     async def consent(self, caller: PartyName, job_id: str, token: str) -> None:
@@ -103,7 +109,14 @@ class EnrolmentDesk(Protocol):
     """The authority's desk, for those who have no certificate yet."""
 
     async def enrol(self, secret: bytes, csr_der: bytes) -> bytes:
-        """Spend a one-time token for the key in the certificate request (PKCS #10, DER); return the certificate, DER.
+        """Spend a one-time token; return the certificate for the key in the request.
+
+        Args:
+            secret: The token's.
+            csr_der: PKCS #10, DER; proves possession of the key.
+
+        Returns:
+            The certificate, DER.
 
         Raises:
             IdentityInvalid: the token is unknown, expired, or spent with another key.

@@ -1,7 +1,8 @@
 """What crosses the wire, as the rest of Kapok sees it: plain frozen types, no protobuf, no gRPC.
 
-`kapok.wire` alone turns them into the generated messages of `kapok.wire.v1` and back. Signed documents stay the
-compact JWS text that their signer made; whoever receives one verifies it (`kapok.documents`), never the wire.
+`kapok.wire` alone turns them into the generated messages of `kapok.wire.v1` and back. Signed documents stay
+the compact JWS text that their signer made; whoever receives one verifies it (`kapok.documents`), never the
+wire.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CatalogueEntry:
-    """A dataset's signed document, the signed memberships of the nodes that joined, and who of them is connected."""
+    """A dataset's signed document, the nodes' signed memberships, and who of them is connected."""
 
     document: str
     memberships: tuple[str, ...]
@@ -54,7 +55,7 @@ class CatalogueEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
-    """What the broker tells an analyst about a job. Times are seconds since the epoch, by the broker's clock."""
+    """What the broker tells an analyst about a job. Times: seconds since the epoch, the broker's clock."""
 
     job_id: str
     state: JobState

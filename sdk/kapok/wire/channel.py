@@ -1,0 +1,204 @@
+"""Connections: from a node or an analyst to the broker, and from a newcomer to the authority.
+
+    async with await connect(credentials, "broker.example.org:7443") as broker:
+        async for assignment in broker.node.watch(): …
+
+A connection mends itself after the broker was away; calls meanwhile raise `Unavailable`, with the reason.
+Trying again, with back-off and jitter, is the caller's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Final
+
+import grpc
+from kapok.errors import TimedOut
+from kapok.wire.address import Address
+from kapok.wire.clients import AnalystClient, CatalogueClient, EnrolmentClient, NodeClient
+from kapok.wire.diagnosis import certificate_refused, why_unreachable
+from kapok.wire.limits import Limits
+from kapok.wire.line import Line
+from kapok.wire.traffic import Traffic
+
+if TYPE_CHECKING:
+    from kapok.identity.credentials import Credentials
+
+__all__ = ["Connection", "connect", "enrol_call"]
+
+_PATIENCE_S: Final = 5.0
+_OPTIONS: Final = (
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    # A broker that comes back is found within two seconds; the caller's own back-off spaces the calls.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 3_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    # Whether to try again is decided above: a call that may have arrived is not repeated behind anyone's back.
+    ("grpc.enable_retries", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+class Connection:
+    """An open connection to a broker, with the verbs of its desks. Close it, or use it in ``async with``.
+
+    Attributes:
+        address: The broker's.
+        catalogue: Datasets, for every role.
+        analyst: Jobs, for analysts.
+        node: Assignments, for nodes.
+    """
+
+    __slots__ = ("_line", "address", "analyst", "catalogue", "node")
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self.address = str(line.address)
+        self.catalogue = CatalogueClient(line)
+        self.analyst = AnalystClient(line)
+        self.node = NodeClient(line)
+
+    @property
+    def traffic(self) -> Traffic:
+        """Messages and bytes so far."""
+        return self._line.traffic
+
+    async def close(self) -> None:
+        """End the connection; calls still open raise `Unavailable`, ``connection_closed``."""
+        await self._line.channel.close(None)
+
+    async def __aenter__(self) -> Connection:
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+async def connect(
+    credentials: Credentials, address: str, *, timeout_s: float = _PATIENCE_S, limits: Limits | None = None
+) -> Connection:
+    """Connect to a broker with mutual TLS; return once the handshake is done.
+
+    Args:
+        credentials: This party's own.
+        address: ``host:port``; the host must be one that the broker's certificate names.
+        timeout_s: Longest wait for the handshake, in seconds.
+        limits: How long calls may take and how large messages may be.
+
+    Raises:
+        Unavailable: ``unknown_host``, ``nobody_answers``, ``not_kapok``.
+        TimedOut: ``handshake_timed_out``.
+        IdentityInvalid: ``service_certificate_foreign``, ``service_certificate_expired``,
+            ``service_host_differs``, ``certificate_refused``, ``certificate_expired``.
+        InvalidInput: ``bad_address``.
+    """
+    credentials.check_dates(time.time())
+    tls = grpc.ssl_channel_credentials(
+        credentials.root_pem, credentials.key_pem(), credentials.certificate_pem
+    )
+    line = await _open(
+        tls, Address.parse(address), credentials.root_pem, credentials.certificate_pem, timeout_s, limits
+    )
+    return Connection(line)
+
+
+async def enrol_call(
+    address: str, root_pem: bytes, secret: bytes, csr_der: bytes, *, timeout_s: float = _PATIENCE_S
+) -> bytes:
+    """Spend a one-time token at the authority; return the certificate for the key in the request, DER.
+
+    Args:
+        address: The authority's, from the token.
+        root_pem: The root that its certificate must lead to, from the token.
+        secret: The token's.
+        csr_der: PKCS #10, DER.
+        timeout_s: Longest wait for the handshake, in seconds.
+
+    Raises:
+        Unavailable: as in `connect`.
+        IdentityInvalid: as in `connect`, or the authority does not take the token.
+    """
+    tls = grpc.ssl_channel_credentials(root_pem)
+    line = await _open(tls, Address.parse(address), root_pem, None, timeout_s, None)
+    try:
+        return await EnrolmentClient(line).enrol(secret, csr_der)
+    finally:
+        await line.channel.close(None)
+
+
+async def _open(
+    tls: grpc.ChannelCredentials,
+    address: Address,
+    root_pem: bytes,
+    certificate_pem: bytes | None,
+    timeout_s: float,
+    limits: Limits | None,
+) -> Line:
+    """Open a channel that has shaken hands.
+
+    A service that refuses this party's certificate looks, from here, like one that went away in that instant:
+    so that is said only when it has happened twice.
+    """
+    limits = limits or Limits()
+    for _ in range(2):
+        channel = grpc.aio.secure_channel(str(address), tls, options=_options(address, limits))
+        line = Line(
+            channel=channel,
+            address=address,
+            root_pem=root_pem,
+            certificate_pem=certificate_pem,
+            limits=limits,
+        )
+        try:
+            state = await _settled(channel, timeout_s)
+        except BaseException:
+            await channel.close(None)
+            raise
+        if state is grpc.ChannelConnectivity.READY:
+            return line
+        await channel.close(None)
+        reason = await why_unreachable(address, root_pem, certificate_pem)
+        if reason is None and state is None:
+            reason = _too_slow(address, timeout_s)
+        if reason is not None:
+            raise reason
+    raise certificate_refused(address)
+
+
+def _options(address: Address, limits: Limits) -> list[tuple[str, int]]:
+    options = [
+        *_OPTIONS,
+        ("grpc.max_receive_message_length", limits.message_bytes),
+        ("grpc.max_send_message_length", limits.message_bytes),
+    ]
+    if address.is_loopback:
+        options.append(("grpc.enable_http_proxy", 0))
+    return options
+
+
+async def _settled(channel: grpc.aio.Channel, timeout_s: float) -> grpc.ChannelConnectivity | None:
+    """The first state that is not on the way to another; None when there is none in time."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            state = channel.get_state(try_to_connect=True)
+            while state in (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING):
+                await channel.wait_for_state_change(state)
+                state = channel.get_state(try_to_connect=True)
+            return state
+    except TimeoutError:
+        return None
+
+
+def _too_slow(address: Address, timeout_s: float) -> TimedOut:
+    return TimedOut(
+        f"{address} did not finish the TLS handshake within {timeout_s:g} s",
+        code="handshake_timed_out",
+        remedy="check the network, and whether the service is overloaded; try again later",
+    )

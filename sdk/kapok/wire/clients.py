@@ -1,0 +1,173 @@
+"""The desks as their callers see them: the same verbs without `caller`, over a `Line`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from typing import TypeVar
+
+from kapok.wire import codec
+from kapok.wire.line import Line
+from kapok.wire.messages import Assignment, CatalogueEntry, Evidence, JobStatus
+from kapok.wire.v1 import analyst_pb2, catalogue_pb2, enrolment_pb2, node_pb2
+from kapok.wire.v1.analyst_pb2_grpc import AnalystServiceStub
+from kapok.wire.v1.catalogue_pb2_grpc import CatalogueServiceStub
+from kapok.wire.v1.enrolment_pb2_grpc import EnrolmentServiceStub
+from kapok.wire.v1.node_pb2_grpc import NodeServiceStub
+
+__all__ = ["AnalystClient", "CatalogueClient", "EnrolmentClient", "NodeClient"]
+
+T = TypeVar("T")
+
+
+class CatalogueClient:
+    """Datasets."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._stub = CatalogueServiceStub(line.channel)
+
+    async def publish_dataset(self, document: str) -> str:
+        """Publish a signed dataset document; return the dataset's hash, lower-case hex."""
+        request = catalogue_pb2.PublishDatasetRequest(document=document)
+        return (await self._line.ask(self._stub.PublishDataset, request)).dataset_hash
+
+    async def datasets(self, name: str | None = None) -> list[CatalogueEntry]:
+        """Return all datasets, or those of that name."""
+        request = catalogue_pb2.ListDatasetsRequest(name=codec.read_name(name or ""))
+        async with contextlib.aclosing(self._line.read(self._stub.ListDatasets, request)) as answers:
+            return [codec.read_entry(answer.entry) async for answer in answers]
+
+    async def dataset(self, dataset_hash: str) -> CatalogueEntry:
+        """Return one dataset."""
+        request = catalogue_pb2.GetDatasetRequest(dataset_hash=codec.read_id("dataset", dataset_hash))
+        return codec.read_entry((await self._line.ask(self._stub.GetDataset, request)).entry)
+
+
+class AnalystClient:
+    """Jobs."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._stub = AnalystServiceStub(line.channel)
+
+    async def submit(self, specification: str) -> str:
+        """Submit a signed job specification; return the job's id, lower-case hex."""
+        request = analyst_pb2.SubmitJobRequest(specification=specification)
+        return (await self._line.ask(self._stub.SubmitJob, request)).job_id
+
+    async def jobs(self) -> list[JobStatus]:
+        """Return one's own jobs, newest first."""
+        request = analyst_pb2.ListJobsRequest()
+        async with contextlib.aclosing(self._line.read(self._stub.ListJobs, request)) as answers:
+            return [codec.read_status(answer.job) async for answer in answers]
+
+    async def job(self, job_id: str) -> JobStatus:
+        """Return where one job is."""
+        request = analyst_pb2.GetJobRequest(job_id=codec.read_id("job", job_id))
+        return codec.read_status((await self._line.ask(self._stub.GetJob, request)).job)
+
+    async def watch(self, job_id: str) -> AsyncGenerator[JobStatus, None]:
+        """Yield the status now and after each change, until the job has ended.
+
+        Raises:
+            Unavailable: the connection was lost or the broker shuts down: watch again later.
+        """
+        request = analyst_pb2.WatchJobRequest(job_id=codec.read_id("job", job_id))
+        answers = self._line.read(self._stub.WatchJob, request, endless=True)
+        async with contextlib.aclosing(answers):
+            async for answer in answers:
+                yield codec.read_status(answer.job)
+
+    async def cancel(self, job_id: str) -> None:
+        """End a job that has not ended."""
+        request = analyst_pb2.CancelJobRequest(job_id=codec.read_id("job", job_id))
+        await self._line.ask(self._stub.CancelJob, request)
+
+    async def fetch(self, job_id: str) -> AsyncGenerator[Evidence | bytes, None]:
+        """Yield the evidence, then the sealed sum in chunks."""
+        request = analyst_pb2.FetchSumRequest(job_id=codec.read_id("job", job_id))
+        async with contextlib.aclosing(self._line.read(self._stub.FetchSum, request)) as answers:
+            async for answer in answers:
+                yield codec.read_sum_part(answer)
+
+    async def acknowledge(self, job_id: str) -> None:
+        """Say that the sum has been opened: the broker may forget it."""
+        request = analyst_pb2.AcknowledgeSumRequest(job_id=codec.read_id("job", job_id))
+        await self._line.ask(self._stub.AcknowledgeSum, request)
+
+
+class NodeClient:
+    """Assignments and their answers."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._stub = NodeServiceStub(line.channel)
+
+    async def join(self, membership: str) -> None:
+        """Join a dataset with a signed membership."""
+        await self._line.ask(self._stub.JoinDataset, node_pb2.JoinDatasetRequest(membership=membership))
+
+    async def watch(self) -> AsyncGenerator[Assignment, None]:
+        """Yield what is to be done, for ever; `Idle` at once, and then now and again.
+
+        Raises:
+            Unavailable: the connection was lost or the broker shuts down: watch again later.
+        """
+        answers = self._line.read(self._stub.Watch, node_pb2.WatchRequest(), endless=True)
+        async with contextlib.aclosing(answers):
+            async for answer in answers:
+                yield codec.read_assignment(answer)
+
+    async def consent(self, job_id: str, token: str) -> None:
+        """Give a signed consent."""
+        request = node_pb2.ConsentRequest(job_id=codec.read_id("job", job_id), consent=token)
+        await self._line.ask(self._stub.Consent, request)
+
+    async def refuse(self, job_id: str, token: str) -> None:
+        """Give a signed refusal."""
+        request = node_pb2.RefuseRequest(job_id=codec.read_id("job", job_id), refusal=token)
+        await self._line.ask(self._stub.Refuse, request)
+
+    async def seal(self, job_id: str, token: str, chunks: Iterable[bytes] | AsyncIterable[bytes]) -> None:
+        """Send a sealed vector; return once the broker has stored it.
+
+        Raises:
+            InvalidInput: ``bad_chunk`` when a chunk is empty or larger than `messages.MOST_CHUNK_BYTES`.
+        """
+        header = node_pb2.SealHeader(job_id=codec.read_id("job", job_id), seal=token)
+
+        async def parts() -> AsyncGenerator[node_pb2.SealRequest, None]:
+            yield node_pb2.SealRequest(header=header)
+            async for chunk in _each(chunks):
+                yield node_pb2.SealRequest(chunk=codec.check_chunk(chunk))
+
+        async with contextlib.aclosing(parts()) as requests:
+            await self._line.send(self._stub.Seal, requests)
+
+    async def release(self, job_id: str, token: str) -> None:
+        """Give a signed release."""
+        request = node_pb2.ReleaseRequest(job_id=codec.read_id("job", job_id), release=token)
+        await self._line.ask(self._stub.Release, request)
+
+
+class EnrolmentClient:
+    """The authority's desk."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._stub = EnrolmentServiceStub(line.channel)
+
+    async def enrol(self, secret: bytes, csr_der: bytes) -> bytes:
+        """Spend a one-time token; return the certificate for the key in the request, DER."""
+        request = enrolment_pb2.EnrolRequest(token_secret=secret, certificate_request_der=csr_der)
+        return (await self._line.ask(self._stub.Enrol, request)).certificate_der
+
+
+async def _each(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item

@@ -1,0 +1,200 @@
+"""What every call passes before a service sees it, and how its end is told.
+
+    answer with our version ─▶ caller's version ─▶ TLS 1.3 ─▶ caller's name ─▶ role ─▶ method ─▶ answer |
+    error
+
+An error of `kapok.errors` travels whole. Anything else is a defect: the log of this side gets the traceback
+under an incident number, the caller gets the number alone, for a traceback would tell it what it may not
+know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeVar, cast
+
+import grpc
+from google.protobuf import message_factory
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+from kapok.errors import InternalError, KapokError, TimedOut, Unavailable
+from kapok.identity.names import PartyName
+from kapok.wire import failures, peers, version
+from kapok.wire.limits import Limits
+from kapok.wire.services import Service
+from kapok.wire.traffic import Traffic
+
+__all__ = ["Gate"]
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Context = grpc.aio.ServicerContext[Any, Any]
+Handler = Callable[[Any, Context], Awaitable[Any]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Gate:
+    """Stands before every method of a server.
+
+    Attributes:
+        trust_domain: The server's own; None where callers have no certificate yet (enrolment).
+        limits: See there.
+        traffic: What went through.
+        clock: Seconds since the epoch.
+        stopping: Set when the server stops: watches end.
+    """
+
+    trust_domain: str | None
+    limits: Limits
+    traffic: Traffic = field(default_factory=Traffic)
+    clock: Callable[[], float] = time.time
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def handlers(self, service: Service) -> grpc.GenericRpcHandler[Any, Any]:
+        """What gRPC calls for each method of the service."""
+        methods = {
+            name: self._handler(service, method)
+            for name, method in service.descriptor.methods_by_name.items()
+        }
+        return grpc.method_handlers_generic_handler(service.descriptor.full_name, methods)
+
+    def _handler(self, service: Service, method: MethodDescriptor) -> grpc.RpcMethodHandler[Any, Any]:
+        streams_in, streams_out = bool(method.client_streaming), bool(method.server_streaming)
+        if streams_in and streams_out:
+            raise AssertionError(f"{method.full_name}: nothing here answers a stream with a stream")
+        limit_s: float | None = self.limits.transfer_s if streams_in or streams_out else self.limits.unary_s
+        if method.name in service.watches:
+            limit_s = None
+        make: Callable[..., grpc.RpcMethodHandler[Any, Any]] = grpc.unary_unary_rpc_method_handler
+        if streams_in:
+            make = grpc.stream_unary_rpc_method_handler
+        elif streams_out:
+            make = grpc.unary_stream_rpc_method_handler
+        return make(
+            self._stream(service, method, limit_s) if streams_out else self._single(service, method, limit_s),
+            request_deserializer=self._reader(method),
+            response_serializer=self._write,
+        )
+
+    def _reader(self, method: MethodDescriptor) -> Callable[[bytes], Message]:
+        parse = message_factory.GetMessageClass(method.input_type).FromString
+
+        def read(raw: bytes) -> Message:
+            self.traffic.received(len(raw))
+            return parse(raw)
+
+        return read
+
+    def _write(self, message: Message) -> bytes:
+        raw = message.SerializeToString()
+        self.traffic.sent(len(raw))
+        return raw
+
+    def _single(self, service: Service, method: MethodDescriptor, limit_s: float | None) -> Handler:
+        """Answers with one message."""
+        work = service.methods[method.name]
+
+        async def answer(request: Any, context: Context) -> Any:
+            caller: PartyName | None = None
+            try:
+                caller = await self._admit(service, context)
+                async with _deadline(limit_s, method.full_name):
+                    return await work(caller, request)
+            except Exception as error:  # noqa: BLE001 - a defect is logged under its incident, never shown
+                await _refuse(context, error, method.full_name, caller)
+
+        return answer
+
+    def _stream(self, service: Service, method: MethodDescriptor, limit_s: float | None) -> Handler:
+        """Answers with a stream, written message by message: its end is reached however the call ends."""
+        work = service.methods[method.name]
+
+        async def answer(request: Any, context: Context) -> None:
+            caller: PartyName | None = None
+            try:
+                caller = await self._admit(service, context)
+                async with (
+                    _deadline(limit_s, method.full_name),
+                    contextlib.aclosing(work(caller, request)) as items,
+                ):
+                    endless = limit_s is None
+                    async for item in self._until_stopping(items) if endless else items:
+                        await context.write(item)
+            except Exception as error:  # noqa: BLE001 - as above
+                await _refuse(context, error, method.full_name, caller)
+
+        return answer
+
+    async def _admit(self, service: Service, context: Context) -> PartyName | None:
+        """Check version, TLS, name and role, in this order; return the caller's name."""
+        await context.send_initial_metadata(version.STAMP)
+        version.check_caller(cast("Any", context.invocation_metadata()) or ())
+        auth = cast("peers.AuthContext", context.auth_context())
+        peers.require_tls13(auth)
+        if self.trust_domain is None:
+            return None
+        caller = peers.identify(auth, self.trust_domain, self.clock())
+        peers.require_role(caller, service.role, service.descriptor.name)
+        return caller
+
+    async def _until_stopping(self, items: AsyncIterator[T]) -> AsyncIterator[T]:
+        """The items, until the server stops: then the caller is told so at once, and comes back later."""
+        stop = asyncio.ensure_future(self.stopping.wait())
+        coming: asyncio.Future[T] | None = None
+        try:
+            while True:
+                coming = asyncio.ensure_future(anext(items))
+                await asyncio.wait({coming, stop}, return_when=asyncio.FIRST_COMPLETED)
+                if not coming.done():
+                    raise Unavailable(
+                        "the service is shutting down", code="shutting_down", remedy="try again later"
+                    )
+                try:
+                    yield coming.result()
+                except StopAsyncIteration:
+                    return
+        finally:
+            pending = [task for task in (stop, coming) if task is not None]
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def _deadline(limit_s: float | None, what: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(limit_s) as limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise TimedOut(
+            f"{what} took longer than {limit_s:g} s and was given up",
+            code="call_timed_out",
+            remedy="try again; if it stays so, look at the service's log",
+        ) from None
+
+
+async def _refuse(context: Context, error: Exception, method: str, caller: PartyName | None) -> NoReturn:
+    """End the call with an error."""
+    if isinstance(error, KapokError):
+        told: KapokError = error
+        _log.info("%s for %s: %s", method, caller or context.peer(), error.code)
+    else:
+        incident = secrets.token_hex(4)
+        _log.error(
+            "%s for %s failed, incident %s", method, caller or context.peer(), incident, exc_info=error
+        )
+        told = InternalError(
+            f"the service failed inside: incident {incident}",
+            remedy=f"tell whoever runs the service: its log has the details under incident {incident}",
+        )
+    status, text = failures.status_line(told)
+    await context.abort(status, text, failures.trailing(told))

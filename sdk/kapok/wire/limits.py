@@ -1,0 +1,25 @@
+"""Bounds of one side of the wire; over a bound is a clear error, never a wait or a crash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Limits"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one server bears, or one connection.
+
+    Attributes:
+        message_bytes: Largest message, either way.
+        concurrent_calls: Most calls at once, streams included; one more is told that the server is
+            too busy. Without meaning for a connection.
+        unary_s: Longest time for a call with one request and one answer, in seconds.
+        transfer_s: Longest time for a stream that has an end: a sealed vector, a sum, a list, in seconds.
+    """
+
+    message_bytes: int = 4 * 1024 * 1024
+    concurrent_calls: int = 2048
+    unary_s: float = 30.0
+    transfer_s: float = 600.0

@@ -1,0 +1,117 @@
+"""Who calls: the name in the certificate that the TLS handshake has verified.
+
+gRPC has checked signature, chain to the trusted root, dates and purpose before a call is seen. Checked here,
+per call: the version of TLS (gRPC cannot set a least one), that the certificate names exactly one party, by
+one SPIFFE URI, of the service's own trust domain, and that it has not expired since the connection was
+opened.
+
+Source: SPIFFE X.509-SVID, sections 2 and 5.2 (exactly one URI in the subject alternative name).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from cryptography import x509
+from kapok.errors import IdentityInvalid, InvalidInput, NotAuthorised, VersionMismatch
+from kapok.identity.names import PartyName, Role
+
+__all__ = ["AuthContext", "identify", "require_role", "require_tls13"]
+
+AuthContext = Mapping[str, Sequence[bytes]]
+"""What gRPC's `ServicerContext.auth_context()` returns."""
+
+_TLS_VERSION: Final = "ssl_tls_version"
+_CERTIFICATE: Final = "x509_pem_cert"
+
+
+def require_tls13(auth: AuthContext) -> None:
+    """Refuse a connection below TLS 1.3.
+
+    Raises:
+        VersionMismatch: ``tls_too_old``.
+    """
+    spoken = [bytes(value) for value in auth.get(_TLS_VERSION, ())]
+    if spoken != [b"TLSv1.3"]:
+        raise VersionMismatch(
+            "the connection uses a version of TLS below 1.3",
+            code="tls_too_old",
+            remedy="call with TLS 1.3; look for a proxy in between that ends TLS and opens it anew",
+        )
+
+
+def identify(auth: AuthContext, trust_domain: str, now: float) -> PartyName:
+    """Return the caller's name.
+
+    Args:
+        auth: The connection's properties.
+        trust_domain: The service's own.
+        now: Seconds since the epoch.
+
+    Raises:
+        IdentityInvalid: there is no certificate, it has expired, names nobody or more than one, or a party of
+            another trust domain.
+    """
+    certificates = auth.get(_CERTIFICATE, ())
+    if len(certificates) != 1:
+        raise IdentityInvalid(
+            "the caller showed no certificate", code="certificate_missing", remedy="enrol: kapok enroll TOKEN"
+        )
+    name, expires = _named(bytes(certificates[0]))
+    if now >= expires:
+        raise IdentityInvalid(
+            "the caller's certificate has expired",
+            code="certificate_expired",
+            remedy="enrol anew",
+            party=str(name),
+        )
+    if name.trust_domain != trust_domain:
+        raise IdentityInvalid(
+            f"the caller's certificate is of another trust domain than {trust_domain}",
+            code="certificate_foreign",
+            remedy="enrol with the authority of this trust domain",
+            party=str(name),
+        )
+    return name
+
+
+def require_role(caller: PartyName, role: Role | None, service: str) -> None:
+    """Refuse a caller whose role a service is not for; None is for everyone.
+
+    Raises:
+        NotAuthorised: ``wrong_role``.
+    """
+    if role is not None and caller.role is not role:
+        raise NotAuthorised(
+            f"{service} is for the role {role}; the caller's role is {caller.role}",
+            code="wrong_role",
+            remedy=f"call with the identity of a party whose role is {role}",
+            party=str(caller),
+        )
+
+
+@functools.lru_cache(maxsize=1024)
+def _named(pem: bytes) -> tuple[PartyName, float]:
+    """The name in a verified certificate and the time at which it expires, in seconds since the epoch."""
+    try:
+        certificate = x509.load_pem_x509_certificate(pem)
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        uris = []
+    if len(uris) != 1:
+        raise IdentityInvalid(
+            "the caller's certificate does not name exactly one party",
+            code="certificate_unnamed",
+            remedy="use a certificate that the authority issued for Kapok",
+        )
+    try:
+        return PartyName.parse(uris[0]), certificate.not_valid_after_utc.timestamp()
+    except InvalidInput as bad:
+        raise IdentityInvalid(
+            "the caller's certificate carries no party's name",
+            code="certificate_unnamed",
+            remedy="use a certificate that the authority issued for Kapok",
+        ) from bad

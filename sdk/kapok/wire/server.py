@@ -1,0 +1,201 @@
+"""Servers: the broker's (mutual TLS) and the authority's (TLS for those without certificates).
+
+    running = await serve(credentials, "0.0.0.0:7443", catalogue=…, analysts=…, nodes=…)
+    …
+    await running.stop(grace_s=5)
+
+The least version of TLS cannot be set through gRPC: `kapok.wire.gate` refuses calls below 1.3.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import grpc
+from kapok.errors import IdentityInvalid, InvalidInput
+from kapok.wire.address import Address
+from kapok.wire.desks import AnalystDesk, CatalogueDesk, EnrolmentDesk, NodeDesk
+from kapok.wire.gate import Gate
+from kapok.wire.limits import Limits
+from kapok.wire.services import (
+    Service,
+    analyst_service,
+    catalogue_service,
+    enrolment_service,
+    node_service,
+)
+from kapok.wire.traffic import Traffic
+
+if TYPE_CHECKING:
+    from kapok.identity.credentials import Credentials
+
+__all__ = ["ENROLMENT_LIMITS", "Limits", "RunningServer", "serve", "serve_enrolment"]
+
+ENROLMENT_LIMITS: Final = Limits(message_bytes=64 * 1024, concurrent_calls=64, unary_s=10, transfer_s=10)
+"""The authority answers strangers: less of everything."""
+
+_KEEPALIVE: Final = (
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    # Clients of Kapok ping every 20 s; whoever pings much more often is cut off.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class RunningServer:
+    """A server that listens.
+
+    Attributes:
+        address: Where, with the port that was given or picked.
+        traffic: Messages and bytes so far.
+    """
+
+    address: str
+    port: int
+    traffic: Traffic
+    _server: grpc.aio.Server = field(repr=False)
+    _gate: Gate = field(repr=False)
+
+    async def stop(self, grace_s: float = 5.0) -> None:
+        """Take no more calls, end watches at once, give the others `grace_s` seconds to end."""
+        self._gate.stopping.set()
+        await self._server.stop(grace_s)
+
+    async def wait_stopped(self) -> None:
+        """Return when the server has stopped."""
+        await self._server.wait_for_termination()
+
+
+async def serve(
+    credentials: Credentials,
+    address: str,
+    *,
+    catalogue: CatalogueDesk,
+    analysts: AnalystDesk,
+    nodes: NodeDesk,
+    limits: Limits | None = None,
+) -> RunningServer:
+    """Serve the three services of the broker with mutual TLS.
+
+    Args:
+        credentials: The broker's own: certificate, key, and the root that callers' certificates must lead to.
+        address: ``host:port``; port 0 for any free one.
+        catalogue: Answers every enrolled party.
+        analysts: Answers analysts.
+        nodes: Answers nodes.
+        limits: What the server bears; `Limits()` by default.
+
+    Raises:
+        InvalidInput: ``bad_address``, ``port_in_use``, ``port_forbidden``.
+        IdentityInvalid: ``identity_invalid``, when key and certificate cannot be used for TLS.
+    """
+    tls = _server_tls(credentials.key_pem(), credentials.certificate_pem, credentials.root_pem)
+    gate = Gate(trust_domain=credentials.name.trust_domain, limits=limits or Limits())
+    services = (catalogue_service(catalogue), analyst_service(analysts), node_service(nodes))
+    return await _start(gate, tls, Address.parse(address), services)
+
+
+async def serve_enrolment(
+    server_key: bytes,
+    server_chain: bytes,
+    address: str,
+    desk: EnrolmentDesk,
+    *,
+    limits: Limits = ENROLMENT_LIMITS,
+) -> RunningServer:
+    """Serve the authority's enrolment: TLS in which the server alone shows a certificate.
+
+    Args:
+        server_key: Private key, PEM (PKCS #8, unencrypted).
+        server_chain: Certificate, then those between it and the root, PEM.
+        address: ``host:port``; port 0 for any free one.
+        desk: Spends tokens.
+        limits: What the server bears.
+
+    Raises:
+        InvalidInput: ``bad_address``, ``port_in_use``, ``port_forbidden``.
+        IdentityInvalid: ``identity_invalid``, when key and certificate cannot be used for TLS.
+    """
+    gate = Gate(trust_domain=None, limits=limits)
+    tls = _server_tls(server_key, server_chain, None)
+    return await _start(gate, tls, Address.parse(address), (enrolment_service(desk),))
+
+
+def _server_tls(key: bytes, chain: bytes, client_root: bytes | None) -> grpc.ServerCredentials:
+    return grpc.ssl_server_credentials(
+        [(key, chain)], root_certificates=client_root, require_client_auth=client_root is not None
+    )
+
+
+async def _start(
+    gate: Gate, tls: grpc.ServerCredentials, address: Address, services: tuple[Service, ...]
+) -> RunningServer:
+    limits = gate.limits
+    server = grpc.aio.server(
+        handlers=[gate.handlers(service) for service in services],
+        maximum_concurrent_rpcs=limits.concurrent_calls,
+        options=[
+            *_KEEPALIVE,
+            # Without it a second server on the same port starts too, and gets half of the calls.
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", limits.message_bytes),
+            ("grpc.max_send_message_length", limits.message_bytes),
+        ],
+    )
+    try:
+        port = server.add_secure_port(str(address), tls)
+    except RuntimeError:
+        raise _cannot_listen(address) from None
+    if not port:
+        raise _cannot_listen(address)
+    await server.start()
+    return RunningServer(
+        address=str(Address(address.host, port)), port=port, traffic=gate.traffic, _server=server, _gate=gate
+    )
+
+
+def _cannot_listen(address: Address) -> InvalidInput | IdentityInvalid:
+    """Why a port could not be opened: found by trying the same without TLS."""
+    try:
+        family, kind, number, _, where = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, number) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(where)
+            trial.listen(1)
+    except socket.gaierror:
+        return _unusable(
+            address, "bad_address", "is not known to this machine", "give one of its own addresses"
+        )
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return _unusable(
+                address,
+                "port_in_use",
+                "is in use by another process",
+                "end that process, or set another port (0 picks a free one)",
+            )
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return _unusable(
+                address, "port_forbidden", "may not be opened by this user", "use a port above 1023"
+            )
+        return _unusable(
+            address,
+            "bad_address",
+            "is not an address of this machine",
+            "give one of its own addresses, or 0.0.0.0",
+        )
+    return IdentityInvalid(
+        "this server's certificate and key cannot be used for TLS", remedy="enrol anew: kapok enroll TOKEN"
+    )
+
+
+def _unusable(address: Address, code: str, why: str, remedy: str) -> InvalidInput:
+    return InvalidInput(f"{address} {why}", code=code, remedy=remedy)

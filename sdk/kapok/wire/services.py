@@ -1,0 +1,236 @@
+"""The services: each method reads its message, asks the desk, writes the answer. Nothing else happens here.
+
+`Service.methods` is the literal table of what a service answers; `kapok.wire.gate` stands before every
+method.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from google.protobuf.descriptor import ServiceDescriptor
+from kapok.errors import InvalidInput
+from kapok.identity.names import PartyName, Role
+from kapok.wire import codec
+from kapok.wire.desks import AnalystDesk, CatalogueDesk, EnrolmentDesk, NodeDesk
+from kapok.wire.v1 import analyst_pb2, catalogue_pb2, enrolment_pb2, node_pb2
+
+__all__ = ["Service", "analyst_service", "catalogue_service", "enrolment_service", "node_service"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a server offers under one name.
+
+    Attributes:
+        descriptor: Names, messages and directions, from `proto/`.
+        role: Whom it is for; None for every enrolled party.
+        methods: The function of each RPC: ``(caller, request or iterator of requests)``, a coroutine, or an
+            asynchronous iterator of answers where the answer is a stream.
+        watches: RPCs whose answers have no end of their own: no deadline, ended when the server stops.
+    """
+
+    descriptor: ServiceDescriptor
+    role: Role | None
+    methods: Mapping[str, Callable[..., Any]]
+    watches: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        declared = set(self.descriptor.methods_by_name)
+        if declared != set(self.methods) or not self.watches <= declared:
+            raise AssertionError(
+                f"{self.descriptor.full_name} is not what proto/ declares: {sorted(declared)}"
+            )
+
+
+@contextlib.asynccontextmanager
+async def _closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """Ends a desk's iterator with the call, so that what it holds open is let go at once."""
+    try:
+        yield items
+    finally:
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def catalogue_service(desk: CatalogueDesk) -> Service:
+    """Datasets, for every enrolled party."""
+
+    async def publish(
+        caller: PartyName, request: catalogue_pb2.PublishDatasetRequest
+    ) -> catalogue_pb2.PublishDatasetResponse:
+        found = await desk.publish_dataset(caller, request.document)
+        return catalogue_pb2.PublishDatasetResponse(dataset_hash=found)
+
+    async def listing(
+        _caller: PartyName, request: catalogue_pb2.ListDatasetsRequest
+    ) -> AsyncIterator[catalogue_pb2.ListDatasetsResponse]:
+        for entry in await desk.datasets(codec.read_name(request.name) or None):
+            yield catalogue_pb2.ListDatasetsResponse(entry=codec.write_entry(entry))
+
+    async def get(
+        _caller: PartyName, request: catalogue_pb2.GetDatasetRequest
+    ) -> catalogue_pb2.GetDatasetResponse:
+        entry = await desk.dataset(codec.read_id("dataset", request.dataset_hash))
+        return catalogue_pb2.GetDatasetResponse(entry=codec.write_entry(entry))
+
+    methods: dict[str, Callable[..., Any]] = {
+        "PublishDataset": publish,
+        "ListDatasets": listing,
+        "GetDataset": get,
+    }
+    return Service(catalogue_pb2.DESCRIPTOR.services_by_name["CatalogueService"], None, methods)
+
+
+class _AnalystMethods:
+    """What an analyst may ask."""
+
+    def __init__(self, desk: AnalystDesk) -> None:
+        self._desk = desk
+
+    async def submit(
+        self, caller: PartyName, request: analyst_pb2.SubmitJobRequest
+    ) -> analyst_pb2.SubmitJobResponse:
+        return analyst_pb2.SubmitJobResponse(job_id=await self._desk.submit(caller, request.specification))
+
+    async def jobs(
+        self, caller: PartyName, _request: analyst_pb2.ListJobsRequest
+    ) -> AsyncIterator[analyst_pb2.ListJobsResponse]:
+        for status in await self._desk.jobs(caller):
+            yield analyst_pb2.ListJobsResponse(job=codec.write_status(status))
+
+    async def job(self, caller: PartyName, request: analyst_pb2.GetJobRequest) -> analyst_pb2.GetJobResponse:
+        status = await self._desk.job(caller, codec.read_id("job", request.job_id))
+        return analyst_pb2.GetJobResponse(job=codec.write_status(status))
+
+    async def watch(
+        self, caller: PartyName, request: analyst_pb2.WatchJobRequest
+    ) -> AsyncIterator[analyst_pb2.WatchJobResponse]:
+        async with _closing(self._desk.watch(caller, codec.read_id("job", request.job_id))) as statuses:
+            async for status in statuses:
+                yield analyst_pb2.WatchJobResponse(job=codec.write_status(status))
+
+    async def cancel(
+        self, caller: PartyName, request: analyst_pb2.CancelJobRequest
+    ) -> analyst_pb2.CancelJobResponse:
+        await self._desk.cancel(caller, codec.read_id("job", request.job_id))
+        return analyst_pb2.CancelJobResponse()
+
+    async def fetch(
+        self, caller: PartyName, request: analyst_pb2.FetchSumRequest
+    ) -> AsyncIterator[analyst_pb2.FetchSumResponse]:
+        async with _closing(self._desk.fetch(caller, codec.read_id("job", request.job_id))) as parts:
+            async for part in parts:
+                yield codec.write_sum_part(part)
+
+    async def acknowledge(
+        self, caller: PartyName, request: analyst_pb2.AcknowledgeSumRequest
+    ) -> analyst_pb2.AcknowledgeSumResponse:
+        await self._desk.acknowledge(caller, codec.read_id("job", request.job_id))
+        return analyst_pb2.AcknowledgeSumResponse()
+
+
+def analyst_service(desk: AnalystDesk) -> Service:
+    """Jobs, for analysts."""
+    answer = _AnalystMethods(desk)
+    methods: dict[str, Callable[..., Any]] = {
+        "SubmitJob": answer.submit,
+        "ListJobs": answer.jobs,
+        "GetJob": answer.job,
+        "WatchJob": answer.watch,
+        "CancelJob": answer.cancel,
+        "FetchSum": answer.fetch,
+        "AcknowledgeSum": answer.acknowledge,
+    }
+    descriptor = analyst_pb2.DESCRIPTOR.services_by_name["AnalystService"]
+    return Service(descriptor, Role.ANALYST, methods, frozenset({"WatchJob"}))
+
+
+class _NodeMethods:
+    """What a node asks and answers."""
+
+    def __init__(self, desk: NodeDesk) -> None:
+        self._desk = desk
+
+    async def join(
+        self, caller: PartyName, request: node_pb2.JoinDatasetRequest
+    ) -> node_pb2.JoinDatasetResponse:
+        await self._desk.join(caller, request.membership)
+        return node_pb2.JoinDatasetResponse()
+
+    async def watch(
+        self, caller: PartyName, _request: node_pb2.WatchRequest
+    ) -> AsyncIterator[node_pb2.WatchResponse]:
+        async with _closing(self._desk.watch(caller)) as assignments:
+            async for assignment in assignments:
+                yield codec.write_assignment(assignment)
+
+    async def consent(self, caller: PartyName, request: node_pb2.ConsentRequest) -> node_pb2.ConsentResponse:
+        await self._desk.consent(caller, codec.read_id("job", request.job_id), request.consent)
+        return node_pb2.ConsentResponse()
+
+    async def refuse(self, caller: PartyName, request: node_pb2.RefuseRequest) -> node_pb2.RefuseResponse:
+        await self._desk.refuse(caller, codec.read_id("job", request.job_id), request.refusal)
+        return node_pb2.RefuseResponse()
+
+    async def seal(
+        self, caller: PartyName, parts: AsyncIterator[node_pb2.SealRequest]
+    ) -> node_pb2.SealResponse:
+        first = await anext(aiter(parts), None)
+        if first is None or first.WhichOneof("part") != "header":
+            raise InvalidInput(
+                "a sealed vector does not begin with its header",
+                code="bad_seal_stream",
+                remedy="send the header, then the chunks",
+            )
+        job_id = codec.read_id("job", first.header.job_id)
+        await self._desk.seal(caller, job_id, first.header.seal, _chunks(parts))
+        return node_pb2.SealResponse()
+
+    async def release(self, caller: PartyName, request: node_pb2.ReleaseRequest) -> node_pb2.ReleaseResponse:
+        await self._desk.release(caller, codec.read_id("job", request.job_id), request.release)
+        return node_pb2.ReleaseResponse()
+
+
+async def _chunks(parts: AsyncIterator[node_pb2.SealRequest]) -> AsyncIterator[bytes]:
+    async for part in parts:
+        if part.WhichOneof("part") != "chunk":
+            raise InvalidInput(
+                "a sealed vector carries something else than chunks after its header",
+                code="bad_seal_stream",
+                remedy="send the header once, then the chunks",
+            )
+        yield codec.check_chunk(part.chunk)
+
+
+def node_service(desk: NodeDesk) -> Service:
+    """Assignments, for nodes."""
+    answer = _NodeMethods(desk)
+    methods: dict[str, Callable[..., Any]] = {
+        "JoinDataset": answer.join,
+        "Watch": answer.watch,
+        "Consent": answer.consent,
+        "Refuse": answer.refuse,
+        "Seal": answer.seal,
+        "Release": answer.release,
+    }
+    return Service(
+        node_pb2.DESCRIPTOR.services_by_name["NodeService"], Role.NODE, methods, frozenset({"Watch"})
+    )
+
+
+def enrolment_service(desk: EnrolmentDesk) -> Service:
+    """Enrolment, for those who have no certificate: the caller is nobody."""
+
+    async def enrol(_caller: None, request: enrolment_pb2.EnrolRequest) -> enrolment_pb2.EnrolResponse:
+        issued = await desk.enrol(request.token_secret, request.certificate_request_der)
+        return enrolment_pb2.EnrolResponse(certificate_der=issued)
+
+    descriptor = enrolment_pb2.DESCRIPTOR.services_by_name["EnrolmentService"]
+    return Service(descriptor, None, {"Enrol": enrol})
