@@ -34,6 +34,25 @@ def test_the_tag_follows_the_last_word_while_it_fits() -> None:
     assert apart == [41, 42, 83, 84]
 
 
+@pytest.mark.parametrize(
+    ("words", "word_bits", "tag_bits", "parties", "apart"),
+    [
+        (46, 56, 120, 256, True),  # 126 bits are left: enough for the tag, not for its sum of 128
+        (48, 56, 88, 64, False),  # 94 bits are left, 94 are needed
+        (48, 56, 96, 64, True),
+    ],
+)
+def test_the_tag_needs_room_for_its_carries(
+    words: int, word_bits: int, tag_bits: int, parties: int, apart: bool
+) -> None:
+    layout = SlotLayout(3072, words, word_bits, tag_bits, parties)
+    assert layout.tag_has_own_plaintext is apart
+    top = WordVector.from_integers([-1] * words, word_bits)
+    total = [parties * plaintext for plaintext in layout.pack(top, 2**tag_bits - 1)]
+    assert all(plaintext < 2**3070 for plaintext in total)
+    assert layout.unpack(total)[1] == -parties % 2**tag_bits
+
+
 def test_words_and_tag_lie_where_the_layout_says() -> None:
     layout = SlotLayout(2048, 3, 16, 80, 3)
     words = WordVector.from_integers([1, -1, 5], 16)
