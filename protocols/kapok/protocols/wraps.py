@@ -2,10 +2,10 @@
 
     sender:    wrap(public, secret, info)   ── sealed ──▶   receiver:  key.unwrap(sealed, info)
 
-HPKE in base mode (RFC 9180), suite KEM MLKEM768-X25519 (a hybrid: it holds as long as either ML-KEM-768, FIPS 203, or
-X25519, RFC 7748, holds), KDF HKDF-SHA256, AEAD AES-256-GCM. The sender is not authenticated: whoever receives a wrap
-knows its origin from the signed statement around it. `info` names the purpose and everything the secret is bound to;
-a wrap opened under any other info does not open.
+HPKE in base mode (RFC 9180), suite KEM MLKEM768-X25519 (a hybrid: it holds as long as either ML-KEM-768,
+FIPS 203, or X25519, RFC 7748, holds), KDF HKDF-SHA256, AEAD AES-256-GCM. The sender is not authenticated:
+whoever receives a wrap knows its origin from the signed statement around it. `info` names the purpose and
+everything the secret is bound to; a wrap opened under any other info does not open.
 
 Encodings: public key = ML-KEM-768 encapsulation key (1184 bytes) ‖ X25519 public key (32 bytes);
 private key = ML-KEM-768 seed (64 bytes) ‖ X25519 private key (32 bytes).
@@ -26,7 +26,6 @@ from cryptography.hazmat.primitives.hpke import (
     MLKEM768X25519PublicKey,
     Suite,
 )
-
 from kapok.errors import InvalidInput, PeerProtocolError
 
 __all__ = ["PUBLIC_BYTES", "WRAP_OVERHEAD", "WrapKey", "wrap"]

@@ -1,4 +1,9 @@
-"""Public facts of the masked sum that every role agrees on before a byte is hidden."""
+"""Public facts of the masked sum that every role agrees on before a byte is hidden.
+
+`SumTerms` is what a verified job specification fixes; `Signer` and `Verifier` are what the protocol asks of
+the signed documents around it. All three are given to the roles: the protocol knows no certificate and no
+file.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +12,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
 
+from kapok.errors import InvalidInput
+
 __all__ = [
+    "LEAST_PARTIES_FLOOR",
+    "MOST_ATTEMPTS",
     "MOST_MEMBERS",
+    "MOST_ROUNDS",
+    "MOST_WORDS",
     "SUITE",
     "TAG_EXTRA_BITS",
     "Party",
@@ -23,7 +34,14 @@ __all__ = [
 SUITE: Final = "kapok-sum-1"
 MOST_MEMBERS: Final = 256
 LEAST_PARTIES_FLOOR: Final = 3
+MOST_ROUNDS: Final = 1_000_000
+MOST_ATTEMPTS: Final = 65_535
+MOST_WORDS: Final = 1 << 28
+# The tag word is 64 bits wider, and no word is wider than 256 (`kapok.protocols.words`).
+MOST_WORD_BITS: Final = 192
 TAG_EXTRA_BITS: Final = 64
+_HASH_BYTES: Final = 32
+_RECEIVER_KEY_BYTES: Final = 1216
 
 
 class Seal(StrEnum):
@@ -35,7 +53,7 @@ class Seal(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Party:
-    """A member's name and its organisation, both as text; rosters are sorted by the UTF-8 bytes of the name."""
+    """A member's name and its organisation, both as text; rosters are sorted by the name's UTF-8 bytes."""
 
     name: str
     organisation: str
@@ -49,11 +67,18 @@ class Signed:
         payload: The decoded bytes that were signed.
         signer: Who signed.
         fingerprint: SHA-256 of the signer's certificate (DER), 32 bytes.
+        key_fingerprint: SHA-256 of that certificate's SubjectPublicKeyInfo (DER), 32 bytes: it stays the same
+            when the certificate is renewed for the same key.
     """
 
     payload: bytes
     signer: Party
     fingerprint: bytes
+    key_fingerprint: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.fingerprint) != _HASH_BYTES or len(self.key_fingerprint) != _HASH_BYTES:
+            raise InvalidInput("a fingerprint is 32 bytes", code="bad_fingerprint")
 
 
 class Signer(Protocol):
@@ -88,9 +113,13 @@ class SumTerms:
         seal: How words travel.
         words: Data words of a contribution.
         word_bits: Width b of a data word, a multiple of 8.
-        result_key: Encoded Paillier public key (see `kapok.protocols.paillier.public`), or None with seal ``pad``.
+        result_key: Encoded Paillier public key (see `kapok.protocols.paillier.public`), or None with seal
+            ``pad``.
         receiver_key: Public HPKE key R.
         rounds: Largest number of rounds; round numbers begin with 1.
+
+    Raises:
+        InvalidInput: ``bad_terms`` when a field is out of its bounds or they contradict each other.
     """
 
     job_id: bytes
@@ -104,6 +133,42 @@ class SumTerms:
     receiver_key: bytes
     rounds: int
 
+    def __post_init__(self) -> None:
+        names = {party.name for party in self.members}
+        checks = (
+            (len(self.job_id) == _HASH_BYTES, "the job's identity is 32 bytes"),
+            (1 <= len(self.members) <= MOST_MEMBERS, f"1 to {MOST_MEMBERS} members"),
+            (len(names) == len(self.members), "no name may occur twice among the members"),
+            (1 <= self.at_least <= len(self.organisations), "at_least is 1 to the number of organisations"),
+            (1 <= self.words <= MOST_WORDS, f"1 to {MOST_WORDS} words"),
+            (
+                8 <= self.word_bits <= MOST_WORD_BITS and self.word_bits % 8 == 0,
+                f"a word has 8 to {MOST_WORD_BITS} bits, a multiple of 8",
+            ),
+            (
+                (self.result_key is not None) == (self.seal is Seal.PAILLIER),
+                "a result key belongs to the paillier seal and to no other",
+            ),
+            (
+                len(self.receiver_key) == _RECEIVER_KEY_BYTES,
+                f"the receiver key is {_RECEIVER_KEY_BYTES} bytes",
+            ),
+            (1 <= self.rounds <= MOST_ROUNDS, f"1 to {MOST_ROUNDS} rounds"),
+        )
+        for holds, rule in checks:
+            if not holds:
+                raise InvalidInput(f"the terms of the sum do not hold together: {rule}", code="bad_terms")
+
+    @property
+    def organisations(self) -> frozenset[str]:
+        """The organisations of all members."""
+        return frozenset(party.organisation for party in self.members)
+
+    @property
+    def tag_bits(self) -> int:
+        """Width of the tag word, b + 64."""
+        return self.word_bits + TAG_EXTRA_BITS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RosterRules:
@@ -112,7 +177,8 @@ class RosterRules:
     Attributes:
         min_parties: Least number of organisations without the receiver's own; never below 3.
         accepts: Whether a member's name is acceptable.
-        required: Names that must be in it, each with the SHA-256 of its certificate's public key, or None for any.
+        required: Names that must be in it, each with the SHA-256 of its certificate's public key, or None for
+            any.
     """
 
     min_parties: int

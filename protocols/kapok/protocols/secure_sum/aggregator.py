@@ -1,0 +1,217 @@
+"""The aggregator: checks what holders send, adds what it cannot read, and keeps nothing itself.
+
+    consents ──▶ open_roster            who takes part; any holder may still refuse it
+    seal     ──▶ check_seal             the signed digests, before a byte of the vector is taken
+    chunks   ──▶ check_chunk            each of its proper length, ciphertexts canonical
+             ──▶ check_vector           the digest of all chunks is the one that was signed
+    chunks of one index, all members ──▶ fold   ──▶ the chunk of the sum
+    release  ──▶ check_release          it is the one that the seal committed to
+
+It sees names, sizes and times, and adds numbers that are masked (and, under ``paillier``, encrypted). Its
+caller keeps the state, durably. A wrong message is refused with the name of who signed it, and changes
+nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from kapok.errors import PeerProtocolError
+from kapok.protocols.paillier import plain
+from kapok.protocols.paillier.vector import CiphertextVector
+from kapok.protocols.secure_sum.context import Context
+from kapok.protocols.secure_sum.messages import (
+    RELEASE_TYP,
+    SEAL_TYP,
+    ReleaseStatement,
+    SealStatement,
+    read,
+)
+from kapok.protocols.secure_sum.params import SumTerms, Verifier
+from kapok.protocols.secure_sum.roster import Roster, read_roster
+from kapok.protocols.secure_sum.vector import chunk_bytes, chunk_lengths, result_key, vector_bytes
+from kapok.protocols.words import WordVector
+
+__all__ = [
+    "check_chunk",
+    "check_release",
+    "check_seal",
+    "check_vector",
+    "chunk_bytes",
+    "chunk_lengths",
+    "fold",
+    "open_roster",
+    "vector_bytes",
+]
+
+
+def open_roster(terms: SumTerms, consents: Sequence[str], verifier: Verifier) -> Roster:
+    """Make the roster of an attempt from its members' signed consents, in any order.
+
+    Raises:
+        IdentityInvalid: a signature, a certificate or a `typ` is wrong.
+        PeerProtocolError: a consent is malformed, for another job, or has a name or key that occurs twice.
+        CohortTooSmall: too few organisations for the specification.
+    """
+    return read_roster(terms, consents, verifier)
+
+
+def check_seal(
+    terms: SumTerms,
+    roster: Roster,
+    round: int,  # noqa: A002
+    attempt: int,
+    token: str,
+    verifier: Verifier,
+    *,
+    params_hash: bytes | None = None,
+) -> SealStatement:
+    """Read a holder's seal statement for one attempt.
+
+    Args:
+        terms: The job's terms.
+        roster: The attempt's roster.
+        round: The attempt's round.
+        attempt: Its number.
+        token: The signed statement.
+        verifier: Verifies it.
+        params_hash: If given, the parameters hash that it must have; whoever disagrees turns the sum into
+            noise.
+
+    Raises:
+        IdentityInvalid: signature, certificate or `typ` are wrong.
+        PeerProtocolError: ``bad_statement``, ``not_in_roster``, ``wrong_attempt`` or ``wrong_parameters``,
+            naming the party.
+    """
+    statement, signed = read(SealStatement, SEAL_TYP, token, verifier)
+    roster.signer(signed)
+    _check_attempt(terms, roster, round, attempt, statement)
+    if params_hash is not None and statement.params != params_hash:
+        raise PeerProtocolError(
+            f"{statement.name} computed from other parameters than the analyst's",
+            code="wrong_parameters",
+            party=statement.name,
+        )
+    return statement
+
+
+def check_chunk(terms: SumTerms, chunk: bytes, *, party: str | None = None) -> None:
+    """Check one chunk of a sealed vector by itself; its place in the vector is checked by `chunk_lengths`.
+
+    Raises:
+        PeerProtocolError: ``bad_chunk`` for a length that no chunk can have, ``bad_ciphertext`` when a
+            ciphertext is not in its canonical form or shares a factor with the key.
+    """
+    if terms.result_key is None:
+        word, tag = terms.word_bits // 8, terms.tag_bits // 8
+        whole = len(chunk) == tag or (len(chunk) % word == 0 and 0 < len(chunk) <= chunk_bytes(terms))
+        if not whole:
+            raise _bad_chunk(party)
+        return
+    key = result_key(terms)
+    if not 0 < len(chunk) <= chunk_bytes(terms) or len(chunk) % key.ciphertext_bytes:
+        raise _bad_chunk(party)
+    try:
+        CiphertextVector.from_body(key, chunk)
+    except PeerProtocolError as error:
+        raise PeerProtocolError(error.message, code=error.code, party=party) from None
+
+
+def check_vector(seal: SealStatement, sha256: bytes) -> None:
+    """Check the digest of all chunks of a vector, in order, against the holder's signed statement.
+
+    Raises:
+        PeerProtocolError: ``digest_differs`` naming the party.
+    """
+    if sha256 != seal.vector_sha256:
+        raise PeerProtocolError(
+            f"the vector that came from {seal.name} is not the one that it signed",
+            code="digest_differs",
+            party=seal.name,
+        )
+
+
+def fold(terms: SumTerms, chunks: Sequence[bytes]) -> bytes:
+    """Add the chunks that have the same index in all members' vectors; the result is that chunk of the sum.
+
+    Words add modulo 2^b, the tag word modulo 2^(b+64), ciphertexts multiply modulo N². Adding the sum of some
+    members to further members' chunks gives the same as adding all at once.
+
+    Raises:
+        PeerProtocolError: ``bad_chunk`` when the lengths differ, are none, or are not those of a chunk;
+            ``bad_ciphertext``.
+    """
+    if not chunks or len({len(chunk) for chunk in chunks}) != 1:
+        raise _bad_chunk(None)
+    if terms.result_key is not None:
+        key = result_key(terms)
+        return plain.add(key, [CiphertextVector.from_body(key, chunk) for chunk in chunks]).body
+    check_chunk(terms, chunks[0])
+    bits = terms.tag_bits if len(chunks[0]) == terms.tag_bits // 8 else terms.word_bits
+    first, *others = (WordVector.from_bytes(chunk, bits) for chunk in chunks)
+    return first.add(*others).to_bytes()
+
+
+def check_release(
+    terms: SumTerms,
+    roster: Roster,
+    round: int,  # noqa: A002
+    attempt: int,
+    seal: SealStatement,
+    token: str,
+    verifier: Verifier,
+) -> ReleaseStatement:
+    """Read a holder's release for one attempt, and hold it against the commitment in its seal.
+
+    Args:
+        terms: The job's terms.
+        roster: The attempt's roster.
+        round: The attempt's round.
+        attempt: Its number.
+        seal: The same holder's checked seal statement.
+        token: The signed release statement.
+        verifier: Verifies it.
+
+    Raises:
+        IdentityInvalid: signature, certificate or `typ` are wrong.
+        PeerProtocolError: ``bad_statement``, ``not_in_roster``, ``wrong_attempt`` or ``release_differs``,
+            naming the party.
+    """
+    statement, signed = read(ReleaseStatement, RELEASE_TYP, token, verifier)
+    roster.signer(signed)
+    _check_attempt(terms, roster, round, attempt, statement)
+    same = (statement.name, statement.context) == (seal.name, seal.context)
+    if not same or hashlib.sha256(statement.release).digest() != seal.release_sha256:
+        raise PeerProtocolError(
+            f"the release of {statement.name} is not the one that its seal committed to",
+            code="release_differs",
+            party=statement.name,
+        )
+    return statement
+
+
+def _check_attempt(
+    terms: SumTerms,
+    roster: Roster,
+    round: int,  # noqa: A002
+    attempt: int,
+    statement: SealStatement | ReleaseStatement,
+) -> None:
+    context = Context(
+        job_id=terms.job_id,
+        round=round,
+        attempt=attempt,
+        roster_hash=roster.hash,
+        params_hash=statement.params,
+    )
+    if statement.context != context or round > terms.rounds:
+        raise PeerProtocolError(
+            f"{statement.name} signed for another job, round, attempt or roster than this one",
+            code="wrong_attempt",
+            party=statement.name,
+        )
+
+
+def _bad_chunk(party: str | None) -> PeerProtocolError:
+    return PeerProtocolError("a chunk of a sealed vector has a wrong length", code="bad_chunk", party=party)
