@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Literal, Protocol
 
 import msgspec
+
 from kapok import settings
 from kapok.documents.statements import JobSpec
 from kapok.errors import (
@@ -223,7 +224,7 @@ def _objections_to_members(
         if not _accepted(patterns, name):
             yield ConsentWithheld(
                 "this node is not willing to be summed with a node of the job",
-                code="member_not_allowed",
+                code="party_not_accepted",
                 clause=f"{clause}.members",
                 party=str(name),
                 remedy=f"ask without {name}",
@@ -231,7 +232,7 @@ def _objections_to_members(
     for required in sorted(set(rule.required_members) - set(spec.members)):
         yield ConsentWithheld(
             f"this node takes part only together with {required}",
-            code="required_member_missing",
+            code="party_required",
             clause=f"{clause}.required_members",
             party=required,
             remedy="ask that node too",

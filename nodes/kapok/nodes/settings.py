@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+
 from kapok import settings
 from kapok.errors import InvalidInput
 

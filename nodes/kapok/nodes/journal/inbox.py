@@ -1,0 +1,139 @@
+"""The journal as the local officer uses it: from another process, beside the running node.
+
+It neither opens jobs nor takes the journal's number on; it turns pending questions into approved or
+denied ones, and the node answers within a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from kapok.errors import InvalidInput, NotFound
+from kapok.nodes.journal import tables
+from kapok.nodes.journal.journal import MIGRATIONS
+from kapok.nodes.journal.reading import find_job, job_record, scope_of
+from kapok.nodes.journal.records import JobRecord, Scope
+from kapok.nodes.states import Event, NodeJobState, after
+from kapok.persistence import open_database
+
+__all__ = ["Inbox"]
+
+
+class Inbox:
+    """Pending questions. Whoever opens one calls `close`."""
+
+    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+        """Open the journal.
+
+        Raises:
+            NotFound: ``no_journal`` when the node has never run.
+        """
+        if not path.exists():
+            raise NotFound(
+                f"there is no journal {path}",
+                code="no_journal",
+                remedy="start the node first: kapok node run",
+            )
+        self._engine = open_database(path, MIGRATIONS)
+        self._clock = clock
+
+    def close(self) -> None:
+        """Close the database."""
+        self._engine.dispose()
+
+    def pending(self) -> Sequence[JobRecord]:
+        """Questions that wait for a decision, in the order of asking; not those past their deadline."""
+        table = tables.job
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            rows = connection.execute(
+                sa.select(table)
+                .where(table.c.state == NodeJobState.PENDING, table.c.deadline > self._clock())
+                .order_by(table.c.number)
+            )
+            return [job_record(row) for row in rows]
+
+    def job(self, beginning: str) -> JobRecord:
+        """The one job whose id begins so.
+
+        Raises:
+            NotFound: ``unknown_job``.
+            InvalidInput: ``ambiguous_job``.
+        """
+        table = tables.job
+        digits = "".join(char for char in beginning.lower() if char in "0123456789abcdef")
+        if not digits or digits != beginning.lower():
+            raise _unknown(beginning)
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            rows = connection.execute(
+                sa.select(table).where(table.c.job_id.startswith(digits)).limit(2)
+            ).all()
+        if not rows:
+            raise _unknown(beginning)
+        if len(rows) > 1:
+            raise InvalidInput(
+                f"several jobs begin with {beginning}", code="ambiguous_job", remedy="give more digits"
+            )
+        return job_record(rows[0])
+
+    def earlier(self, job: JobRecord, limit: int = 50) -> Sequence[JobRecord]:
+        """What the organisation asked of the asset before, the latest first."""
+        table = tables.job
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            rows = connection.execute(
+                sa.select(table)
+                .where(table.c.asset == job.asset, table.c.organisation == job.organisation)
+                .where(table.c.number < job.number)
+                .order_by(table.c.number.desc())
+                .limit(limit)
+            )
+            return [job_record(row) for row in rows]
+
+    def scope(self, job: JobRecord) -> Scope:
+        """What was released of the asset to the organisation."""
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            return scope_of(connection, job.asset, job.organisation)
+
+    def decide(self, job_id: str, event: Event) -> JobRecord:
+        """Approve or deny a pending question. The same decision again is no change.
+
+        Raises:
+            NotFound: ``unknown_job``.
+            InvalidInput: ``not_pending``: it was decided otherwise, has gone on, or its deadline has passed.
+        """
+        decided = after(NodeJobState.PENDING, event)
+        with self._engine.begin() as connection:
+            found = find_job(connection, job_id)
+            if found is None:
+                raise _unknown(job_id)
+            if found.state == decided:
+                return found
+            if found.state != NodeJobState.PENDING or found.deadline <= self._clock():
+                late = (
+                    "its deadline has passed"
+                    if found.state == NodeJobState.PENDING
+                    else f"it is {found.state}"
+                )
+                raise InvalidInput(
+                    f"job {job_id} does not wait for a decision: {late}",
+                    code="not_pending",
+                    remedy="see `kapok node approve` without a job for those that do",
+                )
+            connection.execute(
+                tables.job.update()
+                .where(tables.job.c.job_id == job_id)
+                .values(state=decided, changed_at=self._clock())
+            )
+            return job_record(
+                connection.execute(sa.select(tables.job).where(tables.job.c.job_id == job_id)).one()
+            )
+
+
+def _unknown(job_id: str) -> NotFound:
+    return NotFound(
+        f"this node was never asked the job {job_id}",
+        code="unknown_job",
+        remedy="see `kapok node approve` without a job for those that wait",
+    )

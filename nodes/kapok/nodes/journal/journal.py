@@ -1,0 +1,358 @@
+"""The journal as the runner uses it: each method one transaction, on disk when it returns."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import sqlalchemy as sa
+
+from kapok.errors import InvalidInput, LocalProtocolError, Unavailable
+from kapok.nodes.journal import tables
+from kapok.nodes.journal.instance import Mirror
+from kapok.nodes.journal.reading import find_job, job_record, scope_of
+from kapok.nodes.journal.records import JobRecord, NewJob, Scope, StoredRelease
+from kapok.nodes.policy import Rule
+from kapok.nodes.states import OPEN, Event, NodeJobState, after
+from kapok.persistence import open_database
+from kapok.protocols.secure_sum.cohort import CohortRule, CohortStatement, check_release, rule_in_force
+from kapok.protocols.secure_sum.records import ReleaseRecord
+
+__all__ = ["MIGRATIONS", "Journal"]
+
+MIGRATIONS = "kapok.nodes.journal.migrations"
+
+
+class Journal:
+    """A node's journal. `open` is the way to get one; whoever does calls `close`."""
+
+    def __init__(self, engine: sa.Engine, mirror: Mirror, clock: Callable[[], float]) -> None:
+        self._engine = engine
+        self._mirror = mirror
+        self._clock = clock
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        mirror_path: Path,
+        *,
+        clock: Callable[[], float],
+        accept: int | None = None,
+        on_accept: Callable[[], None] = lambda: None,
+    ) -> Journal:
+        """Open the journal, make it if there is none, and compare its number with the mirror's.
+
+        Args:
+            path: The database.
+            mirror_path: The mirror.
+            clock: Seconds since the epoch.
+            accept: The number that an officer confirmed, or None.
+            on_accept: Called before a restored journal is accepted; what it does must bear being done twice.
+
+        Raises:
+            InvalidInput: ``journal_restored``, and whatever `kapok.persistence.open_database` raises.
+        """
+        mirror = Mirror(mirror_path)
+        mirrored = mirror.read()
+        journal = cls(open_database(path, MIGRATIONS), mirror, clock)
+        try:
+            number = journal._number()
+            restored = number > 0 if mirrored is None else number < mirrored
+            if restored:
+                mirror.refuse(number, mirrored, accept)
+                on_accept()
+            with journal._write() as connection:
+                if restored:
+                    journal._accept(connection, max(number, mirrored or 0))
+        except BaseException:
+            journal.close()
+            raise
+        return journal
+
+    def close(self) -> None:
+        """Close the database."""
+        self._engine.dispose()
+
+    # --- jobs -----------------------------------------------------------------------------------------
+
+    def job(self, job_id: str) -> JobRecord | None:
+        """The job of that id, if this node was ever asked it."""
+        with self._read() as connection:
+            return find_job(connection, job_id)
+
+    def count_try(self, new: NewJob) -> JobRecord:
+        """Note that a job was asked; once for each id, however often it comes."""
+        with self._write() as connection:
+            if found := find_job(connection, new.job_id):
+                return found
+            now = self._clock()
+            connection.execute(
+                tables.job.insert().values(
+                    job_id=new.job_id,
+                    analyst=new.analyst,
+                    organisation=new.organisation,
+                    dataset=new.dataset,
+                    asset=new.asset,
+                    question=new.question,
+                    in_words="",
+                    rule="",
+                    specification="",
+                    deadline=new.deadline,
+                    state=NodeJobState.OFFERED,
+                    refusal="",
+                    asked_at=now,
+                    changed_at=now,
+                )
+            )
+            return self._found(connection, new.job_id)
+
+    def tries_before(self, job: JobRecord) -> int:
+        """How many questions the organisation had asked of the asset before this one."""
+        table = tables.job
+        with self._read() as connection:
+            count = connection.scalar(
+                sa.select(sa.func.count())
+                .select_from(table)
+                .where(table.c.asset == job.asset, table.c.organisation == job.organisation)
+                .where(table.c.number < job.number)
+            )
+        return int(count or 0)
+
+    def defer(self, job_id: str, *, specification: str, in_words: str, rule: Rule) -> None:
+        """The question waits for the local officer."""
+        with self._write() as connection:
+            self._step(
+                connection,
+                job_id,
+                Event.DEFER,
+                specification=specification,
+                in_words=in_words,
+                rule=_json(rule),
+            )
+
+    def consent(
+        self, job_id: str, *, specification: str, in_words: str, rule: Rule, cohort: CohortStatement
+    ) -> None:
+        """A consent is about to be given."""
+        with self._write() as connection:
+            self._step(
+                connection,
+                job_id,
+                Event.CONSENT,
+                specification=specification,
+                in_words=in_words,
+                rule=_json(rule),
+            )
+            connection.execute(
+                tables.consent.insert().values(job_id=job_id, cohort=_json(cohort), given_at=self._clock())
+            )
+
+    def refuse(self, job_id: str, token: str) -> str:
+        """A refusal is about to be given; return the one that counts, the first."""
+        with self._write() as connection:
+            found = self._found(connection, job_id)
+            if found.refusal:
+                return found.refusal
+            self._step(connection, job_id, Event.REFUSE, refusal=token)
+            return token
+
+    def decided(self) -> Sequence[JobRecord]:
+        """Jobs that the officer has decided and the broker does not know of yet."""
+        table = tables.job
+        with self._read() as connection:
+            rows = connection.execute(
+                sa.select(table).where(table.c.state.in_((NodeJobState.APPROVED, NodeJobState.DENIED)))
+            )
+            return [job_record(row) for row in rows]
+
+    def close_job(self, job_id: str) -> None:
+        """The job has ended: what could still release it is forgotten. Unknown jobs are not noted."""
+        with self._write() as connection:
+            if find_job(connection, job_id):
+                self._step(connection, job_id, Event.CLOSE)
+                connection.execute(tables.seal.delete().where(tables.seal.c.job_id == job_id))
+
+    # --- seals and releases ---------------------------------------------------------------------------
+
+    def seal(self, record: ReleaseRecord) -> None:
+        """A sealed vector is about to be sent. The same attempt's record again is no change.
+
+        Raises:
+            LocalProtocolError: ``sealed_otherwise`` when this attempt was sealed with another vector.
+        """
+        job_id, encoded = record.job.hex(), record.to_json()
+        with self._write() as connection:
+            if earlier := _seal(connection, job_id, record.round, record.attempt):
+                if earlier != encoded:
+                    raise LocalProtocolError("this attempt was sealed otherwise", code="sealed_otherwise")
+                return
+            self._step(connection, job_id, Event.SEAL)
+            connection.execute(
+                tables.seal.insert().values(
+                    job_id=job_id,
+                    round=record.round,
+                    attempt=record.attempt,
+                    record=encoded,
+                    sealed_at=self._clock(),
+                )
+            )
+
+    def sealed(self, job_id: str, round_: int, attempt: int) -> ReleaseRecord | None:
+        """What the release of an attempt needs, if it was sealed here and its job is not closed."""
+        with self._read() as connection:
+            found = _seal(connection, job_id, round_, attempt)
+        return None if found is None else ReleaseRecord.from_json(found)
+
+    def released(self, job_id: str, round_: int) -> StoredRelease | None:
+        """The one release of a round, if there is one."""
+        table = tables.release
+        with self._read() as connection:
+            row = connection.execute(
+                sa.select(table.c.attempt, table.c.token).where(
+                    table.c.job_id == job_id, table.c.round == round_
+                )
+            ).first()
+        return None if row is None else StoredRelease(row.attempt, row.token)
+
+    def release(self, record: ReleaseRecord, token: str, *, rule: CohortRule, question: bytes) -> str:
+        """A release is about to be sent: the last check, and the note that forbids every other.
+
+        Args:
+            record: Of the attempt.
+            token: The signed release.
+            rule: The policy's rule; that with which the scope was fixed still counts when it is stricter.
+            question: Stands for the question, whatever the dataset's hash.
+
+        Returns:
+            The token that counts: the stored one when this very attempt was released before.
+
+        Raises:
+            LocalProtocolError: ``already_released``: another attempt of the round.
+            CohortTooSmall: ``cohort_differs``.
+        """
+        past = msgspec.structs.replace(record, params=question).as_past
+        with self._write() as connection:
+            job = self._found(connection, record.job.hex())
+            scope = scope_of(connection, job.asset, job.organisation, job.job_id)
+            in_force = rule_in_force(rule, scope.fixed_with)
+            check_release(in_force, past, scope.releases)
+            stored = connection.scalar(
+                sa.select(tables.release.c.token).where(
+                    tables.release.c.job_id == job.job_id, tables.release.c.round == record.round
+                )
+            )
+            if stored is not None:
+                return str(stored)
+            self._step(connection, job.job_id, Event.RELEASE)
+            connection.execute(
+                tables.release.insert().values(
+                    job_id=job.job_id,
+                    round=record.round,
+                    attempt=record.attempt,
+                    asset=job.asset,
+                    organisation=job.organisation,
+                    rule=in_force,
+                    names=_json(record.names),
+                    question=question,
+                    roster=record.roster,
+                    token=token,
+                    released_at=self._clock(),
+                )
+            )
+            return token
+
+    def scope(self, asset: str, organisation: str) -> Scope:
+        """What was released of an asset to an organisation."""
+        with self._read() as connection:
+            return scope_of(connection, asset, organisation)
+
+    def place(self, path: Path, asset: str) -> None:
+        """Remember under which asset a file is joined.
+
+        Raises:
+            InvalidInput: ``asset_renamed``: under its new name the table would have no cohort.
+        """
+        table = tables.place
+        with self._write() as connection:
+            known = connection.scalar(sa.select(table.c.asset).where(table.c.path == str(path)))
+            if known is None:
+                connection.execute(table.insert().values(path=str(path), asset=asset))
+            elif known != asset:
+                raise InvalidInput(
+                    f"the file {path} was joined as the asset {known!r} before, and is {asset!r} now",
+                    code="asset_renamed",
+                    remedy=f'write asset = "{known}" in its section of node.toml: cohorts are kept under it',
+                )
+
+    # --- inside ---------------------------------------------------------------------------------------
+
+    def _number(self) -> int:
+        with self._read() as connection:
+            return int(connection.scalar(sa.select(tables.instance.c.number)) or 0)
+
+    def _accept(self, connection: sa.Connection, number: int) -> None:
+        """Go on with a restored journal: beyond every number that was answered, and with nothing open."""
+        connection.execute(tables.instance.update().values(number=number + 1))
+        connection.execute(
+            tables.job.update().where(tables.job.c.state.in_(OPEN)).values(state=NodeJobState.REFUSED)
+        )
+        connection.execute(tables.seal.delete())
+
+    def _step(self, connection: sa.Connection, job_id: str, event: Event, **values: object) -> None:
+        state = after(self._found(connection, job_id).state, event)
+        connection.execute(
+            tables.job.update()
+            .where(tables.job.c.job_id == job_id)
+            .values(state=state, changed_at=self._clock(), **values)
+        )
+
+    def _found(self, connection: sa.Connection, job_id: str) -> JobRecord:
+        found = find_job(connection, job_id)
+        if found is None:
+            raise LocalProtocolError("this node was never asked that job", code="unknown_job")
+        return found
+
+    @contextlib.contextmanager
+    def _read(self) -> Iterator[sa.Connection]:
+        with _plain_errors(), self._engine.connect().execution_options(read_only=True) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[sa.Connection]:
+        """One transaction that takes the journal's number on, and the mirror after it."""
+        with _plain_errors():
+            with self._engine.begin() as connection:
+                yield connection
+                table = tables.instance
+                connection.execute(table.update().values(number=table.c.number + 1))
+                number = int(connection.scalar(sa.select(table.c.number)) or 0)
+            self._mirror.write(number)
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.SQLAlchemyError as error:
+        raise Unavailable(
+            f"the node's journal cannot be used just now ({type(error).__name__})",
+            code="journal_unavailable",
+            remedy="see that the disk is not full and that no other program has the journal locked",
+        ) from None
+
+
+def _seal(connection: sa.Connection, job_id: str, round_: int, attempt: int) -> bytes | None:
+    table = tables.seal
+    found = connection.scalar(
+        sa.select(table.c.record).where(
+            table.c.job_id == job_id, table.c.round == round_, table.c.attempt == attempt
+        )
+    )
+    return None if found is None else bytes(found)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

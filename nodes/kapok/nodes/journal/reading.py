@@ -1,0 +1,67 @@
+"""Rows of the journal as records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from kapok.nodes.journal import tables
+from kapok.nodes.journal.records import JobRecord, Scope
+from kapok.nodes.policy import Rule
+from kapok.nodes.states import NodeJobState
+from kapok.protocols.secure_sum.cohort import CohortRule, PastRelease, rule_in_force
+
+__all__ = ["find_job", "job_record", "scope_of"]
+
+
+def find_job(connection: sa.Connection, job_id: str) -> JobRecord | None:
+    """The job of that id."""
+    row = connection.execute(sa.select(tables.job).where(tables.job.c.job_id == job_id)).first()
+    return None if row is None else job_record(row)
+
+
+def job_record(row: sa.Row[Any]) -> JobRecord:
+    """A row of the table `job`."""
+    return JobRecord(
+        number=row.number,
+        job_id=row.job_id,
+        analyst=row.analyst,
+        organisation=row.organisation,
+        dataset=row.dataset,
+        asset=row.asset,
+        question=row.question,
+        in_words=row.in_words,
+        rule=msgspec.json.decode(row.rule, type=Rule) if row.rule else None,
+        specification=row.specification,
+        deadline=row.deadline,
+        state=NodeJobState(row.state),
+        refusal=row.refusal,
+        asked_at=row.asked_at,
+    )
+
+
+def scope_of(connection: sa.Connection, asset: str, organisation: str, job_id: str = "") -> Scope:
+    """All releases of a scope; with a job's id also those of the job, in whatever scope they were made."""
+    table = tables.release
+    in_scope = (table.c.asset == asset) & (table.c.organisation == organisation)
+    rows = connection.execute(
+        sa.select(table).where(in_scope | (table.c.job_id == job_id)).order_by(table.c.released_at)
+    )
+    fixed_with: CohortRule | None = None
+    releases = []
+    for row in rows:
+        rule = msgspec.convert(row.rule, type=CohortRule)
+        fixed_with = rule if fixed_with is None else rule_in_force(rule, fixed_with)
+        releases.append(
+            PastRelease(
+                job_id=bytes.fromhex(row.job_id),
+                round=row.round,
+                attempt=row.attempt,
+                roster_hash=row.roster,
+                names=msgspec.json.decode(row.names, type=tuple[str, ...]),
+                params_hash=row.question,
+            )
+        )
+    return Scope(tuple(releases), fixed_with)

@@ -1,0 +1,162 @@
+"""DuckDB over one file: nothing else can be read, nothing written, no setting changed.
+
+A connection lives for one question, so that an idle node holds no memory for it. External access is off but
+for the one file, extensions are neither loaded nor fetched, the configuration is locked, and only a single
+SELECT is run: the question's text was checked before (`kapok.computations`), and this is the second wall.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from kapok.errors import InvalidInput
+from kapok.nodes.settings import CsvSource, EngineLimits, ParquetSource
+from kapok.nodes.sources.cells import literal, quoted
+
+__all__ = ["SourceEngine", "open_engine"]
+
+_LINE: Final = re.compile(r"\bLine: (\d+)")
+_MOST_HEADER_BYTES: Final = 2**20
+
+
+class SourceEngine:
+    """One open connection; implements the engine that `kapok.computations` asks for.
+
+    Attributes:
+        dialect: Name of the SQL dialect, as sqlglot spells it.
+        relation: What stands after FROM to read the raw file.
+        columns: The file's columns with the engine's types, in order; names compare without case.
+    """
+
+    dialect: str = "duckdb"
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, relation: str, timeout_s: float) -> None:
+        self._connection = connection
+        self._timeout_s = timeout_s
+        self.relation = relation
+        self.columns: dict[str, tuple[str, str]] = {}
+
+    def fetch(self, select_sql: str) -> list[tuple[object, ...]]:
+        """Run one SELECT.
+
+        Raises:
+            InvalidInput: ``source_unreadable``: without a word of what the engine said, for it quotes cells.
+        """
+        stopper = threading.Timer(self._timeout_s, self._connection.interrupt)
+        stopper.daemon = True
+        stopper.start()
+        try:
+            statements = self._connection.extract_statements(select_sql)
+            if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+                raise InvalidInput("only one SELECT is run over the source", code="source_unreadable")
+            return self._connection.execute(statements[0]).fetchall()
+        except duckdb.Error as error:
+            raise _unreadable(error) from None
+        finally:
+            stopper.cancel()
+
+    def define(self, select_sql: str) -> None:
+        """Make `source` stand for this SELECT over the raw file.
+
+        Raises:
+            InvalidInput: ``source_unreadable``.
+        """
+        try:
+            self._connection.execute(f"CREATE OR REPLACE VIEW source AS {select_sql}")
+        except duckdb.Error as error:
+            raise _unreadable(error) from None
+
+
+@contextlib.contextmanager
+def open_engine(source: CsvSource | ParquetSource, limits: EngineLimits) -> Iterator[SourceEngine]:
+    """Open the file for as long as the block runs.
+
+    Raises:
+        InvalidInput: ``source_unreadable``: there is no such file, or it is not of its format.
+    """
+    path = source.path.resolve()
+    relation = _csv(source, path) if isinstance(source, CsvSource) else _parquet(path)
+    try:
+        connection = duckdb.connect(
+            ":memory:",
+            config={
+                "threads": limits.threads,
+                "memory_limit": f"{limits.memory_mib}MiB",
+                "temp_directory": "",  # nothing of the table is ever spilt to a disk
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+                "allow_community_extensions": "false",
+            },
+        )
+    except duckdb.Error:
+        raise InvalidInput("the engine does not start", code="source_unreadable") from None
+    try:
+        try:
+            connection.execute(f"SET allowed_paths = [{literal(str(path))}]")
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
+            described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()  # noqa: S608
+        except duckdb.Error as error:
+            raise _unreadable(error) from None
+        engine = SourceEngine(connection, relation, limits.timeout_s)
+        for name, kind, *_ in described:
+            if engine.columns.setdefault(str(name).lower(), (str(name), str(kind))) != (name, kind):
+                raise InvalidInput(f"the source has the column {name} twice", code="source_unreadable")
+        yield engine
+    finally:
+        connection.close()
+
+
+def _csv(source: CsvSource, path: Path) -> str:
+    """The table function that reads every cell as text and guesses nothing."""
+    names = source.columns or _header(path, source.delimiter)
+    types = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
+    nulls = ", ".join(map(literal, source.nulls))
+    return (
+        f"read_csv({literal(str(path))}, auto_detect = false, compression = 'none', "
+        f"columns = {{{types}}}, header = {str(source.header).lower()}, delim = {literal(source.delimiter)}, "
+        f"quote = '\"', escape = '\"', nullstr = [{nulls}], strict_mode = true)"
+    )
+
+
+def _parquet(path: Path) -> str:
+    return f"read_parquet({literal(str(path))})"
+
+
+def _header(path: Path, delimiter: str) -> list[str]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline(_MOST_HEADER_BYTES)
+    except (OSError, UnicodeDecodeError):
+        raise _missing() from None
+    names = next(csv.reader([first], delimiter=delimiter), [])
+    lower = [name.strip().lower() for name in names]
+    if not all(lower) or len(set(lower)) != len(lower):
+        raise InvalidInput("the first line does not name each column once", code="source_unreadable")
+    return [name.strip() for name in names]
+
+
+def _missing() -> InvalidInput:
+    return InvalidInput("the file is not there, or cannot be read as text", code="source_unreadable")
+
+
+def _unreadable(error: duckdb.Error) -> InvalidInput:
+    """What may be said: where, never what. The engine's own words quote the line."""
+    if isinstance(error, duckdb.InterruptException):
+        return InvalidInput("the engine took too long", code="source_unreadable")
+    line = _LINE.search(str(error))
+    where = f"line {line[1]} of the file cannot be read" if line else "the engine cannot read the file so"
+    return InvalidInput(f"{where} ({type(error).__name__})", code="source_unreadable")
+
+
+def select_list(parts: dict[str, str]) -> str:
+    """``expression AS "name"`` for each."""
+    return ", ".join(f"{expression} AS {quoted(name)}" for name, expression in parts.items())
