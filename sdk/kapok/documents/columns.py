@@ -11,6 +11,7 @@ import unicodedata
 from typing import Final, Literal
 
 import msgspec
+
 from kapok.errors import InvalidInput
 
 __all__ = ["Column", "ColumnType", "DomainValue", "bad_dataset", "check_description"]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
+
 from kapok.documents.columns import (
     Column,
     ColumnType,

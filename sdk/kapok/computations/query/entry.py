@@ -1,0 +1,14 @@
+"""The query's entry in the registry of computations."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kapok.computations.query.analyst import answer
+from kapok.computations.query.holder import contribute
+from kapok.computations.query.params import Question
+from kapok.computations.registry import Computation
+
+__all__ = ["COMPUTATION"]
+
+COMPUTATION: Final = Computation("query", Question.parse, contribute, answer)

@@ -1,0 +1,145 @@
+"""The holder's half: one SELECT beside the data → one vector of words. It never fails because of data.
+
+Whatever goes wrong with the data or the engine, and whatever is too small to show, leaves as random words,
+which under the masks nobody can tell from others, and in the sum open to nothing. An error instead, or a
+shorter vector, would answer questions about single persons.
+
+    cell shown        [rows | known, sum], flag 0
+    cell suppressed   every word uniform below 2^w, flag uniform in [1, 2^w)
+
+A cell is suppressed when its rows, or for a column the rows in which it is known, are fewer than
+`min_cell`. No rows at all are too few as well, unless the dataset's schema says that empty cells show. All
+cells are suppressed when the filter keeps fewer than `min_rows` rows, whatever the schema says of empty
+cells, or on any error.
+
+Source: design page "Suppression happens inside the mask".
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kapok.computations.engines import Engine, Thresholds
+from kapok.computations.query.build import engine_sql
+from kapok.computations.query.params import Measure, Question
+from kapok.documents.dataset import Dataset, DomainValue
+from kapok.protocols.words import WordVector
+
+__all__ = ["Engine", "Thresholds", "contribute"]
+
+_LOG: Final = logging.getLogger("kapok.computations.query")
+
+
+class _ImpossibleError(Exception):
+    """The engine's result is not one that a table within the schema's bounds can give."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """One measure in one group: `count` rows or known values, and their sum in steps where it is asked."""
+
+    count: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    rows: int
+    cells: tuple[_Cell, ...]
+
+
+def contribute(question: Question, dataset: Dataset, engine: Engine, thresholds: Thresholds) -> WordVector:
+    """Compute this holder's words for a question.
+
+    Args:
+        question: Parsed from the specification by the node itself, over this very dataset.
+        dataset: Its schema.
+        engine: Knows the holder's table as ``source``.
+        thresholds: The least sizes of the holder's policy.
+
+    Returns:
+        `question.words` words of `dataset.word_bits` bits, in the layout that `kapok.computations.query`
+        describes. Each is at most V in magnitude, or uniform below 2^w.
+    """
+    try:
+        found = _groups(question, dataset, engine)
+    except Exception as error:  # noqa: BLE001  whatever it is, it depends on data: nobody outside may notice
+        # The class alone: an engine's message can quote a value.
+        _LOG.warning("every cell suppressed: the engine could not answer (%s)", type(error).__name__)
+        found = None
+    if found is not None and sum(group.rows for group in found.values()) < thresholds.min_rows:
+        found = None
+    least = thresholds.min_cell
+    words: list[int] = []
+    empty = _Group(0, tuple(_Cell(0, 0 if measure.with_sum else None) for measure in question.measures))
+    for key in question.groups():
+        cells = empty.cells if found is None else found.get(key, empty).cells
+        for measure, cell in zip(question.measures, cells, strict=True):
+            few = cell.count < least and not (cell.count == 0 and dataset.empty_cells == "show")
+            hidden = cell.count == 0 and dataset.empty_cells == "hide"
+            if found is None or few or hidden:
+                words.extend(_random_words(measure, dataset.random_bits))
+            else:
+                words.extend([cell.count, *([] if cell.total is None else [cell.total]), 0])
+    return WordVector.from_integers(words, dataset.word_bits)
+
+
+def _random_words(measure: Measure, bits: int) -> list[int]:
+    flag = 1 + secrets.randbelow((1 << bits) - 1)
+    return [*(secrets.randbits(bits) for _ in range(measure.words - 1)), flag]
+
+
+def _groups(question: Question, dataset: Dataset, engine: Engine) -> Mapping[tuple[DomainValue, ...], _Group]:
+    """All groups that have rows, checked against the schema."""
+    rows = engine.fetch(engine_sql(question, dataset, engine.dialect))
+    known = [{(type(value), value): value for value in axis} for axis in question.axes]
+    found: dict[tuple[DomainValue, ...], _Group] = {}
+    for row in rows:
+        key = []
+        for values, value in zip(known, row, strict=False):
+            if (type(value), value) not in values:
+                raise _ImpossibleError("a group outside the domain")
+            key.append(values[type(value), value])
+        group = _group(row[len(known) :], question, dataset)
+        if found.setdefault(tuple(key), group) is not group:
+            raise _ImpossibleError("a group twice")
+    if sum(group.rows for group in found.values()) > dataset.rows_max:
+        raise _ImpossibleError("more rows than the schema allows")
+    return found
+
+
+def _group(numbers: Sequence[Any], question: Question, dataset: Dataset) -> _Group:
+    """Read COUNT(*) and the measures of one group from the engine's row."""
+    rest = iter(numbers)
+    rows = _whole(next(rest))
+    cells = []
+    for measure in question.measures:
+        if measure.column is None:
+            cells.append(_Cell(rows, None))
+            continue
+        count = _whole(next(rest))
+        if not 0 <= count <= rows:
+            raise _ImpossibleError("more known values than rows")
+        total = None
+        if measure.with_sum:
+            raw = next(rest)
+            total = 0 if raw is None and count == 0 else _whole(raw)
+            least, largest = dataset.column(measure.column).step_bounds
+            if not least * count <= total <= largest * count:
+                raise _ImpossibleError("a sum that no values within the bounds have")
+        cells.append(_Cell(count, total))
+    bound = dataset.word_value_bound
+    if any(abs(word) > bound for cell in cells for word in (cell.count, cell.total or 0)):
+        raise _ImpossibleError("a word beyond the schema's bound")
+    return _Group(rows, tuple(cells))
+
+
+def _whole(number: Any) -> int:
+    whole = int(number)
+    if whole != number or isinstance(number, bool):
+        raise _ImpossibleError("not a whole number")
+    return whole

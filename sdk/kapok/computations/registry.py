@@ -1,0 +1,82 @@
+"""Kinds of questions by name, imported when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from kapok.documents.dataset import Dataset
+from kapok.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from kapok.computations.engines import Engine, Thresholds
+    from kapok.protocols.words import WordVector
+
+__all__ = ["Asked", "Computation", "computation"]
+
+_MODULES: Final = {"query": "kapok.computations.query.entry"}
+
+
+class Asked(Protocol):
+    """A question of any kind, as policies, journals and people see it."""
+
+    @property
+    def text(self) -> str:
+        """Its canonical text: parsing it again gives an equal question."""
+        ...
+
+    @property
+    def words(self) -> int:
+        """Number of words of one contribution: follows from question and schema alone."""
+        ...
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all columns that it reads, sorted."""
+        ...
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """Names of what it does with them, sorted."""
+        ...
+
+    def describe(self) -> str:
+        """The question as a sentence for a data holder."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Computation:
+    """One kind of question.
+
+    Attributes:
+        name: As in a job specification.
+        parse: Text and dataset → question; raises `InvalidInput`.
+        contribute: Question, dataset, engine and thresholds → this holder's words; never fails because of
+            data.
+        answer: Question, dataset and the sum of all words → answer.
+    """
+
+    name: str
+    parse: Callable[[str, Dataset], Asked]
+    contribute: Callable[[Any, Dataset, Engine, Thresholds], WordVector]
+    answer: Callable[[Any, Dataset, Sequence[int]], Any]
+
+
+def computation(name: str) -> Computation:
+    """Find a kind of question.
+
+    Raises:
+        InvalidInput: ``unknown_computation``.
+    """
+    module = _MODULES.get(name)
+    if module is None:
+        raise InvalidInput(
+            f"there is no computation called {name!r}",
+            code="unknown_computation",
+            remedy="this version has " + ", ".join(sorted(_MODULES)),
+        )
+    found: Computation = import_module(module).COMPUTATION
+    return found
