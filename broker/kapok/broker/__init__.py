@@ -1,0 +1,12 @@
+"""The broker: brings analysts and nodes together, blind to what passes through it.
+
+It holds signed statements, states of jobs and ciphertexts in flight. It can stop or delay work; it cannot
+read a contribution or a result, and no node asks it whether something is allowed. The import contract of
+this room keeps it so: no result key, no mask key, no holder's or analyst's role of the protocol can be
+reached from here.
+
+    computation   the logic of jobs and attempts: synchronous, driven by an injected clock, no sockets
+    store         what is durable: tables, migrations and the queries over them
+    desks         the counters behind the wire's services: they run the logic in one worker thread
+    app           the one place that wires all of it together
+"""

@@ -1,0 +1,120 @@
+"""Datasets and who has joined them: kept as signed, shown to every enrolled party. Synchronous."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from kapok.broker.computation.office import Office
+from kapok.broker.computation.statements import check_signer
+from kapok.broker.store import Transaction
+from kapok.broker.store.schema import DatasetRow
+from kapok.documents.dataset import DATASET_TYP, Dataset
+from kapok.documents.envelope import decode, document_id
+from kapok.documents.statements import MEMBERSHIP_TYP, Membership
+from kapok.errors import BudgetExhausted, InvalidInput, NotAuthorised, NotFound
+from kapok.identity.names import PartyName, Role
+from kapok.wire.messages import CatalogueEntry
+
+__all__ = ["Catalogue"]
+
+_MOST_TAG_KEY_BYTES: Final = 4096
+
+
+class Catalogue:
+    """The logic of datasets and memberships over one store.
+
+    Args:
+        office: Store, verifier, clock and limits.
+        connected: Whether a node is connected just now.
+    """
+
+    def __init__(self, office: Office, connected: Callable[[str], bool]) -> None:
+        self._office = office
+        self._connected = connected
+
+    def publish(self, caller: PartyName, token: str) -> str:
+        """Keep a signed dataset document; return its hash. Its first publisher stays its publisher.
+
+        Raises:
+            IdentityInvalid: the signature does not hold.
+            PeerProtocolError: ``not_the_signer``.
+            InvalidInput: ``bad_dataset``.
+            BudgetExhausted: ``too_many_datasets`` of this publisher.
+        """
+        signed = self._office.verifier.verify(DATASET_TYP, token)
+        check_signer(caller, signed.signer.name)
+        dataset = Dataset.from_payload(signed.payload)
+        dataset_hash = document_id(signed.payload)
+        with self._office.step() as step:
+            if step.tx.catalogue.dataset(dataset_hash) is not None:
+                return dataset_hash
+            if step.tx.catalogue.published_by(str(caller)) >= self._office.limits.datasets_max:
+                raise BudgetExhausted(
+                    f"{caller} has published as many datasets as this broker takes from one party",
+                    code="too_many_datasets",
+                    remedy="ask the broker's operator for more room",
+                )
+            row = DatasetRow(hash=dataset_hash, name=dataset.name, document=token, publisher=str(caller))
+            row.published_at = step.now
+            step.tx.catalogue.add(row)
+        return dataset_hash
+
+    def datasets(self, name: str | None) -> list[CatalogueEntry]:
+        """All datasets, or those of that name, oldest first."""
+        with self._office.store.snapshot() as tx:
+            return [self._entry(tx, row) for row in tx.catalogue.datasets(name)]
+
+    def dataset(self, dataset_hash: str) -> CatalogueEntry:
+        """One dataset.
+
+        Raises:
+            NotFound: ``unknown_dataset``.
+        """
+        with self._office.store.snapshot() as tx:
+            row = tx.catalogue.dataset(dataset_hash)
+            if row is None:
+                raise _unknown()
+            return self._entry(tx, row)
+
+    def join(self, caller: PartyName, token: str) -> None:
+        """Keep a node's signed membership, in place of an older one of the same node.
+
+        Raises:
+            IdentityInvalid: the signature does not hold.
+            PeerProtocolError: ``not_the_signer`` or ``bad_statement``.
+            NotAuthorised: ``wrong_role``.
+            InvalidInput: ``bad_tag_key``.
+            NotFound: ``unknown_dataset``.
+        """
+        signed = self._office.verifier.verify(MEMBERSHIP_TYP, token)
+        check_signer(caller, signed.signer.name)
+        if caller.role is not Role.NODE:
+            raise NotAuthorised(
+                f"a {caller.role} cannot join a dataset", code="wrong_role", party=str(caller)
+            )
+        membership = decode(Membership, signed.payload, party=str(caller))
+        if not 0 < len(membership.tag_key) <= _MOST_TAG_KEY_BYTES:
+            raise InvalidInput(
+                "the tag key has a wrong length", code="bad_tag_key", clause="membership.tag_key"
+            )
+        with self._office.step() as step:
+            if step.tx.catalogue.dataset(membership.dataset) is None:
+                raise _unknown()
+            step.tx.catalogue.join(membership.dataset, str(caller), token, step.now)
+
+    def _entry(self, tx: Transaction, row: DatasetRow) -> CatalogueEntry:
+        memberships = tx.catalogue.memberships(row.hash)
+        return CatalogueEntry(
+            document=row.document,
+            memberships=tuple(member.token for member in memberships),
+            connected=tuple(member.node for member in memberships if self._connected(member.node)),
+        )
+
+
+def _unknown() -> NotFound:
+    return NotFound(
+        "the broker knows no dataset of that hash",
+        code="unknown_dataset",
+        remedy="see `kapok dataset list`, or publish it first",
+    )

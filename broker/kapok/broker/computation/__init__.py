@@ -1,0 +1,26 @@
+"""Jobs and attempts: the broker's logic, synchronous, with an injected clock and no sockets.
+
+    analyst ── submit ──▶ admission ─▶ gathering ◀── consent / refuse ── node
+                                          │ opening
+                                       sealing   ◀── seal ─────────────── node
+                                          │ completion
+                                       releasing ◀── release ──────────── node
+                                          │ summing
+    analyst ◀── fetch ─── evidence and sealed sum
+
+    states       the transition tables, with the essay
+    admission    what the broker itself asks of a specification
+    cohorts      whose turn it is while a cohort is not fixed
+    rosters      who makes up the next attempt
+    gathering    consents, refusals, openings
+    sealing      uploads, completion, the fold
+    releasing    releases, the end of an attempt
+    endings      failure, cancellation, voiding, and what is deleted with them
+    assignments  what a node owes now
+    status       what an analyst is told
+    deadlines    what happens by the clock alone
+    desk         all of it behind one face
+
+Everything here is derived from the store: a broker that was killed goes on where it was. What a party says is
+believed after its signature has been verified and its signer is seen to be the caller, never before.
+"""

@@ -1,0 +1,202 @@
+"""What the broker itself asks of a specification, so that a job that cannot work is answered at once.
+
+Nodes judge for themselves and trust none of this. Every answer depends on specification and catalogue alone.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from kapok.broker.computation.admitted import AdmittedJob, read_admitted
+from kapok.broker.computation.office import Office, Step
+from kapok.broker.computation.states import ENDED, FIRST_JOB_STATE, JobState
+from kapok.broker.store.schema import JobRow, MemberRow
+from kapok.documents.envelope import document_id
+from kapok.documents.statements import JOB_TYP, JobSpec
+from kapok.errors import CohortTooSmall, InvalidInput, NotAuthorised, NotFound, Unavailable
+from kapok.identity.names import PartyName, Role
+from kapok.protocols.paillier.public import PublicKey
+from kapok.protocols.secure_sum.aggregator import vector_bytes
+from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR, MOST_MEMBERS, SUITE
+
+__all__ = ["admit"]
+
+_COMPUTATION: Final = re.compile(r"[a-z][a-z0-9-]{0,62}\Z")
+_DATASET: Final = re.compile(r"[0-9a-f]{64}\Z")
+_NONCE_BYTES: Final = 32
+_MOST_SEED_BYTES: Final = 4096
+_UNFINISHED: Final = frozenset(JobState) - ENDED
+
+
+def admit(step: Step, caller: PartyName, token: str) -> str:
+    """Take on a signed specification; return the job's id. A job that is known already is left as it is.
+
+    Raises:
+        IdentityInvalid: the signature does not hold.
+        NotAuthorised: ``not_the_signer`` or ``wrong_role``.
+        PeerProtocolError: ``bad_statement``.
+        InvalidInput: a field cannot be used; `clause` names it.
+        NotFound: ``unknown_dataset`` or ``not_joined``.
+        CohortTooSmall: ``too_few_organisations``.
+        Unavailable: ``too_many_jobs`` of this organisation are open.
+    """
+    signed = step.office.verifier.verify(JOB_TYP, token)
+    if signed.signer.name != str(caller):
+        raise NotAuthorised(
+            f"the specification is signed by {signed.signer.name}, not by you",
+            code="not_the_signer",
+            party=signed.signer.name,
+            remedy="sign it with the key with which you connect",
+        )
+    if caller.role is not Role.ANALYST:
+        raise NotAuthorised(f"a {caller.role} cannot submit jobs", code="wrong_role", party=str(caller))
+    job_id = document_id(signed.payload)
+    known = step.tx.jobs.get(job_id)
+    if known is not None:
+        if known.analyst != str(caller):
+            raise _bad("somebody else has submitted this very specification", "nonce", "duplicate_job")
+        return job_id
+    admitted = _judge(step, job_id, caller, signed.payload)
+    _keep(step, admitted, token, signed.payload)
+    return job_id
+
+
+def _judge(step: Step, job_id: str, caller: PartyName, payload: bytes) -> AdmittedJob:
+    admitted = read_admitted(job_id, caller, payload)
+    specification = admitted.specification
+    _check_question(step.office, specification)
+    _check_members(admitted)
+    _check_keys(specification)
+    _check_deadline(step, specification)
+    _check_dataset(step, specification)
+    size = vector_bytes(admitted.terms, len(specification.members))
+    if size > step.office.limits.vector_bytes_max:
+        raise _bad(
+            f"each node would have to send {size} bytes, more than this broker takes",
+            "words",
+            "vector_too_large",
+            "ask for fewer groups or columns at a time",
+        )
+    open_jobs = step.tx.jobs.count(_UNFINISHED, caller.organisation_id)
+    if open_jobs >= step.office.limits.open_jobs_max:
+        raise Unavailable(
+            f"your organisation has {open_jobs} jobs that have not ended; this broker takes no more",
+            code="too_many_jobs",
+            remedy="wait for some of them, fetch their results, or cancel them",
+        )
+    return admitted
+
+
+def _keep(step: Step, admitted: AdmittedJob, token: str, payload: bytes) -> None:
+    row = JobRow(
+        id=admitted.job_id,
+        analyst=str(admitted.analyst),
+        organisation=admitted.analyst.organisation_id,
+        specification=token,
+        payload=payload,
+        state=FIRST_JOB_STATE,
+        submitted_at=step.now,
+        changed_at=step.now,
+        gathering_since=step.now,
+        deadline=float(admitted.specification.deadline),
+    )
+    members = [
+        MemberRow(job=row.id, node=party.name, organisation=party.organisation)
+        for party in admitted.terms.members
+    ]
+    step.tx.jobs.add(row, members)
+    step.touch(row)
+
+
+def _check_question(office: Office, specification: JobSpec) -> None:
+    if specification.suite != SUITE:
+        raise _bad(
+            f"protocol suite {specification.suite[:64]!r} is not known here",
+            "suite",
+            "unknown_suite",
+            f"this broker speaks {SUITE}: bring both sides to the same version",
+        )
+    if not _COMPUTATION.match(specification.computation):
+        raise _bad("a computation's name is 1 to 63 of a-z 0-9 -", "computation")
+    if len(specification.question.encode()) > office.limits.question_bytes_max:
+        raise _bad(
+            f"the question is longer than {office.limits.question_bytes_max} bytes",
+            "question",
+            "question_too_long",
+        )
+    if specification.rounds != 1:
+        raise _bad("jobs of several rounds are not taken by this version", "rounds", "unsupported_rounds")
+    if len(specification.nonce) != _NONCE_BYTES:
+        raise _bad(f"a nonce is {_NONCE_BYTES} bytes", "nonce")
+
+
+def _check_members(admitted: AdmittedJob) -> None:
+    members = admitted.specification.members
+    if list(members) != sorted(set(members), key=str.encode):
+        raise _bad("the members are not sorted by name, or one is named twice", "members")
+    if len(members) > MOST_MEMBERS:
+        raise _bad(f"a sum has at most {MOST_MEMBERS} members", "members", "too_many_members")
+    for name in members:
+        if PartyName.parse(name).role is not Role.NODE:
+            raise _bad(f"{name} is no node", "members")
+    own = admitted.terms.receiver_organisation
+    others = admitted.terms.organisations - {own}
+    if len(others) < LEAST_PARTIES_FLOOR or admitted.terms.at_least < LEAST_PARTIES_FLOOR:
+        raise CohortTooSmall(
+            f"a sum needs {LEAST_PARTIES_FLOOR} organisations besides your own; "
+            f"{len(others)} are named, and {admitted.terms.at_least} would do",
+            code="too_few_organisations",
+            clause="specification.members" if len(others) < LEAST_PARTIES_FLOOR else "specification.at_least",
+            remedy="ask more organisations",
+        )
+
+
+def _check_keys(specification: JobSpec) -> None:
+    if specification.result_key is not None:
+        PublicKey.decode(specification.result_key.n, specification.result_key.h_s)
+    if specification.tag_seeds.keys() != set(specification.members):
+        raise _bad("there is not exactly one tag seed for each member", "tag_seeds")
+    if any(not 0 < len(seed) <= _MOST_SEED_BYTES for seed in specification.tag_seeds.values()):
+        raise _bad(f"a wrapped tag seed has 1 to {_MOST_SEED_BYTES} bytes", "tag_seeds")
+
+
+def _check_deadline(step: Step, specification: JobSpec) -> None:
+    latest = step.now + step.office.limits.deadline_s_max
+    if not step.now < specification.deadline <= latest:
+        late = specification.deadline <= step.now
+        raise _bad(
+            "the deadline has passed already by the broker's clock"
+            if late
+            else "the deadline is too far away",
+            "deadline",
+            "bad_deadline",
+            f"give 1 to {step.office.limits.deadline_s_max} seconds, and see that your clock is right",
+        )
+
+
+def _check_dataset(step: Step, specification: JobSpec) -> None:
+    known = _DATASET.match(specification.dataset) and step.tx.catalogue.dataset(specification.dataset)
+    if not known:
+        raise NotFound(
+            "the broker does not know the dataset that the specification names",
+            code="unknown_dataset",
+            clause="specification.dataset",
+            remedy="publish it first, or see `kapok dataset list`",
+        )
+    joined = {row.node for row in step.tx.catalogue.memberships(specification.dataset)}
+    for name in specification.members:
+        if name not in joined:
+            raise NotFound(
+                f"{name} has not joined the dataset",
+                code="not_joined",
+                clause="specification.members",
+                party=name,
+                remedy="ask those who have (kapok dataset show), or let it join",
+            )
+
+
+def _bad(
+    message: str, field: str, code: str = "bad_specification", remedy: str | None = None
+) -> InvalidInput:
+    return InvalidInput(message, code=code, clause=f"specification.{field}", remedy=remedy)

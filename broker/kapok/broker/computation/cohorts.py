@@ -1,0 +1,100 @@
+"""Whose turn it is while a cohort is not fixed.
+
+A node's first release to an analyst's organisation fixes its cohort for good (see
+`kapok.protocols.secure_sum.cohort`). Two first jobs at once, over different rosters, would both gather and
+seal, and then one of them would die at its release. So while a node has no cohort in a *scope* (the node
+and the analyst's organisation; under ``same-question`` the question too), the broker opens one attempt at a
+time in it. Others wait in ``gathering``, in the order of submission; when the attempt has ended and may
+have released, they are asked again, because what they state about cohorts is out of date.
+
+This is for the sake of progress. Nobody's secrecy rests on it: each node checks consents and journal by
+itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import msgspec
+
+from kapok.broker.computation.admitted import AdmittedJob
+from kapok.broker.computation.office import Step
+from kapok.broker.computation.states import AttemptState, JobState
+from kapok.broker.store.jobs import STALE
+from kapok.broker.store.schema import AttemptRow, ConsentRow, JobRow
+from kapok.protocols.secure_sum.cohort import CohortStatement
+
+__all__ = [
+    "ask_again",
+    "ask_neighbours_again",
+    "cohort_facts",
+    "occupied",
+    "open_scope",
+    "out_of_date",
+    "statement_of",
+]
+
+_HELD = (AttemptState.OPEN, AttemptState.COMPLETE)
+
+
+def cohort_facts(statement: CohortStatement) -> tuple[str, str]:
+    """A consent's cohort statement as the store keeps it: rule, and cohorts as JSON."""
+    return statement.rule, msgspec.json.encode(statement.cohorts).decode()
+
+
+def statement_of(row: ConsentRow) -> CohortStatement:
+    """What a stored consent states."""
+    cohorts = msgspec.json.decode(row.cohorts.encode(), type=tuple[tuple[str, ...], ...])
+    return msgspec.convert({"rule": row.rule, "cohorts": cohorts}, CohortStatement)
+
+
+def open_scope(job: AdmittedJob, node: str, statement: CohortStatement) -> str | None:
+    """The scope in which a node has no cohort yet, as a digest; None where it has or needs none."""
+    if statement.rule == "free" or statement.cohorts:
+        return None
+    question = job.params_hash.hex() if statement.rule == "same-question" else ""
+    return hashlib.sha256("\n".join((node, job.terms.receiver_organisation, question)).encode()).hexdigest()
+
+
+def occupied(step: Step, scopes: set[str]) -> bool:
+    """Whether an attempt that has not ended holds one of these scopes."""
+    return step.tx.attempts.occupied(scopes, _HELD)
+
+
+def out_of_date(names: tuple[str, ...], stated: Mapping[str, CohortStatement]) -> tuple[str, ...]:
+    """The members of a roster whose statements the others' show to be old, if asking them again can help.
+
+    Statements that leave the roster possible are never asked for again: a member that has released nothing
+    yet may join those whose cohort is this very roster.
+    """
+    known = {cohort for statement in stated.values() for cohort in statement.cohorts}
+    if known <= {names}:
+        return ()
+    return tuple(
+        name for name in names if stated[name].rule == "fixed" and set(stated[name].cohorts) != known
+    )
+
+
+def ask_again(step: Step, job: JobRow, consents: list[ConsentRow]) -> None:
+    """Drop consents and offer the job to those nodes once more. Their time begins anew."""
+    for consent in consents:
+        consent.standing = STALE
+        member = step.tx.jobs.member(job.id, consent.node)
+        if member is not None:
+            member.asked += 1
+    if consents:
+        job.gathering_since = step.now
+        step.touch(job)
+
+
+def ask_neighbours_again(step: Step, job: JobRow, attempt: AttemptRow) -> None:
+    """After an attempt of which releases may be out: whoever waits for its scopes states anew."""
+    scopes = {row.scope for row in step.tx.attempts.roster(attempt.id)} - {None}
+    if not scopes:
+        return
+    for neighbour in step.tx.jobs.neighbours(job, (JobState.GATHERING,)):
+        admitted = step.office.admitted(neighbour)
+        consents = step.tx.jobs.consents(neighbour.id).values()
+        stale = [row for row in consents if open_scope(admitted, row.node, statement_of(row)) in scopes]
+        ask_again(step, neighbour, stale)

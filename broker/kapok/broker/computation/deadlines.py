@@ -1,0 +1,139 @@
+"""What happens by the clock alone. Called now and then, and after a restart; every call may be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from kapok.broker.computation.cohorts import ask_again
+from kapok.broker.computation.endings import expire_sum, fail_job, void_attempt
+from kapok.broker.computation.gathering import settle
+from kapok.broker.computation.office import Office, Step
+from kapok.broker.computation.states import ENDED, LIVE, AttemptState, JobState
+from kapok.broker.computation.status import waited_for
+from kapok.broker.store.schema import AttemptRow, JobRow
+from kapok.errors import NotFound, TimedOut
+
+__all__ = ["tick"]
+
+_MOST_NAMED: Final = 5
+_WANTED: Final = {
+    JobState.GATHERING: "the consent of",
+    JobState.SEALING: "the sealed vector of",
+    JobState.RELEASING: "the release of",
+}
+
+
+def tick(office: Office) -> None:
+    """Fail what is overdue, go on without the silent where fewer will do, delete what is old."""
+    now, limits = office.clock(), office.limits
+    with office.store.snapshot() as tx:
+        overdue = _ids(tx.jobs.overdue(LIVE, now))
+        unfetched = _ids(tx.jobs.unchanged_since((JobState.SUMMED,), now - limits.sum_retention_s))
+        old = _ids(tx.jobs.unchanged_since(ENDED, now - limits.job_retention_s))
+        flexible = [
+            job.id
+            for job in tx.jobs.in_states((JobState.GATHERING, JobState.SEALING))
+            if job.id not in overdue and not office.admitted(job).needs_everyone
+        ]
+    for job_ids, act in ((overdue, _run_out), (unfetched, _expire), (flexible, _go_on), (old, _forget)):
+        for job_id in job_ids:
+            _once(office, job_id, act)
+
+
+def _ids(jobs: Sequence[JobRow]) -> list[str]:
+    return [job.id for job in jobs]
+
+
+def _once(office: Office, job_id: str, act: Callable[[Step, JobRow], None]) -> None:
+    """One transaction for each job: what goes wrong with one does not hold up the others."""
+    with office.step() as step:
+        job = step.tx.jobs.get(job_id)
+        if job is not None:
+            act(step, job)
+
+
+def _run_out(step: Step, job: JobRow) -> None:
+    if job.state in LIVE and job.deadline <= step.now:
+        fail_job(step, job, _timed_out(step, job))
+        settle(step, job.organisation)
+
+
+def _expire(step: Step, job: JobRow) -> None:
+    if job.state == JobState.SUMMED:
+        error = NotFound(
+            "nobody fetched the sum in time: it is deleted",
+            code="sum_expired",
+            remedy="ask again, and fetch the result sooner",
+        )
+        expire_sum(step, job, error)
+
+
+def _forget(step: Step, job: JobRow) -> None:
+    if job.state in ENDED:
+        step.tx.jobs.forget(job.id)
+
+
+def _go_on(step: Step, job: JobRow) -> None:
+    """Leave behind whoever has not sealed in time, if the others are enough and no cohort says otherwise."""
+    attempt = step.tx.attempts.latest(job.id)
+    if job.state == JobState.SEALING and attempt is not None and attempt.state == AttemptState.OPEN:
+        late = _late(step, job, attempt)
+        if not late:
+            return
+        for member in step.tx.jobs.members(job.id):
+            member.left_behind = member.left_behind or member.node in late
+        consents = step.tx.jobs.consents(job.id)
+        ask_again(step, job, [consents[node] for node in late if node in consents])
+        void_attempt(step, job, attempt, party=late[0], code="left_behind")
+    settle(step, job.organisation)
+
+
+def _late(step: Step, job: JobRow, attempt: AttemptRow) -> list[str]:
+    oldest = step.now - step.office.limits.seal_grace_s
+    roster = step.tx.attempts.roster(attempt.id)
+    if attempt.opened_at > oldest or not all(_has_no_cohort(step, job, row.node) for row in roster):
+        return []
+    busy = {row.node for row in step.tx.vectors.uploads(attempt.id) if row.touched_at > oldest}
+    there = busy | step.tx.vectors.counted(attempt.id).keys()
+    late = [row.node for row in roster if row.node not in there]
+    organisations = {member.node: member.organisation for member in step.tx.jobs.members(job.id)}
+    survivors = frozenset(organisations[row.node] for row in roster if row.node in there)
+    return late if step.office.admitted(job).enough(survivors) else []
+
+
+def _has_no_cohort(step: Step, job: JobRow, node: str) -> bool:
+    consent = step.tx.jobs.consents(job.id).get(node)
+    return consent is not None and (consent.rule != "fixed" or consent.cohorts == "[]")
+
+
+def _timed_out(step: Step, job: JobRow) -> TimedOut:
+    missing = waited_for(step.tx, job)
+    if not missing:
+        turn = job.state == JobState.GATHERING
+        return TimedOut(
+            "the deadline passed while another job of your organisation had first to fix the cohort"
+            if turn
+            else "the deadline passed while the sum was being made",
+            code="deadline_passed",
+            remedy="ask again, one job after the other" if turn else "ask again with more time",
+        )
+    shown = [_shown(step, job, node) for node in missing[:_MOST_NAMED]]
+    if len(missing) > _MOST_NAMED:
+        shown.append(f"{len(missing) - _MOST_NAMED} more")
+    return TimedOut(
+        f"the deadline passed while waiting for {_WANTED[JobState(job.state)]} {', '.join(shown)}",
+        code="deadline_passed",
+        party=missing[0],
+        remedy="see that these nodes run and are connected, and ask again; give manual approvals more time",
+    )
+
+
+def _shown(step: Step, job: JobRow, node: str) -> str:
+    member = step.tx.jobs.member(job.id, node)
+    notes = []
+    if step.office.connected is not None and not step.office.connected(node):
+        notes.append("not connected")
+    if member is not None and member.fault is not None:
+        notes.append(f"the last it sent was refused: {member.fault}")
+    return f"{node} ({'; '.join(notes)})" if notes else node

@@ -1,0 +1,185 @@
+"""Jobs behind one face: every verb of analysts and nodes, and the clock. Synchronous; one caller at a time.
+
+Each verb is one transaction (an upload is several, of which the last counts), on disk before it returns,
+and may be called again with the same arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from kapok.broker.computation import admission, deadlines, gathering, releasing, sealing
+from kapok.broker.computation.assignments import AssignmentKey, assignments
+from kapok.broker.computation.endings import cancel_job, move_job
+from kapok.broker.computation.office import Office
+from kapok.broker.computation.sealing import Upload
+from kapok.broker.computation.statements import unknown_job
+from kapok.broker.computation.states import ENDED, AttemptState, JobEvent, JobState
+from kapok.broker.computation.status import evidence_of, released_attempt, status_of
+from kapok.broker.store import Transaction
+from kapok.broker.store.schema import JobRow
+from kapok.errors import InvalidInput, NotFound
+from kapok.identity.names import PartyName, Role
+from kapok.wire.messages import Assignment, Evidence, JobStatus
+
+__all__ = ["JobDesk"]
+
+_MOST_LISTED: Final = 1000
+
+
+class JobDesk:
+    """The logic of jobs and attempts over one store."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+
+    # Analysts
+
+    def submit(self, caller: PartyName, specification: str) -> str:
+        """Admit a signed specification; return the job's id. See `admission.admit` for what it raises."""
+        with self._office.step() as step:
+            return admission.admit(step, caller, specification)
+
+    def jobs(self, caller: PartyName) -> list[JobStatus]:
+        """The caller's newest jobs, newest first; an operator sees everybody's."""
+        with self._office.store.snapshot() as tx:
+            analyst = None if caller.role is Role.OPERATOR else str(caller)
+            return [status_of(tx, job) for job in tx.jobs.of_analyst(analyst, _MOST_LISTED)]
+
+    def job(self, caller: PartyName, job_id: str) -> JobStatus:
+        """Where one job is.
+
+        Raises:
+            NotFound: ``unknown_job``: there is none, or it is another's.
+        """
+        with self._office.store.snapshot() as tx:
+            return status_of(tx, _own(tx, caller, job_id))
+
+    def cancel(self, caller: PartyName, job_id: str) -> None:
+        """End a job.
+
+        Raises:
+            NotFound: ``unknown_job``.
+            InvalidInput: ``job_ended`` when it has finished or failed.
+        """
+        with self._office.step() as step:
+            job = _own(step.tx, caller, job_id, change=True)
+            if job.state == JobState.CANCELLED:
+                return
+            if job.state in ENDED:
+                raise InvalidInput(f"the job is {job.state} already", code="job_ended")
+            cancel_job(step, job)
+            gathering.settle(step, job.organisation)
+
+    def evidence(self, caller: PartyName, job_id: str) -> tuple[Evidence, int]:
+        """What was signed about the attempt whose sum is ready, and the number of the sum's chunks.
+
+        Raises:
+            NotFound: ``unknown_job``, ``no_sum_yet`` or ``sum_gone``.
+        """
+        with self._office.store.snapshot() as tx:
+            attempt = released_attempt(tx, _own(tx, caller, job_id, change=True))
+            return evidence_of(tx, attempt), attempt.chunks
+
+    def sum_chunk(self, caller: PartyName, job_id: str, number: int) -> bytes:
+        """One chunk of the sealed sum.
+
+        Raises:
+            NotFound: ``unknown_job``, ``no_sum_yet`` or ``sum_gone``.
+        """
+        with self._office.store.snapshot() as tx:
+            attempt = released_attempt(tx, _own(tx, caller, job_id, change=True))
+            chunk = tx.vectors.sum_chunk(attempt.id, number)
+            if chunk is None:
+                raise NotFound("the sum has no such chunk", code="sum_gone")
+            return chunk
+
+    def acknowledge(self, caller: PartyName, job_id: str) -> None:
+        """Note that the analyst has the sum, and delete it.
+
+        Raises:
+            NotFound: ``unknown_job``, ``no_sum_yet`` or ``sum_gone``.
+        """
+        with self._office.step() as step:
+            job = _own(step.tx, caller, job_id, change=True)
+            if job.state == JobState.FINISHED:
+                return
+            attempt = released_attempt(step.tx, job)
+            step.tx.vectors.delete_sum(attempt.id)
+            move_job(step, job, JobEvent.ACKNOWLEDGEMENT)
+
+    # Nodes
+
+    def assignments(self, node: str) -> dict[AssignmentKey, Assignment]:
+        """What a node owes now."""
+        return assignments(self._office, node)
+
+    def consent(self, caller: PartyName, job_id: str, token: str) -> None:
+        """Take a consent. See `gathering.take_consent` for what it raises."""
+        with self._office.step() as step:
+            gathering.take_consent(step, caller, job_id, token)
+
+    def refuse(self, caller: PartyName, job_id: str, token: str) -> None:
+        """Take a refusal. See `gathering.take_refusal` for what it raises."""
+        with self._office.step() as step:
+            gathering.take_refusal(step, caller, job_id, token)
+
+    def begin_upload(self, caller: PartyName, job_id: str, token: str) -> Upload | None:
+        """Begin to take a sealed vector; None when it is there already. See `sealing.begin_upload`."""
+        return sealing.begin_upload(self._office, caller, job_id, token)
+
+    def seal(self, caller: PartyName, job_id: str, token: str, chunks: Sequence[bytes]) -> None:
+        """Take a whole sealed vector at once.
+
+        Raises:
+            KapokError: what `sealing.begin_upload` and `Upload` raise; then nothing of it is kept.
+        """
+        upload = self.begin_upload(caller, job_id, token)
+        if upload is None:
+            return
+        with upload:
+            upload.add(chunks)
+            upload.finish()
+
+    def release(self, caller: PartyName, job_id: str, token: str) -> None:
+        """Take a release. See `releasing.take_release` for what it raises."""
+        with self._office.step() as step:
+            releasing.take_release(step, caller, job_id, token)
+
+    # The clock, and work that nobody waits for
+
+    def tick(self) -> None:
+        """Do what the clock asks for."""
+        deadlines.tick(self._office)
+
+    def unfolded(self) -> list[str]:
+        """Jobs whose sum is not made yet though all vectors are in."""
+        with self._office.store.snapshot() as tx:
+            attempts = tx.attempts.in_state(AttemptState.COMPLETE)
+            return [attempt.job for attempt in attempts if attempt.folded < attempt.chunks]
+
+    def fold_some(self, job_id: str) -> bool:
+        """Fold the next chunks of a job's vectors; return whether there are more."""
+        return sealing.fold_some(self._office, job_id)
+
+    def fold_all(self) -> None:
+        """Fold everything that there is to fold."""
+        for job_id in self.unfolded():
+            while self.fold_some(job_id):
+                pass
+
+    def resume(self) -> None:
+        """After a start: forget uploads that were cut off, then do what the clock asks for."""
+        with self._office.step() as step:
+            step.tx.vectors.delete_uploads()
+        self.tick()
+
+
+def _own(tx: Transaction, caller: PartyName, job_id: str, *, change: bool = False) -> JobRow:
+    """A job of the caller's; an operator may look at any."""
+    job = tx.jobs.get(job_id)
+    looks = caller.role is Role.OPERATOR and not change
+    if job is None or not (looks or job.analyst == str(caller)):
+        raise unknown_job()
+    return job

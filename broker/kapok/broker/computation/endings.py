@@ -1,0 +1,140 @@
+"""Events of jobs and attempts, and what is deleted with them.
+
+Every change of a state goes through `move_job` and `move_attempt`, so that the tables in `states` are the
+law, the history has a line for each, and everyone concerned is told.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+import msgspec
+
+from kapok.broker.computation.cohorts import ask_neighbours_again
+from kapok.broker.computation.office import Step
+from kapok.broker.computation.states import (
+    AttemptEvent,
+    AttemptState,
+    JobEvent,
+    JobState,
+    next_attempt_state,
+    next_job_state,
+)
+from kapok.broker.store.schema import AttemptRow, EventRow, JobRow
+from kapok.errors import KapokError, error_class
+
+__all__ = ["cancel_job", "expire_sum", "fail_job", "move_attempt", "move_job", "read_error", "void_attempt"]
+
+_log = logging.getLogger(__name__)
+_WORD: Final = 64
+
+
+class _ErrorText(msgspec.Struct, frozen=True):
+    """An error as the store keeps it."""
+
+    kind: str
+    code: str
+    message: str
+    remedy: str | None
+    clause: str | None
+    party: str | None
+
+
+def move_job(step: Step, job: JobRow, event: JobEvent, *, party: str = "", code: str = "") -> None:
+    """Apply an event to a job.
+
+    Raises:
+        LocalProtocolError: ``illegal_event``; nothing has changed.
+    """
+    job.state = next_job_state(JobState(job.state), event)
+    job.changed_at = step.now
+    if event is JobEvent.VOIDING:
+        job.gathering_since = step.now
+    line = EventRow(
+        job=job.id,
+        at=step.now,
+        event=event,
+        state=job.state,
+        attempt=job.attempts,
+        party=party,
+        code=code[:_WORD],
+    )
+    step.tx.jobs.record(line)
+    step.touch(job)
+    _log.info(
+        "job %s",
+        event,
+        extra={"job": job.id, "state": str(job.state), "attempt": job.attempts, "party": party, "code": code},
+    )
+
+
+def move_attempt(step: Step, attempt: AttemptRow, event: AttemptEvent) -> None:
+    """Apply an event to an attempt.
+
+    Raises:
+        LocalProtocolError: ``illegal_event``; nothing has changed.
+    """
+    attempt.state = next_attempt_state(AttemptState(attempt.state), event)
+    attempt.changed_at = step.now
+
+
+def void_attempt(step: Step, job: JobRow, attempt: AttemptRow, *, party: str, code: str) -> None:
+    """Void an open attempt and take its job back to gathering. Its vectors are of no use: deleted."""
+    move_attempt(step, attempt, AttemptEvent.VOIDING)
+    step.tx.vectors.delete_chunks(attempt.id)
+    move_job(step, job, JobEvent.VOIDING, party=party, code=code)
+
+
+def fail_job(step: Step, job: JobRow, error: KapokError) -> None:
+    """End a job that cannot go on, with the reason."""
+    _end_attempt(step, job)
+    job.error = _error_text(error)
+    move_job(step, job, JobEvent.FAILURE, party=error.party or "", code=error.code)
+
+
+def cancel_job(step: Step, job: JobRow) -> None:
+    """End a job because its analyst wants it no more."""
+    _end_attempt(step, job)
+    move_job(step, job, JobEvent.CANCELLATION)
+
+
+def expire_sum(step: Step, job: JobRow, error: KapokError) -> None:
+    """Delete a sum for which its analyst has not come."""
+    _end_attempt(step, job)
+    job.error = _error_text(error)
+    move_job(step, job, JobEvent.EXPIRY, code=error.code)
+
+
+def read_error(text: str | None) -> KapokError | None:
+    """The error that a job failed with."""
+    if text is None:
+        return None
+    stored = msgspec.json.decode(text.encode(), type=_ErrorText)
+    return error_class(stored.kind)(
+        stored.message, code=stored.code, remedy=stored.remedy, clause=stored.clause, party=stored.party
+    )
+
+
+def _error_text(error: KapokError) -> str:
+    stored = _ErrorText(
+        type(error).__name__, error.code, error.message, error.remedy, error.clause, error.party
+    )
+    return msgspec.json.encode(stored).decode()
+
+
+def _end_attempt(step: Step, job: JobRow) -> None:
+    """End the newest attempt with its job, and delete what it holds."""
+    attempt = step.tx.attempts.latest(job.id)
+    if attempt is None:
+        return
+    match AttemptState(attempt.state):
+        case AttemptState.OPEN:
+            move_attempt(step, attempt, AttemptEvent.VOIDING)
+        case AttemptState.COMPLETE:
+            move_attempt(step, attempt, AttemptEvent.ABANDONMENT)
+            ask_neighbours_again(step, job, attempt)
+        case AttemptState.RELEASED | AttemptState.VOIDED | AttemptState.ABANDONED:
+            pass
+    step.tx.vectors.delete_chunks(attempt.id)
+    step.tx.vectors.delete_sum(attempt.id)

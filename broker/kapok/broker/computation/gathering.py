@@ -1,0 +1,222 @@
+"""Consents, refusals, and the opening of attempts.
+
+A node that restarted before the attempt was complete has lost the keys that its consent carried; it
+consents again with new ones. That voids the attempt, and the next is opened with the new consent. An older
+consent that arrives late never replaces a newer one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from kapok.broker.computation.admitted import AdmittedJob
+from kapok.broker.computation.cohorts import (
+    ask_again,
+    cohort_facts,
+    occupied,
+    open_scope,
+    out_of_date,
+    statement_of,
+)
+from kapok.broker.computation.endings import fail_job, move_job, void_attempt
+from kapok.broker.computation.office import Step
+from kapok.broker.computation.rosters import Answer, GiveUp, OpenWith, Wait, choose_roster
+from kapok.broker.computation.statements import job_for, read_consent, read_refusal, refusal_of
+from kapok.broker.computation.states import (
+    FIRST_ATTEMPT_STATE,
+    LIVE,
+    AttemptState,
+    JobEvent,
+    JobState,
+)
+from kapok.broker.store.jobs import CURRENT, STALE, SUPERSEDED
+from kapok.broker.store.schema import AttemptRow, ConsentRow, JobRow, MemberRow
+from kapok.errors import KapokError, LocalProtocolError, PeerProtocolError
+from kapok.identity.names import PartyName
+
+__all__ = ["settle", "take_consent", "take_refusal"]
+
+_FIRST_ROUND: Final = 1
+
+
+def take_consent(step: Step, caller: PartyName, job_id: str, token: str) -> None:
+    """Keep a node's consent; open an attempt if it was the last that was wanted.
+
+    Raises:
+        NotFound: ``unknown_job``.
+        IdentityInvalid: the signature does not hold.
+        PeerProtocolError: ``bad_statement``, ``not_the_signer``, ``wrong_job``, ``already_refused``,
+            ``too_many_consents``, ``attempt_complete`` or ``job_ended``.
+    """
+    job, member = job_for(step, caller, job_id)
+    payload, statement = read_consent(step, caller, job_id, token)
+    digest = hashlib.sha256(payload).hexdigest()
+    known = step.tx.jobs.consent(job_id, member.node, digest)
+    if known is not None and known.standing != STALE:
+        return
+    _check_consent_in_time(step, job, member)
+    for other in _consents_of(step, job_id, member.node):
+        other.standing = SUPERSEDED
+    if known is None:
+        rule, cohorts = cohort_facts(statement.cohort)
+        known = ConsentRow(job=job_id, node=member.node, digest=digest, rule=rule, cohorts=cohorts)
+        known.token, known.received_at, known.standing = token, step.now, CURRENT
+        step.tx.jobs.add_consent(known)
+    known.standing, member.left_behind, member.fault = CURRENT, False, None
+    step.touch(job)
+    if job.state == JobState.SEALING:
+        _void_if_member(step, job, member.node, "keys_renewed")
+    settle(step, job.organisation)
+
+
+def take_refusal(step: Step, caller: PartyName, job_id: str, token: str) -> None:
+    """Keep a node's refusal; end the job, or let the others go on where the analyst settled for fewer.
+
+    Raises:
+        NotFound: ``unknown_job``.
+        IdentityInvalid: the signature does not hold.
+        PeerProtocolError: ``bad_statement``, ``not_the_signer``, ``wrong_job`` or ``already_released``.
+    """
+    job, member = job_for(step, caller, job_id)
+    error = read_refusal(step, caller, job_id, token)
+    if member.refusal is not None or job.state not in LIVE:
+        return
+    attempt = _attempt_of(step, job, member.node)
+    if attempt is not None and member.node in step.tx.attempts.releases(attempt.id):
+        raise PeerProtocolError(
+            f"{member.node} has released already", code="already_released", party=member.node
+        )
+    member.refusal = token
+    for consent in _consents_of(step, job_id, member.node):
+        consent.standing = SUPERSEDED
+    step.touch(job)
+    match JobState(job.state):
+        case JobState.SEALING if not step.office.admitted(job).needs_everyone:
+            _void_if_member(step, job, member.node, error.code)
+        case JobState.SEALING | JobState.RELEASING if attempt is not None:
+            fail_job(step, job, error)
+        case _:
+            pass
+    settle(step, job.organisation)
+
+
+def settle(step: Step, organisation: str) -> None:
+    """Decide on the gathering jobs of an organisation, in the order of submission."""
+    for job in step.tx.jobs.in_states((JobState.GATHERING,), organisation):
+        _settle_job(step, job)
+
+
+def _settle_job(step: Step, job: JobRow) -> None:
+    admitted = step.office.admitted(job)
+    consents = step.tx.jobs.consents(job.id)
+    stated = {node: statement_of(row) for node, row in consents.items()}
+    answers = [
+        Answer(
+            node=member.node,
+            organisation=member.organisation,
+            consent=stated.get(member.node),
+            refusal=refusal_of(member.refusal, member.node) if member.refusal else None,
+            left_behind=member.left_behind,
+        )
+        for member in step.tx.jobs.members(job.id)
+    ]
+    grace_over = step.now >= job.gathering_since + step.office.limits.consent_grace_s
+    match choose_roster(admitted, answers, grace_over=grace_over):
+        case GiveUp(error):
+            fail_job(step, job, error)
+        case OpenWith(names):
+            old = () if job.asked_again else out_of_date(names, stated)
+            if old:
+                job.asked_again = True
+                ask_again(step, job, [consents[name] for name in old])
+                return
+            _open(step, job, admitted, names, consents)
+        case Wait():
+            pass
+
+
+def _open(
+    step: Step,
+    job: JobRow,
+    admitted: AdmittedJob,
+    names: tuple[str, ...],
+    consents: Mapping[str, ConsentRow],
+) -> None:
+    """Open the next attempt with this roster, unless another has first to fix a cohort."""
+    scopes = {name: open_scope(admitted, name, statement_of(consents[name])) for name in names}
+    if occupied(step, {scope for scope in scopes.values() if scope is not None}):
+        return
+    if job.attempts >= step.office.limits.attempts_max:
+        fail_job(step, job, _too_many_attempts(job))
+        return
+    tokens = [consents[name].token for name in names]
+    try:
+        step.office.roster(admitted, tokens)
+    except KapokError as error:
+        fail_job(step, job, error)
+        return
+    job.attempts += 1
+    attempt = AttemptRow(
+        job=job.id,
+        round=_FIRST_ROUND,
+        number=job.attempts,
+        state=FIRST_ATTEMPT_STATE,
+        opened_at=step.now,
+        changed_at=step.now,
+    )
+    step.tx.attempts.add(attempt, [(name, consents[name].token, scopes[name]) for name in names])
+    move_job(step, job, JobEvent.OPENING)
+
+
+def _void_if_member(step: Step, job: JobRow, node: str, code: str) -> None:
+    attempt = _attempt_of(step, job, node)
+    if attempt is not None and attempt.state == AttemptState.OPEN:
+        void_attempt(step, job, attempt, party=node, code=code)
+
+
+def _attempt_of(step: Step, job: JobRow, node: str) -> AttemptRow | None:
+    """The job's newest attempt if the node is in its roster and it has not been voided."""
+    attempt = step.tx.attempts.latest(job.id)
+    if attempt is None or attempt.state == AttemptState.VOIDED:
+        return None
+    roster = step.tx.attempts.roster(attempt.id)
+    return attempt if any(row.node == node for row in roster) else None
+
+
+def _consents_of(step: Step, job_id: str, node: str) -> Sequence[ConsentRow]:
+    return [row for row in step.tx.jobs.all_consents(job_id, node) if row.standing != SUPERSEDED]
+
+
+def _check_consent_in_time(step: Step, job: JobRow, member: MemberRow) -> None:
+    match JobState(job.state):
+        case JobState.GATHERING | JobState.SEALING:
+            pass
+        case JobState.RELEASING:
+            raise PeerProtocolError(
+                "all sealed vectors are in: this attempt can only be finished",
+                code="attempt_complete",
+                party=member.node,
+            )
+        case _:
+            raise PeerProtocolError("the job has ended", code="job_ended", party=member.node)
+    if member.refusal is not None:
+        raise PeerProtocolError(
+            f"{member.node} has refused this job", code="already_refused", party=member.node
+        )
+    given = len(step.tx.jobs.all_consents(job.id, member.node))
+    if given > step.office.limits.attempts_max:
+        raise PeerProtocolError(
+            f"{member.node} has come with new keys {given} times",
+            code="too_many_consents",
+            party=member.node,
+        )
+
+
+def _too_many_attempts(job: JobRow) -> KapokError:
+    return LocalProtocolError(
+        f"{job.attempts} attempts were opened and none could be finished",
+        code="too_many_attempts",
+        remedy="see why nodes restart, and ask again",
+    )

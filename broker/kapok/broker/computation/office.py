@@ -1,0 +1,112 @@
+"""What every step of the logic works with, and the step: one transaction, one instant, whom to tell."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, TypeVar
+
+from kapok.broker.computation.admitted import AdmittedJob, read_admitted
+from kapok.broker.settings import Limits
+from kapok.broker.store import Store, Transaction
+from kapok.broker.store.schema import JobRow
+from kapok.identity.names import PartyName
+from kapok.protocols.secure_sum.aggregator import open_roster
+from kapok.protocols.secure_sum.params import Verifier
+from kapok.protocols.secure_sum.roster import Roster
+
+__all__ = ["Announce", "Office", "Step"]
+
+Announce = Callable[[frozenset[str], frozenset[str]], None]
+"""Told after each change that is on disk: names of the nodes and ids of the jobs that it concerns."""
+
+_MOST_CACHED: Final = 512
+_Value = TypeVar("_Value")
+
+
+class Step:
+    """One change of state.
+
+    Attributes:
+        office: Where it happens.
+        tx: Its transaction.
+        now: Its instant.
+    """
+
+    def __init__(self, office: Office, tx: Transaction, now: float) -> None:
+        self.office = office
+        self.tx = tx
+        self.now = now
+        self.nodes: set[str] = set()
+        self.jobs: set[str] = set()
+
+    def touch(self, job: JobRow) -> None:
+        """Note that a job's analyst and nodes want to know."""
+        self.jobs.add(job.id)
+        self.nodes.update(member.node for member in self.tx.jobs.members(job.id))
+
+
+class Office:
+    """Store, verifier, clock and limits of one broker.
+
+    Attributes:
+        store: What is durable.
+        verifier: Believes nothing without a signature.
+        limits: Bounds and times.
+        connected: Whether a node is connected just now: for wording, never for a decision.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        verifier: Verifier,
+        clock: Callable[[], float],
+        limits: Limits,
+        *,
+        announce: Announce | None = None,
+        connected: Callable[[str], bool] | None = None,
+    ) -> None:
+        self.store = store
+        self.verifier = verifier
+        self.limits = limits
+        self.connected = connected
+        self.clock = clock
+        self._announce = announce
+        self._admitted: OrderedDict[str, AdmittedJob] = OrderedDict()
+        self._rosters: OrderedDict[str, Roster] = OrderedDict()
+
+    @contextmanager
+    def step(self) -> Iterator[Step]:
+        """Change something: durable when the block is left, then announced; nothing at all if it raises."""
+        with self.store.transaction() as tx:
+            step = Step(self, tx, self.clock())
+            yield step
+        if self._announce and (step.nodes or step.jobs):
+            self._announce(frozenset(step.nodes), frozenset(step.jobs))
+
+    def admitted(self, job: JobRow) -> AdmittedJob:
+        """A stored job's specification and terms."""
+        return _cached(
+            self._admitted, job.id, lambda: read_admitted(job.id, PartyName.parse(job.analyst), job.payload)
+        )
+
+    def roster(self, job: AdmittedJob, consents: Sequence[str]) -> Roster:
+        """The verified roster that these consents make up.
+
+        Raises:
+            IdentityInvalid: a signature or certificate does not hold.
+            PeerProtocolError: a consent is malformed, or two of them are at odds; names the party.
+        """
+        digest = hashlib.sha256("\n".join((job.job_id, *consents)).encode()).hexdigest()
+        return _cached(self._rosters, digest, lambda: open_roster(job.terms, consents, self.verifier))
+
+
+def _cached(cache: OrderedDict[str, _Value], key: str, make: Callable[[], _Value]) -> _Value:
+    found = cache.get(key)
+    if found is None:
+        found = cache[key] = make()
+        if len(cache) > _MOST_CACHED:
+            cache.popitem(last=False)
+    return found

@@ -1,0 +1,255 @@
+"""Sealed vectors: taken chunk by chunk, counted when whole and verified, folded when all are in.
+
+An upload's signed statement is checked before a byte is taken, every chunk before it is stored, length and
+digest before the upload counts. What is wrong is refused with the name of the party, and leaves no trace
+but its code. When the last member's vector counts, the attempt is `complete` in the same transaction:
+nothing voids it any more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final
+
+from kapok.broker.computation.endings import fail_job, move_attempt, move_job
+from kapok.broker.computation.gathering import settle
+from kapok.broker.computation.office import Office, Step
+from kapok.broker.computation.releasing import sum_up
+from kapok.broker.computation.statements import check_signer, job_for
+from kapok.broker.computation.states import AttemptEvent, AttemptState, JobEvent, JobState
+from kapok.broker.store.schema import AttemptRow, JobRow, SealedVectorRow
+from kapok.errors import InternalError, KapokError, PeerProtocolError
+from kapok.identity.names import PartyName
+from kapok.protocols.secure_sum.aggregator import (
+    check_chunk,
+    check_seal,
+    check_vector,
+    chunk_lengths,
+    fold,
+)
+from kapok.protocols.secure_sum.messages import SealStatement
+
+__all__ = ["Upload", "begin_upload", "fold_some"]
+
+_FOLDED_AT_ONCE: Final = 8
+_log = logging.getLogger(__name__)
+
+
+def begin_upload(office: Office, caller: PartyName, job_id: str, token: str) -> Upload | None:
+    """Check a seal statement and make room for its vector.
+
+    Returns:
+        Where the chunks go; None when this very vector has been counted already.
+
+    Raises:
+        NotFound: ``unknown_job``.
+        IdentityInvalid: the signature does not hold.
+        PeerProtocolError: ``attempt_voided``, ``attempt_complete``, ``job_ended``, ``not_the_signer``, or
+            what `kapok.protocols.secure_sum.aggregator.check_seal` raises.
+    """
+    with office.step() as step:
+        job, member = job_for(step, caller, job_id)
+        attempt = step.tx.attempts.latest(job_id)
+        if attempt is None or attempt.state == AttemptState.VOIDED:
+            raise _voided(member.node)
+        roster = step.tx.attempts.roster(attempt.id)
+        admitted = office.admitted(job)
+        statement = check_seal(
+            admitted.terms,
+            office.roster(admitted, [row.consent for row in roster]),
+            attempt.round,
+            attempt.number,
+            token,
+            office.verifier,
+            params_hash=admitted.params_hash,
+        )
+        check_signer(caller, statement.name)
+        counted = step.tx.vectors.counted(attempt.id).get(member.node)
+        if counted is not None and counted.digest == statement.vector_sha256.hex():
+            return None
+        if attempt.state != AttemptState.OPEN:
+            raise _closed(member.node, attempt.state)
+        for older in step.tx.vectors.uploads(attempt.id):
+            if older.node == member.node:
+                step.tx.vectors.delete(older)
+        row = SealedVectorRow(
+            attempt=attempt.id,
+            node=member.node,
+            token=token,
+            digest=statement.vector_sha256.hex(),
+            touched_at=step.now,
+        )
+        step.tx.vectors.add(row)
+        return Upload(office, row.id, job, statement, chunk_lengths(admitted.terms, len(roster)))
+
+
+class Upload:
+    """One vector on its way in. What it keeps in memory is lost with the process, and the node begins again.
+
+    Args:
+        office: Where it is stored.
+        vector_id: Its row number.
+        job: Its job.
+        statement: The checked seal statement.
+        lengths: The length that each chunk must have.
+    """
+
+    def __init__(
+        self, office: Office, vector_id: int, job: JobRow, statement: SealStatement, lengths: Sequence[int]
+    ) -> None:
+        self._office = office
+        self._vector_id = vector_id
+        self._job_id = job.id
+        self._terms = office.admitted(job).terms
+        self._statement = statement
+        self._lengths = lengths
+        self._received = 0
+        self._digest = hashlib.sha256()
+
+    def __enter__(self) -> Upload:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.abandon(error)
+
+    @property
+    def job_id(self) -> str:
+        """The job that it belongs to."""
+        return self._job_id
+
+    def add(self, chunks: Sequence[bytes]) -> None:
+        """Check and store the next chunks.
+
+        Raises:
+            PeerProtocolError: ``bad_chunk`` or ``bad_ciphertext`` naming the party; ``attempt_voided`` when
+                the upload is of no use any more.
+        """
+        party = self._statement.name
+        for number, chunk in enumerate(chunks, start=self._received):
+            if number >= len(self._lengths) or len(chunk) != self._lengths[number]:
+                raise _bad_length(party)
+            check_chunk(self._terms, chunk, party=party)
+        with self._office.step() as step:
+            step.tx.vectors.append(self._row(step), chunks, step.now)
+        for chunk in chunks:
+            self._digest.update(chunk)
+        self._received += len(chunks)
+
+    def finish(self) -> None:
+        """Count the vector, and complete the attempt if it was the last.
+
+        Raises:
+            PeerProtocolError: ``bad_chunk`` when chunks are missing, ``digest_differs``, ``attempt_voided``.
+        """
+        if self._received != len(self._lengths):
+            raise _bad_length(self._statement.name)
+        check_vector(self._statement, self._digest.digest())
+        with self._office.step() as step:
+            row = self._row(step)
+            attempt = _open_attempt(step, row)
+            older = step.tx.vectors.counted(row.attempt).get(row.node)
+            if older is not None:
+                step.tx.vectors.delete(older)
+            row.counted = True
+            _count(step, attempt, row)
+
+    def abandon(self, error: BaseException) -> None:
+        """Forget what has been stored; remember what was wrong with it."""
+        with self._office.step() as step:
+            row = step.tx.vectors.get(self._vector_id)
+            if row is None or row.counted:
+                return
+            step.tx.vectors.delete(row)
+            member = step.tx.jobs.member(self._job_id, self._statement.name)
+            if member is not None and isinstance(error, PeerProtocolError):
+                member.fault = error.code[:64]
+        code = error.code if isinstance(error, KapokError) else "cut_off"
+        _log.warning(
+            "upload dropped", extra={"job": self._job_id, "party": self._statement.name, "code": code}
+        )
+
+    def _row(self, step: Step) -> SealedVectorRow:
+        row = step.tx.vectors.get(self._vector_id)
+        if row is None or row.counted:
+            raise _voided(self._statement.name)
+        return row
+
+
+def fold_some(office: Office, job_id: str) -> bool:
+    """Fold the next chunks of a complete attempt into its sum; return whether there are more."""
+    with office.step() as step:
+        job, attempt = step.tx.jobs.get(job_id), step.tx.attempts.latest(job_id)
+        if job is None or attempt is None or attempt.state != AttemptState.COMPLETE:
+            return False
+        terms = office.admitted(job).terms
+        last = min(attempt.folded + _FOLDED_AT_ONCE, attempt.chunks)
+        try:
+            for number in range(attempt.folded, last):
+                folded = fold(terms, step.tx.vectors.same_chunk(attempt.id, number))
+                step.tx.vectors.add_sum_chunk(attempt.id, number, folded)
+        except KapokError as error:
+            _log.exception("fold failed", exc_info=error, extra={"job": job_id})
+            fail_job(step, job, InternalError("the sealed vectors could not be added", code="fold_failed"))
+            settle(step, job.organisation)
+            return False
+        attempt.folded = last
+        if sum_up(step, job, attempt):
+            settle(step, job.organisation)
+        return last < attempt.chunks
+
+
+def _open_attempt(step: Step, row: SealedVectorRow) -> AttemptRow:
+    attempt = step.tx.attempts.get(row.attempt)
+    if attempt is None or attempt.state != AttemptState.OPEN:
+        raise _voided(row.node)
+    return attempt
+
+
+def _count(step: Step, attempt: AttemptRow, row: SealedVectorRow) -> None:
+    job, member = step.tx.jobs.get(attempt.job), step.tx.jobs.member(attempt.job, row.node)
+    if job is None or member is None or job.state != JobState.SEALING:
+        raise _voided(row.node)
+    job.bytes_received += row.bytes
+    member.fault = None
+    step.touch(job)
+    counted = step.tx.vectors.counted(attempt.id).keys() | {row.node}
+    if counted != {entry.node for entry in step.tx.attempts.roster(attempt.id)}:
+        return
+    for upload in step.tx.vectors.uploads(attempt.id):
+        if upload.id != row.id:
+            step.tx.vectors.delete(upload)
+    attempt.chunks = row.chunks
+    move_attempt(step, attempt, AttemptEvent.COMPLETION)
+    move_job(step, job, JobEvent.COMPLETION)
+
+
+def _voided(node: str) -> PeerProtocolError:
+    return PeerProtocolError(
+        "the attempt that this vector was sealed for is void",
+        code="attempt_voided",
+        party=node,
+        remedy="wait for the next attempt",
+    )
+
+
+def _closed(node: str, state: str) -> PeerProtocolError:
+    ended = state != AttemptState.COMPLETE
+    return PeerProtocolError(
+        "the job has ended" if ended else "all sealed vectors are in: none is replaced any more",
+        code="job_ended" if ended else "attempt_complete",
+        party=node,
+    )
+
+
+def _bad_length(node: str) -> PeerProtocolError:
+    return PeerProtocolError(
+        "the sealed vector does not have the length that specification and roster ask for",
+        code="bad_chunk",
+        party=node,
+    )

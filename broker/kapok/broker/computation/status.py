@@ -1,0 +1,89 @@
+"""What an analyst is told about a job, and the evidence that goes with a sum."""
+
+from __future__ import annotations
+
+from kapok.broker.computation.endings import read_error
+from kapok.broker.computation.states import AttemptState, JobState
+from kapok.broker.store import Transaction
+from kapok.broker.store.schema import AttemptRow, JobRow
+from kapok.errors import NotFound
+from kapok.wire.messages import Evidence, JobStatus
+
+__all__ = ["evidence_of", "released_attempt", "status_of", "waited_for"]
+
+
+def status_of(tx: Transaction, job: JobRow) -> JobStatus:
+    """Where a job is."""
+    attempt = _standing_attempt(tx, job)
+    members = tx.jobs.members(job.id)
+    return JobStatus(
+        job_id=job.id,
+        state=JobState(job.state),
+        specification=job.specification,
+        waiting_for=waited_for(tx, job),
+        roster=tuple(row.node for row in tx.attempts.roster(attempt.id)) if attempt else (),
+        refusals=tuple(member.refusal for member in members if member.refusal is not None),
+        error=read_error(job.error),
+        submitted_at=job.submitted_at,
+        changed_at=job.changed_at,
+        attempt=job.attempts,
+        bytes_received=job.bytes_received,
+    )
+
+
+def waited_for(tx: Transaction, job: JobRow) -> tuple[str, ...]:
+    """Names of the nodes whose consent, sealed vector or release is wanted next, sorted by name."""
+    attempt = tx.attempts.latest(job.id)
+    match JobState(job.state):
+        case JobState.GATHERING:
+            consents = tx.jobs.consents(job.id)
+            return tuple(
+                member.node
+                for member in tx.jobs.members(job.id)
+                if member.refusal is None and not member.left_behind and member.node not in consents
+            )
+        case JobState.SEALING if attempt is not None:
+            there = set(tx.vectors.counted(attempt.id))
+        case JobState.RELEASING if attempt is not None:
+            there = set(tx.attempts.releases(attempt.id))
+        case _:
+            return ()
+    return tuple(row.node for row in tx.attempts.roster(attempt.id) if row.node not in there)
+
+
+def released_attempt(tx: Transaction, job: JobRow) -> AttemptRow:
+    """The attempt whose sum waits for the analyst.
+
+    Raises:
+        NotFound: ``no_sum_yet`` or ``sum_gone``.
+    """
+    attempt = tx.attempts.latest(job.id)
+    if job.state == JobState.SUMMED and attempt is not None:
+        return attempt
+    if job.state in (JobState.GATHERING, JobState.SEALING, JobState.RELEASING):
+        raise NotFound(
+            "the job has no sum yet", code="no_sum_yet", remedy="wait until it is summed (kapok job wait)"
+        )
+    raise NotFound(
+        f"the job is {job.state}: the broker keeps no sum of it",
+        code="sum_gone",
+        remedy="see `kapok job show` for the reason, or ask again",
+    )
+
+
+def evidence_of(tx: Transaction, attempt: AttemptRow) -> Evidence:
+    """Everything signed about an attempt, each sorted by the member's name."""
+    roster = tx.attempts.roster(attempt.id)
+    seals, releases = tx.vectors.counted(attempt.id), tx.attempts.releases(attempt.id)
+    return Evidence(
+        round=attempt.round,
+        attempt=attempt.number,
+        consents=tuple(row.consent for row in roster),
+        seals=tuple(seals[row.node].token for row in roster),
+        releases=tuple(releases[row.node] for row in roster),
+    )
+
+
+def _standing_attempt(tx: Transaction, job: JobRow) -> AttemptRow | None:
+    attempt = tx.attempts.latest(job.id)
+    return None if attempt is None or attempt.state == AttemptState.VOIDED else attempt

@@ -1,0 +1,81 @@
+"""The broker's settings, ``<home>/broker.toml``: explained one by one in the template beside this file."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from kapok.errors import InvalidInput
+
+__all__ = ["BrokerSettings", "Limits"]
+
+_DAY_S: Final = 86_400
+_MIB: Final = 2**20
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Bounds on what the broker takes on, and how long it waits and keeps things.
+
+    Attributes:
+        question_bytes_max: Longest question, as UTF-8.
+        vector_mib_max: Largest sealed vector of one node, in mebibytes.
+        deadline_s_max: Longest time that a job may ask for.
+        open_jobs_max: Most jobs of one organisation that have not ended.
+        attempts_max: Most attempts of one round, hence most times that a node may come with new keys.
+        datasets_max: Most datasets that one party may publish.
+        consent_grace_s: How long a job that does not need everyone waits for consents.
+        seal_grace_s: How long such a job waits for a sealed vector before it goes on without that node.
+        upload_idle_s: How long an upload may stand still.
+        sum_retention_s: How long a sum waits for its analyst.
+        job_retention_s: How long an ended job stays on record.
+        closed_notice_s: How long a node that comes back is told that a job has ended.
+
+    Raises:
+        InvalidInput: ``bad_settings`` when a value is not positive.
+    """
+
+    question_bytes_max: int = 65_536
+    vector_mib_max: int = 64
+    deadline_s_max: int = 30 * _DAY_S
+    open_jobs_max: int = 64
+    attempts_max: int = 32
+    datasets_max: int = 256
+    consent_grace_s: float = 30.0
+    seal_grace_s: float = 60.0
+    upload_idle_s: float = 60.0
+    sum_retention_s: float = 7.0 * _DAY_S
+    job_retention_s: float = 90.0 * _DAY_S
+    closed_notice_s: float = 1.0 * _DAY_S
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            if getattr(self, name) <= 0:
+                raise InvalidInput(
+                    f"{name} must be larger than 0",
+                    code="bad_settings",
+                    remedy="leave it out for the value that it has by itself",
+                )
+
+    @property
+    def vector_bytes_max(self) -> int:
+        """Largest sealed vector of one node, in bytes."""
+        return self.vector_mib_max * _MIB
+
+
+class BrokerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What ``broker.toml`` holds.
+
+    Attributes:
+        listen: ``host:port``; port 0 lets the system pick one.
+        store: Path of the SQLite file, relative to the home folder, or a SQLAlchemy URL.
+        log_level: ``debug``, ``info``, ``warning`` or ``error``.
+        drain_s: How long calls in flight may go on after SIGTERM.
+        limits: See `Limits`.
+    """
+
+    listen: str = "127.0.0.1:7443"
+    store: str = "broker.db"
+    log_level: str = "info"
+    drain_s: float = 5.0
+    limits: Limits = msgspec.field(default_factory=Limits)

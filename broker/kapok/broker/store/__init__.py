@@ -1,0 +1,13 @@
+"""The broker's durable state: every change is one transaction, on disk before anybody is answered.
+
+schema      the tables
+catalogue   datasets and who has joined them
+jobs        jobs, whom they ask, consents and refusals, history
+attempts    attempts with their rosters and releases
+vectors     sealed vectors in chunks, and the folded sums
+database    transactions over all of these
+"""
+
+from kapok.broker.store.database import Store, Transaction
+
+__all__ = ["Store", "Transaction"]

@@ -1,0 +1,67 @@
+"""Queries over attempts, their rosters and releases."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session
+
+from kapok.broker.store.schema import AttemptRow, ReleaseRow, RosterRow
+
+__all__ = ["AttemptTable"]
+
+
+class AttemptTable:
+    """Attempts of jobs, within one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, row: AttemptRow, roster: Sequence[tuple[str, str, str | None]]) -> None:
+        """Keep a new attempt with its roster: name, consent and open scope of each member."""
+        self._session.add(row)
+        self._session.flush()
+        for node, consent, scope in roster:
+            self._session.add(RosterRow(attempt=row.id, node=node, consent=consent, scope=scope))
+        self._session.flush()
+
+    def get(self, attempt_id: int) -> AttemptRow | None:
+        """The attempt of that row number."""
+        return self._session.get(AttemptRow, attempt_id)
+
+    def latest(self, job_id: str) -> AttemptRow | None:
+        """A job's newest attempt, if it has had any."""
+        query = select(AttemptRow).where(AttemptRow.job == job_id)
+        return self._session.scalar(
+            query.order_by(AttemptRow.round.desc(), AttemptRow.number.desc()).limit(1)
+        )
+
+    def in_state(self, state: str) -> Sequence[AttemptRow]:
+        """All attempts in a state, oldest first."""
+        return self._session.scalars(
+            select(AttemptRow).where(AttemptRow.state == state).order_by(AttemptRow.id)
+        ).all()
+
+    def roster(self, attempt_id: int) -> Sequence[RosterRow]:
+        """The members of an attempt, sorted by the UTF-8 bytes of the name."""
+        query = select(RosterRow).where(RosterRow.attempt == attempt_id)
+        return sorted(self._session.scalars(query), key=lambda row: row.node.encode())
+
+    def occupied(self, scopes: Collection[str], states: Collection[str]) -> bool:
+        """Whether an attempt in one of these states holds any of these scopes."""
+        if not scopes:
+            return False
+        query = select(RosterRow.attempt).join(AttemptRow, AttemptRow.id == RosterRow.attempt)
+        query = query.where(RosterRow.scope.in_(scopes), AttemptRow.state.in_(states))
+        return bool(self._session.scalar(select(exists(query))))
+
+    def add_release(self, row: ReleaseRow) -> None:
+        """Keep a release."""
+        self._session.add(row)
+        self._session.flush()
+
+    def releases(self, attempt_id: int) -> dict[str, str]:
+        """The release of each node that has sent one."""
+        query = select(ReleaseRow).where(ReleaseRow.attempt == attempt_id)
+        return {row.node: row.token for row in self._session.scalars(query)}

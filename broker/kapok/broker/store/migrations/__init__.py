@@ -1,0 +1,1 @@
+"""How the broker's tables came to be: an Alembic folder, run by `kapok.persistence.open_database`."""

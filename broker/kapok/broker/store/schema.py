@@ -1,0 +1,234 @@
+"""The broker's tables. Who writes which row when is in `docs/data-model.md`.
+
+Signed statements are kept as the text their signer made. Times are seconds since the epoch by the broker's
+clock. Nothing here is a contribution, a key that opens something, or a result.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+__all__ = [
+    "AttemptRow",
+    "Base",
+    "ConsentRow",
+    "DatasetRow",
+    "EventRow",
+    "JobRow",
+    "MemberRow",
+    "MembershipRow",
+    "ReleaseRow",
+    "RosterRow",
+    "SealedChunkRow",
+    "SealedVectorRow",
+    "SumChunkRow",
+]
+
+_HASH = String(64)
+_NAME = String(512)
+_WORD = String(64)
+# SQLite gives out row numbers for INTEGER keys alone.
+_ROW_NUMBER = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Base(DeclarativeBase):
+    """The tables' registry; constraints are named so that migrations can speak of them on every engine."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class DatasetRow(Base):
+    """A published dataset, by the hash of its document. Written once."""
+
+    __tablename__ = "dataset"
+
+    hash: Mapped[str] = mapped_column(_HASH, primary_key=True)
+    name: Mapped[str] = mapped_column(_WORD, index=True)
+    document: Mapped[str] = mapped_column(Text)
+    publisher: Mapped[str] = mapped_column(_NAME, index=True)
+    published_at: Mapped[float] = mapped_column(Float(53))
+
+
+class MembershipRow(Base):
+    """A node has joined a dataset; joining again replaces the statement, for it carries a new tag key."""
+
+    __tablename__ = "membership"
+
+    dataset: Mapped[str] = mapped_column(ForeignKey("dataset.hash"), primary_key=True)
+    node: Mapped[str] = mapped_column(_NAME, primary_key=True)
+    token: Mapped[str] = mapped_column(Text)
+    joined_at: Mapped[float] = mapped_column(Float(53))
+
+
+class JobRow(Base):
+    """A job: its specification as signed, and how far it is."""
+
+    __tablename__ = "job"
+
+    id: Mapped[str] = mapped_column(_HASH, primary_key=True)
+    ordinal: Mapped[int] = mapped_column(BigInteger, unique=True)
+    analyst: Mapped[str] = mapped_column(_NAME, index=True)
+    organisation: Mapped[str] = mapped_column(_NAME, index=True)
+    specification: Mapped[str] = mapped_column(Text)
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(_WORD, index=True)
+    submitted_at: Mapped[float] = mapped_column(Float(53))
+    changed_at: Mapped[float] = mapped_column(Float(53))
+    gathering_since: Mapped[float] = mapped_column(Float(53))
+    deadline: Mapped[float] = mapped_column(Float(53))
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    asked_again: Mapped[bool] = mapped_column(Boolean, default=False)
+    bytes_received: Mapped[int] = mapped_column(BigInteger, default=0)
+    error: Mapped[str | None] = mapped_column(Text, default=None)
+
+
+class MemberRow(Base):
+    """A node that a job asks, and its refusal if it refused.
+
+    `asked` counts the offers that differ: dropping a stale consent asks once more. `left_behind` is set
+    when the others went on without it. `fault` is the code of the last thing it sent that was turned away.
+    """
+
+    __tablename__ = "job_member"
+
+    job: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    node: Mapped[str] = mapped_column(_NAME, primary_key=True, index=True)
+    organisation: Mapped[str] = mapped_column(_NAME)
+    asked: Mapped[int] = mapped_column(Integer, default=1)
+    left_behind: Mapped[bool] = mapped_column(Boolean, default=False)
+    refusal: Mapped[str | None] = mapped_column(Text, default=None)
+    fault: Mapped[str | None] = mapped_column(_WORD, default=None)
+
+
+class ConsentRow(Base):
+    """A consent that a node gave, with what it stated about its cohorts.
+
+    `standing` is ``current`` (at most one for a node and job), ``stale`` (the node is asked again; the same
+    statement may come again) or ``superseded`` (by newer keys; it never counts again).
+    """
+
+    __tablename__ = "consent"
+
+    job: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    node: Mapped[str] = mapped_column(_NAME, primary_key=True)
+    digest: Mapped[str] = mapped_column(_HASH, primary_key=True)
+    token: Mapped[str] = mapped_column(Text)
+    rule: Mapped[str] = mapped_column(_WORD)
+    cohorts: Mapped[str] = mapped_column(Text)
+    standing: Mapped[str] = mapped_column(_WORD)
+    received_at: Mapped[float] = mapped_column(Float(53))
+
+
+class AttemptRow(Base):
+    """An attempt: a round with one fixed roster. `folded` counts the chunks of the sum that exist."""
+
+    __tablename__ = "attempt"
+    __table_args__ = (UniqueConstraint("job", "round", "number"),)
+
+    id: Mapped[int] = mapped_column(_ROW_NUMBER, primary_key=True, autoincrement=True)
+    job: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"))
+    round: Mapped[int] = mapped_column(Integer)
+    number: Mapped[int] = mapped_column(Integer)
+    state: Mapped[str] = mapped_column(_WORD, index=True)
+    opened_at: Mapped[float] = mapped_column(Float(53))
+    changed_at: Mapped[float] = mapped_column(Float(53))
+    folded: Mapped[int] = mapped_column(Integer, default=0)
+    chunks: Mapped[int] = mapped_column(Integer, default=0)
+
+
+class RosterRow(Base):
+    """A member of an attempt with the consent it takes part under.
+
+    `scope` is set while the member has no cohort yet for the analyst's organisation: see
+    `kapok.broker.computation.cohorts`.
+    """
+
+    __tablename__ = "roster_member"
+
+    attempt: Mapped[int] = mapped_column(ForeignKey("attempt.id", ondelete="CASCADE"), primary_key=True)
+    node: Mapped[str] = mapped_column(_NAME, primary_key=True)
+    consent: Mapped[str] = mapped_column(Text)
+    scope: Mapped[str | None] = mapped_column(_HASH, index=True, default=None)
+
+
+class SealedVectorRow(Base):
+    """A node's sealed vector: an upload until it is whole and verified, then `counted`."""
+
+    __tablename__ = "sealed_vector"
+    __table_args__ = (Index("ix_sealed_vector_attempt_node", "attempt", "node"),)
+
+    id: Mapped[int] = mapped_column(_ROW_NUMBER, primary_key=True, autoincrement=True)
+    attempt: Mapped[int] = mapped_column(ForeignKey("attempt.id", ondelete="CASCADE"))
+    node: Mapped[str] = mapped_column(_NAME)
+    token: Mapped[str] = mapped_column(Text)
+    digest: Mapped[str] = mapped_column(_HASH)
+    counted: Mapped[bool] = mapped_column(Boolean, default=False)
+    chunks: Mapped[int] = mapped_column(Integer, default=0)
+    bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    touched_at: Mapped[float] = mapped_column(Float(53))
+
+
+class SealedChunkRow(Base):
+    """A chunk of a sealed vector. Deleted when its attempt ends."""
+
+    __tablename__ = "sealed_chunk"
+
+    vector: Mapped[int] = mapped_column(ForeignKey("sealed_vector.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class SumChunkRow(Base):
+    """A chunk of the folded, still sealed sum. Deleted when the analyst has it, or when its time is over."""
+
+    __tablename__ = "sum_chunk"
+
+    attempt: Mapped[int] = mapped_column(ForeignKey("attempt.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ReleaseRow(Base):
+    """A node's signed release for one attempt. The first one that verified stays."""
+
+    __tablename__ = "release"
+
+    attempt: Mapped[int] = mapped_column(ForeignKey("attempt.id", ondelete="CASCADE"), primary_key=True)
+    node: Mapped[str] = mapped_column(_NAME, primary_key=True)
+    token: Mapped[str] = mapped_column(Text)
+    received_at: Mapped[float] = mapped_column(Float(53))
+
+
+class EventRow(Base):
+    """History: one line for each event of a job or attempt."""
+
+    __tablename__ = "event"
+
+    id: Mapped[int] = mapped_column(_ROW_NUMBER, primary_key=True, autoincrement=True)
+    job: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), index=True)
+    at: Mapped[float] = mapped_column(Float(53))
+    event: Mapped[str] = mapped_column(_WORD)
+    state: Mapped[str] = mapped_column(_WORD)
+    attempt: Mapped[int] = mapped_column(Integer, default=0)
+    party: Mapped[str] = mapped_column(_NAME, default="")
+    code: Mapped[str] = mapped_column(_WORD, default="")

@@ -1,0 +1,111 @@
+"""Queries over sealed vectors and sums: the only large things here, and the only ones deleted early."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.orm import Session
+
+from kapok.broker.store.schema import SealedChunkRow, SealedVectorRow, SumChunkRow
+
+__all__ = ["VectorTable"]
+
+
+class VectorTable:
+    """Sealed vectors in chunks, within one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, row: SealedVectorRow) -> None:
+        """Keep the head of a new upload."""
+        self._session.add(row)
+        self._session.flush()
+
+    def get(self, vector_id: int) -> SealedVectorRow | None:
+        """The sealed vector of that row number."""
+        return self._session.get(SealedVectorRow, vector_id)
+
+    def append(self, row: SealedVectorRow, chunks: Sequence[bytes], now: float) -> None:
+        """Add chunks to an upload."""
+        rows = [
+            {"vector": row.id, "number": row.chunks + index, "body": chunk}
+            for index, chunk in enumerate(chunks)
+        ]
+        if rows:
+            self._session.execute(insert(SealedChunkRow), rows)
+        row.chunks += len(chunks)
+        row.bytes += sum(map(len, chunks))
+        row.touched_at = now
+
+    def counted(self, attempt_id: int) -> dict[str, SealedVectorRow]:
+        """The verified vector of each node that has sent one."""
+        query = select(SealedVectorRow).where(
+            SealedVectorRow.attempt == attempt_id, SealedVectorRow.counted.is_(True)
+        )
+        return {row.node: row for row in self._session.scalars(query)}
+
+    def uploads(self, attempt_id: int) -> Sequence[SealedVectorRow]:
+        """Uploads to an attempt that are not whole yet."""
+        query = select(SealedVectorRow).where(
+            SealedVectorRow.attempt == attempt_id, SealedVectorRow.counted.is_(False)
+        )
+        return self._session.scalars(query).all()
+
+    def delete(self, row: SealedVectorRow) -> None:
+        """Forget one sealed vector."""
+        self._session.execute(delete(SealedChunkRow).where(SealedChunkRow.vector == row.id))
+        self._session.delete(row)
+        self._session.flush()
+
+    def delete_uploads(self) -> int:
+        """Forget all uploads that are not whole: after a restart nobody goes on with them."""
+        query = select(SealedVectorRow).where(SealedVectorRow.counted.is_(False))
+        rows = self._session.scalars(query).all()
+        for row in rows:
+            self.delete(row)
+        return len(rows)
+
+    def delete_chunks(self, attempt_id: int) -> None:
+        """Forget the chunks of all vectors of an attempt; that they were counted stays on record."""
+        for upload in self.uploads(attempt_id):
+            self.delete(upload)
+        vectors = select(SealedVectorRow.id).where(SealedVectorRow.attempt == attempt_id)
+        self._session.execute(delete(SealedChunkRow).where(SealedChunkRow.vector.in_(vectors)))
+
+    def same_chunk(self, attempt_id: int, number: int) -> Sequence[bytes]:
+        """The chunk of that number of every counted vector, sorted by the UTF-8 bytes of the node's name."""
+        query = select(SealedVectorRow.node, SealedChunkRow.body).join(
+            SealedChunkRow, SealedChunkRow.vector == SealedVectorRow.id
+        )
+        query = query.where(
+            SealedVectorRow.attempt == attempt_id,
+            SealedVectorRow.counted.is_(True),
+            SealedChunkRow.number == number,
+        )
+        return [
+            body for _, body in sorted(self._session.execute(query).tuples(), key=lambda row: row[0].encode())
+        ]
+
+    def add_sum_chunk(self, attempt_id: int, number: int, body: bytes) -> None:
+        """Keep a chunk of the folded sum."""
+        self._session.add(SumChunkRow(attempt=attempt_id, number=number, body=body))
+        self._session.flush()
+
+    def sum_chunk(self, attempt_id: int, number: int) -> bytes | None:
+        """A chunk of the folded sum, if it is there."""
+        row = self._session.get(SumChunkRow, (attempt_id, number))
+        return row.body if row else None
+
+    def delete_sum(self, attempt_id: int) -> None:
+        """Forget the sum of an attempt."""
+        self._session.execute(delete(SumChunkRow).where(SumChunkRow.attempt == attempt_id))
+
+    def stored_chunks(self) -> tuple[int, int]:
+        """How many chunks of sealed vectors and of sums are stored, over all jobs."""
+        count = func.count()
+        return (
+            self._session.scalar(select(count).select_from(SealedChunkRow)) or 0,
+            self._session.scalar(select(count).select_from(SumChunkRow)) or 0,
+        )
