@@ -23,7 +23,7 @@ LARGEST_STEPS: Final = 10**18 - 1
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?\Z")
-_RESOLUTION: Final = re.compile(r"1|0\.0{0,8}1\Z")
+_RESOLUTION: Final = re.compile(r"(1|0\.0{0,8}1)\Z")
 _TYPES: Final = ("integer", "decimal", "text", "boolean")
 _MOST_DOMAIN: Final = 10_000
 _MOST_TEXT: Final = 200

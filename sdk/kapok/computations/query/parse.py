@@ -13,6 +13,7 @@ from kapok.computations.query.params import DatasetReference, Item, Question
 from kapok.computations.query.parse_filter import parse_filter
 from kapok.computations.query.reading import MOST_BYTES, read_select, refuse, shown, strict
 from kapok.documents.dataset import Dataset, DomainValue
+from kapok.errors import InternalError
 
 __all__ = ["MOST_WORDS", "parse", "reference_of"]
 
@@ -35,7 +36,7 @@ def parse(sql: str, dataset: Dataset) -> Question:
                     "the question is too long when written out", "ask for less at once", "question_too_long"
                 )
             if _question(read_select(written), dataset) != question:
-                raise AssertionError("the canonical text must say what the question says")
+                raise InternalError("the written question says something else than the one asked")
     except RecursionError:
         raise refuse("the question is nested too deeply", "simplify it", "question_too_long") from None
     return question

@@ -25,6 +25,7 @@ from kapok.computations.query.conditions import (
     Text,
     Truth,
     TruthTest,
+    fields_of,
 )
 from kapok.computations.query.names import column_of, unsupported
 from kapok.computations.query.ranges import aligned, steps_of
@@ -129,7 +130,7 @@ class _Filter:
         if type(node.expression) is exp.Null:
             operand = self._operand(node.this, depth + 1)
             self._kind(operand)
-            if not any(True for _ in _columns(operand)):
+            if next(fields_of(operand), None) is None:
                 raise refuse("IS NULL needs a column", "a literal is never null", "type_mismatch")
             return NullTest(operand)
         if type(node.expression) is exp.Boolean:
@@ -227,16 +228,6 @@ class _Filter:
                 return "boolean"
             case Number() | Arithmetic():
                 return "number"
-
-
-def _columns(operand: Operand) -> list[str]:
-    match operand:
-        case Field(name):
-            return [name]
-        case Arithmetic(_, left, right):
-            return _columns(left) + _columns(right)
-        case _:
-            return []
 
 
 def _named(operand: Operand) -> str:

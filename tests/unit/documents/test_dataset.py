@@ -1,0 +1,232 @@
+"""Datasets: what a schema may say, and the numbers that follow from it."""
+
+from __future__ import annotations
+
+import csv
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from kapok.documents.dataset import Column, Dataset
+from kapok.errors import InvalidInput, NotFound
+
+HEART = Path(str(files("kapok.demo").joinpath("heart")))
+
+
+def column(**changes: Any) -> Column:
+    return Column(**{"name": "x", "type": "integer", "minimum": 0, "maximum": 9} | changes)
+
+
+def dataset(*columns: Column, **changes: Any) -> Dataset:
+    return Dataset(**{"name": "d", "columns": columns or (column(),), "rows_max": 10} | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"name": "X"}, "name of a column"),
+        ({"name": "x y"}, "name of a column"),
+        ({"name": "naïve"}, "name of a column"),
+        ({"name": ""}, "name of a column"),
+        ({"type": "date"}, "unknown type"),
+        ({"minimum": None}, "lacks bounds"),
+        ({"maximum": None}, "lacks bounds"),
+        ({"minimum": 10}, "above its maximum"),
+        ({"minimum": "low"}, "not a number"),
+        ({"minimum": True}, "not a number"),
+        ({"minimum": "0.5"}, "between two steps"),
+        ({"maximum": 10**18}, "too wide"),
+        ({"resolution": "0.1"}, "not decimal"),
+        ({"domain": (1, 2)}, "bounds and a domain"),
+        ({"type": "decimal"}, "needs a resolution"),
+        ({"type": "decimal", "resolution": "0.2"}, "needs a resolution"),
+        ({"type": "decimal", "resolution": "10"}, "needs a resolution"),
+        ({"type": "decimal", "resolution": "0.1", "maximum": "9.05"}, "between two steps"),
+        ({"type": "text"}, "has bounds"),
+        ({"type": "boolean"}, "has bounds"),
+        ({"description": "a\x1b[2Jb"}, "control characters"),
+        ({"unit": "\u202e"}, "control characters"),
+    ],
+)
+def test_refuses_a_column(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidInput, match=says) as caught:
+        column(**changes)
+    assert caught.value.code == "bad_dataset"
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"type": "text"}, "lacks a domain"),
+        ({"type": "text", "domain": ()}, "empty or too long"),
+        ({"type": "text", "domain": ("a", "a")}, "twice"),
+        ({"type": "text", "domain": ("a", 1)}, "not of texts"),
+        ({"type": "text", "domain": ("",)}, "not of texts"),
+        ({"type": "text", "domain": ("a\u200b",)}, "invisible"),
+        ({"type": "text", "domain": ("e\u0301",)}, "decomposed"),
+        ({"type": "integer", "domain": ("a",)}, "not of integers"),
+        ({"type": "integer", "domain": (True, False)}, "not of integers"),
+        ({"type": "boolean", "domain": (0, 1)}, "leave the domain out|is boolean"),
+        ({"type": "decimal", "resolution": "0.1", "domain": (1,)}, "has a domain"),
+    ],
+)
+def test_refuses_a_domain(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidInput, match=says):
+        column(minimum=None, maximum=None, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"name": "D"}, "name of a dataset"),
+        ({"columns": ()}, "no columns"),
+        ({"columns": (column(), column())}, "two columns called x"),
+        ({"rows_max": 0}, "rows_max"),
+        ({"rows_max": True}, "rows_max"),
+        ({"empty_cells": "perhaps"}, "empty_cells"),
+        ({"description": "x" * 5000}, "too long"),
+    ],
+)
+def test_refuses_a_dataset(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidInput, match=says) as caught:
+        dataset(**changes)
+    assert caught.value.code == "bad_dataset"
+
+
+def test_refuses_a_dataset_of_more_than_a_mebibyte() -> None:
+    long = column(type="text", minimum=None, maximum=None, domain=tuple(f"{n:0>150}" for n in range(9000)))
+    with pytest.raises(InvalidInput, match="too large"):
+        dataset(long)
+
+
+def test_a_bound_counts_in_steps_of_the_resolution() -> None:
+    tenths = column(type="decimal", resolution="0.1", minimum="-2.6", maximum=7)
+    assert tenths.step_bounds == (-26, 70)
+    assert tenths.decimals == 1
+    assert column(type="decimal", resolution="1", minimum="-0.0", maximum="3.0").step_bounds == (0, 3)
+    assert column(minimum=None, maximum=None, domain=(7, -3, 6)).step_bounds == (-3, 7)
+    assert column(type="boolean", minimum=None, maximum=None).step_bounds == (0, 1)
+
+
+def test_small_negative_bounds_keep_their_sign() -> None:
+    assert column(type="decimal", resolution="0.01", minimum="-0.05", maximum=0).step_bounds == (-5, 0)
+
+
+def test_groups_end_with_null_where_a_row_may_lack_the_value() -> None:
+    assert column().groups is None
+    assert column(minimum=None, maximum=None, domain=(2, 1)).groups == (2, 1)
+    assert column(minimum=None, maximum=None, domain=(2, 1), nullable=True).groups == (2, 1, None)
+    assert column(type="boolean", minimum=None, maximum=None, nullable=True).groups == (False, True, None)
+
+
+@pytest.mark.parametrize(
+    ("bound", "rows", "value_bound", "random_bits", "word_bits"),
+    [
+        # 256·1·1 = 2^8 exactly, so w = 8 + 40.
+        (1, 1, 1, 48, 64),
+        # 256·3 lies between 2^9 and 2^10.
+        (3, 1, 3, 50, 64),
+        # w + 9 = 64 just fits, one more step does not.
+        (2**7, 1, 2**7, 55, 64),
+        (2**7 + 1, 1, 2**7 + 1, 56, 72),
+        (120, 1000, 120_000, 65, 80),
+        (10**18 - 1, 10**12, (10**18 - 1) * 10**12, 148, 160),
+    ],
+)
+def test_widths_follow_from_the_bounds(
+    bound: int, rows: int, value_bound: int, random_bits: int, word_bits: int
+) -> None:
+    made = dataset(column(maximum=bound), rows_max=rows)
+    assert made.word_value_bound == value_bound
+    assert made.random_bits == random_bits
+    assert made.word_bits == word_bits
+    # What the design asks of them: 256 suppressing holders never wrap a signed word.
+    assert 256 * value_bound * 2**40 <= 2**random_bits < 2 * 256 * value_bound * 2**40
+    assert 256 * (2**random_bits - 1) < 2 ** (word_bits - 1)
+
+
+def test_a_text_counts_rows_only() -> None:
+    made = dataset(column(type="text", minimum=None, maximum=None, domain=("a",)), rows_max=50)
+    assert made.word_value_bound == 50
+
+
+def test_the_payload_is_the_one_written_form() -> None:
+    made = Dataset.from_toml(HEART / "heart.toml")
+    payload = made.to_payload()
+    assert Dataset.from_payload(payload) == made
+    loose = msgspec.json.encode(dict(reversed(msgspec.json.decode(payload).items())))
+    for other in (
+        loose,
+        payload + b" ",
+        payload.replace(b'"rows_max":1000', b'"rows_max":1000,"empty_cells":"hide"'),
+    ):
+        with pytest.raises(InvalidInput, match="one written form"):
+            Dataset.from_payload(other)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"\xff", b"[]", b"{}", b'{"name":"d","columns":[],"rows_max":1}', b"[" * 100_000, b"x" * 2**21],
+)
+def test_refuses_what_is_no_dataset(payload: bytes) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Dataset.from_payload(payload)
+    assert caught.value.code == "bad_dataset"
+
+
+def test_refuses_unknown_keys(tmp_path: Path) -> None:
+    path = tmp_path / "d.toml"
+    path.write_text('name = "d"\nrows_max = 1\n[[columns]]\nname = "x"\ntype = "boolean"\ndomian = [1]\n')
+    with pytest.raises(InvalidInput, match="domian") as caught:
+        Dataset.from_toml(path)
+    assert "d.toml" in caught.value.message
+
+
+def test_a_file_may_write_numbers_plainly(tmp_path: Path) -> None:
+    path = tmp_path / "d.toml"
+    path.write_text(
+        'name = "d"\nrows_max = 1\n[[columns]]\nname = "x"\ntype = "decimal"\n'
+        "minimum = -2.6\nmaximum = 7\nresolution = 0.1\n"
+    )
+    assert Dataset.from_toml(path).column("x").step_bounds == (-26, 70)
+
+
+@pytest.mark.parametrize("text", ["name = ", "rows_max = 1", 'name = "D"', "\udcff"])
+def test_refuses_a_bad_file(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(InvalidInput, match=r"bad\.toml") as caught:
+        Dataset.from_toml(path)
+    assert caught.value.code == "bad_dataset"
+
+
+def test_a_missing_file_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"none\.toml"):
+        Dataset.from_toml(tmp_path / "none.toml")
+
+
+def test_an_unknown_column_is_told_with_near_names() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Dataset.from_toml(HEART / "heart.toml").column("trestbp")
+    assert caught.value.code == "unknown_column"
+    assert "trestbps" in (caught.value.remedy or "")
+
+
+@pytest.mark.parametrize("hospital", ["cleveland", "hungarian", "switzerland", "va"])
+def test_the_demonstration_files_keep_to_their_schema(hospital: str) -> None:
+    heart = Dataset.from_toml(HEART / "heart.toml")
+    rows = list(csv.reader((HEART / f"processed.{hospital}.data").read_text().splitlines()))
+    assert 0 < len(rows) <= heart.rows_max
+    for row in rows:
+        for spec, text in zip(heart.columns, row, strict=True):
+            if text == "?":
+                assert spec.nullable, spec.name
+                continue
+            steps = float(text) * 10**spec.decimals
+            assert abs(steps - round(steps)) < 1e-9, spec.name
+            assert spec.step_bounds[0] <= round(steps) <= spec.step_bounds[1], spec.name
+            assert spec.domain is None or round(steps) in spec.domain, spec.name
