@@ -26,6 +26,7 @@ from cryptography import x509
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
+
 from kapok.errors import IdentityInvalid, InvalidInput, KapokError, PeerProtocolError
 from kapok.identity.certificates import (
     TrustRoot,
@@ -116,7 +117,7 @@ class JwsSigner:
         token = jws.serialize_compact(header, payload, self._key, registry=_REGISTRY)
         if len(token) > MOST_TOKEN_BYTES:
             raise InvalidInput(
-                f"the document is {len(token)} bytes long when signed, at most {MOST_TOKEN_BYTES} are allowed",
+                f"the signed document has {len(token)} bytes, at most {MOST_TOKEN_BYTES} are allowed",
                 code="document_too_long",
                 remedy="make it shorter: fewer columns, smaller domains, fewer members",
             )

@@ -19,6 +19,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import verification
+
 from kapok.errors import IdentityInvalid, InvalidInput
 from kapok.identity.names import PartyName, Role
 
@@ -35,7 +36,7 @@ __all__ = [
 _Found = TypeVar("_Found")
 
 _SCHEME: Final = "spiffe://"
-_RENEW: Final = "ask your authority for a new token and enrol in an empty home folder"
+_RENEW: Final = "ask your authority for a new token, move identity/certificate.pem away and enrol again"
 _MOST_DER_BYTES: Final = 16 * 1024
 
 

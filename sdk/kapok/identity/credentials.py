@@ -14,7 +14,8 @@ from typing import Final, NoReturn
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from kapok.errors import IdentityInvalid, NotFound
+
+from kapok.errors import IdentityInvalid
 from kapok.identity.certificates import (
     TrustRoot,
     certificate_from_pem,
@@ -27,6 +28,7 @@ from kapok.identity.keyfiles import (
     encode_key,
     passphrase_or_environment,
     read_private_file,
+    read_public_file,
     refuse_open_folder,
 )
 from kapok.identity.names import PartyName
@@ -94,8 +96,10 @@ class Credentials:
         pem = read_private_file(key_path)
         refuse_open_folder(folder)
         key = decode_key(pem, passphrase_or_environment(passphrase), key_path)
-        certificate = certificate_from_pem(_read(folder / CERTIFICATE_FILE), str(folder / CERTIFICATE_FILE))
-        root = TrustRoot.from_pem(_read(folder / ROOT_FILE))
+        certificate = certificate_from_pem(
+            read_public_file(folder / CERTIFICATE_FILE), str(folder / CERTIFICATE_FILE)
+        )
+        root = TrustRoot.from_pem(read_public_file(folder / ROOT_FILE))
         return cls(key, certificate, root, clock())
 
     @property
@@ -144,18 +148,3 @@ class Credentials:
 
     def __deepcopy__(self, _memo: object) -> NoReturn:
         raise TypeError("credentials are not copied")
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise NotFound(
-            f"the identity here is not complete: {path} is missing",
-            code="no_identity",
-            remedy="finish enrolling: give the same token again (kapok enroll TOKEN)",
-        ) from None
-    except OSError as error:
-        raise IdentityInvalid(
-            f"{path} cannot be read: {error.strerror}", code="bad_certificate", remedy="run as its owner"
-        ) from None

@@ -20,10 +20,19 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
 from kapok.errors import IdentityInvalid, InvalidInput
 from kapok.identity.names import PartyName, Role
 
-__all__ = ["SERVING_ROLES", "certificate_request", "issue", "new_root", "requested_key"]
+__all__ = [
+    "DEFAULT_HOSTS",
+    "SERVING_ROLES",
+    "certificate_request",
+    "check_host",
+    "issue",
+    "new_root",
+    "requested_key",
+]
 
 ROOT_DAYS: Final = 3650
 LEAF_DAYS: Final = 365

@@ -13,6 +13,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
 from kapok.errors import IdentityInvalid, InvalidInput, NotFound
 
 __all__ = [
@@ -23,7 +24,9 @@ __all__ = [
     "make_private_folder",
     "passphrase_or_environment",
     "read_private_file",
+    "read_public_file",
     "refuse_open_folder",
+    "replace_file",
     "write_new_file",
 ]
 
@@ -90,7 +93,7 @@ def make_private_folder(folder: Path) -> None:
         IdentityInvalid: ``folder_too_open``.
     """
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise InvalidInput(
@@ -122,27 +125,37 @@ def write_new_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         InvalidInput: ``file_exists``; the file there is left as it is. ``bad_file`` when it cannot be
             written.
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    _write(path, content, mode, replace=False)
+
+
+def replace_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Write a file, whole or not at all; one that is there is replaced in one step.
+
+    Raises:
+        InvalidInput: ``bad_file`` when it cannot be written.
+    """
+    _write(path, content, mode, replace=True)
+
+
+def read_public_file(path: Path) -> bytes:
+    """Read a file that holds no secret: a certificate.
+
+    Raises:
+        NotFound: ``no_identity`` when there is none.
+        IdentityInvalid: ``bad_certificate`` when it cannot be read.
+    """
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(draft, path)  # unlike a rename, it refuses to replace
-        finally:
-            draft.unlink(missing_ok=True)
-        _sync_folder(path.parent)
-    except FileExistsError:
-        raise InvalidInput(
-            f"{path} is there already", code="file_exists", remedy="move it away, or name another folder"
+        with path.open("rb") as file:
+            return file.read(_MOST_BYTES)
+    except FileNotFoundError:
+        raise NotFound(
+            f"the identity here is not complete: {path} is missing",
+            code="no_identity",
+            remedy="finish enrolling: give the same token again (kapok enroll TOKEN)",
         ) from None
     except OSError as error:
-        raise InvalidInput(
-            f"{path} cannot be written: {error.strerror}",
-            code="bad_file",
-            remedy="see that this user may write there and that the disk is not full",
+        raise IdentityInvalid(
+            f"{path} cannot be read: {error.strerror}", code="bad_certificate", remedy="run as its owner"
         ) from None
 
 
@@ -174,6 +187,34 @@ def read_private_file(path: Path) -> bytes:
             f"{path} cannot be read: {error.strerror}",
             code="bad_key",
             remedy="run as the user who owns it",
+        ) from None
+
+
+def _write(path: Path, content: bytes, mode: int, *, replace: bool) -> None:
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            if replace:
+                draft.replace(path)
+            else:
+                os.link(draft, path)  # unlike a rename, it refuses to replace
+        finally:
+            draft.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except FileExistsError:
+        raise InvalidInput(
+            f"{path} is there already", code="file_exists", remedy="move it away, or name another folder"
+        ) from None
+    except OSError as error:
+        raise InvalidInput(
+            f"{path} cannot be written: {error.strerror}",
+            code="bad_file",
+            remedy="see that this user may write there and that the disk is not full",
         ) from None
 
 

@@ -7,11 +7,23 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
 from kapok.identity.certificates import TrustRoot
 from kapok.identity.issuing import new_root
 from kapok.identity.keyfiles import generate_key
 
 NOW = 1_800_000_000.0
+USAGES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
 LEAF = "spiffe://kapok.test/org/clinic/node/one"
 
 
@@ -41,20 +53,7 @@ class Domain:
         curve: ec.EllipticCurve | None = None,
     ) -> x509.Certificate:
         public = (key or ec.generate_private_key(curve or ec.SECP256R1())).public_key()
-        flags = dict.fromkeys(
-            [
-                "digital_signature",
-                "content_commitment",
-                "key_encipherment",
-                "data_encipherment",
-                "key_agreement",
-                "key_cert_sign",
-                "crl_sign",
-                "encipher_only",
-                "decipher_only",
-            ],
-            False,
-        ) | {usage: True}
+        flags = dict.fromkeys(USAGES, False) | {usage: True}
         moment = datetime.fromtimestamp(NOW, UTC)
         root_id = self.root.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
         names = [x509.UniformResourceIdentifier(uri) for uri in uris]

@@ -6,6 +6,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
 from kapok.errors import IdentityInvalid
 from kapok.identity import certificates
 from kapok.identity.certificates import TrustRoot, certificate_from_der, certificate_from_pem

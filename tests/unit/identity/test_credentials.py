@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
 from kapok.errors import IdentityInvalid, InvalidInput, KapokError, NotFound
 from kapok.identity.credentials import Credentials
 from kapok.identity.keyfiles import (

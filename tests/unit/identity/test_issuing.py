@@ -3,6 +3,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
 from kapok.errors import IdentityInvalid, InvalidInput
 from kapok.identity.certificates import TrustRoot
 from kapok.identity.issuing import certificate_request, issue, new_root, requested_key

@@ -1,4 +1,5 @@
 import pytest
+
 from kapok.errors import InvalidInput
 from kapok.identity.names import PartyName, PartyPattern, Role
 

@@ -1,0 +1,1 @@
+"""Tables of the authority's register, as Alembic migrations."""

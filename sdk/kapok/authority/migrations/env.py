@@ -1,0 +1,5 @@
+"""Alembic's way in."""
+
+from kapok.persistence import run_environment
+
+run_environment()
