@@ -1,8 +1,8 @@
 """Parties of a masked sum with real P-256 keys, and the exchange between them, one step at a time.
 
 `Authority` stands where certificates stand in a deployment: it knows which key belongs to which name.
-`Exchange` drives holders, aggregator and analyst in one process; every message goes through its signed text. A test that
-attacks the protocol replaces one step and leaves the others.
+`Exchange` drives holders, aggregator and analyst in one process; every message goes through its signed text.
+A test that attacks the protocol replaces one step and leaves the others.
 """
 
 import base64
@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from kapok.errors import IdentityInvalid
 from kapok.protocols.paillier.private import PrivateKey
 from kapok.protocols.secure_sum import aggregator, analyst
@@ -28,6 +29,7 @@ from kapok.protocols.words import WordVector
 from kapok.protocols.wraps import WrapKey
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+FOUR = ((1, -2, 3), (40, 50, -60), (700, 800, 900), (-1000, 2000, 3000))
 ANALYST_ORGANISATION = "spiffe://kapok.test/org/university"
 
 
@@ -78,12 +80,13 @@ class Authority:
             raise IdentityInvalid("the signature does not verify", code="bad_signature") from None
         if header["typ"] != typ:
             raise IdentityInvalid("the statement has another type", code="wrong_typ")
-        certificate = hashlib.sha256(b"certificate" + identity.party.name.encode() + identity.spki).digest()
-        return Signed(_unb64(body), identity.party, certificate, hashlib.sha256(identity.spki).digest())
+        certificate = b"certificate" + identity.party.name.encode() + identity.spki
+        fingerprints = (hashlib.sha256(certificate).digest(), hashlib.sha256(identity.spki).digest())
+        return Signed(_unb64(body), identity.party, *fingerprints)
 
 
 def with_other_signature(token: str) -> str:
-    """The same statement under a second signature that verifies too, made without any key: (r, s) → (r, −s)."""
+    """The same statement under a second signature that verifies too, made without a key: (r, −s)."""
     head, body, signature = token.split(".")
     r, s = decode_dss_signature(_unb64(signature))
     return f"{head}.{body}.{_b64(encode_dss_signature(r, P256_ORDER - s))}"
@@ -224,7 +227,7 @@ def exchange(
     authority: Authority | None = None,
     identities: list[Identity] | None = None,
 ) -> Exchange:
-    """An exchange among as many parties as there are contributions; the seal is ``pad`` without a result key."""
+    """An exchange among as many parties as there are contributions; ``pad`` without a result key."""
     authority = authority or Authority()
     if identities is None:
         letters = [chr(ord("a") + index) for index in range(len(contributions))]

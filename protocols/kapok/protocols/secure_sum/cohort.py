@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import msgspec
+
 from kapok.errors import CohortTooSmall, InvalidInput, LocalProtocolError
 from kapok.protocols.secure_sum.params import MOST_MEMBERS
 

@@ -28,16 +28,15 @@ from kapok.protocols.secure_sum.cohort import CohortStatement, check_roster
 from kapok.protocols.secure_sum.context import Context
 from kapok.protocols.secure_sum.messages import (
     CONSENT_TYP,
-    RELEASE_TYP,
     SEAL_TYP,
     ConsentStatement,
-    ReleaseStatement,
     SealStatement,
     encode,
-    read,
 )
+from kapok.protocols.secure_sum.parameters import Parameters, SealedParameters, open_parameters
 from kapok.protocols.secure_sum.params import RosterRules, Signer, SumTerms, Verifier
 from kapok.protocols.secure_sum.records import RecordedMember, ReleaseRecord
+from kapok.protocols.secure_sum.releasing import release
 from kapok.protocols.secure_sum.roster import Roster, check_rules, read_roster
 from kapok.protocols.words import WordVector
 from kapok.protocols.wraps import WrapKey, wrap
@@ -157,6 +156,37 @@ class Holder:
         stated = {member.name: member.cohort for member in roster.members}
         check_roster(self._cohort, roster.names, stated)
         return roster
+
+    def parameters(
+        self,
+        *,
+        round: int,  # noqa: A002
+        consents: Sequence[str],
+        sealed: SealedParameters,
+        analyst: str,
+    ) -> Parameters:
+        """Decrypt one round's parameters, in a job of several rounds; their `hash` goes into `open`.
+
+        Args:
+            round: From 1 to the terms' limit.
+            consents: The roster that they were sealed for; checked in full first.
+            sealed: From the broker.
+            analyst: The name of whoever signed the job's specification.
+
+        Raises:
+            IdentityInvalid: as `roster`, whose other errors it raises too.
+            PeerProtocolError: the parameters are not the analyst's for this round and roster.
+        """
+        return open_parameters(
+            self._terms,
+            round=round,
+            roster=self.roster(consents),
+            sealed=sealed,
+            name=self._name,
+            wrap_key=self._wrap_key,
+            analyst=analyst,
+            verifier=self._verifier,
+        )
 
     def open(self, *, round: int, attempt: int, consents: Sequence[str], params_hash: bytes) -> Attempt:  # noqa: A002
         """Agree to an attempt, after checking the whole roster.
@@ -298,67 +328,3 @@ class Holder:
             vector_sha256=statement.vector_sha256,
             seal=self._signer.sign(SEAL_TYP, encode(statement)),
         )
-
-
-def release(record: ReleaseRecord, seals: Sequence[str], *, signer: Signer, verifier: Verifier) -> str:
-    """Check that every member has sealed this very attempt, and sign the release of this holder's part.
-
-    Call it at most for one attempt of a round, ever: before it, and in one transaction with the note of it in
-    the journal, let `kapok.protocols.secure_sum.cohort.check_release` decide. Signing the same release again
-    is harmless.
-
-    Args:
-        record: From the journal.
-        seals: One signed seal statement for each member, in any order.
-        signer: Signs with this holder's identity.
-        verifier: Verifies others' statements.
-
-    Raises:
-        IdentityInvalid: a signature, a certificate or a `typ` is wrong.
-        PeerProtocolError: ``wrong_attempt``, ``not_in_roster``, ``sealed_twice`` or ``vector_replaced``,
-            naming the party; ``seals_missing``.
-    """
-    seen: set[str] = set()
-    for token in seals:
-        statement = _read_seal(record, token, verifier)
-        if statement.name in seen:
-            raise PeerProtocolError(
-                f"{statement.name} sealed twice", code="sealed_twice", party=statement.name
-            )
-        seen.add(statement.name)
-    if missing := [name for name in record.names if name not in seen]:
-        raise PeerProtocolError(
-            f"the broker says complete, but the seals of {', '.join(missing)} are missing",
-            code="seals_missing",
-        )
-    opening = ReleaseStatement(
-        job=record.job,
-        round=record.round,
-        attempt=record.attempt,
-        roster=record.roster,
-        params=record.params,
-        name=record.name,
-        release=record.release,
-    )
-    return signer.sign(RELEASE_TYP, encode(opening))
-
-
-def _read_seal(record: ReleaseRecord, token: str, verifier: Verifier) -> SealStatement:
-    statement, signed = read(SealStatement, SEAL_TYP, token, verifier)
-    name = statement.name
-    if RecordedMember(name, signed.key_fingerprint) not in record.members:
-        raise PeerProtocolError(
-            f"{name} sealed without being in the roster with that key", code="not_in_roster", party=name
-        )
-    if statement.context != record.context:
-        raise PeerProtocolError(
-            f"{name} sealed another attempt than this one", code="wrong_attempt", party=name
-        )
-    own = (record.vector_sha256, record.release_sha256)
-    if name == record.name and (statement.vector_sha256, statement.release_sha256) != own:
-        raise PeerProtocolError(
-            "the broker holds another sealed vector of this node than its journal",
-            code="vector_replaced",
-            party=name,
-        )
-    return statement

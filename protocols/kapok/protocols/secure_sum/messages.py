@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Final, Protocol, TypeVar
 
 import msgspec
+
 from kapok.errors import KapokError, PeerProtocolError
 from kapok.protocols.secure_sum.cohort import CohortStatement
 from kapok.protocols.secure_sum.context import Context

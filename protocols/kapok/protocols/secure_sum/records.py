@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
+
 from kapok.errors import LocalProtocolError
 from kapok.protocols.secure_sum.cohort import CohortStatement, PastRelease
 from kapok.protocols.secure_sum.context import Context

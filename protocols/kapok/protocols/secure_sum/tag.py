@@ -20,6 +20,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
 from kapok.errors import LocalProtocolError
 from kapok.protocols.masking.expansion import keystream
 from kapok.protocols.masking.pairwise import derive
