@@ -27,7 +27,7 @@ from kapok.errors import (
 )
 from kapok.identity.names import PartyName, PartyPattern, Role
 from kapok.nodes.settings import POLICY_FILE
-from kapok.protocols.secure_sum.cohort import CohortRule, CohortStatement
+from kapok.protocols.secure_sum.cohort import CohortRule, rule_in_force
 from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR, RosterRules
 
 __all__ = ["Allowed", "Asked", "History", "Policy", "Rule", "judge", "load_policy", "roster_rules"]
@@ -81,11 +81,13 @@ class History:
 
     Attributes:
         questions: Tries of the organisation before this one.
-        cohort: The rule in force and the cohorts that bind it; None while nothing was released.
+        cohorts: The sets of names that something of the scope was released for.
+        fixed_with: The strictest cohort rule under which that happened; None while nothing was released.
     """
 
     questions: int = 0
-    cohort: CohortStatement | None = None
+    cohorts: tuple[tuple[str, ...], ...] = ()
+    fixed_with: CohortRule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,12 +239,8 @@ def _objections_to_members(
             party=required,
             remedy="ask that node too",
         )
-    bound = history.cohort
-    if (
-        bound
-        and bound.rule == "fixed"
-        and any(not set(names) <= set(spec.members) for names in bound.cohorts)
-    ):
+    fixed = rule_in_force(rule.cohort, history.fixed_with) == "fixed"
+    if fixed and any(not set(names) <= set(spec.members) for names in history.cohorts):
         yield CohortTooSmall(
             "this node has released to this analyst's organisation with nodes that the job does not ask",
             code="cohort_differs",

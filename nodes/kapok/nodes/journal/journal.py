@@ -15,7 +15,7 @@ from kapok.nodes.journal.instance import Mirror
 from kapok.nodes.journal.reading import find_job, job_record, scope_of
 from kapok.nodes.journal.records import JobRecord, NewJob, Scope, StoredRelease
 from kapok.nodes.policy import Rule
-from kapok.nodes.states import OPEN, Event, NodeJobState, after
+from kapok.nodes.states import OPEN, TRANSITIONS, Event, NodeJobState, after
 from kapok.persistence import open_database
 from kapok.protocols.secure_sum.cohort import CohortRule, CohortStatement, check_release, rule_in_force
 from kapok.protocols.secure_sum.records import ReleaseRecord
@@ -151,11 +151,16 @@ class Journal:
             )
 
     def refuse(self, job_id: str, token: str) -> str:
-        """A refusal is about to be given; return the one that counts, the first."""
+        """A refusal is about to be given; return the one that counts, the first.
+
+        A job that was released or closed stays so.
+        """
         with self._write() as connection:
             found = self._found(connection, job_id)
             if found.refusal:
                 return found.refusal
+            if (found.state, Event.REFUSE) not in TRANSITIONS:
+                return token
             self._step(connection, job_id, Event.REFUSE, refusal=token)
             return token
 

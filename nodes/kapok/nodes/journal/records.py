@@ -93,6 +93,6 @@ class Scope:
         bound = [one.names for one in self.releases if rule != "same-question" or one.params_hash == question]
         return CohortStatement.of(rule, list(dict.fromkeys(bound))[-MOST_COHORTS:])
 
-    def history(self, questions: int, policy: CohortRule, question: bytes) -> History:
-        """What a judgement needs to know of the scope."""
-        return History(questions, self.statement(policy, question) if self.releases else None)
+    def history(self, questions: int) -> History:
+        """What a judgement needs to know of the scope, and of the tries before."""
+        return History(questions, tuple({one.names: None for one in self.releases}), self.fixed_with)

@@ -137,7 +137,10 @@ def _header(path: Path, delimiter: str) -> list[str]:
             first = file.readline(_MOST_HEADER_BYTES)
     except (OSError, UnicodeDecodeError):
         raise _missing() from None
-    names = next(csv.reader([first], delimiter=delimiter), [])
+    try:
+        names = next(csv.reader([first], delimiter=delimiter), [])
+    except csv.Error:
+        raise _missing() from None
     lower = [name.strip().lower() for name in names]
     if not all(lower) or len(set(lower)) != len(lower):
         raise InvalidInput("the first line does not name each column once", code="source_unreadable")

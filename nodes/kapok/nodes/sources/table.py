@@ -52,6 +52,10 @@ class Table:
         self._lock = threading.Lock()
         self._checked: tuple[str, TableReport] | None = None
 
+    def version(self) -> str:
+        """The data version now; of a table that cannot be read as well."""
+        return self._key.version(self.source.path)[0]
+
     def check(self) -> TableReport:
         """Check the whole table; once for each version."""
         version, there = self._key.version(self.source.path)

@@ -1,0 +1,257 @@
+"""A job specification as this node verifies it, from the signed text and what the node itself holds.
+
+Everything here depends on specification, schema and this node's keys; no table is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from kapok.computations.registry import Asked, Computation, computation
+from kapok.documents.dataset import Dataset
+from kapok.documents.envelope import decode, document_id
+from kapok.documents.statements import JOB_TYP, JobSpec
+from kapok.errors import InvalidInput, KapokError, NotAuthorised, NotFound, TimedOut, VersionMismatch
+from kapok.identity.names import PartyName, Role
+from kapok.nodes.sources import Table
+from kapok.protocols.paillier.public import PublicKey
+from kapok.protocols.secure_sum.framing import hashed
+from kapok.protocols.secure_sum.params import MOST_MEMBERS, SUITE, Party, Seal, SumTerms, Verifier
+from kapok.protocols.secure_sum.tag import SEED_BYTES, tag_seed_info
+from kapok.protocols.wraps import WrapKey
+
+__all__ = ["AdmittedJob", "JoinedDataset", "ReadSpec", "admit", "check_deadline", "read_spec"]
+
+_NONCE_BYTES: Final = 32
+_LONGEST_DEADLINE_S: Final = 31 * 24 * 3600
+_ROUNDS: Final = {"query": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedDataset:
+    """A dataset that this node joined.
+
+    Attributes:
+        name: This node's own name for it, as in its policy.
+        hash: Lower-case hex.
+        asset: The table's name: cohorts and tries are kept under it, whatever the dataset's hash.
+        table: The schema over the source.
+    """
+
+    name: str
+    hash: str
+    asset: str
+    table: Table
+
+    @property
+    def dataset(self) -> Dataset:
+        """The schema."""
+        return self.table.dataset
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSpec:
+    """A specification whose signature holds, signed by an analyst; nothing in it is believed yet."""
+
+    token: str = field(repr=False)
+    job_id: str
+    caller: PartyName
+    spec: JobSpec = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmittedJob:
+    """A specification that is in itself as it must be. The policy has not been asked yet.
+
+    Attributes:
+        read: The signed specification.
+        joined: The dataset it is about.
+        computation: The kind of question.
+        question: As this node parsed it.
+        question_key: Stands for the question, whatever the dataset's hash, 32 bytes.
+        terms: Of its sum.
+        tag_seed: As unwrapped. Secret.
+    """
+
+    read: ReadSpec
+    joined: JoinedDataset
+    computation: Computation = field(repr=False)
+    question: Asked = field(repr=False)
+    question_key: bytes = field(repr=False)
+    terms: SumTerms = field(repr=False)
+    tag_seed: bytes = field(repr=False)
+
+    @property
+    def job_id(self) -> str:
+        """Lower-case hex."""
+        return self.read.job_id
+
+
+def read_spec(token: str, verifier: Verifier) -> ReadSpec:
+    """Verify who signed a specification.
+
+    Raises:
+        IdentityInvalid: signature, certificate or `typ` are wrong.
+        PeerProtocolError: ``bad_statement``.
+        NotAuthorised: ``not_an_analyst``.
+    """
+    signed = verifier.verify(JOB_TYP, token)
+    caller = PartyName.parse(signed.signer.name)
+    spec = decode(JobSpec, signed.payload, party=signed.signer.name)
+    if caller.role is not Role.ANALYST:
+        raise NotAuthorised(
+            "the specification was not signed by an analyst",
+            code="not_an_analyst",
+            party=signed.signer.name,
+            remedy="sign it with a certificate whose role is analyst",
+        )
+    return ReadSpec(token, document_id(signed.payload), caller, spec)
+
+
+def check_deadline(deadline: float, now: float) -> None:
+    """Refuse a job that is over, or that this node would have to remember for too long.
+
+    Raises:
+        TimedOut: ``deadline_passed``.
+        InvalidInput: ``deadline_too_far``.
+    """
+    if deadline <= now:
+        raise TimedOut(
+            "the job's deadline has passed at this node",
+            code="deadline_passed",
+            clause="specification.deadline",
+            remedy="ask again with a later deadline, and see that the clocks agree",
+        )
+    if deadline > now + _LONGEST_DEADLINE_S:
+        raise _bad("its deadline is too far away", "deadline_too_far", "deadline", "ask for 30 days at most")
+
+
+def admit(read: ReadSpec, *, name: str, joined: Mapping[str, JoinedDataset], tag_key: WrapKey) -> AdmittedJob:
+    """Check a specification against the dataset that it names and against this node's keys.
+
+    Args:
+        read: The signed specification.
+        name: This node's name.
+        joined: Datasets by hash.
+        tag_key: The private half of what this node's memberships name.
+
+    Raises:
+        KapokError: InvalidInput, NotFound, VersionMismatch or PeerProtocolError, with code, clause and
+        remedy.
+    """
+    spec = read.spec
+    if spec.suite != SUITE:
+        raise VersionMismatch(
+            f"this node speaks the protocol suite {SUITE}",
+            code="unknown_suite",
+            clause="specification.suite",
+            remedy="ask with a version of Kapok that speaks it too",
+        )
+    entry = joined.get(spec.dataset)
+    if entry is None:
+        raise NotFound(
+            "this node has not joined that dataset",
+            code="dataset_not_joined",
+            clause="specification.dataset",
+            remedy="ask the dataset's members only; this node's holder may join it",
+        )
+    _check_members(spec, name)
+    if spec.rounds != _ROUNDS.get(spec.computation, spec.rounds) or len(spec.nonce) != _NONCE_BYTES:
+        raise _bad(
+            "its number of rounds or its nonce is wrong", "bad_specification", "rounds", "write it anew"
+        )
+    kind = computation(spec.computation)
+    question = kind.parse(spec.question, entry.dataset)
+    if question.text != spec.question:
+        raise _bad(
+            "its question is not in canonical form",
+            "question_not_canonical",
+            "question",
+            "send the parsed form",
+        )
+    if (spec.words, spec.word_bits) != (question.words, entry.dataset.word_bits):
+        raise _bad(
+            "question and schema give another number or width of words",
+            "layout_differs",
+            "words",
+            "see that both sides run the same version of Kapok",
+        )
+    return AdmittedJob(
+        read=read,
+        joined=entry,
+        computation=kind,
+        question=question,
+        question_key=hashed("node/question", spec.computation, question.text),
+        terms=_terms(read),
+        tag_seed=_tag_seed(spec, name, tag_key),
+    )
+
+
+def _check_members(spec: JobSpec, name: str) -> None:
+    members = [PartyName.parse(text) for text in spec.members]
+    if not 0 < len(members) <= MOST_MEMBERS or list(spec.members) != sorted(
+        set(spec.members), key=str.encode
+    ):
+        raise _bad(
+            f"its members are not 1 to {MOST_MEMBERS} different names in order",
+            "bad_members",
+            "members",
+            "sort them, and name each once",
+        )
+    if any(member.role is not Role.NODE for member in members):
+        raise _bad("a member is not a node", "bad_members", "members", "name nodes only")
+    if name not in spec.members:
+        raise _bad("this node is not among its members", "not_a_member", "members", "ask its members only")
+    if set(spec.tag_seeds) != set(spec.members):
+        raise _bad(
+            "it does not carry one tag seed for each member", "bad_tag_seed", "tag_seeds", "write it anew"
+        )
+
+
+def _terms(read: ReadSpec) -> SumTerms:
+    spec = read.spec
+    members = frozenset(Party(text, PartyName.parse(text).organisation_id) for text in spec.members)
+    key = spec.result_key
+    terms = SumTerms(
+        job_id=bytes.fromhex(read.job_id),
+        members=members,
+        at_least=spec.at_least,
+        receiver_organisation=read.caller.organisation_id,
+        seal=Seal(spec.seal),
+        words=spec.words,
+        word_bits=spec.word_bits,
+        result_key=None if key is None else (key.n, key.h_s),
+        receiver_key=spec.receiver_key,
+        rounds=spec.rounds,
+    )
+    if key is not None:
+        PublicKey.decode(key.n, key.h_s)
+    return terms
+
+
+def _tag_seed(spec: JobSpec, name: str, tag_key: WrapKey) -> bytes:
+    """Open what the analyst wrapped to the key of this node's membership."""
+    info = tag_seed_info(bytes.fromhex(spec.dataset), spec.nonce, name)
+    try:
+        seed = tag_key.unwrap(spec.tag_seeds[name], info)
+    except KapokError:
+        seed = b""
+    if len(seed) != SEED_BYTES:
+        raise _bad(
+            "its tag seed was not wrapped to the key of this node's membership",
+            "bad_tag_seed",
+            "tag_seeds",
+            "ask again: the node may have joined anew since the catalogue was read",
+        )
+    return seed
+
+
+def _bad(what: str, code: str, clause: str, remedy: str) -> InvalidInput:
+    return InvalidInput(
+        f"the specification cannot be used: {what}",
+        code=code,
+        clause=f"specification.{clause}",
+        remedy=remedy,
+    )

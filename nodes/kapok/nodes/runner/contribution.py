@@ -1,0 +1,55 @@
+"""From a table to this holder's words. After consent a node never fails visibly because of data.
+
+A missing file, an unreadable one, a value out of bounds, a cast or an overflow that the engine does not
+like, a file that changes while it is read: each suppresses every cell. What happened is logged here,
+without content.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from kapok.computations.engines import Engine, Thresholds
+from kapok.errors import InvalidInput
+from kapok.nodes.policy import Rule
+from kapok.nodes.runner.admission import AdmittedJob
+from kapok.nodes.sources import Reading
+from kapok.protocols.words import WordVector
+
+__all__ = ["contribute"]
+
+_log = logging.getLogger(__name__)
+
+
+class _NoTable:
+    """Stands where no table can be read: every question fails here, and so every cell is suppressed."""
+
+    dialect = "duckdb"
+
+    def fetch(self, select_sql: str) -> list[tuple[object, ...]]:  # noqa: ARG002
+        """Refuse, whatever is asked."""
+        raise InvalidInput("there is no table to read", code="source_unreadable")
+
+
+def contribute(job: AdmittedJob, rule: Rule) -> tuple[WordVector, str]:
+    """Compute this holder's words and name the state of the data that they are of."""
+    thresholds = Thresholds(rule.min_rows, rule.min_cell)
+    reading = Reading(None, job.joined.table.version())
+    words = None
+    try:
+        with job.joined.table.reading() as reading:
+            if reading.engine is not None:
+                words = _words(job, reading.engine, thresholds)
+    except Exception:  # noqa: BLE001 - whatever it is, nobody outside may notice
+        _log.exception("the table could not be read", extra={"job": job.job_id})
+    if words is None or not reading.steady:
+        _log.warning(
+            "every cell is suppressed: the table is not fit, or changed while it was read",
+            extra={"job": job.job_id, "asset": job.joined.asset},
+        )
+        words = _words(job, _NoTable(), thresholds)
+    return words, reading.version
+
+
+def _words(job: AdmittedJob, engine: Engine, thresholds: Thresholds) -> WordVector:
+    return job.computation.contribute(job.question, job.joined.dataset, engine, thresholds)

@@ -1,0 +1,63 @@
+"""What a node answers: signed statements, each ready to be sent and to be sent again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kapok.documents.statements import REFUSAL_TYP, RefusalStatement
+from kapok.errors import KapokError
+from kapok.protocols.secure_sum.messages import encode
+from kapok.protocols.secure_sum.params import Signer
+
+__all__ = ["Consent", "Outgoing", "Refusal", "Release", "Seal", "refusal_token"]
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A signed consent with this node's keys for the job."""
+
+    job_id: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A signed refusal."""
+
+    job_id: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """The signed digests of a sealed vector, and the vector in chunks."""
+
+    job_id: str
+    token: str = field(repr=False)
+    chunks: tuple[bytes, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A signed release."""
+
+    job_id: str
+    token: str = field(repr=False)
+
+
+Outgoing = Consent | Refusal | Seal | Release
+
+_MOST_TEXT = 2000
+
+
+def refusal_token(job_id: str, error: KapokError, signer: Signer) -> str:
+    """Sign a refusal. Only errors that do not depend on data come here."""
+    statement = RefusalStatement(
+        job=job_id,
+        kind=type(error).__name__,
+        code=error.code,
+        message=error.message[:_MOST_TEXT],
+        clause=(error.clause or "")[:_MOST_TEXT],
+        remedy=(error.remedy or "")[:_MOST_TEXT],
+    )
+    return signer.sign(REFUSAL_TYP, encode(statement))

@@ -1,0 +1,342 @@
+"""The node's conduct, one assignment at a time. See the package for the exchange.
+
+Refusals depend on specification, schema, policy and journal alone. Nothing is sent before it is on
+record: the try before the answer, the seal's record before the seal, the release before the release.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final, assert_never
+
+from kapok.documents.envelope import document_id
+from kapok.errors import (
+    ConsentWithheld,
+    InternalError,
+    KapokError,
+    LocalProtocolError,
+    PeerProtocolError,
+    Refused,
+    Unavailable,
+)
+from kapok.nodes.journal import JobRecord, Journal, NewJob
+from kapok.nodes.policy import Policy, Rule, judge, roster_rules
+from kapok.nodes.runner.admission import (
+    AdmittedJob,
+    JoinedDataset,
+    ReadSpec,
+    admit,
+    check_deadline,
+    read_spec,
+)
+from kapok.nodes.runner.contribution import contribute
+from kapok.nodes.runner.open_jobs import OpenJob, OpenJobs, SentSeal
+from kapok.nodes.runner.outgoing import Consent, Outgoing, Refusal, Release, Seal, refusal_token
+from kapok.nodes.states import NodeJobState
+from kapok.protocols.secure_sum.cohort import check_roster
+from kapok.protocols.secure_sum.holder import Attempt, Holder, release
+from kapok.protocols.secure_sum.params import Signer, Verifier
+from kapok.protocols.secure_sum.roster import params_hash_of
+from kapok.protocols.wraps import WrapKey
+from kapok.wire.messages import Assignment, Closed, Completion, Idle, Offer, OpenAttempt
+
+__all__ = ["Runner"]
+
+_log = logging.getLogger(__name__)
+_S = NodeJobState
+_LAST_SECOND: Final = 2**53
+
+
+class Runner:
+    """A node's answers to its assignments. Threads may call it; one job is worked on by one of them.
+
+    Args:
+        name: This node's name.
+        policy: Who may ask what.
+        journal: What outlives a restart.
+        joined: Datasets by hash; may grow while the runner lives.
+        signer: Signs with the node's identity.
+        verifier: Verifies others' statements.
+        tag_key: The private half of what this node's memberships name.
+        clock: Seconds since the epoch.
+        open_jobs_max: Most jobs open at a time.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        policy: Policy,
+        journal: Journal,
+        joined: Mapping[str, JoinedDataset],
+        signer: Signer,
+        verifier: Verifier,
+        tag_key: WrapKey,
+        clock: Callable[[], float],
+        open_jobs_max: int = 256,
+    ) -> None:
+        self._name, self._policy, self._journal, self._joined = name, policy, journal, joined
+        self._signer, self._verifier, self._tag_key, self._clock = signer, verifier, tag_key, clock
+        self._open = OpenJobs(open_jobs_max)
+
+    def handle(self, assignment: Assignment) -> list[Outgoing]:
+        """Answer one assignment; the same again gets the same answer.
+
+        Raises:
+            Unavailable: the journal cannot be written just now: nothing may be answered, and the same
+            assignment
+                is to be handled again.
+        """
+        match assignment:
+            case Offer(specification=token):
+                return self._guarded(token, self._offer)
+            case OpenAttempt(specification=token):
+                return self._guarded(token, lambda read: self._open_attempt(read, assignment))
+            case Completion(job_id=job_id):
+                return self._guarded_job(job_id, lambda: self._complete(assignment))
+            case Closed(job_id=job_id):
+                return self._guarded_job(job_id, lambda: self._close(job_id))
+            case Idle():
+                return []
+            case _ as never:
+                assert_never(never)
+
+    def decided(self) -> list[Outgoing]:
+        """Answers to questions that the local officer has decided since.
+
+        Raises:
+            Unavailable: as `handle`.
+        """
+        answers: list[Outgoing] = []
+        for record in self._journal.decided():
+            answers += self._guarded_job(record.job_id, partial(self._decided, record))
+        return answers
+
+    def expire(self) -> None:
+        """Forget the keys of jobs whose deadline has passed."""
+        for job_id in self._open.expired(self._clock()):
+            with self._open.working_on(job_id):
+                self._open.forget(job_id)
+
+    # --- guards -----------------------------------------------------------------------------------------
+
+    def _guarded(self, token: str, work: Callable[[ReadSpec], list[Outgoing]]) -> list[Outgoing]:
+        try:
+            read = read_spec(token, self._verifier)
+        except KapokError as error:
+            job_id = _claimed_id(token)
+            _log.warning("a specification was refused", extra={"job": job_id, "code": error.code})
+            return [Refusal(job_id, refusal_token(job_id, error, self._signer))] if job_id else []
+        return self._guarded_job(read.job_id, lambda: work(read))
+
+    def _guarded_job(self, job_id: str, work: Callable[[], list[Outgoing]]) -> list[Outgoing]:
+        """One job's failure is that job's: a refusal goes out, and the daemon goes on."""
+        with self._open.working_on(job_id):
+            try:
+                return work()
+            except KapokError as error:
+                if isinstance(error, Unavailable) and error.code == "journal_unavailable":
+                    raise
+                return self._refuse(job_id, error)
+            except Exception:  # noqa: BLE001 - a job must not take the daemon with it
+                _log.exception("a job failed inside this node", extra={"job": job_id})
+                return self._refuse(
+                    job_id, InternalError("the node failed on this job; its own log says where")
+                )
+
+    def _refuse(self, job_id: str, error: KapokError) -> list[Outgoing]:
+        _log.info("refused", extra={"job": job_id, "code": error.code, "clause": error.clause})
+        token = refusal_token(job_id, error, self._signer)
+        if self._journal.job(job_id) is not None:
+            self._open.forget(job_id)
+            token = self._journal.refuse(job_id, token)
+        return [Refusal(job_id, token)]
+
+    # --- offers -----------------------------------------------------------------------------------------
+
+    def _offer(self, read: ReadSpec) -> list[Outgoing]:
+        known = self._open.get(read.job_id)
+        if known is not None:
+            return [Consent(read.job_id, known.holder.consent())]
+        record = self._journal.job(read.job_id) or self._count(read)
+        match record.state:
+            case _S.CLOSED | _S.RELEASED:
+                return []
+            case _S.REFUSED:
+                return self._refused_before(record)
+            case _S.DENIED:
+                raise ConsentWithheld(
+                    "the holder's officer denied the question",
+                    code="approval_denied",
+                    clause="policy.approval",
+                )
+            case _S.PENDING:
+                check_deadline(read.spec.deadline, self._clock())
+                return []
+            case _S.OFFERED | _S.APPROVED | _S.CONSENTED | _S.SEALED:
+                return self._consent(read, record)
+            case _ as never:
+                assert_never(never)
+
+    def _count(self, read: ReadSpec) -> JobRecord:
+        entry = self._joined.get(read.spec.dataset)
+        return self._journal.count_try(
+            NewJob(
+                job_id=read.job_id,
+                analyst=str(read.caller),
+                organisation=read.caller.organisation_id,
+                dataset=entry.name if entry else "",
+                asset=entry.asset if entry else "",
+                question=read.spec.question[:10_000],
+                deadline=float(min(max(read.spec.deadline, 0), _LAST_SECOND)),
+            )
+        )
+
+    def _refused_before(self, record: JobRecord) -> list[Outgoing]:
+        if record.refusal:
+            return [Refusal(record.job_id, record.refusal)]
+        raise ConsentWithheld(
+            "this node's journal was restored from a copy: jobs that were open then are refused",
+            code="journal_restored",
+            remedy="ask the question again",
+        )
+
+    def _consent(self, read: ReadSpec, record: JobRecord) -> list[Outgoing]:
+        check_deadline(read.spec.deadline, self._clock())
+        admitted = self._admit(read)
+        rule = self._judge(admitted, record)
+        in_words = admitted.question.describe()
+        if rule.approval == "manual" and record.state is _S.OFFERED:
+            self._journal.defer(read.job_id, specification=read.token, in_words=in_words, rule=rule)
+            _log.info("waits for an officer", extra={"job": read.job_id})
+            return []
+        self._open.check_room(read.job_id)
+        statement = self._journal.scope(record.asset, record.organisation).statement(
+            rule.cohort, admitted.question_key
+        )
+        holder = Holder(
+            admitted.terms,
+            name=self._name,
+            signer=self._signer,
+            verifier=self._verifier,
+            rules=roster_rules(rule),
+            cohort=statement,
+        )
+        self._journal.consent(
+            read.job_id, specification=read.token, in_words=in_words, rule=rule, cohort=statement
+        )
+        self._open.add(OpenJob(admitted, rule, holder))
+        _log.info("consented", extra={"job": read.job_id, "asset": record.asset})
+        return [Consent(read.job_id, holder.consent())]
+
+    def _admit(self, read: ReadSpec) -> AdmittedJob:
+        return admit(read, name=self._name, joined=self._joined, tag_key=self._tag_key)
+
+    def _judge(self, admitted: AdmittedJob, record: JobRecord) -> Rule:
+        scope = self._journal.scope(record.asset, record.organisation)
+        verdict = judge(
+            admitted.read.spec,
+            admitted.question,
+            admitted.read.caller,
+            dataset=admitted.joined.name,
+            policy=self._policy,
+            history=scope.history(self._journal.tries_before(record)),
+        )
+        if isinstance(verdict, Refused):
+            raise verdict
+        return verdict.rule
+
+    def _decided(self, record: JobRecord) -> list[Outgoing]:
+        return self._offer(read_spec(record.specification, self._verifier))
+
+    # --- attempts ---------------------------------------------------------------------------------------
+
+    def _open_attempt(self, read: ReadSpec, asked: OpenAttempt) -> list[Outgoing]:
+        job = self._open.get(read.job_id)
+        if job is None:
+            # Its keys are gone with a restart, or it was never consented to: the roster is void here.
+            return self._offer(read)
+        consents = frozenset(asked.consents)
+        sent = job.sent
+        if sent and (sent.round, sent.attempt, sent.consents) == (asked.round, asked.attempt, consents):
+            return [sent.seal]
+        if self._journal.released(read.job_id, asked.round):
+            return []
+        if sent and (sent.round, sent.attempt) > (asked.round, asked.attempt):
+            _log.info("an attempt that is over was asked for", extra={"job": read.job_id})
+            return []
+        check_deadline(read.spec.deadline, self._clock())
+        try:
+            attempt = self._agree(job, asked)
+        except LocalProtocolError as error:
+            if error.code == "keys_lost":
+                return [Consent(read.job_id, job.holder.consent())]
+            raise
+        return [self._seal(job, attempt, consents)]
+
+    def _agree(self, job: OpenJob, asked: OpenAttempt) -> Attempt:
+        """Check the roster, and once more what the journal says of the scope now."""
+        spec = job.admitted.read.spec
+        params_hash = params_hash_of(
+            spec.computation, job.admitted.question.text, bytes.fromhex(job.admitted.joined.hash)
+        )
+        attempt = job.holder.open(
+            round=asked.round, attempt=asked.attempt, consents=asked.consents, params_hash=params_hash
+        )
+        scope = self._journal.scope(job.admitted.joined.asset, job.admitted.read.caller.organisation_id)
+        statement = scope.statement(job.rule.cohort, job.admitted.question_key)
+        check_roster(
+            statement, attempt.roster.names, {one.name: one.cohort for one in attempt.roster.members}
+        )
+        return attempt
+
+    def _seal(self, job: OpenJob, attempt: Attempt, consents: frozenset[str]) -> Seal:
+        words, version = contribute(job.admitted, job.rule)
+        sealed = job.holder.seal(attempt, words, tag_seed=job.admitted.tag_seed, data_version=version)
+        self._journal.seal(sealed.record)
+        answer = Seal(job.admitted.job_id, sealed.token, sealed.chunks)
+        job.sent = SentSeal(attempt.context.round, attempt.context.attempt, consents, answer)
+        _log.info("sealed", extra={"job": job.admitted.job_id, "attempt": attempt.context.attempt})
+        return answer
+
+    # --- releases ---------------------------------------------------------------------------------------
+
+    def _complete(self, asked: Completion) -> list[Outgoing]:
+        record = self._journal.job(asked.job_id)
+        if record is None or record.state is _S.CLOSED:
+            _log.warning("asked to release a job that is not open here", extra={"job": asked.job_id})
+            return []
+        done = self._journal.released(asked.job_id, asked.round)
+        if done and done.attempt == asked.attempt:
+            return [Release(asked.job_id, done.token)]
+        if record.state is _S.REFUSED:
+            return self._refused_before(record)
+        sealed = self._journal.sealed(asked.job_id, asked.round, asked.attempt)
+        if sealed is None:
+            raise PeerProtocolError(
+                "the broker says complete of an attempt that this node has not sealed", code="seal_unknown"
+            )
+        admitted = self._admit(read_spec(record.specification, self._verifier))
+        rule = self._judge(admitted, record)
+        token = release(sealed, asked.seals, signer=self._signer, verifier=self._verifier)
+        token = self._journal.release(sealed, token, rule=rule.cohort, question=admitted.question_key)
+        _log.info("released", extra={"job": asked.job_id, "attempt": asked.attempt})
+        return [Release(asked.job_id, token)]
+
+    def _close(self, job_id: str) -> list[Outgoing]:
+        self._open.forget(job_id)
+        self._journal.close_job(job_id)
+        return []
+
+
+def _claimed_id(token: str) -> str:
+    """The id of a specification that does not verify, so that whoever asked can be told; empty if none."""
+    try:
+        _, payload, _ = token.split(".")
+        return document_id(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (ValueError, binascii.Error):
+        return ""
