@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.hpke import (
     MLKEM768X25519PublicKey,
     Suite,
 )
+
 from kapok.errors import InvalidInput, PeerProtocolError
 
 __all__ = ["PUBLIC_BYTES", "WRAP_OVERHEAD", "WrapKey", "wrap"]

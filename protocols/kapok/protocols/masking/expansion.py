@@ -15,6 +15,7 @@ from typing import Final, NoReturn
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
+
 from kapok.protocols.words import WordVector
 
 __all__ = ["MaskStream", "expand", "keystream"]

@@ -7,6 +7,7 @@ from typing import Final, NoReturn
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 from kapok.errors import PeerProtocolError
 
 __all__ = ["KEY_BYTES", "MaskKey", "derive"]
