@@ -1,0 +1,5 @@
+"""`python -m kapok.cli` is `kapok`."""
+
+from kapok.cli import main
+
+main()

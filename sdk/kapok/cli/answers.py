@@ -1,0 +1,108 @@
+"""Answers on the terminal and in files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from kapok.cli.terminal import note, print_json, print_table, say, shown
+from kapok.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from kapok.client.result import Result
+
+__all__ = ["check_out", "show_result", "write_result"]
+
+_FORMATS: Final = (".csv", ".json", ".arrow", ".parquet")
+_SUPPRESSED: Final = "suppressed"
+
+
+def check_out(out: Path | None) -> None:
+    """Find out before anything is asked whether the answer can be written there.
+
+    Raises:
+        InvalidInput: ``bad_out``.
+    """
+    if out is None:
+        return
+    if out.suffix not in _FORMATS:
+        raise InvalidInput(
+            f"{out} has no ending that says how to write it",
+            code="bad_out",
+            remedy="end it with one of " + ", ".join(_FORMATS),
+        )
+    if not out.absolute().parent.is_dir():
+        raise InvalidInput(
+            f"there is no folder {out.absolute().parent}",
+            code="bad_out",
+            remedy="make it, or name another file",
+        )
+
+
+def write_result(result: Result, out: Path) -> None:
+    """Write an answer into a file, in the format that its name ends with.
+
+    Suppressed cells are empty. In CSV files a column ``suppressed`` names them, row by row; the other formats
+    say it in the answer's metadata.
+
+    Raises:
+        InvalidInput: ``bad_out``: the file cannot be written.
+    """
+    try:
+        match out.suffix:
+            case ".csv":
+                _write_csv(result, out)
+            case ".json":
+                import msgspec
+
+                encoder = msgspec.json.Encoder(decimal_format="number")
+                out.write_bytes(msgspec.json.format(encoder.encode(result.to_document())) + b"\n")
+            case ".arrow":
+                result.save(out)
+            case _:
+                from pyarrow import parquet
+
+                parquet.write_table(result.to_arrow(), out)
+    except OSError as error:
+        raise InvalidInput(
+            f"{out} cannot be written: {error.strerror}",
+            code="bad_out",
+            remedy="name another file with --out",
+        ) from None
+
+
+def _write_csv(result: Result, out: Path) -> None:
+    import csv
+
+    with out.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow([*result.columns, _SUPPRESSED])
+        for index, row in enumerate(result.rows):
+            hidden = " ".join(name for name in result.columns if (index, name) in result.suppressed)
+            writer.writerow([*(shown(cell) for cell in row), hidden])
+
+
+def show_result(result: Result, *, json: bool, written: Path | None) -> None:
+    """Show an answer, with who took part in it."""
+    if json:
+        document: dict[str, Any] = result.to_document()
+        print_json(document | ({"written": str(written)} if written else {}))
+        return
+    numbers = [index for index, name in enumerate(result.columns) if result.is_number(name)]
+    rows = [
+        [
+            _SUPPRESSED if (index, name) in result.suppressed else cell
+            for name, cell in zip(result.columns, row, strict=True)
+        ]
+        for index, row in enumerate(result.rows)
+    ]
+    print_table(result.columns, rows, right=numbers)
+    if result.suppressed:
+        say(
+            "suppressed: at one holder or more there are fewer rows than it shows. How many there are, and "
+            "where, nobody learns."
+        )
+    who = ", ".join(sorted(party.organisation_name for party in result.parties))
+    note(f"{len(result.parties)} parties: {who} · {result.seconds:.2f} s · {result.bytes:,} sealed bytes")
+    if written:
+        note(f"written to {written}")

@@ -1,0 +1,94 @@
+"""The whole grammar in one place, and the one place where errors become exit statuses."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import click
+import typer
+
+from kapok.cli import authority, broker, dataset, demo, enroll, job, key, node, query
+from kapok.cli.grammar import group
+from kapok.cli.options import EXIT_STATUSES
+from kapok.cli.terminal import note, report, report_usage, say
+
+__all__ = ["app", "run"]
+
+_USAGE: Final = 2
+_INTERRUPTED: Final = 130
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        say(f"kapok {version('kapok')}")
+        raise typer.Exit
+
+
+app = group("Ask questions over data that never leaves its holders.", name="kapok", epilog=EXIT_STATUSES)
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Ask questions over data that never leaves its holders."""
+
+
+app.command("query")(query.query)
+app.command("demo")(demo.demo)
+app.command("enroll")(enroll.enroll)
+app.add_typer(job.app, name="job")
+app.add_typer(dataset.app, name="dataset")
+app.add_typer(node.app, name="node")
+app.add_typer(broker.app, name="broker")
+app.add_typer(authority.app, name="authority")
+app.add_typer(key.app, name="key")
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Without the program's name; the process's own when None.
+
+    Returns:
+        The exit status. Nothing is raised.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in given
+    try:
+        status = typer.main.get_command(app).main(args=given, prog_name="kapok", standalone_mode=False)
+    except click.UsageError as error:
+        return _wrong_use(error, as_json=as_json)
+    except click.ClickException as error:
+        return report_usage(error.format_message(), "", error.exit_code, as_json=as_json)
+    except (click.Abort, KeyboardInterrupt):
+        note("interrupted")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        _hush()
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last door: whatever comes here becomes words and a status
+        return report(error, as_json=as_json)
+    return status if isinstance(status, int) else 0
+
+
+def _wrong_use(error: click.UsageError, *, as_json: bool) -> int:
+    context = error.ctx
+    if type(error).__name__ == "NoArgsIsHelpError":
+        note(error.format_message())
+        return _USAGE
+    usage = f"usage: {context.command_path} --help shows how" if context else ""
+    return report_usage(error.format_message(), usage, _USAGE, as_json=as_json)
+
+
+def _hush() -> None:
+    """Whoever read our output has gone: let the interpreter flush into nothing at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,136 @@
+"""`kapok dataset`: schemas that holders join and questions are asked of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kapok.cli.grammar import group
+from kapok.cli.options import Home, Json
+from kapok.cli.terminal import print_json, print_table, say
+
+if TYPE_CHECKING:
+    from kapok.client.catalogue import VerifiedDataset
+    from kapok.documents.dataset import Column
+
+__all__ = ["app"]
+
+app = group("Datasets: schemas that holders join and questions are asked of.")
+
+
+@app.command("publish")
+def publish(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Schema, TOML.", show_default=False)],
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Sign a schema and publish it; prints the hash that holders write into their node.toml."""
+    import asyncio
+
+    from kapok.client.session import connect_async
+
+    async def ask() -> VerifiedDataset:
+        async with await connect_async(home) as session:
+            return await session.publish(file)
+
+    dataset = asyncio.run(ask())
+    if json:
+        print_json({"name": dataset.schema.name, "hash": dataset.hash})
+    else:
+        say(f"{dataset.schema.name} {dataset.hash}")
+
+
+@app.command("list")
+def list_datasets(json: Json = False, home: Home = None) -> None:
+    """List the datasets that the broker knows, each verified."""
+    import asyncio
+
+    from kapok.client.session import connect_async
+
+    async def ask() -> list[VerifiedDataset]:
+        async with await connect_async(home) as session:
+            return await session.datasets()
+
+    datasets = asyncio.run(ask())
+    if json:
+        print_json({"datasets": [_summary(dataset) for dataset in datasets]})
+    elif not datasets:
+        say("no datasets yet")
+    else:
+        rows = [
+            (
+                one.label,
+                one.publisher.organisation,
+                len(one.schema.columns),
+                f"{sum(member.connected for member in one.members)}/{len(one.members)}",
+                one.schema.description,
+            )
+            for one in datasets
+        ]
+        print_table(("dataset", "published by", "columns", "nodes here/joined", "description"), rows)
+
+
+@app.command("show")
+def show(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="heart, or heart@ab12cd with the beginning of its hash.", show_default=False
+        ),
+    ],
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Show a dataset's columns and who has joined it."""
+    import asyncio
+
+    from kapok.client.session import connect_async
+
+    async def ask() -> VerifiedDataset:
+        async with await connect_async(home) as session:
+            return await session.dataset(name)
+
+    dataset = asyncio.run(ask())
+    if json:
+        import msgspec
+
+        print_json(_summary(dataset) | {"schema": msgspec.to_builtins(dataset.schema)})
+        return
+    say(f"dataset       {dataset.schema.name}")
+    say(f"hash          {dataset.hash}")
+    say(f"published by  {dataset.publisher}")
+    if dataset.schema.description:
+        say(f"description   {dataset.schema.description}")
+    say(f"empty cells   {dataset.schema.empty_cells}")
+    for member in dataset.members:
+        say(f"joined by     {member.name}" + ("" if member.connected else "  (not connected)"))
+    for error in dataset.unverified:
+        say(f"not verified  {error.message} [{error.code}]")
+    rows = [
+        (one.name, one.type, "yes" if one.nullable else "", values(one), one.unit, one.description)
+        for one in dataset.schema.columns
+    ]
+    print_table(("column", "type", "nullable", "values", "unit", "description"), rows)
+
+
+def values(column: Column) -> str:
+    """The values that a column may have, for people."""
+    if column.domain is not None:
+        return ", ".join(str(value) for value in column.domain)
+    if column.minimum is None:
+        return ""
+    step = f" by {column.resolution}" if column.resolution else ""
+    return f"{column.minimum} to {column.maximum}{step}"
+
+
+def _summary(dataset: VerifiedDataset) -> dict[str, Any]:
+    return {
+        "name": dataset.schema.name,
+        "hash": dataset.hash,
+        "published_by": str(dataset.publisher),
+        "description": dataset.schema.description,
+        "members": [{"name": str(one.name), "connected": one.connected} for one in dataset.members],
+        "unverified": [error.code for error in dataset.unverified],
+    }

@@ -1,0 +1,134 @@
+"""`kapok job`: questions that were asked earlier."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kapok.cli.grammar import group
+from kapok.cli.options import Home, Json
+from kapok.cli.query import OutFile, wait_for
+from kapok.cli.terminal import as_document, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from kapok.client.waiting import JobView
+
+__all__ = ["app"]
+
+app = group("Questions that were asked earlier.")
+
+JobId = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID", help="A job's identity, or at least its first 4 digits.", show_default=False
+    ),
+]
+_SHOWN_DIGITS = 12
+
+
+@app.command("list")
+def list_jobs(json: Json = False, home: Home = None) -> None:
+    """List this analyst's jobs, newest first."""
+    import asyncio
+
+    from kapok.client.session import connect_async
+
+    async def ask() -> list[JobView]:
+        async with await connect_async(home) as session:
+            return await session.jobs()
+
+    views = asyncio.run(ask())
+    if json:
+        print_json({"jobs": [_document(view) for view in views]})
+    elif not views:
+        say("no jobs yet")
+    else:
+        rows = [
+            (view.job_id[:_SHOWN_DIGITS], view.state, _when(view.submitted_at), view.sql) for view in views
+        ]
+        print_table(("job", "state", "asked", "question"), rows)
+
+
+@app.command("show")
+def show(job_id: JobId, json: Json = False, home: Home = None) -> None:
+    """Show where a job is: whom it waits for, who refused and why."""
+    import asyncio
+
+    from kapok.client.session import connect_async
+
+    async def ask() -> JobView:
+        async with await connect_async(home) as session:
+            return await session.job(job_id)
+
+    view = asyncio.run(ask())
+    if json:
+        print_json(_document(view))
+        return
+    _say_view(view)
+
+
+@app.command("wait")
+def wait(job_id: JobId, out: OutFile = None, json: Json = False, home: Home = None) -> None:
+    """Wait for a job's answer and show it."""
+    wait_for(job_id, home=home, out=out, json=json)
+
+
+@app.command("result")
+def result(job_id: JobId, out: OutFile = None, json: Json = False, home: Home = None) -> None:
+    """Show a job's answer if it is there already."""
+    wait_for(job_id, home=home, out=out, json=json, only_now=True)
+
+
+@app.command("cancel")
+def cancel(job_id: JobId, json: Json = False, home: Home = None) -> None:
+    """Withdraw a job that has not ended."""
+    import asyncio
+
+    from kapok.client.session import connect_async
+
+    async def ask() -> str:
+        async with await connect_async(home) as session:
+            await session.cancel(job_id)
+            return session.folder.whole_id(job_id)
+
+    whole = asyncio.run(ask())
+    if json:
+        print_json({"job": whole, "state": "cancelled"})
+    else:
+        say(f"job {whole[:_SHOWN_DIGITS]} is cancelled")
+
+
+def _when(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def _document(view: JobView) -> dict[str, Any]:
+    return {
+        "job": view.job_id,
+        "state": view.state,
+        "question": view.sql,
+        "submitted_at": view.submitted_at,
+        "deadline": view.deadline,
+        "members": list(view.members),
+        "waiting_for": list(view.waiting_for),
+        "refusals": [as_document(refusal) for refusal in view.refusals],
+        "failure": as_document(view.failure) if view.failure else None,
+    }
+
+
+def _say_view(view: JobView) -> None:
+    say(f"job       {view.job_id}")
+    say(f"state     {view.state}")
+    say(f"question  {view.sql}")
+    say(f"asked     {_when(view.submitted_at)}")
+    if view.deadline:
+        say(f"deadline  {_when(view.deadline)}")
+    for member in view.members:
+        turn = "  (its turn)" if member in view.waiting_for else ""
+        say(f"member    {member}{turn}")
+    for refusal in view.refusals:
+        say("refusal   " + refusal.diagnostics())
+    if view.failure and not view.refusals:
+        say("failure   " + view.failure.diagnostics())

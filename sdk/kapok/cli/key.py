@@ -1,0 +1,45 @@
+"""`kapok key`: the profile's result key."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kapok.cli.grammar import group
+from kapok.cli.options import Home, Json
+from kapok.cli.terminal import print_json, say
+
+__all__ = ["app"]
+
+app = group("The profile's result key, under which sums are encrypted.")
+
+
+@app.command("rotate")
+def rotate(
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Even while jobs are open, whose sums are then lost."),
+    ] = False,
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Replace the result key by a new one."""
+    from kapok.client.jobs import JobFolder
+    from kapok.client.profile import Profile
+    from kapok.errors import InvalidInput
+
+    profile = Profile.load(home)
+    folder = JobFolder(profile.jobs_folder)
+    waiting = [job_id for job_id in folder.known() if folder.load(job_id).outcome == "open"]
+    if waiting and not force:
+        raise InvalidInput(
+            f"{len(waiting)} jobs are open, {waiting[0][:12]} among them: their sums need the present key",
+            code="open_jobs",
+            remedy="take their answers (`kapok job wait ID`) or cancel them first, or say --force",
+        )
+    key = profile.rotate_key()
+    if json:
+        print_json({"key_id": key.public.key_id.hex(), "bits": key.public.bits})
+    else:
+        say(f"new result key of {key.public.bits} bits, {key.public.key_id.hex()[:16]}: {profile.key_path}")

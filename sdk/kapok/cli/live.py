@@ -1,0 +1,60 @@
+"""Progress of a job on stderr: a live line on a terminal, plain lines elsewhere, nothing with `--json`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from kapok.cli.terminal import note
+
+if TYPE_CHECKING:
+    from kapok.client.progress import Progress
+
+__all__ = ["Live"]
+
+
+class Live:
+    """Shows how a job goes on, and remembers its identity. Call it with each `Progress`."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        """Show nothing when `quiet`."""
+        self.job_id = ""
+        self._quiet = quiet
+        self._last = ""
+        self._began = time.monotonic()
+        self._status: Any = None
+
+    def __enter__(self) -> Self:
+        if not self._quiet and sys.stderr.isatty():
+            from rich.console import Console
+
+            self._status = Console(stderr=True, highlight=False).status("asking")
+            self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        """Show one thing that happened."""
+        self.job_id = progress.job_id or self.job_id
+        if self._quiet or progress.text == self._last:
+            return
+        self._last = progress.text
+        if self._status is None or progress.step in ("notice", "submitted"):
+            self._line(progress.text)
+        if self._status is not None:
+            from rich.markup import escape
+
+            self._status.update(escape(progress.text))
+
+    def _line(self, text: str) -> None:
+        if self._status is not None:
+            self._status.console.print(text, markup=False)
+        else:
+            note(f"[{time.monotonic() - self._began:6.2f} s] {text}")

@@ -1,0 +1,120 @@
+"""`kapok query`: ask, wait, show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+
+import typer
+
+from kapok.cli.live import Live
+from kapok.cli.options import Home, Json
+from kapok.cli.terminal import note, print_json, say
+
+if TYPE_CHECKING:
+    from kapok.client.result import Result
+
+__all__ = ["query", "wait_for"]
+
+_Answer = TypeVar("_Answer")
+OutFile = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Write the answer to FILE: .csv, .json, .arrow or .parquet."),
+]
+
+
+def query(
+    sql: Annotated[str, typer.Argument(metavar="SQL", help='"SELECT … FROM dataset WHERE … GROUP BY …"')],
+    seal: Annotated[
+        Literal["paillier", "pad"] | None,
+        typer.Option(help="How masked sums travel.  [default: what analyst.toml says]", show_default=False),
+    ] = None,
+    at_least: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Least number of organisations.  [default: all]", show_default=False),
+    ] = None,
+    party: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ORGANISATION", help="Ask these only (may be repeated).  [default: all]"),
+    ] = None,
+    deadline: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SECONDS", help="Fail after.  [default: what analyst.toml says]", show_default=False
+        ),
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Print the job's identity and do not wait for the answer.")
+    ] = False,
+    out: OutFile = None,
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Ask a question of all holders of a dataset and show the pooled answer."""
+    import asyncio
+
+    from kapok.cli.answers import check_out
+    from kapok.client.session import connect_async
+
+    check_out(out)
+
+    async def ask(live: Live) -> Result | None:
+        async with await connect_async(home) as session:
+            job_id = await session.submit(
+                sql,
+                seal=seal,
+                at_least=at_least,
+                parties=party or None,
+                deadline_s=deadline,
+                progress=live,
+            )
+            return None if detach else await session.wait(job_id, progress=live)
+
+    live = Live(quiet=json)
+    result = _until_interrupted(live, lambda: asyncio.run(ask(live)))
+    if result is not None:
+        _show(result, out, json)
+    elif json:
+        print_json({"job": live.job_id})
+    else:
+        say(live.job_id)
+
+
+def wait_for(job_id: str, *, home: Path | None, out: Path | None, json: bool, only_now: bool = False) -> None:
+    """Show a job's answer, as soon as it is there, or only if it is there already."""
+    import asyncio
+
+    from kapok.cli.answers import check_out
+    from kapok.client.session import connect_async
+
+    check_out(out)
+
+    async def take(live: Live) -> Result:
+        async with await connect_async(home) as session:
+            live.job_id = session.folder.whole_id(job_id)
+            if only_now:
+                return await session.result(job_id)
+            return await session.wait(job_id, progress=live)
+
+    live = Live(quiet=json)
+    _show(_until_interrupted(live, lambda: asyncio.run(take(live))), out, json)
+
+
+def _until_interrupted(live: Live, work: Callable[[], _Answer]) -> _Answer:
+    """Run; on Ctrl-C say that the job goes on, and how to take its answer later."""
+    with live:
+        try:
+            return work()
+        except KeyboardInterrupt:
+            if live.job_id:
+                note(f"the job goes on; `kapok job wait {live.job_id[:12]}` takes its answer later")
+            raise
+
+
+def _show(result: Result, out: Path | None, json: bool) -> None:
+    from kapok.cli.answers import show_result, write_result
+
+    if out is not None:
+        write_result(result, out)
+    show_result(result, json=json, written=out)

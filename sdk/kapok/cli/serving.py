@@ -1,0 +1,38 @@
+"""Running a daemon: logs to stderr, one line of JSON to stdout when it is ready, an end when it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from kapok.cli.terminal import say
+
+__all__ = ["Daemon", "serve"]
+
+
+class Daemon(Protocol):
+    """What runs until it is told to end, and says once where it can be reached."""
+
+    def __call__(self, *, ready: Callable[[str], None]) -> Awaitable[None]:
+        """Run; call `ready` with an address as soon as calls are answered."""
+        ...
+
+
+def serve(daemon: Daemon, log_level: str) -> None:
+    """Run a daemon in the foreground until it ends.
+
+    Args:
+        daemon: What runs.
+        log_level: Least level of what is logged on stderr.
+    """
+    from kapok.logs import configure
+
+    configure(sys.stderr, log_level)
+
+    async def run() -> None:
+        await daemon(ready=lambda address: say(json.dumps({"ready": address})))
+
+    asyncio.run(run())

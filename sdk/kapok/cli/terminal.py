@@ -1,0 +1,142 @@
+"""What goes to stdout and stderr, and with which exit status.
+
+Answers go to stdout; progress, notices and errors to stderr: `kapok … --json > file` holds one document.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from kapok.errors import InternalError, KapokError
+
+__all__ = [
+    "DEBUG_VARIABLE",
+    "as_document",
+    "note",
+    "print_json",
+    "print_table",
+    "report",
+    "report_usage",
+    "say",
+]
+
+DEBUG_VARIABLE: Final = "KAPOK_DEBUG"
+_PIPED_WIDTH: Final = 200
+
+
+def say(text: str) -> None:
+    """Print a line of the answer."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """Print a line beside the answer."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def print_json(document: Any) -> None:
+    """Print the one JSON document of a command. Decimals are numbers with all their digits."""
+    import msgspec
+
+    encoded = msgspec.json.Encoder(decimal_format="number").encode(document)
+    say(msgspec.json.format(encoded, indent=2).decode())
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", right: Iterable[int] = ()
+) -> None:
+    """Print a table, as wide as the terminal, or wide enough when there is none.
+
+    Args:
+        columns: Headings.
+        rows: Cells; None is shown as nothing.
+        title: Above the table.
+        right: Indices of columns that are aligned right.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
+    on_the_right = set(right)
+    for index, column in enumerate(columns):
+        table.add_column(Text(column), justify="right" if index in on_the_right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(shown(cell)) for cell in row))
+    console.print(table)
+
+
+def shown(cell: object) -> str:
+    """A cell for people."""
+    match cell:
+        case None:
+            return ""
+        case bool():
+            return "true" if cell else "false"
+        case float():
+            return f"{cell:.12g}"
+        case Decimal():
+            return f"{cell:f}"
+        case _:
+            return str(cell)
+
+
+def as_document(error: KapokError) -> dict[str, Any]:
+    """An error as part of a JSON document."""
+    return {
+        "kind": type(error).__name__,
+        "code": error.code,
+        "message": error.message,
+        "remedy": error.remedy,
+        "clause": error.clause,
+        "party": error.party,
+    }
+
+
+def report(error: BaseException, *, as_json: bool) -> int:
+    """Tell on stderr what went wrong.
+
+    Args:
+        error: What ended the command.
+        as_json: As a JSON object.
+
+    Returns:
+        The exit status.
+    """
+    if not isinstance(error, KapokError):
+        error = _unexpected(error)
+    if as_json:
+        note(json.dumps({"error": as_document(error), "exit_status": error.exit_status}, indent=2))
+    else:
+        note("error: " + error.diagnostics())
+    return error.exit_status
+
+
+def report_usage(message: str, usage: str, status: int, *, as_json: bool) -> int:
+    """Tell on stderr that the command line was used wrongly; return the exit status."""
+    if as_json:
+        detail = {"kind": "UsageError", "code": "usage", "message": message, "remedy": usage}
+        note(json.dumps({"error": detail, "exit_status": status}, indent=2))
+    else:
+        note(f"{usage}\n\nerror: {message}" if usage else f"error: {message}")
+    return status
+
+
+def _unexpected(error: BaseException) -> InternalError:
+    if os.environ.get(DEBUG_VARIABLE):
+        import traceback
+
+        note("".join(traceback.format_exception(error)))
+    return InternalError(
+        f"something unexpected happened: {type(error).__name__}",
+        remedy=f"set {DEBUG_VARIABLE}=1 to see where, and report it",
+    )

@@ -1,0 +1,43 @@
+"""The analyst's side: ask a question of data that never leaves its holders, and open the pooled answer.
+
+    import kapok.client as kapok
+
+    with kapok.connect() as session:
+        session.query("SELECT sex, AVG(age) FROM heart GROUP BY sex").to_pandas()
+
+Importing it loads nothing heavy: what a call needs is imported when it is called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kapok.client.blocking import Session, connect
+    from kapok.client.progress import Progress
+    from kapok.client.result import Result
+    from kapok.client.session import AsyncSession, connect_async
+
+__all__ = ["AsyncSession", "Progress", "Result", "Session", "connect", "connect_async"]
+
+_HOMES = {
+    "AsyncSession": "session",
+    "Progress": "progress",
+    "Result": "result",
+    "Session": "blocking",
+    "connect": "blocking",
+    "connect_async": "session",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

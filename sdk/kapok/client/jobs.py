@@ -1,0 +1,164 @@
+"""The analyst's own record of each job: what it must keep so that the sum can be opened, now or later.
+
+    <home>/jobs/<job id>.json    the question and, until the job has ended, its secrets; mode 0600
+    <home>/jobs/<job id>.arrow   the answer, once it has been opened
+
+The record is on disk before the specification leaves, so that a lost connection, `--detach` and a restart
+lose nothing. The secrets (receiver key, tag seed) are deleted as soon as the answer is opened or the job has
+failed: whoever takes the folder later cannot open a sum that the broker kept.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, NoReturn
+
+import msgspec
+
+from kapok.client.profile import write_private
+from kapok.errors import InvalidInput, KapokError, NotFound, error_class
+
+__all__ = ["Failure", "JobFolder", "JobRecord", "Outcome"]
+
+Outcome = Literal["open", "opened", "failed", "cancelled"]
+
+_JOB_ID: Final = re.compile(r"[0-9a-f]{4,64}\Z")
+_WHOLE_ID: Final = 64
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An error as it is kept: everything that its class needs to be raised again."""
+
+    kind: str
+    code: str
+    message: str
+    remedy: str | None = None
+    clause: str | None = None
+    party: str | None = None
+
+    @classmethod
+    def of(cls, error: KapokError) -> Failure:
+        """Take an error down."""
+        return cls(
+            kind=type(error).__name__,
+            code=error.code,
+            message=error.message,
+            remedy=error.remedy,
+            clause=error.clause,
+            party=error.party,
+        )
+
+    def error(self) -> KapokError:
+        """The same error again."""
+        return error_class(self.kind)(
+            self.message, code=self.code, remedy=self.remedy, clause=self.clause, party=self.party
+        )
+
+
+class JobRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One job as its analyst keeps it.
+
+    Attributes:
+        job_id: Lower-case hex.
+        sql: The question as it was typed.
+        specification: Signed specification, as it was or will be submitted.
+        dataset: Payload of the dataset's document, which says how to read the sum.
+        submitted_at: Seconds since the epoch, by this machine's clock.
+        outcome: ``open`` until the answer has been opened or the job has ended without one.
+        receiver_key: Private HPKE key of this job; None once the job has ended.
+        tag_seed: Seed of the tag; None once the job has ended.
+        failure: Why the job ended without an answer.
+    """
+
+    job_id: str
+    sql: str
+    specification: str
+    dataset: bytes
+    submitted_at: float
+    outcome: Outcome = "open"
+    receiver_key: bytes | None = None
+    tag_seed: bytes | None = None
+    failure: Failure | None = None
+
+    def __repr__(self) -> str:
+        return f"JobRecord({self.job_id}, {self.outcome})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a job's record holds secrets and is not pickled")
+
+
+@dataclass(frozen=True, slots=True)
+class JobFolder:
+    """The records of one profile."""
+
+    path: Path
+
+    def save(self, record: JobRecord) -> None:
+        """Write a record, whole or not at all; it is on disk when this returns."""
+        write_private(self._file(record.job_id), msgspec.json.encode(record))
+
+    def close(self, record: JobRecord, outcome: Outcome, failure: KapokError | None = None) -> JobRecord:
+        """Record how the job ended and delete its secrets."""
+        closed = msgspec.structs.replace(
+            record,
+            outcome=outcome,
+            failure=Failure.of(failure) if failure else None,
+            receiver_key=None,
+            tag_seed=None,
+        )
+        self.save(closed)
+        return closed
+
+    def load(self, job_id: str) -> JobRecord:
+        """The record of one job, by its identity or the beginning of it.
+
+        Raises:
+            NotFound: ``unknown_job``: this profile has no such job.
+            InvalidInput: ``ambiguous_job``: several begin like this; ``bad_job_file``: the file is damaged.
+        """
+        path = self._file(self.whole_id(job_id))
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=JobRecord)
+        except msgspec.MsgspecError:
+            raise InvalidInput(
+                f"{path} is damaged", code="bad_job_file", remedy="ask the question again"
+            ) from None
+
+    def whole_id(self, job_id: str) -> str:
+        """The identity of this profile's job that begins like this.
+
+        Raises:
+            NotFound: ``unknown_job``.
+            InvalidInput: ``ambiguous_job`` or ``bad_job_id``.
+        """
+        if not _JOB_ID.match(job_id):
+            raise InvalidInput(
+                f"{job_id!r} is not a job's identity",
+                code="bad_job_id",
+                remedy="give at least its first 4 hexadecimal digits, as `kapok job list` shows them",
+            )
+        found = [known for known in self.known() if known.startswith(job_id)]
+        if not found:
+            raise NotFound(
+                f"this profile has no job {job_id}",
+                code="unknown_job",
+                remedy="`kapok job list` shows its jobs; for another profile's, name its folder (--home)",
+            )
+        if len(found) > 1:
+            raise InvalidInput(
+                f"{len(found)} jobs begin with {job_id}", code="ambiguous_job", remedy="give more digits"
+            )
+        return found[0]
+
+    def known(self) -> list[str]:
+        """The identities of all jobs that have a record here, sorted."""
+        return sorted(file.stem for file in self.path.glob("*.json") if len(file.stem) == _WHOLE_ID)
+
+    def answer_file(self, job_id: str) -> Path:
+        """Where a job's opened answer lies, or would lie."""
+        return self.path / f"{job_id}.arrow"
+
+    def _file(self, job_id: str) -> Path:
+        return self.path / f"{job_id}.json"

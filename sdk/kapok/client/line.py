@@ -1,0 +1,102 @@
+"""A patient line to the broker: what can be tried again is, with growing pauses; whoever waits is told."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from kapok.client.progress import Listener, Progress, silent
+from kapok.errors import KapokError
+
+if TYPE_CHECKING:
+    from kapok.client.profile import Profile
+    from kapok.identity.credentials import Credentials
+    from kapok.wire.channel import Connection
+
+__all__ = ["Line", "Pauses"]
+
+_Answer = TypeVar("_Answer")
+_FIRST_PAUSE_S: Final = 0.2
+_LONGEST_PAUSE_S: Final = 5.0
+
+
+class Pauses:
+    """Growing pauses with jitter (AWS's "full jitter": uniform below a bound that doubles)."""
+
+    def __init__(self, until: float) -> None:
+        """Pauses that end at `until`, a reading of `time.monotonic`."""
+        self._until = until
+        self._bound = _FIRST_PAUSE_S
+
+    async def after(self, error: KapokError, listener: Listener) -> None:
+        """Wait a little, or raise `error` if it cannot be helped by waiting or time is up."""
+        if not error.retryable or time.monotonic() >= self._until:
+            raise error
+        listener(Progress(step="retrying", text=f"{error.message}; trying again"))
+        await asyncio.sleep(random.uniform(self._bound / 2, self._bound))  # noqa: S311 - jitter, not a secret
+        self._bound = min(self._bound * 2, _LONGEST_PAUSE_S)
+
+    def restart(self, until: float) -> None:
+        """Begin again with short pauses: something has worked in between."""
+        self._until = until
+        self._bound = _FIRST_PAUSE_S
+
+
+class Line:
+    """One connection of a profile to its broker, made when it is first needed."""
+
+    def __init__(self, profile: Profile, credentials: Credentials) -> None:
+        self._profile = profile
+        self._credentials = credentials
+        self._lock = asyncio.Lock()
+        self._connection: Connection | None = None
+
+    async def broker(self) -> Connection:
+        """The connection, which mends itself; dialled at the first call.
+
+        Raises:
+            Unavailable: nobody answers there.
+            IdentityInvalid: one of the two sides does not accept the other's certificate.
+        """
+        async with self._lock:
+            if self._connection is None:
+                from kapok.wire.channel import connect
+
+                self._connection = await connect(self._credentials, self._profile.settings.broker)
+            return self._connection
+
+    @property
+    def traffic(self) -> tuple[int, int]:
+        """Bytes sent and received so far."""
+        if self._connection is None:
+            return 0, 0
+        return self._connection.traffic.bytes_sent, self._connection.traffic.bytes_received
+
+    async def patiently(
+        self, call: Callable[[Connection], Awaitable[_Answer]], listener: Listener = silent
+    ) -> _Answer:
+        """Call until it answers, or fails for good, or the profile's patience is at an end.
+
+        Args:
+            call: Must be safe to repeat.
+            listener: Told when it is tried again.
+
+        Raises:
+            Unavailable: the broker could not be reached in time.
+            KapokError: whatever the broker answered.
+        """
+        pauses = Pauses(time.monotonic() + self._profile.settings.patience_s)
+        while True:
+            try:
+                return await call(await self.broker())
+            except KapokError as error:
+                await pauses.after(error, listener)
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None

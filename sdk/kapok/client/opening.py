@@ -1,0 +1,192 @@
+"""What an analyst checks before it believes the broker: refusals, failures, and the sum itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from kapok.documents.envelope import decode, document_id
+from kapok.documents.statements import JOB_TYP, REFUSAL_TYP, JobSpec, RefusalStatement
+from kapok.errors import (
+    KapokError,
+    LocalProtocolError,
+    NotFound,
+    PeerProtocolError,
+    Refused,
+    Unavailable,
+    error_class,
+)
+from kapok.identity.names import PartyName
+from kapok.protocols.secure_sum.params import Party, Seal, SumTerms
+
+if TYPE_CHECKING:
+    from kapok.client.jobs import JobRecord
+    from kapok.protocols.paillier.private import PrivateKey
+    from kapok.protocols.secure_sum.analyst import OpenedSum
+    from kapok.protocols.secure_sum.params import Verifier
+    from kapok.wire.messages import Evidence, JobStatus
+
+__all__ = ["failure_of", "open_evidence", "read_specification", "terms_of", "verified_refusals"]
+
+
+def read_specification(token: str, verifier: Verifier) -> tuple[str, JobSpec, PartyName]:
+    """A job's identity, its specification and who signed it.
+
+    Raises:
+        IdentityInvalid: the signature does not hold.
+        KapokError: the payload is no specification.
+    """
+    signed = verifier.verify(JOB_TYP, token)
+    return document_id(signed.payload), decode(JobSpec, signed.payload), PartyName.parse(signed.signer.name)
+
+
+def terms_of(job_id: str, specification: JobSpec, analyst: PartyName) -> SumTerms:
+    """What the specification fixes about the job's sums."""
+    members = (PartyName.parse(name) for name in specification.members)
+    key = specification.result_key
+    return SumTerms(
+        job_id=bytes.fromhex(job_id),
+        members=frozenset(Party(str(name), name.organisation_id) for name in members),
+        at_least=specification.at_least,
+        receiver_organisation=analyst.organisation_id,
+        seal=Seal(specification.seal),
+        words=specification.words,
+        word_bits=specification.word_bits,
+        result_key=(key.n, key.h_s) if key else None,
+        receiver_key=specification.receiver_key,
+        rounds=specification.rounds,
+    )
+
+
+def verified_refusals(
+    job_id: str, specification: JobSpec, tokens: Iterable[str], verifier: Verifier
+) -> tuple[KapokError, ...]:
+    """Nodes' refusals as errors, each naming its node, after their signatures have been verified.
+
+    Raises:
+        PeerProtocolError: ``forged_refusal``: the broker shows one that no member of this job signed.
+    """
+    found: list[KapokError] = []
+    for token in tokens:
+        try:
+            signed = verifier.verify(REFUSAL_TYP, token)
+            statement = decode(RefusalStatement, signed.payload)
+        except KapokError as error:
+            raise _forged(error.message) from None
+        if statement.job != job_id or signed.signer.name not in specification.members:
+            raise _forged("it is of another job, or of a node that was not asked")
+        found.append(
+            error_class(statement.kind)(
+                statement.message,
+                code=statement.code,
+                remedy=statement.remedy or None,
+                clause=statement.clause or None,
+                party=signed.signer.name,
+            )
+        )
+    return tuple(found)
+
+
+def _forged(why: str) -> PeerProtocolError:
+    return PeerProtocolError(
+        f"the broker shows a refusal that no node of this job signed: {why}",
+        code="forged_refusal",
+        remedy="do not trust this broker's word on who refused; ask the nodes' people, and the broker's",
+    )
+
+
+def failure_of(status: JobStatus, refusals: tuple[KapokError, ...]) -> KapokError:
+    """Why a job ended without a sum: a node's own refusal where there is one, else what the broker says.
+
+    A broker that says that a node refused, and cannot show the refusal, is not believed.
+
+    Args:
+        status: Of a job that has failed or was cancelled.
+        refusals: As `verified_refusals` gave them.
+    """
+    if refusals:
+        first = refusals[0]
+        if len(refusals) > 1:
+            others = ", ".join(str(one.party) for one in refusals[1:])
+            first.remedy = "; ".join(filter(None, (first.remedy, f"also refused: {others}")))
+        return first
+    said = status.error
+    if said is None:
+        return Unavailable(
+            "the job was cancelled" if status.state == "cancelled" else "the job has failed",
+            code="job_cancelled" if status.state == "cancelled" else "job_failed",
+            remedy="ask again",
+        )
+    if isinstance(said, Refused) and said.party and "/node/" in said.party:
+        return PeerProtocolError(
+            f"the broker says that {said.party} refused, and shows no refusal that this node signed",
+            code="forged_refusal",
+            remedy="ask the node's people, and the broker's",
+        )
+    return said
+
+
+def open_evidence(
+    record: JobRecord,
+    specification: JobSpec,
+    analyst: PartyName,
+    evidence: Evidence,
+    chunks: Iterable[bytes],
+    *,
+    result_key: PrivateKey | None,
+    verifier: Verifier,
+) -> OpenedSum:
+    """Verify everything that is signed about one attempt, and open its sum.
+
+    Args:
+        record: This job's record, with its secrets.
+        specification: What was asked.
+        analyst: Our own name.
+        evidence: Consents, seals and releases, as the broker handed them out.
+        chunks: The sealed sum.
+        result_key: The profile's Paillier key; None with seal ``pad``.
+        verifier: Of this party.
+
+    Raises:
+        PeerProtocolError: somebody, named where it can be told, sent what does not fit.
+        SealBroken: the sum does not open, or somebody shifted it.
+        LocalProtocolError: ``secrets_gone``: this record no longer opens anything.
+    """
+    from kapok.protocols.secure_sum.analyst import open_sum
+    from kapok.protocols.secure_sum.roster import params_hash_of
+    from kapok.protocols.wraps import WrapKey
+
+    if record.receiver_key is None or record.tag_seed is None:
+        raise LocalProtocolError(
+            "this job's secrets have been deleted: it has ended", code="secrets_gone", remedy="ask again"
+        )
+    digest = bytes.fromhex(specification.dataset)
+    return open_sum(
+        terms_of(record.job_id, specification, analyst),
+        round=evidence.round,
+        attempt=evidence.attempt,
+        params_hash=params_hash_of(specification.computation, specification.question, digest),
+        receiver_key=WrapKey.from_private_bytes(record.receiver_key),
+        result_key=result_key,
+        tag_seed=record.tag_seed,
+        consents=evidence.consents,
+        seals=evidence.seals,
+        releases=evidence.releases,
+        sum_chunks=chunks,
+        verifier=verifier,
+    )
+
+
+def check_result_key(specification: JobSpec, key: PrivateKey) -> None:
+    """Whether the profile's key is the one that the job was asked under.
+
+    Raises:
+        NotFound: ``result_key_rotated``: it has been replaced in between.
+    """
+    asked = specification.result_key
+    if asked is None or key.public.encode() != (asked.n, asked.h_s):
+        raise NotFound(
+            "the result key under which this job was asked is no longer there",
+            code="result_key_rotated",
+            remedy="ask again: the key was replaced while the job was open",
+        )

@@ -1,0 +1,168 @@
+"""An analyst's profile: one folder with its settings, its identity, its result key and its jobs.
+
+<home>/analyst.toml      settings
+<home>/identity/         certificate, its private key, the root that everyone trusts
+<home>/result-key.json   private Paillier key under which sums travel, mode 0600, made at its first use
+<home>/jobs/             one file for each job (`kapok.client.jobs`)
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from kapok.errors import InvalidInput, NotFound
+from kapok.settings import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kapok.protocols.paillier.private import PrivateKey
+
+__all__ = ["HOME_VARIABLE", "AnalystSettings", "Profile", "home_folder", "write_private"]
+
+HOME_VARIABLE: Final = "KAPOK_HOME"
+_PRIVATE_FILE: Final = 0o600
+_PRIVATE_FOLDER: Final = 0o700
+
+
+class AnalystSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What ``analyst.toml`` says. The template beside this module explains every value."""
+
+    broker: str
+    seal: Literal["paillier", "pad"] = "paillier"
+    deadline_s: int = 60
+    key_bits: Literal[2048, 3072, 4096] = 3072
+    patience_s: int = 10
+
+
+def home_folder(given: Path | str | None = None) -> Path:
+    """The folder that was given, else the one that KAPOK_HOME names, else ``~/.kapok``."""
+    named = given or os.environ.get(HOME_VARIABLE) or "~/.kapok"
+    return Path(named).expanduser()
+
+
+def write_private(path: Path, content: bytes, *, exclusive: bool = False) -> None:
+    """Write a file that only its owner may read, whole or not at all, and on disk when this returns.
+
+    Args:
+        path: Where. Its folder is made, mode 0700, where it is missing.
+        content: What.
+        exclusive: Leave a file alone that is there already.
+
+    Raises:
+        FileExistsError: it is there already, and `exclusive` was asked for.
+    """
+    path.parent.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if exclusive:
+            os.link(draft, path)
+        else:
+            draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The folder and the settings in it."""
+
+    home: Path
+    settings: AnalystSettings
+
+    @classmethod
+    def load(cls, home: Path | str | None = None) -> Profile:
+        """Read the settings of a profile.
+
+        Raises:
+            NotFound: ``no_profile``: nobody has enrolled there as an analyst.
+            InvalidInput: ``bad_settings``: the file says something that it may not say.
+        """
+        folder = home_folder(home)
+        path = folder / "analyst.toml"
+        if not path.is_file():
+            raise NotFound(
+                f"{folder} is not an analyst's folder: it has no analyst.toml",
+                code="no_profile",
+                remedy="enrol with `kapok enroll TOKEN`, or name another folder with --home or KAPOK_HOME",
+            )
+        settings = load(path, AnalystSettings)
+        if ":" not in settings.broker:
+            raise InvalidInput(
+                f"{path}: broker must be host:port, not {settings.broker!r}",
+                code="bad_settings",
+                remedy="write the address of the broker, for instance broker.example.org:7443",
+            )
+        return cls(folder, settings)
+
+    @property
+    def jobs_folder(self) -> Path:
+        """Where the jobs' files lie."""
+        return self.home / "jobs"
+
+    @property
+    def key_path(self) -> Path:
+        """Where the result key lies."""
+        return self.home / "result-key.json"
+
+    def result_key(self, notice: Callable[[str], None] = lambda _text: None) -> PrivateKey:
+        """The profile's Paillier key; made, and kept, when there is none yet.
+
+        Args:
+            notice: Told, in words, when a key is made.
+
+        Raises:
+            InvalidInput: ``bad_result_key``: the file is damaged, or others may read it.
+        """
+        if not self.key_path.exists():
+            self._make_key(notice)
+        return self._read_key()
+
+    def rotate_key(self) -> PrivateKey:
+        """Replace the result key by a new one. Sums under the old key can no longer be opened."""
+        from kapok.protocols.paillier.private import generate
+
+        key = generate(self.settings.key_bits)
+        write_private(self.key_path, key.to_json_bytes())
+        return key
+
+    def _make_key(self, notice: Callable[[str], None]) -> None:
+        from kapok.protocols.paillier.private import generate
+
+        notice(f"making this profile's result key ({self.settings.key_bits} bits): {self.key_path}")
+        key = generate(self.settings.key_bits)
+        try:
+            write_private(self.key_path, key.to_json_bytes(), exclusive=True)
+        except FileExistsError:
+            return  # another query of the same profile was quicker: its key is the profile's
+
+    def _read_key(self) -> PrivateKey:
+        from kapok.protocols.paillier.private import PrivateKey
+
+        if self.key_path.stat().st_mode & 0o077:
+            raise InvalidInput(
+                f"{self.key_path} can be read by others",
+                code="bad_result_key",
+                remedy=f"chmod 600 {self.key_path}; if others had access, make a new key: `kapok key rotate`",
+            )
+        return PrivateKey.from_json_bytes(self.key_path.read_bytes())

@@ -1,0 +1,114 @@
+"""How a job goes on, told live to whoever waits for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from kapok.errors import InvalidInput
+from kapok.identity.names import PartyName
+from kapok.wire.messages import JobState
+
+if TYPE_CHECKING:
+    from kapok.wire.messages import JobStatus
+
+__all__ = ["Listener", "Progress", "Stopwatch", "progress_of", "short_name", "silent"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """One thing that happened.
+
+    Attributes:
+        step: ``notice``, ``retrying``, ``submitted``, ``opening`` or a job's state.
+        text: The same for people.
+        job_id: Lower-case hex, or empty before there is a job.
+        waiting_for: Names of the nodes whose turn it is.
+    """
+
+    step: str
+    text: str
+    job_id: str = ""
+    waiting_for: tuple[str, ...] = ()
+
+
+Listener = Callable[[Progress], None]
+
+
+def silent(_progress: Progress) -> None:
+    """A listener that tells nobody."""
+
+
+class Stopwatch:
+    """A listener that passes everything on and notes how long each step took."""
+
+    def __init__(self, listener: Listener, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with the step ``asking``."""
+        self._listener = listener
+        self._clock = clock
+        self._step = "asking"
+        self._since = self._began = clock()
+        self._seconds: dict[str, float] = {}
+
+    def __call__(self, progress: Progress) -> None:
+        """Note the step that begins, and pass it on."""
+        if progress.step not in ("notice", "retrying"):
+            self._turn(progress.step)
+        self._listener(progress)
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds of each step so far, in the order in which they began."""
+        self._turn(self._step)
+        return dict(self._seconds)
+
+    def total(self) -> float:
+        """Seconds since the beginning."""
+        return self._clock() - self._began
+
+    def _turn(self, step: str) -> None:
+        now = self._clock()
+        self._seconds[self._step] = self._seconds.get(self._step, 0.0) + now - self._since
+        self._step, self._since = step, now
+
+
+_VERB: Final = {
+    JobState.GATHERING: "waiting for consents",
+    JobState.SEALING: "sealing",
+    JobState.RELEASING: "releasing",
+}
+_WORDS: Final = {
+    JobState.SUMMED: "the sum is ready",
+    JobState.FINISHED: "finished",
+    JobState.FAILED: "failed",
+    JobState.CANCELLED: "cancelled",
+}
+
+
+def short_name(party: str) -> str:
+    """Organisation and name of a party, for people: ``cleveland/heart``; the text itself if it is no name."""
+    try:
+        name = PartyName.parse(party)
+    except InvalidInput:
+        return party
+    return f"{name.organisation}/{name.name}"
+
+
+def progress_of(status: JobStatus, members: int) -> Progress:
+    """What a status means for who waits, e.g. ``waiting for consents 3/4: va/heart``.
+
+    Args:
+        status: As the broker told it.
+        members: Number of nodes that the specification names.
+    """
+    verb = _VERB.get(status.state)
+    if verb is None:
+        text = _WORDS[status.state]
+    else:
+        all_of = len(status.roster) or members
+        missing = ", ".join(short_name(party) for party in status.waiting_for)
+        text = f"{verb} {max(all_of - len(status.waiting_for), 0)}/{all_of}" + (
+            f": {missing}" if missing else ""
+        )
+    return Progress(step=status.state.value, text=text, job_id=status.job_id, waiting_for=status.waiting_for)

@@ -1,0 +1,288 @@
+"""A session of an analyst: everything that the command line and a notebook can ask for, asynchronous.
+
+    question ─▶ resolve the dataset, verify it and its members ─▶ sign a specification ─▶ keep secrets ─▶ send
+    answer   ◀─ read ◀─ unseal ◀─ verify consents, seals, releases ◀─ fetch ◀─ watch
+
+`kapok.client.blocking` has the same verbs for those who do not write `await`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from kapok.client.catalogue import VerifiedDataset, resolve, split_label, verified
+from kapok.client.jobs import JobFolder, JobRecord
+from kapok.client.line import Line
+from kapok.client.profile import Profile
+from kapok.client.progress import Listener, Progress, Stopwatch, silent
+from kapok.client.submission import Request, SealName, prepare
+from kapok.client.waiting import JobView, follow, settle, view_of
+from kapok.errors import KapokError, NotFound
+from kapok.identity.names import Role
+
+if TYPE_CHECKING:
+    from kapok.client.result import Result
+    from kapok.documents.dataset import Dataset
+
+__all__ = ["AsyncSession", "connect_async"]
+
+
+class AsyncSession:
+    """An analyst's profile with a line to its broker.
+
+    Use it as an asynchronous context manager, or call `close`.
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        """Load the profile's identity, before anything is dialled.
+
+        Raises:
+            IdentityInvalid: certificate or key cannot be used; the error says how to mend it.
+        """
+        from kapok.documents.envelope import JwsSigner, JwsVerifier
+        from kapok.identity.credentials import Credentials
+
+        self.profile = profile
+        self._credentials = Credentials.load(profile.home)
+        if self._credentials.name.role is not Role.ANALYST:
+            raise _not_an_analyst(self._credentials.name.role)
+        self.name = self._credentials.name
+        self.folder = JobFolder(profile.jobs_folder)
+        self.signer = JwsSigner(self._credentials)
+        self.verifier = JwsVerifier(self._credentials.root_pem, time.time)
+        self.line = Line(profile, self._credentials)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Hang up. Jobs go on without us."""
+        await self.line.close()
+
+    async def query(
+        self,
+        sql: str,
+        *,
+        seal: SealName | None = None,
+        at_least: int | None = None,
+        parties: Sequence[str] | None = None,
+        deadline_s: int | None = None,
+        progress: Listener = silent,
+    ) -> Result:
+        """Ask a question and wait for its answer.
+
+        Args:
+            sql: ``SELECT COUNT(*), AVG(x) FROM dataset WHERE … GROUP BY …``.
+            seal: ``paillier`` or ``pad``; the profile's default when None.
+            at_least: Least number of organisations that must take part; None: all that are asked.
+            parties: Organisations to ask; None: all that joined the dataset.
+            deadline_s: Seconds after which the job has failed; the profile's default when None.
+            progress: Told how it goes on.
+
+        Raises:
+            KapokError: see `kapok.errors`; the class says what kind of thing went wrong.
+        """
+        watch = Stopwatch(progress)
+        job_id = await self.submit(
+            sql, seal=seal, at_least=at_least, parties=parties, deadline_s=deadline_s, progress=watch
+        )
+        return await follow(self, self.folder.load(job_id), watch)
+
+    async def submit(
+        self,
+        sql: str,
+        *,
+        seal: SealName | None = None,
+        at_least: int | None = None,
+        parties: Sequence[str] | None = None,
+        deadline_s: int | None = None,
+        progress: Listener = silent,
+    ) -> str:
+        """Ask a question and return its job's identity at once; `wait` gives the answer. See `query`.
+
+        Raises:
+            KapokError: as `query`.
+        """
+        settings = self.profile.settings
+        request = Request(
+            sql=sql,
+            seal=seal or settings.seal,
+            at_least=at_least,
+            parties=None if parties is None else tuple(parties),
+            deadline_s=settings.deadline_s if deadline_s is None else deadline_s,
+        )
+        dataset = await self._dataset_of(sql, progress)
+        record = await asyncio.to_thread(self._prepare, request, dataset, progress)
+        await self._send(record, progress)
+        return record.job_id
+
+    async def wait(self, job_id: str, *, progress: Listener = silent) -> Result:
+        """The answer of a job that was asked earlier, as soon as it is there.
+
+        Args:
+            job_id: Its identity, or the beginning of it.
+            progress: Told how it goes on.
+
+        Raises:
+            NotFound: this profile has no such job.
+            KapokError: why there is no answer.
+        """
+        record, watch = self.folder.load(job_id), Stopwatch(progress)
+        known = await asyncio.to_thread(settle, self, record)
+        if known is not None:
+            return known
+        try:
+            return await follow(self, record, watch)
+        except NotFound as error:
+            if error.code != "unknown_job":
+                raise
+            await self._send(record, watch)
+            return await follow(self, record, watch)
+
+    async def result(self, job_id: str) -> Result:
+        """The answer of a job, if it is there already; opens it if the sum is ready.
+
+        Raises:
+            Unavailable: ``not_ready``: the job is not done yet.
+            KapokError: as `wait`.
+        """
+        record = self.folder.load(job_id)
+        known = await asyncio.to_thread(settle, self, record)
+        if known is not None:
+            return known
+        return await follow(self, record, Stopwatch(silent), only_now=True)
+
+    async def cancel(self, job_id: str) -> None:
+        """Withdraw a job that has not ended.
+
+        Raises:
+            NotFound: this profile has no such job.
+            KapokError: it cannot be cancelled any more.
+        """
+        record = self.folder.load(job_id)
+        await self.line.patiently(lambda broker: broker.analyst.cancel(record.job_id))
+        if record.outcome == "open":
+            self.folder.close(record, "cancelled")
+
+    async def jobs(self) -> list[JobView]:
+        """All jobs of this analyst that broker or profile know, newest first."""
+        statuses = await self.line.patiently(lambda broker: broker.analyst.jobs())
+        views = [await asyncio.to_thread(view_of, self, status) for status in statuses]
+        told = {view.job_id for view in views}
+        views += [JobView.of_record(self.folder.load(one)) for one in self.folder.known() if one not in told]
+        return sorted(views, key=lambda view: view.submitted_at, reverse=True)
+
+    async def job(self, job_id: str) -> JobView:
+        """One job, as the broker has it now.
+
+        Raises:
+            NotFound: neither this profile nor the broker has such a job.
+        """
+        whole = self.folder.whole_id(job_id)
+        try:
+            status = await self.line.patiently(lambda broker: broker.analyst.job(whole))
+        except NotFound:
+            return JobView.of_record(self.folder.load(whole))
+        return await asyncio.to_thread(view_of, self, status)
+
+    async def datasets(self, name: str | None = None) -> list[VerifiedDataset]:
+        """The datasets of the catalogue, each verified: of one name, or all.
+
+        Args:
+            name: ``heart``; None for all.
+        """
+        entries = await self.line.patiently(lambda broker: broker.catalogue.datasets(name))
+        return sorted((verified(one, self.verifier) for one in entries), key=lambda one: one.label)
+
+    async def dataset(self, name: str) -> VerifiedDataset:
+        """One dataset by its name, or by name and hash as in ``heart@ab12cd``.
+
+        Raises:
+            NotFound: ``unknown_dataset``.
+            InvalidInput: ``ambiguous_dataset``.
+        """
+        entries = await self.line.patiently(lambda broker: broker.catalogue.datasets(None))
+        return resolve(*split_label(name), entries, self.verifier)
+
+    async def publish(self, path: Path | str) -> VerifiedDataset:
+        """Sign the schema in a TOML file and publish it under its name.
+
+        Raises:
+            InvalidInput: ``bad_dataset``: the file is no schema that can be used.
+        """
+        from kapok.documents.dataset import Dataset
+
+        return await self.publish_dataset(await asyncio.to_thread(Dataset.from_toml, Path(path)))
+
+    async def publish_dataset(self, dataset: Dataset) -> VerifiedDataset:
+        """Sign a schema and publish it under its name."""
+        from kapok.documents.dataset import DATASET_TYP
+        from kapok.documents.envelope import document_id
+
+        content = dataset.to_payload()
+        document = self.signer.sign(DATASET_TYP, content)
+        await self.line.patiently(lambda broker: broker.catalogue.publish_dataset(document))
+        return VerifiedDataset(document_id(content), dataset, content, self.name, (), ())
+
+    async def _dataset_of(self, sql: str, progress: Listener) -> VerifiedDataset:
+        from kapok.computations.query.params import dataset_name_of
+
+        wanted = await asyncio.to_thread(dataset_name_of, sql)
+        entries = await self.line.patiently(lambda broker: broker.catalogue.datasets(None), progress)
+        return resolve(wanted.name, wanted.prefix, entries, self.verifier)
+
+    def _prepare(self, request: Request, dataset: VerifiedDataset, progress: Listener) -> JobRecord:
+        key = None
+        if request.seal == "paillier":
+            key = self.profile.result_key(lambda text: progress(Progress(step="notice", text=text)))
+        record = prepare(
+            request,
+            dataset,
+            result_key=key.public.encode() if key else None,
+            receiver_organisation=self.name.organisation_id,
+            signer=self.signer,
+            now=time.time(),
+        )
+        self.folder.save(record)
+        return record
+
+    async def _send(self, record: JobRecord, progress: Listener) -> None:
+        """Submit; the same document again and again if need be, for the broker knows it by its hash."""
+        try:
+            await self.line.patiently(lambda broker: broker.analyst.submit(record.specification), progress)
+        except KapokError as error:
+            if not error.retryable:
+                self.folder.close(record, "failed", error)
+            elif not error.remedy:
+                error.remedy = f"`kapok job wait {record.job_id[:12]}` sends it again"
+            raise
+        progress(Progress(step="submitted", text=f"job {record.job_id[:12]}", job_id=record.job_id))
+
+
+def _not_an_analyst(role: Role) -> KapokError:
+    from kapok.errors import NotAuthorised
+
+    return NotAuthorised(
+        f"this folder's identity is a {role}'s, and only analysts ask questions",
+        remedy="name an analyst's folder with --home or KAPOK_HOME",
+    )
+
+
+async def connect_async(profile: Path | str | None = None) -> AsyncSession:
+    """A session of the profile in that folder (KAPOK_HOME, or ``~/.kapok``, when None).
+
+    Raises:
+        NotFound: ``no_profile``.
+        IdentityInvalid: the profile's identity cannot be used.
+    """
+    return await asyncio.to_thread(lambda: AsyncSession(Profile.load(profile)))

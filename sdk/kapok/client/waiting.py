@@ -1,0 +1,285 @@
+"""Waiting for a job and opening its sum; looking at jobs without waiting.
+
+A job's end is recorded in its file before the broker is told that its sum may be forgotten: whatever breaks
+in between, the answer is either here or still fetchable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from kapok.client.jobs import JobRecord
+from kapok.client.line import Pauses
+from kapok.client.opening import (
+    check_result_key,
+    failure_of,
+    open_evidence,
+    read_specification,
+    verified_refusals,
+)
+from kapok.client.progress import Listener, Progress, Stopwatch, progress_of
+from kapok.client.result import Cost, Result
+from kapok.errors import KapokError, NotFound, PeerProtocolError, Unavailable
+from kapok.wire.messages import Evidence, JobState, JobStatus
+
+if TYPE_CHECKING:
+    from kapok.client.session import AsyncSession
+    from kapok.computations.query.analyst import Answer
+    from kapok.documents.statements import JobSpec
+    from kapok.protocols.secure_sum.analyst import OpenedSum
+    from kapok.wire.channel import Connection
+
+__all__ = ["JobView", "follow", "settle", "view_of"]
+
+_ENDED_WITHOUT: Final = (JobState.FAILED, JobState.CANCELLED)
+_WITH_SUM: Final = (JobState.SUMMED, JobState.FINISHED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """A job as this profile sees it: what the broker tells, verified where signed, and what is kept here.
+
+    Attributes:
+        job_id: Lower-case hex.
+        state: A `kapok.wire.messages.JobState`, or ``opened`` once the answer lies here, or
+            ``not at the broker``.
+
+        sql: The question.
+        submitted_at: Seconds since the epoch.
+        members: Names of the nodes that were asked.
+        waiting_for: Names of the nodes whose turn it is.
+        refusals: Verified refusals, each naming its node.
+        failure: Why there is no answer.
+        deadline: Seconds since the epoch.
+    """
+
+    job_id: str
+    state: str
+    sql: str
+    submitted_at: float
+    members: tuple[str, ...] = ()
+    waiting_for: tuple[str, ...] = ()
+    refusals: tuple[KapokError, ...] = ()
+    failure: KapokError | None = None
+    deadline: float | None = None
+
+    @classmethod
+    def of_record(cls, record: JobRecord) -> JobView:
+        """A job of which only this profile knows."""
+        return cls(
+            job_id=record.job_id,
+            state="not at the broker" if record.outcome == "open" else record.outcome,
+            sql=record.sql,
+            submitted_at=record.submitted_at,
+            failure=record.failure.error() if record.failure else None,
+        )
+
+
+def view_of(session: AsyncSession, status: JobStatus) -> JobView:
+    """A job as the broker tells it.
+
+    Raises:
+        IdentityInvalid: its specification does not verify.
+        PeerProtocolError: the broker shows another job's specification, or a forged refusal.
+    """
+    specification = _specification(session, status.job_id, status.specification)
+    try:
+        record: JobRecord | None = session.folder.load(status.job_id)
+    except NotFound:
+        record = None
+    refusals = verified_refusals(status.job_id, specification, status.refusals, session.verifier)
+    failed = status.state in _ENDED_WITHOUT
+    return JobView(
+        job_id=status.job_id,
+        state="opened" if record and record.outcome == "opened" else status.state.value,
+        sql=record.sql if record else specification.question,
+        submitted_at=status.submitted_at,
+        members=specification.members,
+        waiting_for=status.waiting_for,
+        refusals=refusals,
+        failure=failure_of(status, refusals) if failed else None,
+        deadline=specification.deadline,
+    )
+
+
+def settle(session: AsyncSession, record: JobRecord) -> Result | None:
+    """The answer that lies here already; None if the job is still open.
+
+    Raises:
+        KapokError: why the job ended without one.
+    """
+    path = session.folder.answer_file(record.job_id)
+    if path.is_file():
+        if record.outcome == "open":
+            session.folder.close(record, "opened")
+        return Result.load(path)
+    if record.outcome == "open":
+        return None
+    if record.failure is not None:
+        raise record.failure.error()
+    raise NotFound(
+        f"job {record.job_id[:12]} was {record.outcome}, and its answer is not here",
+        code="no_answer",
+        remedy="ask again",
+    )
+
+
+async def follow(
+    session: AsyncSession, record: JobRecord, watch: Stopwatch, *, only_now: bool = False
+) -> Result:
+    """Watch a job until its sum is ready, then open it.
+
+    Args:
+        session: Whose job it is.
+        record: Its record, with its secrets.
+        watch: Told how it goes on, and notes how long it takes.
+        only_now: Do not wait for a sum that is not ready.
+
+    Raises:
+        Unavailable: ``not_ready``, only with `only_now`; or the broker was out of reach past the deadline.
+        KapokError: why there is no answer.
+    """
+    specification = _specification(session, record.job_id, record.specification)
+    if only_now:
+        status = await session.line.patiently(lambda broker: broker.analyst.job(record.job_id))
+        if status.state not in (*_WITH_SUM, *_ENDED_WITHOUT):
+            raise _not_ready(record.job_id, status)
+    else:
+        status = await _watch(session, record, specification, watch)
+    if status.state in _ENDED_WITHOUT:
+        raise await asyncio.to_thread(_fail, session, record, specification, status)
+    watch(Progress(step="opening", text="opening", job_id=record.job_id))
+    return await _open(session, record, specification, status, watch)
+
+
+async def _watch(
+    session: AsyncSession, record: JobRecord, specification: JobSpec, listener: Listener
+) -> JobStatus:
+    patience = session.profile.settings.patience_s
+    last = time.monotonic() + max(specification.deadline - time.time(), 0) + patience
+    pauses = Pauses(last)
+    while True:
+        try:
+            broker = await session.line.broker()
+            async with contextlib.aclosing(broker.analyst.watch(record.job_id)) as statuses:
+                async for status in statuses:
+                    pauses.restart(last)
+                    if status.state in (*_WITH_SUM, *_ENDED_WITHOUT):
+                        return status
+                    listener(progress_of(status, len(specification.members)))
+            broken: KapokError = Unavailable("the broker hung up", code="hung_up")
+        except KapokError as error:
+            broken = error
+        if broken.retryable and not broken.remedy:
+            broken.remedy = f"`kapok job wait {record.job_id[:12]}` takes it up again"
+        await pauses.after(broken, listener)
+
+
+async def _open(
+    session: AsyncSession, record: JobRecord, specification: JobSpec, status: JobStatus, watch: Stopwatch
+) -> Result:
+    """Fetch, open, keep, acknowledge. A sum that does not open leaves the record open, to be tried again."""
+    evidence, chunks = await session.line.patiently(lambda broker: _fetch(broker, record.job_id))
+    opened, answer = await asyncio.to_thread(_unseal, session, record, specification, evidence, chunks)
+    sent, received = session.line.traffic
+    cost = Cost(
+        seconds=watch.total(),
+        stages=watch.seconds(),
+        sealed_bytes=status.bytes_received,
+        bytes_sent=sent,
+        bytes_received=received,
+    )
+    result = await asyncio.to_thread(_keep, session, record, specification, opened, answer, cost)
+    try:
+        await (await session.line.broker()).analyst.acknowledge(record.job_id)
+    except Unavailable:
+        return result  # the broker forgets the sum by itself after its stated time
+    return result
+
+
+async def _fetch(broker: Connection, job_id: str) -> tuple[Evidence, list[bytes]]:
+    evidence: Evidence | None = None
+    chunks: list[bytes] = []
+    async with contextlib.aclosing(broker.analyst.fetch(job_id)) as parts:
+        async for part in parts:
+            if isinstance(part, Evidence):
+                evidence = part
+            else:
+                chunks.append(part)
+    if evidence is None:
+        raise PeerProtocolError("the broker hands out a sum without its evidence", code="no_evidence")
+    return evidence, chunks
+
+
+def _unseal(
+    session: AsyncSession, record: JobRecord, specification: JobSpec, evidence: Evidence, chunks: list[bytes]
+) -> tuple[OpenedSum, Answer]:
+    """Everything between a sealed sum and an answer; takes a while, so it runs in a thread."""
+    from kapok.computations.registry import computation
+    from kapok.documents.dataset import Dataset
+
+    key = None
+    if specification.seal == "paillier":
+        key = session.profile.result_key()
+        check_result_key(specification, key)
+    opened = open_evidence(
+        record, specification, session.name, evidence, chunks, result_key=key, verifier=session.verifier
+    )
+    schema = Dataset.from_payload(record.dataset)
+    kind = computation(specification.computation)
+    return opened, kind.answer(kind.parse(specification.question, schema), schema, opened.words)
+
+
+def _keep(
+    session: AsyncSession,
+    record: JobRecord,
+    specification: JobSpec,
+    opened: OpenedSum,
+    answer: Answer,
+    cost: Cost,
+) -> Result:
+    from kapok.client.result import Labels, Result, reports
+    from kapok.documents.dataset import Dataset
+
+    labels = Labels(
+        job_id=record.job_id,
+        question=record.sql,
+        dataset=Dataset.from_payload(record.dataset).name,
+        dataset_hash=specification.dataset,
+        suppressed=answer.suppressed,
+        parties=reports(opened.members),
+        cost=cost,
+    )
+    result = Result.of(answer.to_arrow(), labels)
+    result.save(session.folder.answer_file(record.job_id))
+    session.folder.close(record, "opened")
+    return result
+
+
+def _fail(session: AsyncSession, record: JobRecord, specification: JobSpec, status: JobStatus) -> KapokError:
+    refusals = verified_refusals(record.job_id, specification, status.refusals, session.verifier)
+    failure = failure_of(status, refusals)
+    session.folder.close(record, "cancelled" if status.state is JobState.CANCELLED else "failed", failure)
+    return failure
+
+
+def _specification(session: AsyncSession, job_id: str, token: str) -> JobSpec:
+    found, specification, signer = read_specification(token, session.verifier)
+    if found != job_id or signer != session.name:
+        raise PeerProtocolError(
+            f"the broker shows a specification that is not the one of our job {job_id[:12]}",
+            code="foreign_specification",
+        )
+    return specification
+
+
+def _not_ready(job_id: str, status: JobStatus) -> Unavailable:
+    return Unavailable(
+        f"job {job_id[:12]} is not done: {progress_of(status, len(status.waiting_for)).text}",
+        code="not_ready",
+        remedy=f"`kapok job wait {job_id[:12]}` waits for it",
+    )
