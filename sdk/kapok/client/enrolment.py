@@ -7,8 +7,8 @@
      ◀─ certificate ─────────────────    the same one again, if the answer was lost
      checks and keeps it
 
-The private key never leaves this machine. It is on disk before the token is spent, so that whoever is interrupted
-gives the same token again.
+The private key never leaves this machine. It is on disk before the token is spent, so that whoever is
+interrupted gives the same token again.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def enrol(token: str, home: Path | str, *, passphrase: str | None = None) -> Par
 
     Raises:
         InvalidInput: ``already_enrolled``, when there is an identity: it is never overwritten.
-        IdentityInvalid: ``bad_token``, ``token_unknown``, ``token_expired``, ``token_spent``; or the certificate
-            that came is not for this key, this name or under this root.
+        IdentityInvalid: ``bad_token``, ``token_unknown``, ``token_expired``, ``token_spent``; or the
+            certificate that came is not for this key, this name or under this root.
         Unavailable: the authority does not answer; give the same token again later.
     """
 

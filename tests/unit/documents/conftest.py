@@ -1,6 +1,7 @@
 from collections.abc import Callable
 
 import pytest
+
 from kapok.identity.certificates import TrustRoot
 from kapok.identity.credentials import Credentials
 from kapok.identity.issuing import issue, new_root

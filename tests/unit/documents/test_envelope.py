@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kapok.documents import envelope
 from kapok.documents.envelope import JwsSigner, JwsVerifier
 from kapok.errors import IdentityInvalid, InvalidInput, PeerProtocolError
