@@ -1,0 +1,196 @@
+"""The broker daemon: here its parts are wired together.
+
+    settings, credentials ─▶ store ─▶ office ─▶ JobDesk, Catalogue ─▶ desks ─▶ kapok.wire.server
+                                                  ▲
+                                             caretaker: the clock, and the folding of sums
+
+Everything goes on from the store after a restart. SIGTERM and Ctrl-C end watches at once and give calls in
+flight some seconds; what they had not finished is sent again by whoever began it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from kapok.broker.catalogue import Catalogue
+from kapok.broker.computation.desk import JobDesk
+from kapok.broker.computation.office import Office
+from kapok.broker.desks import BrokerAnalystDesk, BrokerCatalogueDesk, BrokerNodeDesk
+from kapok.broker.line import Bells, Presence, Worker
+from kapok.broker.settings import BrokerSettings
+from kapok.broker.store import Store
+from kapok.documents.envelope import JwsVerifier
+from kapok.errors import InvalidInput, KapokError
+from kapok.identity.credentials import Credentials
+from kapok.identity.names import Role
+from kapok.logs import configure
+from kapok.settings import load
+from kapok.wire.server import RunningServer, serve
+
+__all__ = ["SETTINGS_FILE", "run"]
+
+SETTINGS_FILE: Final = "broker.toml"
+_LOCK_FILE: Final = "broker.lock"
+_TICK_S: Final = 1.0
+_log = logging.getLogger(__name__)
+
+Clock = Callable[[], float]
+
+
+async def run(
+    home: Path | str,
+    *,
+    ready: Callable[[str], None] | None = None,
+    stop: asyncio.Event | None = None,
+    passphrase: str | None = None,
+    clock: Clock = time.time,
+) -> None:
+    """Serve analysts and nodes until SIGTERM, or until `stop` is set.
+
+    Args:
+        home: The broker's folder: identity, ``broker.toml``, and its database unless the settings say
+            otherwise.
+        ready: Called once with the address, when calls are answered.
+        stop: Ends it, where given.
+        passphrase: Opens the private key; else that of the environment variable ``KAPOK_PASSPHRASE``.
+        clock: Seconds since the epoch.
+
+    Raises:
+        NotFound: ``no_identity`` or ``no_settings``.
+        IdentityInvalid: a key or certificate is wrong.
+        InvalidInput: ``wrong_role``, ``already_running``, ``port_in_use``, or what is wrong with the
+            settings.
+        Unavailable: the database does not answer.
+    """
+    home = Path(home)
+    credentials = Credentials.load(home, passphrase, clock=clock)
+    if credentials.name.role is not Role.BROKER:
+        raise InvalidInput(
+            f"{home} is the folder of {credentials.name}, which is no broker",
+            code="wrong_role",
+            party=str(credentials.name),
+            remedy="name the broker's folder with --home, or enrol with a token for a broker",
+        )
+    settings = load(home / SETTINGS_FILE, BrokerSettings)
+    configure(sys.stderr, settings.log_level)
+    with _alone(home):
+        store = Store.open(_place(home, settings.store))
+        try:
+            async with _serving(credentials, settings, store, clock) as server:
+                _log.info("broker listens", extra={"address": server.address, "party": str(credentials.name)})
+                if ready is not None:
+                    ready(server.address)
+                await _until_stopped(stop or asyncio.Event())
+        finally:
+            store.close()
+            _log.info("broker stopped")
+
+
+@asynccontextmanager
+async def _serving(
+    credentials: Credentials, settings: BrokerSettings, store: Store, clock: Clock
+) -> AsyncIterator[RunningServer]:
+    """The running server with everything behind it; drained and put away in the end."""
+    bells, presence, worker = Bells(asyncio.get_running_loop()), Presence(), Worker()
+    office = Office(
+        store,
+        JwsVerifier(credentials.root_pem, clock),
+        clock,
+        settings.limits,
+        announce=bells.announce,
+        connected=presence.connected,
+    )
+    jobs, catalogue, fold = JobDesk(office), Catalogue(office, presence.connected), asyncio.Event()
+    try:
+        await worker.run(jobs.resume)
+        server = await serve(
+            credentials,
+            settings.listen,
+            catalogue=BrokerCatalogueDesk(worker, catalogue),
+            analysts=BrokerAnalystDesk(worker, jobs, bells),
+            nodes=BrokerNodeDesk(
+                worker, catalogue, jobs, bells, presence, fold, settings.limits.upload_idle_s
+            ),
+        )
+        caretaker = asyncio.create_task(_take_care(worker, jobs, fold))
+        try:
+            yield server
+        finally:
+            await server.stop(settings.drain_s)
+            caretaker.cancel()
+            with suppress(asyncio.CancelledError):
+                await caretaker
+    finally:
+        worker.close()
+
+
+async def _take_care(worker: Worker, jobs: JobDesk, fold: asyncio.Event) -> None:
+    """Fold what there is to fold, and do each second what the clock asks for."""
+    ticked = 0.0
+    while True:
+        fold.clear()
+        try:
+            for job_id in await worker.run(jobs.unfolded):
+                while await worker.run(jobs.fold_some, job_id):
+                    pass
+            if time.monotonic() - ticked >= _TICK_S:
+                await worker.run(jobs.tick)
+                ticked = time.monotonic()
+        except KapokError as error:
+            _log.warning("the caretaker tries again", exc_info=error)
+            await asyncio.sleep(_TICK_S)
+        except Exception:  # noqa: BLE001 - one job's defect must not stop the clock of all others
+            _log.exception("the caretaker tries again after a defect")
+            await asyncio.sleep(_TICK_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_TICK_S):
+                await fold.wait()
+
+
+async def _until_stopped(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    # Outside the main thread there are no signals to handle: `stop` alone ends it there. Ctrl-C cancels the
+    # task that waits here, which drains the server as well.
+    with suppress(NotImplementedError, RuntimeError, ValueError):
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+    try:
+        await stop.wait()
+    finally:
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.remove_signal_handler(signal.SIGTERM)
+
+
+def _place(home: Path, store: str) -> Path | str:
+    return store if "://" in store else home / Path(store).expanduser()
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Refuse to run twice over one folder: each would take the other's work for its own.
+
+    Raises:
+        InvalidInput: ``already_running``.
+    """
+    descriptor = os.open(home / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InvalidInput(
+                f"a broker runs over {home} already",
+                code="already_running",
+                remedy="stop it first, or name another folder with --home",
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,223 @@
+"""The broker's three desks as `kapok.wire.desks` wants them: asynchronous faces of the synchronous logic."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from kapok.broker.catalogue import Catalogue
+from kapok.broker.computation.assignments import AssignmentKey
+from kapok.broker.computation.desk import JobDesk
+from kapok.broker.computation.sealing import Upload
+from kapok.broker.computation.states import ENDED
+from kapok.broker.line import Bells, Presence, Worker
+from kapok.errors import TimedOut
+from kapok.identity.names import PartyName
+from kapok.wire.messages import Assignment, CatalogueEntry, Completion, Evidence, Idle, JobStatus, OpenAttempt
+
+__all__ = ["BrokerAnalystDesk", "BrokerCatalogueDesk", "BrokerNodeDesk"]
+
+_IDLE_S: Final = 15.0
+_SEND_AGAIN_S: Final = 60.0
+_CHUNKS_AT_ONCE: Final = 8
+
+
+class BrokerCatalogueDesk:
+    """Datasets, for every enrolled party."""
+
+    def __init__(self, worker: Worker, catalogue: Catalogue) -> None:
+        self._worker = worker
+        self._catalogue = catalogue
+
+    async def publish_dataset(self, caller: PartyName, document: str) -> str:
+        """Keep a signed dataset document; return the dataset's hash, lower-case hex."""
+        return await self._worker.run(self._catalogue.publish, caller, document)
+
+    async def datasets(self, name: str | None) -> Sequence[CatalogueEntry]:
+        """Return all datasets, or those of that name."""
+        return await self._worker.run(self._catalogue.datasets, name)
+
+    async def dataset(self, dataset_hash: str) -> CatalogueEntry:
+        """Return one dataset.
+
+        Raises:
+            NotFound: ``unknown_dataset``.
+        """
+        return await self._worker.run(self._catalogue.dataset, dataset_hash)
+
+
+class BrokerAnalystDesk:
+    """Jobs, for analysts."""
+
+    def __init__(self, worker: Worker, jobs: JobDesk, bells: Bells) -> None:
+        self._worker = worker
+        self._jobs = jobs
+        self._bells = bells
+
+    async def submit(self, caller: PartyName, specification: str) -> str:
+        """Admit a signed job specification; return the job's id, lower-case hex."""
+        return await self._worker.run(self._jobs.submit, caller, specification)
+
+    async def jobs(self, caller: PartyName) -> Sequence[JobStatus]:
+        """Return the caller's jobs, newest first."""
+        return await self._worker.run(self._jobs.jobs, caller)
+
+    async def job(self, caller: PartyName, job_id: str) -> JobStatus:
+        """Return where one job is."""
+        return await self._worker.run(self._jobs.job, caller, job_id)
+
+    async def watch(self, caller: PartyName, job_id: str) -> AsyncIterator[JobStatus]:
+        """Yield the status now and after each change; end when the job has ended."""
+        last: JobStatus | None = None
+        with self._bells.listen(job_id) as bell:
+            while last is None or last.state not in ENDED:
+                bell.clear()
+                status = await self._worker.run(self._jobs.job, caller, job_id)
+                if status != last:
+                    yield status
+                    last = status
+                    continue
+                await _rings(bell, _IDLE_S)
+
+    async def cancel(self, caller: PartyName, job_id: str) -> None:
+        """End a job that has not ended."""
+        await self._worker.run(self._jobs.cancel, caller, job_id)
+
+    async def fetch(self, caller: PartyName, job_id: str) -> AsyncIterator[Evidence | bytes]:
+        """Yield the evidence, then the sealed sum chunk by chunk."""
+        evidence, chunks = await self._worker.run(self._jobs.evidence, caller, job_id)
+        yield evidence
+        for number in range(chunks):
+            yield await self._worker.run(self._jobs.sum_chunk, caller, job_id, number)
+
+    async def acknowledge(self, caller: PartyName, job_id: str) -> None:
+        """Note that the analyst has opened the sum: it is deleted."""
+        await self._worker.run(self._jobs.acknowledge, caller, job_id)
+
+
+class BrokerNodeDesk:
+    """Assignments, and what nodes answer to them.
+
+    Args:
+        worker: The thread of the logic.
+        catalogue: Takes memberships.
+        jobs: Takes everything else.
+        bells: Says when to look again.
+        presence: Learns who is connected.
+        fold: Set when there may be something to fold.
+        upload_idle_s: How long an upload may stand still.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        catalogue: Catalogue,
+        jobs: JobDesk,
+        bells: Bells,
+        presence: Presence,
+        fold: asyncio.Event,
+        upload_idle_s: float,
+    ) -> None:
+        self._worker = worker
+        self._catalogue = catalogue
+        self._jobs = jobs
+        self._bells = bells
+        self._presence = presence
+        self._fold = fold
+        self._upload_idle_s = upload_idle_s
+
+    async def join(self, caller: PartyName, membership: str) -> None:
+        """Keep a node's signed membership in a dataset."""
+        await self._worker.run(self._catalogue.join, caller, membership)
+
+    async def watch(self, caller: PartyName) -> AsyncIterator[Assignment]:
+        """Yield everything the node owes, then what is new after each change; `Idle` at once and at times.
+
+        What is still owed after a minute is sent again: the node may have failed at it for a reason that
+        passed.
+        """
+        node = str(caller)
+        sent: dict[AssignmentKey, float] = {}
+        with self._presence.line(node), self._bells.listen(node) as bell:
+            yield Idle()
+            while True:
+                bell.clear()
+                owed = await self._worker.run(self._jobs.assignments, node)
+                sent = {key: at for key, at in sent.items() if key in owed}
+                for key, assignment in owed.items():
+                    if key not in sent or self._again(node, key, assignment, sent[key]):
+                        sent[key] = time.monotonic()
+                        yield assignment
+                if not await _rings(bell, _IDLE_S):
+                    yield Idle()
+
+    def _again(self, node: str, key: AssignmentKey, assignment: Assignment, sent_at: float) -> bool:
+        if not isinstance(assignment, OpenAttempt | Completion):
+            return False
+        late = time.monotonic() - sent_at > _SEND_AGAIN_S
+        return late and not self._presence.uploading(node, key[1])
+
+    async def consent(self, caller: PartyName, job_id: str, token: str) -> None:
+        """Take a signed consent."""
+        await self._worker.run(self._jobs.consent, caller, job_id, token)
+
+    async def refuse(self, caller: PartyName, job_id: str, token: str) -> None:
+        """Take a signed refusal."""
+        await self._worker.run(self._jobs.refuse, caller, job_id, token)
+
+    async def seal(self, caller: PartyName, job_id: str, token: str, chunks: AsyncIterator[bytes]) -> None:
+        """Take a sealed vector; return once it is stored.
+
+        Raises:
+            TimedOut: ``upload_stalled``.
+            KapokError: what `kapok.broker.computation.sealing` raises; nothing of the upload is kept then.
+        """
+        with self._presence.upload(str(caller), job_id):
+            upload = await self._worker.run(self._jobs.begin_upload, caller, job_id, token)
+            if upload is None:
+                return
+            try:
+                await self._take(upload, chunks)
+            except BaseException as error:
+                # The worker finishes this even if the call that it belonged to is gone.
+                await asyncio.shield(self._worker.run(upload.abandon, error))
+                raise
+        self._fold.set()
+
+    async def _take(self, upload: Upload, chunks: AsyncIterator[bytes]) -> None:
+        batch: list[bytes] = []
+        coming = aiter(chunks)
+        while True:
+            try:
+                async with asyncio.timeout(self._upload_idle_s):
+                    chunk = await anext(coming, None)
+            except TimeoutError:
+                raise TimedOut(
+                    f"no chunk came for {self._upload_idle_s:g} s",
+                    code="upload_stalled",
+                    remedy="send the vector again",
+                ) from None
+            if chunk is not None:
+                batch.append(chunk)
+            if batch and (chunk is None or len(batch) >= _CHUNKS_AT_ONCE):
+                await self._worker.run(upload.add, batch)
+                batch = []
+            if chunk is None:
+                break
+        await self._worker.run(upload.finish)
+
+    async def release(self, caller: PartyName, job_id: str, token: str) -> None:
+        """Take a signed release; return once it is stored."""
+        await self._worker.run(self._jobs.release, caller, job_id, token)
+
+
+async def _rings(bell: asyncio.Event, within_s: float) -> bool:
+    """Whether the bell rings within that time."""
+    try:
+        async with asyncio.timeout(within_s):
+            await bell.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,136 @@
+"""Between the asynchronous edge and the synchronous logic: one worker thread, bells, and who is connected.
+
+    desk (event loop) ── Worker.run ──▶ logic (one thread) ── announce ──▶ Bells ──▶ watches (event loop)
+
+All changes of state happen in the one thread, one after the other. None of this is durable, and nothing is
+decided by it: a bell only says "look again", and whoever looks reads the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Final, ParamSpec, TypeVar
+
+from kapok.errors import Unavailable
+
+__all__ = ["Bells", "Presence", "Worker"]
+
+_Parameters = ParamSpec("_Parameters")
+_Answer = TypeVar("_Answer")
+_MOST_LINES: Final = 4
+
+
+class Worker:
+    """Runs the synchronous logic, one call at a time, in the order in which they come."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="broker")
+
+    async def run(
+        self,
+        work: Callable[_Parameters, _Answer],
+        *arguments: _Parameters.args,
+        **named: _Parameters.kwargs,
+    ) -> _Answer:
+        """Do one thing in the worker thread. What has begun is finished there, even if the caller leaves."""
+        call = partial(work, *arguments, **named)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    def close(self) -> None:
+        """Finish what has begun, and take no more."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+class Bells:
+    """One bell for each node and job that somebody watches.
+
+    Args:
+        loop: The event loop of those who listen.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._listening: dict[str, set[asyncio.Event]] = {}
+
+    @contextmanager
+    def listen(self, key: str) -> Iterator[asyncio.Event]:
+        """An event that is set at each change that concerns the node or job."""
+        bell = asyncio.Event()
+        self._listening.setdefault(key, set()).add(bell)
+        try:
+            yield bell
+        finally:
+            others = self._listening[key]
+            others.discard(bell)
+            if not others:
+                del self._listening[key]
+
+    def announce(self, nodes: Iterable[str], jobs: Iterable[str]) -> None:
+        """Ring for these. May be called from any thread."""
+        keys = (*nodes, *jobs)
+        # The loop is closed when the broker stops while the worker finishes its last call.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._ring, keys)
+
+    def _ring(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            for bell in self._listening.get(key, ()):
+                bell.set()
+
+
+class Presence:
+    """Which nodes have a watch open, and from whom a vector is coming in."""
+
+    def __init__(self) -> None:
+        self._lines: Counter[str] = Counter()
+        self._uploads: Counter[tuple[str, str]] = Counter()
+
+    def connected(self, node: str) -> bool:
+        """Whether a node is connected just now."""
+        return self._lines[node] > 0
+
+    def uploading(self, node: str, job_id: str) -> bool:
+        """Whether a node is just sending its vector for a job."""
+        return self._uploads[node, job_id] > 0
+
+    @contextmanager
+    def line(self, node: str) -> Iterator[None]:
+        """Note a node's watch for as long as it lasts.
+
+        Raises:
+            Unavailable: ``too_many_watches`` of the same node.
+        """
+        if self._lines[node] >= _MOST_LINES:
+            raise Unavailable(
+                f"{node} has {_MOST_LINES} watches open already",
+                code="too_many_watches",
+                party=node,
+                remedy="see that the node does not run twice",
+            )
+        with _counted(self._lines, node):
+            yield
+
+    @contextmanager
+    def upload(self, node: str, job_id: str) -> Iterator[None]:
+        """Note an upload for as long as it lasts."""
+        with _counted(self._uploads, (node, job_id)):
+            yield
+
+
+_Key = TypeVar("_Key")
+
+
+@contextmanager
+def _counted(counter: Counter[_Key], key: _Key) -> Iterator[None]:
+    counter[key] += 1
+    try:
+        yield
+    finally:
+        counter[key] -= 1
+        if not counter[key]:
+            del counter[key]
