@@ -1,0 +1,198 @@
+"""The runner through whole jobs: restarts, messages that come twice, attempts that are voided."""
+
+import csv
+from itertools import permutations
+
+import pytest
+
+from kapok.errors import PeerProtocolError
+from kapok.nodes.runner import Consent, Release, Seal
+from kapok.wire.messages import Closed, Idle
+
+COUNT = "SELECT COUNT(*) FROM clinic"
+GROUPED = "SELECT sex, COUNT(*), SUM(age), AVG(age) FROM clinic WHERE age < 70 GROUP BY sex"
+
+
+def ages(world):
+    found = []
+    for node in world.nodes.values():
+        with node.csv.open() as file:
+            found += [int(row["age"]) for row in csv.DictReader(file)]
+    return found
+
+
+@pytest.mark.parametrize("seal", ["pad", "paillier"])
+def test_a_question_is_answered_with_the_pooled_truth(world, paillier_key_2048, seal):
+    job = world.job(
+        "SELECT COUNT(*), SUM(age) FROM clinic",
+        seal=seal,
+        key=paillier_key_2048 if seal == "paillier" else None,
+    )
+    opened = job.run()
+    assert job.answer(opened).rows == ((len(ages(world)), sum(ages(world))),)
+    assert len({member.data_version for member in opened.members}) == 4
+
+
+def test_small_cells_are_suppressed_inside_the_mask(world):
+    # Hospital b has no row with sex = 0 and hospital d none with sex = 1.
+    job = world.job(GROUPED)
+    answer = job.answer(job.run())
+    assert {name for _, name in answer.suppressed} >= {"count", "sum_age", "avg_age"} or answer.suppressed
+    assert all(value is None for row in answer.rows for value in row[1:])
+
+
+def test_every_message_may_come_twice(world):
+    job = world.job(COUNT)
+    consents = job.consent()
+    assert job.consent() == consents
+    seals = job.seal(consents)
+    assert job.seal(consents) == seals
+    assert [one.chunks for one in job.seal(consents)] == [one.chunks for one in seals]
+    releases = job.release(seals)
+    assert job.release(seals) == releases
+    assert job.answer(job.unseal(consents, seals, releases)).rows == ((114,),)
+    for node in job.nodes:
+        assert job.open(node, consents) == [seals[job.nodes.index(node)]]
+        assert node.runner.handle(Closed(job.id)) == node.runner.handle(Closed(job.id)) == []
+        assert job.offer(node) == job.open(node, consents) == job.complete(node, seals) == []
+        assert node.runner.handle(Idle()) == []
+
+
+def test_a_restart_between_seal_and_release_loses_nothing(world):
+    job = world.job(COUNT)
+    consents = job.consent()
+    seals = job.seal(consents)
+    for node in job.nodes:
+        node.start()
+    releases = job.release(seals)
+    for node in job.nodes:
+        node.start()
+    assert job.release(seals) == releases
+    assert job.answer(job.unseal(consents, seals, releases)).rows == ((114,),)
+
+
+def test_a_restart_before_sealing_gives_new_keys_and_voids_the_attempt(world):
+    job = world.job(COUNT)
+    consents = job.consent()
+    world.nodes["b"].start()
+    [fresh] = job.open(world.nodes["b"], consents)
+    assert isinstance(fresh, Consent)
+    assert fresh.token not in consents
+    assert job.open(world.nodes["b"], consents) == [fresh]
+    consents[1] = fresh.token
+    seals = job.seal(consents, attempt=2)
+    assert job.answer(job.unseal(consents, seals, job.release(seals, attempt=2), attempt=2)).rows == ((114,),)
+
+
+def test_a_restart_after_sealing_forgets_the_keys_for_any_other_attempt(world):
+    job = world.job(COUNT)
+    consents = job.consent()
+    job.seal(consents)
+    world.nodes["a"].start()
+    [fresh] = job.open(world.nodes["a"], consents)
+    assert isinstance(fresh, Consent)
+    assert fresh.token != consents[0]
+
+
+def test_a_round_is_released_for_one_attempt_only_whatever_happens_in_between(world):
+    job = world.job(COUNT)
+    node = world.nodes["a"]
+    consents = job.consent()
+    first = job.seal(consents, attempt=1)
+    second = job.seal(consents, attempt=2)
+    assert isinstance(job.complete(node, first, attempt=1)[0], Release)
+    for _ in range(2):
+        refusal = world.refusal(job.complete(node, second, attempt=2))
+        assert refusal.code == "already_released"
+        node.start()
+    assert isinstance(job.complete(node, first, attempt=1)[0], Release)
+    assert job.open(node, consents, attempt=3) == []
+
+
+def test_an_older_attempt_is_not_sealed_again(world):
+    job = world.job(COUNT)
+    consents = job.consent()
+    job.seal(consents, attempt=2)
+    assert job.open(world.nodes["a"], consents, attempt=1) == []
+
+
+def test_one_attempt_is_never_sealed_for_two_rosters(world):
+    job = world.job(COUNT, at_least=3)
+    consents = job.consent()
+    assert isinstance(job.open(world.nodes["a"], consents)[0], Seal)
+    assert world.refusal(job.open(world.nodes["a"], consents[:3])).code == "attempt_changed"
+
+
+def test_a_release_waits_for_the_seals_of_all(world):
+    job = world.job(COUNT)
+    seals = job.seal(job.consent())
+    assert world.refusal(job.complete(world.nodes["a"], seals[:3])).code == "seals_missing"
+
+
+def test_a_release_of_an_attempt_that_was_not_sealed_is_refused(world):
+    job = world.job(COUNT)
+    seals = job.seal(job.consent())
+    assert world.refusal(job.complete(world.nodes["a"], seals, attempt=2)).code == "seal_unknown"
+
+
+def test_a_closed_job_can_never_be_released(world):
+    job = world.job(COUNT)
+    seals = job.seal(job.consent())
+    node = world.nodes["a"]
+    node.runner.handle(Closed(job.id))
+    assert job.complete(node, seals) == []
+    assert node.journal.sealed(job.id, 1, 1) is None
+
+
+def test_a_roster_with_a_stranger_is_refused_with_its_name(world):
+    job = world.job(COUNT, names="abc")
+    consents = job.consent()
+    other = world.job(COUNT)
+    foreign = other.offer(world.nodes["d"])[0].token
+    refusal = world.refusal(job.open(world.nodes["a"], [*consents, foreign]))
+    assert refusal.kind == PeerProtocolError.__name__
+    assert refusal.code == "wrong_job"
+    # The refusal stands, whatever roster comes afterwards, and after a restart too.
+    assert world.refusal(job.open(world.nodes["a"], consents)) == refusal
+    world.nodes["a"].start()
+    assert world.refusal(job.offer(world.nodes["a"])) == refusal
+
+
+def test_two_jobs_at_once_do_not_disturb_each_other(world):
+    first, second = world.job(COUNT), world.job("SELECT SUM(age) FROM clinic")
+    consents = [first.consent(), second.consent()]
+    seals = [second.seal(consents[1]), first.seal(consents[0])]
+    assert second.answer(second.unseal(consents[1], seals[0], second.release(seals[0]))).rows == (
+        (sum(ages(world)),),
+    )
+    assert first.answer(first.unseal(consents[0], seals[1], first.release(seals[1]))).rows == ((114,),)
+
+
+def test_keys_are_forgotten_when_the_deadline_passes(world):
+    job = world.job(COUNT)
+    consents = job.consent()
+    node = world.nodes["a"]
+    world.clock.now += 61
+    node.runner.expire()
+    assert world.refusal(job.open(node, consents)).code == "deadline_passed"
+
+
+def test_there_is_a_limit_to_open_jobs(world):
+    node = world.nodes["a"]
+    for _ in range(8):
+        assert isinstance(world.job(COUNT).offer(node)[0], Consent)
+    late = world.job(COUNT)
+    refusal = world.refusal(late.offer(node))
+    assert (refusal.kind, refusal.code) == ("Unavailable", "too_many_jobs")
+    world.clock.now += 61
+    node.runner.expire()
+    assert isinstance(world.job(COUNT).offer(node)[0], Consent)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3)))[:4])
+def test_releases_are_independent_of_their_order(world, order):
+    job = world.job(COUNT, names="abc")
+    consents = job.consent()
+    seals = job.seal(consents)
+    nodes = [job.nodes[index] for index in order]
+    assert job.answer(job.unseal(consents, seals, job.release(seals, nodes))).rows == ((90,),)
