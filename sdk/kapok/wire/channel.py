@@ -15,10 +15,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 import grpc
-from kapok.errors import TimedOut
+
 from kapok.wire.address import Address
 from kapok.wire.clients import AnalystClient, CatalogueClient, EnrolmentClient, NodeClient
-from kapok.wire.diagnosis import certificate_refused, why_unreachable
+from kapok.wire.diagnosis import certificate_refused, too_slow, why_unreachable
 from kapok.wire.limits import Limits
 from kapok.wire.line import Line
 from kapok.wire.traffic import Traffic
@@ -38,7 +38,7 @@ _OPTIONS: Final = (
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 3_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),
-    # Whether to try again is decided above: a call that may have arrived is not repeated behind anyone's back.
+    # Whether to try again is decided above: a call that may have arrived is not repeated unasked.
     ("grpc.enable_retries", 0),
     ("grpc.use_local_subchannel_pool", 1),
 )
@@ -166,10 +166,10 @@ async def _open(
         await channel.close(None)
         reason = await why_unreachable(address, root_pem, certificate_pem)
         if reason is None and state is None:
-            reason = _too_slow(address, timeout_s)
+            reason = too_slow(address)
         if reason is not None:
             raise reason
-    raise certificate_refused(address)
+    raise certificate_refused(address, shown=certificate_pem is not None)
 
 
 def _options(address: Address, limits: Limits) -> list[tuple[str, int]]:
@@ -194,11 +194,3 @@ async def _settled(channel: grpc.aio.Channel, timeout_s: float) -> grpc.ChannelC
             return state
     except TimeoutError:
         return None
-
-
-def _too_slow(address: Address, timeout_s: float) -> TimedOut:
-    return TimedOut(
-        f"{address} did not finish the TLS handshake within {timeout_s:g} s",
-        code="handshake_timed_out",
-        remedy="check the network, and whether the service is overloaded; try again later",
-    )

@@ -15,10 +15,11 @@ import time
 from typing import Final
 
 from cryptography import x509
-from kapok.errors import IdentityInvalid, KapokError, Unavailable
+
+from kapok.errors import IdentityInvalid, KapokError, TimedOut, Unavailable
 from kapok.wire.address import Address
 
-__all__ = ["certificate_refused", "why_unreachable"]
+__all__ = ["certificate_refused", "too_slow", "why_unreachable"]
 
 _PATIENCE_S: Final = 3.0
 
@@ -44,12 +45,32 @@ async def why_unreachable(
     return failed
 
 
-def certificate_refused(address: Address) -> IdentityInvalid:
-    """The error for a service that ends the connection once it has seen this party's certificate."""
+def certificate_refused(address: Address, *, shown: bool) -> IdentityInvalid:
+    """The error for a service that ends the connection once it should have seen a certificate.
+
+    Args:
+        address: The service's.
+        shown: Whether this party has shown one.
+    """
+    if not shown:
+        return IdentityInvalid(
+            f"{address} asks for a certificate: it is not where an authority enrols",
+            code="certificate_wanted",
+            remedy="ask whoever gave the token for one with the authority's own address",
+        )
     return IdentityInvalid(
         f"{address} does not accept this party's certificate",
         code="certificate_refused",
         remedy="enrol anew with the authority that the service trusts: kapok enroll TOKEN",
+    )
+
+
+def too_slow(address: Address) -> TimedOut:
+    """The error for a service that accepts connections and does not shake hands."""
+    return TimedOut(
+        f"{address} did not finish the TLS handshake in time",
+        code="handshake_timed_out",
+        remedy="check that a Kapok service is there, and whether it is overloaded; try again later",
     )
 
 
@@ -92,7 +113,9 @@ async def _try_tls(address: Address, root_pem: bytes) -> KapokError | None:
             )
     except ssl.SSLCertVerificationError as error:
         return _their_certificate(address, error.verify_code)
-    except (OSError, TimeoutError, EOFError):
+    except TimeoutError:
+        return too_slow(address)
+    except (OSError, EOFError):
         return Unavailable(
             f"what answers at {address} does not speak TLS 1.3",
             code="not_kapok",

@@ -13,6 +13,7 @@ from typing import Final
 
 import grpc
 from google.protobuf.message import DecodeError
+
 from kapok.errors import (
     BudgetExhausted,
     CohortTooSmall,
@@ -62,7 +63,14 @@ STATUS: Final[dict[type[KapokError], grpc.StatusCode]] = {
 _LOST: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.ABORTED})
 # Codes under which gRPC's core reports a stream that was torn down together with its connection.
 _PERHAPS_LOST: Final = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN})
-_TORN: Final = ("RST_STREAM", "Stream removed", "GOAWAY", "Socket closed", "Connection reset")
+_TORN: Final = (
+    "RST_STREAM",
+    "Stream removed",
+    "GOAWAY",
+    "Socket closed",
+    "Connection reset",
+    "Internal error from Core",
+)
 
 
 def trailing(error: KapokError) -> tuple[tuple[str, bytes], ...]:

@@ -17,12 +17,13 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, Final, NoReturn, TypeVar, cast
 
 import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
+
 from kapok.errors import InternalError, KapokError, TimedOut, Unavailable
 from kapok.identity.names import PartyName
 from kapok.wire import failures, peers, version
@@ -33,6 +34,8 @@ from kapok.wire.traffic import Traffic
 __all__ = ["Gate"]
 
 _log = logging.getLogger(__name__)
+
+_DRAIN_S: Final = 30.0
 
 T = TypeVar("T")
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -106,9 +109,14 @@ class Gate:
             try:
                 caller = await self._admit(service, context)
                 async with _deadline(limit_s, method.full_name):
-                    return await work(caller, request)
+                    answered = await work(caller, request)
             except Exception as error:  # noqa: BLE001 - a defect is logged under its incident, never shown
+                if method.client_streaming:
+                    await _drain(request)
                 await _refuse(context, error, method.full_name, caller)
+            if method.client_streaming:
+                await _drain(request)
+            return answered
 
         return answer
 
@@ -180,6 +188,18 @@ async def _deadline(limit_s: float | None, what: str) -> AsyncIterator[None]:
             code="call_timed_out",
             remedy="try again; if it stays so, look at the service's log",
         ) from None
+
+
+async def _drain(requests: AsyncIterator[Message]) -> None:
+    """Read a caller's stream to its end before it is answered, but not for ever.
+
+    An asynchronous client of gRPC that is still writing when the answer comes loses the answer, whatever it
+    says, and sees INTERNAL (grpc/grpc#36066).
+    """
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(_DRAIN_S):
+            async for _ in requests:
+                pass
 
 
 async def _refuse(context: Context, error: Exception, method: str, caller: PartyName | None) -> NoReturn:

@@ -14,6 +14,7 @@ from typing import Final, TypeVar, cast
 
 import grpc
 from google.protobuf.message import Message
+
 from kapok.errors import KapokError, Unavailable
 from kapok.wire import failures, version
 from kapok.wire.address import Address

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from cryptography import x509
+
 from kapok.errors import IdentityInvalid, InvalidInput, NotAuthorised, VersionMismatch
 from kapok.identity.names import PartyName, Role
 

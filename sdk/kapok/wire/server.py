@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import grpc
+
 from kapok.errors import IdentityInvalid, InvalidInput
 from kapok.wire.address import Address
 from kapok.wire.desks import AnalystDesk, CatalogueDesk, EnrolmentDesk, NodeDesk

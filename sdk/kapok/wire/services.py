@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from google.protobuf.descriptor import ServiceDescriptor
+
 from kapok.errors import InvalidInput
 from kapok.identity.names import PartyName, Role
 from kapok.wire import codec
