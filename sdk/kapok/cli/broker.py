@@ -21,8 +21,6 @@ def _group() -> None:
 def run(home: Home = None) -> None:
     """Serve nodes and analysts, until stopped."""
     from kapok.broker.app import run as broker
-    from kapok.broker.settings import load_settings
     from kapok.cli.serving import serve
 
-    folder = resolved_home(home)
-    serve(partial(broker, folder), load_settings(folder).log_level)
+    serve(partial(broker, resolved_home(home)))

@@ -21,12 +21,12 @@ class Daemon(Protocol):
         ...
 
 
-def serve(daemon: Daemon, log_level: str) -> None:
+def serve(daemon: Daemon, log_level: str = "info") -> None:
     """Run a daemon in the foreground until it ends.
 
     Args:
         daemon: What runs.
-        log_level: Least level of what is logged on stderr.
+        log_level: Least level of what is logged on stderr, until its own settings say otherwise.
     """
     from kapok.logs import configure
 

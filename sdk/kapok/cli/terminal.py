@@ -72,7 +72,9 @@ def print_table(
         table.add_column(Text(column), justify="right" if index in on_the_right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(shown(cell)) for cell in row))
-    console.print(table)
+    with console.capture() as printed:
+        console.print(table)
+    say("\n".join(line.rstrip() for line in printed.get().rstrip().splitlines()))
 
 
 def shown(cell: object) -> str:

@@ -242,13 +242,14 @@ class AsyncSession:
         return resolve(wanted.name, wanted.prefix, entries, self.verifier)
 
     def _prepare(self, request: Request, dataset: VerifiedDataset, progress: Listener) -> JobRecord:
-        key = None
-        if request.seal == "paillier":
+        def result_key() -> tuple[bytes, bytes]:
             key = self.profile.result_key(lambda text: progress(Progress(step="notice", text=text)))
+            return key.public.encode()
+
         record = prepare(
             request,
             dataset,
-            result_key=key.public.encode() if key else None,
+            result_key=result_key,
             receiver_organisation=self.name.organisation_id,
             signer=self.signer,
             now=time.time(),

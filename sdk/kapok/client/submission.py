@@ -6,7 +6,7 @@ Nothing here touches the network: what is made here lies in the job's file befor
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -74,7 +74,7 @@ def prepare(
     request: Request,
     dataset: VerifiedDataset,
     *,
-    result_key: tuple[bytes, bytes] | None,
+    result_key: Callable[[], tuple[bytes, bytes]],
     receiver_organisation: str,
     signer: Signer,
     now: float,
@@ -84,7 +84,8 @@ def prepare(
     Args:
         request: What is wanted.
         dataset: The verified dataset that the question names.
-        result_key: The encoded public half of the profile's Paillier key; None with seal ``pad``.
+        result_key: Gives the encoded public half of the profile's Paillier key; asked with seal ``paillier``
+            alone, and only when nothing else is wrong.
         receiver_organisation: The analyst's own, in full: it does not count as one of the parties.
         signer: The analyst's signing key.
         now: Seconds since the epoch.
@@ -111,7 +112,7 @@ def prepare(
         seal=request.seal,
         words=question.words,
         word_bits=dataset.schema.word_bits,
-        result_key=ResultKey(*result_key) if result_key else None,
+        result_key=ResultKey(*result_key()) if request.seal == "paillier" else None,
         receiver_key=receiver.public,
         tag_seeds=_wrapped_seeds(tag_seed, nonce, dataset, members),
         rounds=1,

@@ -1,1 +1,1 @@
-"""The demonstration: the main job end to end, with real processes on one machine, over public hospital data."""
+"""The demonstration: the main job end to end, with real processes on one machine, over public data."""
