@@ -40,6 +40,7 @@ lint: $(VENV)/dev.stamp  ## Style, docstrings, security rules; generated code is
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python tests/tools/generate_wire.py --check
+	$(BIN)/python tests/tools/state_diagrams.py --check
 
 types: $(VENV)/dev.stamp  ## mypy, strict, over the four source roots
 	$(BIN)/mypy sdk protocols broker nodes
@@ -51,8 +52,9 @@ format: $(VENV)/dev.stamp  ## Bring the code into shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-gen: $(VENV)/dev.stamp  ## Make sdk/kapok/wire/v1 from proto/
+gen: $(VENV)/dev.stamp  ## Make sdk/kapok/wire/v1 from proto/, and the state diagrams from their tables
 	$(BIN)/python tests/tools/generate_wire.py
+	$(BIN)/python tests/tools/state_diagrams.py
 
 lock: $(VENV)/dev.stamp  ## Make the lock files from pyproject.toml (needs `pip install uv` in the environment)
 	$(BIN)/uv pip compile -q pyproject.toml --extra all --group build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/run.lock
