@@ -84,9 +84,8 @@ class VectorTable:
             SealedVectorRow.counted.is_(True),
             SealedChunkRow.number == number,
         )
-        return [
-            body for _, body in sorted(self._session.execute(query).tuples(), key=lambda row: row[0].encode())
-        ]
+        bodies = {node: body for node, body in self._session.execute(query)}  # noqa: C416 - rows, not pairs
+        return [bodies[node] for node in sorted(bodies, key=str.encode)]
 
     def add_sum_chunk(self, attempt_id: int, number: int, body: bytes) -> None:
         """Keep a chunk of the folded sum."""
