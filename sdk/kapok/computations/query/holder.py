@@ -12,6 +12,10 @@ A cell is suppressed when its rows, or for a column the rows in which it is know
 cells are suppressed when the filter keeps fewer than `min_rows` rows, whatever the schema says of empty
 cells, or on any error.
 
+Single values are not compared with the schema's bounds here: the node does that over its whole table when
+it joins and at each new version, never per question. What is checked here is that counts and sums are
+possible within them.
+
 Source: design page "Suppression happens inside the mask".
 """
 

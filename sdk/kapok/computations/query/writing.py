@@ -70,7 +70,7 @@ def _term(operand: Operand, parent: str, *, first: bool) -> str:
     match operand:
         case Number(units, _) if units < 0:
             return f"({text})"
-        case Arithmetic(operator, _, _) if not first or (parent == "*" and operator != "*"):
+        case Arithmetic(operator, _, _) if (operator == "*", first) < (parent == "*", True):
             return f"({text})"
         case _:
             return text

@@ -1,0 +1,284 @@
+"""The holder's half: words, suppression, and that nothing about the data shows in whether it works."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from kapok.computations import Thresholds
+from kapok.computations.query.build import engine_sql
+from kapok.computations.query.holder import contribute
+from kapok.computations.query.params import Question
+from kapok.documents.dataset import Column, Dataset
+from kapok.errors import InvalidInput
+
+TINY = Dataset(
+    name="tiny",
+    rows_max=100,
+    columns=(
+        Column(name="sex", type="integer", domain=(0, 1)),
+        Column(name="ward", type="text", domain=("a", "b"), nullable=True),
+        Column(name="smokes", type="boolean", nullable=True),
+        Column(name="age", type="integer", minimum=0, maximum=120, nullable=True),
+        Column(name="size", type="decimal", minimum="-9.9", maximum="9.9", resolution="0.1"),
+    ),
+)
+SHOWING = msgspec.structs.replace(TINY, empty_cells="show")
+ROWS = (
+    "CREATE TABLE source (sex BIGINT, ward TEXT, smokes BOOLEAN, age BIGINT, size {size})",
+    "INSERT INTO source VALUES (0, 'a', true, 40, 0.3), (0, 'a', NULL, 50, -0.6), "
+    "(0, NULL, false, NULL, 0.7), (1, 'b', true, NULL, 1.1), (1, 'b', true, NULL, 9.9)",
+)
+
+
+@pytest.fixture(params=["DOUBLE", "DECIMAL(18, 1)", "TEXT"])
+def engine(engine_of: Callable[..., Any], request: pytest.FixtureRequest) -> Any:
+    return engine_of(ROWS[0].format(size=request.param), ROWS[1])
+
+
+def words_of(
+    sql: str, engine: Any, min_rows: int = 0, min_cell: int = 1, dataset: Dataset = TINY
+) -> list[int]:
+    question = Question.parse(sql, dataset)
+    vector = contribute(question, dataset, engine, Thresholds(min_rows, min_cell))
+    assert vector.bits == dataset.word_bits
+    assert len(vector) == question.words
+    return vector.to_integers()
+
+
+def suppressed(words: Sequence[int], dataset: Dataset = TINY) -> bool:
+    """Whether words look random: honest words are below V in magnitude, 40 bits smaller than random ones.
+
+    A random word is that small with probability below 2^-47.
+    """
+    return all(dataset.word_value_bound < word < 2**dataset.random_bits for word in words)
+
+
+def test_words_are_laid_out_group_after_group(engine: Any) -> None:
+    words = words_of("SELECT COUNT(*), COUNT(age), SUM(size) FROM tiny GROUP BY sex", engine, 0, 0, SHOWING)
+    assert words == [3, 0, 2, 0, 3, 4, 0, 2, 0, 0, 0, 2, 110, 0]
+
+
+def test_null_is_the_last_group(engine: Any) -> None:
+    words = words_of("SELECT COUNT(*) FROM tiny GROUP BY ward, smokes", engine, 0, 0, SHOWING)
+    assert words[::2] == [0, 1, 1, 0, 2, 0, 1, 0, 0]
+
+
+def test_booleans_are_summed_as_zero_and_one(engine: Any) -> None:
+    assert words_of("SELECT SUM(smokes), COUNT(ward) FROM tiny", engine) == [4, 3, 0, 4, 0]
+
+
+def test_filters_know_booleans_texts_and_steps(engine: Any) -> None:
+    for condition, rows in (
+        ("smokes", 3),
+        ("NOT smokes", 1),
+        ("smokes IS NOT TRUE", 2),
+        ("smokes = FALSE OR smokes IS NULL", 2),
+        ("smokes IN (TRUE)", 3),
+        ("ward = 'a'", 2),
+        ("ward <> 'a'", 2),
+        ("ward NOT IN ('a')", 2),
+        ("ward IN ('a', 'b') IS NOT TRUE", 1),
+        ("size = 0.3", 1),
+        # In doubles 0.3 * 3 is 0.8999999999999999.
+        ("size * 3 = 0.9", 1),
+        ("size + 0.05 > 0.35 OR FALSE", 3),
+        ("size BETWEEN -0.6 AND 0.7", 3),
+        ("size * size > 1.2", 2),
+        ("age - size * 10 = 37", 1),
+        ("age IS NULL AND (age > 3) IS NOT TRUE", 3),
+        ("age IN (40, 50.0, 1.5)", 2),
+        ("TRUE", 5),
+    ):
+        assert words_of(f"SELECT COUNT(*) FROM tiny WHERE {condition}", engine) == [rows, 0], condition
+
+
+def test_small_cells_are_suppressed_one_by_one(engine: Any) -> None:
+    words = words_of("SELECT COUNT(*), SUM(age) FROM tiny GROUP BY sex", engine, 0, 2)
+    assert words[:5] == [3, 0, 2, 90, 0]
+    assert words[5:7] == [2, 0]
+    # Nobody of sex 1 has a known age: nothing is too little as well.
+    assert suppressed(words[7:])
+    words = words_of("SELECT COUNT(*), SUM(age) FROM tiny GROUP BY sex", engine, 0, 3)
+    assert words[:2] == [3, 0]
+    assert suppressed(words[2:])
+
+
+def test_empty_cells_show_only_where_the_schema_says_so(engine: Any) -> None:
+    sql = "SELECT COUNT(*), SUM(age) FROM tiny GROUP BY sex, ward"
+    hiding = words_of(sql, engine, 0, 0)
+    showing = words_of(sql, engine, 0, 2, SHOWING)
+    # (0, 'b') is empty; (1, 'b') has two rows and no known age; (0, null) has one row.
+    assert suppressed(hiding[5:10])
+    assert showing[5:10] == [0, 0, 0, 0, 0]
+    assert hiding[20:22] == [2, 0]
+    assert suppressed(hiding[22:25])
+    assert showing[20:25] == [2, 0, 0, 0, 0]
+    assert hiding[10:12] == [1, 0]
+    assert suppressed(showing[10:12])
+
+
+@pytest.mark.parametrize("dataset", [TINY, SHOWING])
+def test_a_filter_that_keeps_too_few_rows_suppresses_everything(engine: Any, dataset: Dataset) -> None:
+    sql = "SELECT COUNT(*), SUM(size) FROM tiny WHERE size > 0 GROUP BY sex"
+    assert words_of(sql, engine, 4, 1, dataset)[:2] == [2, 0]
+    assert suppressed(words_of(sql, engine, 5, 1, dataset))
+    assert suppressed(words_of("SELECT COUNT(*) FROM tiny WHERE age > 100", engine, 1, 0, dataset))
+
+
+def test_random_words_are_fresh_and_fill_their_width(engine: Any) -> None:
+    sql = "SELECT COUNT(*), SUM(size) FROM tiny GROUP BY sex"
+    many = [words_of(sql, engine, 99) for _ in range(40)]
+    flat = [word for words in many for word in words]
+    assert len(set(flat)) == len(flat)
+    assert suppressed(flat)
+    # The top bit is set about every other time: of 400 words all but surely 100 to 300.
+    assert len(flat) == 400
+    assert 100 < sum(word >> (TINY.random_bits - 1) for word in flat) < 300
+
+
+def test_a_suppressed_flag_is_never_zero(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secrets.randbelow", lambda bound: 0)
+    monkeypatch.setattr("secrets.randbits", lambda bits: 0)
+    assert words_of("SELECT COUNT(*), SUM(size) FROM tiny", engine, 99) == [0, 1, 0, 0, 1]
+
+
+def test_too_many_rows_suppress_everything(engine: Any) -> None:
+    few = msgspec.structs.replace(TINY, rows_max=4)
+    assert suppressed(words_of("SELECT COUNT(*) FROM tiny GROUP BY sex", engine, dataset=few), few)
+    exactly = msgspec.structs.replace(TINY, rows_max=5)
+    assert words_of("SELECT COUNT(*) FROM tiny GROUP BY sex", engine, dataset=exactly) == [3, 0, 2, 0]
+
+
+SQL = "SELECT COUNT(*), SUM(age), AVG(size) FROM tiny WHERE age > 3 OR smokes GROUP BY sex, ward"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "(0, 'a', 'true', '99999999999999999999', 1)",
+        "(0, 'a', 'true', '5000', 1)",
+        "(0, 'a', 'true', '-5000', 1)",
+        "(0, 'a', 'true', 'forty-two-secret', 1)",
+        "(0, 'a', 'perhaps-secret', 'not-a-number', 1)",
+        "(2, 'a', 'true', '40', 1)",
+        "(NULL, 'a', 'true', '40', 1)",
+        "(0, 'c', 'true', '40', 1)",
+        "(0, 'a', 'true', '40', 500)",
+        "(0, 'a', 'true', '40', 'nan')",
+        "(0, 'a', 'true', '40', 'inf')",
+        "(0, 'a', 'true', '40', 1e300)",
+    ],
+)
+def test_a_bad_value_suppresses_everything(
+    engine_of: Callable[..., Any], row: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = engine_of(
+        "CREATE TABLE raw (sex INT, ward TEXT, smokes TEXT, age TEXT, size DOUBLE)",
+        "INSERT INTO raw SELECT i % 2, 'a', 'true', '40', 0.5 FROM range(20) t(i)",
+        "CREATE VIEW source AS SELECT sex, ward, CAST(smokes AS BOOLEAN) AS smokes, "
+        "CAST(age AS BIGINT) AS age, size FROM raw",
+    )
+    good = words_of(SQL, engine)
+    assert good[:8] == [10, 0, 10, 400, 0, 10, 50, 0]
+    engine.connection.execute(f"INSERT INTO raw VALUES {row}")
+    with caplog.at_level(logging.DEBUG):
+        words = words_of(SQL, engine)
+    assert suppressed(words)
+    assert len(words) == len(good)
+    assert "suppressed" in caplog.text
+    for content in ("secret", "40", "999", "tiny", "WHERE"):
+        assert content not in caplog.text
+
+
+def test_an_engine_that_is_down_suppresses_everything(engine_of: Callable[..., Any]) -> None:
+    engine = engine_of()
+    assert suppressed(words_of(SQL, engine))
+    engine.connection.close()
+    assert suppressed(words_of(SQL, engine))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(0, 3), (0, 3)],
+        [(0, -1)],
+        [(0, 101)],
+        [(0, 2.5)],
+        [(0, None)],
+        [(True, 3)],
+        [("0", 3)],
+        [(0,)],
+        [()],
+        None,
+    ],
+)
+def test_an_engine_that_answers_nonsense_suppresses_everything(rows: Any) -> None:
+    class Nonsense:
+        dialect = "duckdb"
+
+        def fetch(self, select_sql: str) -> Any:
+            return rows
+
+    words = words_of("SELECT COUNT(*) FROM tiny GROUP BY sex", Nonsense())
+    assert suppressed(words)
+
+
+def test_what_the_engine_runs_is_rebuilt(engine: Any) -> None:
+    sql = engine_sql(
+        Question.parse(
+            "select sum(size), count(*) from tiny where ward='a' and size>0.35 group by sex", TINY
+        ),
+        TINY,
+        "duckdb",
+    )
+    assert sql == (
+        'SELECT "t"."sex", COUNT(*), COUNT("t"."size"), SUM("t"."size") '
+        'FROM (SELECT CAST("sex" AS BIGINT) AS "sex", '
+        'CAST(CAST("size" AS DECIMAL(18, 1)) * 10 AS BIGINT) AS "size", '
+        'CAST("ward" AS TEXT) AS "ward" FROM source) AS t '
+        'WHERE ("t"."ward" = \'a\') AND (("t"."size") * CAST(10 AS BIGINT) > CAST(35 AS BIGINT)) '
+        'GROUP BY "t"."sex"'
+    )
+
+
+def test_unread_columns_may_be_broken(engine_of: Callable[..., Any]) -> None:
+    engine = engine_of(
+        "CREATE VIEW source AS SELECT 1 AS sex, CAST('x' || i AS BIGINT) AS age FROM range(3) t(i)"
+    )
+    assert words_of("SELECT COUNT(*) FROM tiny WHERE sex = 1", engine) == [3, 0]
+
+
+def test_the_longest_filters_run(engine: Any) -> None:
+    chain = " OR ".join(f"age = {number}" for number in range(900))
+    assert words_of(f"SELECT COUNT(*) FROM tiny WHERE {chain}", engine) == [2, 0]
+    values = ", ".join(map(str, range(990)))
+    assert words_of(f"SELECT COUNT(*) FROM tiny WHERE age NOT IN ({values}) OR age = 40", engine) == [1, 0]
+    deep = "(" * 12 + "age" + " + 1)" * 12
+    assert words_of(f"SELECT COUNT(*) FROM tiny WHERE {deep} = 52", engine) == [1, 0]
+
+
+def test_a_column_may_be_called_as_anything(engine_of: Callable[..., Any]) -> None:
+    names = ("source", "t", "select", "one", "count")
+    dataset = Dataset(
+        name="select",
+        rows_max=9,
+        columns=tuple(Column(name=name, type="integer", domain=(0, 1)) for name in names),
+    )
+    engine = engine_of(
+        'CREATE TABLE source AS SELECT 1 AS source, 1 AS t, 1 AS "select", 1 AS one, 0 AS count'
+    )
+    sql = 'SELECT SUM(t), SUM("count") FROM "select" WHERE source = 1 AND one = 1 GROUP BY "select", source'
+    words = words_of(sql, engine, 0, 0, msgspec.structs.replace(dataset, empty_cells="show"))
+    assert words == [0] * 18 + [1, 1, 0, 1, 0, 0]
+
+
+def test_thresholds_are_not_negative() -> None:
+    with pytest.raises(InvalidInput):
+        Thresholds(-1, 0)
+    with pytest.raises(InvalidInput):
+        Thresholds(0, -1)
