@@ -1,0 +1,112 @@
+"""The aggregator: cuts, folds and checks, and names who sent what it refuses."""
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+from support.parties import exchange
+
+from kapok.errors import PeerProtocolError
+from kapok.protocols.secure_sum import aggregator, vector
+
+
+@pytest.fixture(scope="module", params=["pad", "paillier"])
+def done(request, paillier_key_2048):
+    job = exchange(result_key=paillier_key_2048 if request.param == "paillier" else None, rounds=2)
+    sealed = job.seal_all()
+    roster = aggregator.open_roster(job.terms, job.consents(), job.authority)
+    return job, roster, sealed, job.release_all(sealed)
+
+
+@pytest.mark.parametrize("word_bits", [8, 16, 24, 32, 64, 104, 192])
+@pytest.mark.parametrize("words", [1, 2, 3, 5, 9, 10, 32768, 32769, 100_001])
+def test_a_chunks_length_tells_the_tag_from_words(word_bits, words):
+    terms = replace(exchange().terms, words=words, word_bits=word_bits)
+    lengths = aggregator.chunk_lengths(terms, 4)
+    tag = word_bits // 8 + 8
+    assert lengths[-1] == tag
+    assert tag not in lengths[:-1]
+    assert all(length % (word_bits // 8) == 0 for length in lengths[:-1])
+    assert sum(lengths) == words * word_bits // 8 + tag == aggregator.vector_bytes(terms, 4)
+    assert max(lengths) <= vector.MOST_CHUNK_BYTES
+    assert aggregator.chunk_bytes(terms) % (word_bits // 8) == 0
+
+
+def test_folding_in_steps_is_folding_at_once(done):
+    job, _, sealed, _ = done
+    for column in zip(*(one.chunks for one in sealed), strict=True):
+        partial = column[0]
+        for chunk in column[1:]:
+            partial = aggregator.fold(job.terms, [partial, chunk])
+        assert partial == aggregator.fold(job.terms, column)
+
+
+def test_words_wrap_and_do_not_carry_into_their_neighbours():
+    terms = exchange(word_bits=16).terms
+    assert aggregator.fold(terms, [b"\xff\xff\x01\x00", b"\x01\x00\x02\x00"]) == b"\x00\x00\x03\x00"
+    assert aggregator.fold(terms, [b"\xff" * 10, b"\x01" + bytes(9)]) == bytes(10)
+
+
+def test_fold_refuses_chunks_that_do_not_fit_together(done):
+    job, _, sealed, _ = done
+    chunk = sealed[0].chunks[0]
+    for chunks in ([], [chunk, chunk[:-8]], [chunk, b""], [b"", b""], [chunk[:-1], chunk[:-1]]):
+        with pytest.raises(PeerProtocolError) as error:
+            aggregator.fold(job.terms, chunks)
+        assert error.value.code in ("bad_chunk", "bad_ciphertext")
+
+
+def test_check_chunk_refuses_wrong_lengths(done):
+    job, _, sealed, _ = done
+    chunk = sealed[0].chunks[0]
+    for bad in (b"", chunk[:-1], chunk + b"\x00", chunk * (vector.MOST_CHUNK_BYTES // len(chunk) + 1)):
+        with pytest.raises(PeerProtocolError) as error:
+            aggregator.check_chunk(job.terms, bad, party="mallory")
+        assert (error.value.code, error.value.party) == ("bad_chunk", "mallory")
+
+
+@pytest.mark.parametrize("value", ["n", "n+1", "zero", "most"])
+def test_check_chunk_refuses_ciphertexts_out_of_their_form(paillier_key_2048, value):
+    job = exchange(result_key=paillier_key_2048)
+    key = paillier_key_2048.public
+    digit = {"n": key.n, "n+1": key.n + 1, "zero": 0, "most": 2**2048 - 1}[value].to_bytes(256, "little")
+    with pytest.raises(PeerProtocolError) as error:
+        aggregator.check_chunk(job.terms, digit + bytes(256), party="mallory")
+    assert (error.value.code, error.value.party) == ("bad_ciphertext", "mallory")
+
+
+def test_check_vector_holds_the_bytes_against_the_signature(done):
+    job, roster, sealed, _ = done
+    statement = aggregator.check_seal(job.terms, roster, 1, 1, sealed[0].token, job.authority)
+    digest = hashlib.sha256(b"".join(sealed[0].chunks)).digest()
+    aggregator.check_vector(statement, digest)
+    with pytest.raises(PeerProtocolError) as error:
+        aggregator.check_vector(statement, bytes(32))
+    assert (error.value.code, error.value.party) == ("digest_differs", job.names[0])
+
+
+@pytest.mark.parametrize(("number", "attempt"), [(2, 1), (1, 2)])
+def test_a_seal_for_another_round_or_attempt(done, number, attempt):
+    job, roster, sealed, _ = done
+    with pytest.raises(PeerProtocolError) as error:
+        aggregator.check_seal(job.terms, roster, number, attempt, sealed[1].token, job.authority)
+    assert (error.value.code, error.value.party) == ("wrong_attempt", job.names[1])
+
+
+def test_a_seal_with_other_parameters_is_named(done):
+    job, roster, sealed, _ = done
+    with pytest.raises(PeerProtocolError) as error:
+        aggregator.check_seal(job.terms, roster, 1, 1, sealed[1].token, job.authority, params_hash=bytes(32))
+    assert (error.value.code, error.value.party) == ("wrong_parameters", job.names[1])
+
+
+def test_a_release_must_be_the_one_that_was_committed_to(done):
+    job, roster, sealed, releases = done
+    seals = [aggregator.check_seal(job.terms, roster, 1, 1, one.token, job.authority) for one in sealed]
+    aggregator.check_release(job.terms, roster, 1, 1, seals[0], releases[0], job.authority)
+    with pytest.raises(PeerProtocolError) as error:
+        aggregator.check_release(job.terms, roster, 1, 1, seals[1], releases[0], job.authority)
+    assert (error.value.code, error.value.party) == ("release_differs", job.names[0])
+    with pytest.raises(PeerProtocolError) as error:
+        aggregator.check_release(job.terms, roster, 1, 2, seals[0], releases[0], job.authority)
+    assert error.value.code == "wrong_attempt"
