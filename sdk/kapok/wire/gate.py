@@ -206,7 +206,10 @@ async def _refuse(context: Context, error: Exception, method: str, caller: Party
     """End the call with an error."""
     if isinstance(error, KapokError):
         told: KapokError = error
-        _log.info("%s for %s: %s", method, caller or context.peer(), error.code)
+        if isinstance(error, InternalError):
+            _log.error("%s for %s: %s", method, caller or context.peer(), error.code, exc_info=error)
+        else:
+            _log.info("%s for %s: %s", method, caller or context.peer(), error.code)
     else:
         incident = secrets.token_hex(4)
         _log.error(

@@ -158,3 +158,27 @@ async def test_a_name_that_is_none_is_refused_before_it_is_sent(broker, analyst,
         await analyst.catalogue.datasets(bad)
     assert caught.value.code == "bad_name"
     assert broker.catalogue.calls == []
+
+
+async def test_a_watch_that_is_no_generator_is_closed_too(broker, analyst):
+    class Subscription:
+        """What a desk may hand out as well: it holds something open until it is closed."""
+
+        def __init__(self) -> None:
+            self.closed = asyncio.Event()
+
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self):
+            return broker.analysts.statuses[0]
+
+        async def aclose(self) -> None:
+            self.closed.set()
+
+    subscription = Subscription()
+    broker.analysts.watch = lambda caller, job_id: subscription
+    watch = analyst.analyst.watch(JOB)
+    await anext(watch)
+    await watch.aclose()
+    await asyncio.wait_for(subscription.closed.wait(), 10)
