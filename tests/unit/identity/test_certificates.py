@@ -43,6 +43,7 @@ def test_what_the_forge_makes_by_default_is_right(domain: Any) -> None:
         ({"uris": ()}, "bad_certificate"),
         ({"uris": (), "others": (x509.DNSName("node.example"),)}, "bad_certificate"),
         ({"others": (x509.RFC822Name("a@b.example"),)}, "bad_certificate"),
+        ({"uris": (), "others": (x509.RFC822Name("a@b.example"),)}, "bad_certificate"),
         ({"uris": ("https://kapok.test/org/clinic/node/one",)}, "bad_certificate"),
         ({"uris": ("spiffe://kapok.test/org/clinic/root/one",)}, "bad_certificate"),
         ({"uris": ("spiffe://other.test/org/clinic/node/one",)}, "foreign_certificate"),
@@ -114,8 +115,17 @@ def test_a_leaf_is_no_root(domain: Any) -> None:
     assert caught.value.code == "bad_root"  # signed by its own key, yet issued under another's name
 
 
-@pytest.mark.parametrize("uri", ["spiffe://", "spiffe://kapok.test/org/x/node/y", "https://kapok.test", None])
-def test_a_root_without_a_trust_domain_is_none(uri: str | None) -> None:
+@pytest.mark.parametrize(
+    "uris",
+    [
+        ["spiffe://"],
+        ["spiffe://kapok.test/org/x/node/y"],
+        ["https://kapok.test"],
+        ["spiffe://kapok.test", "spiffe://other.test"],
+        [],
+    ],
+)
+def test_a_root_without_one_trust_domain_is_none(uris: list[str]) -> None:
     key = generate_key()
     good = new_root(key, "kapok.test", NOW)
     builder = x509.CertificateBuilder(
@@ -124,10 +134,9 @@ def test_a_root_without_a_trust_domain_is_none(uri: str | None) -> None:
     for extension in good.extensions:
         if not isinstance(extension.value, x509.SubjectAlternativeName):
             builder = builder.add_extension(extension.value, extension.critical)
-    if uri is not None:
-        builder = builder.add_extension(
-            x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)]), critical=False
-        )
+    if uris:
+        names = [x509.UniformResourceIdentifier(uri) for uri in uris]
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     with pytest.raises(IdentityInvalid):
         TrustRoot(builder.sign(key, hashes.SHA256()))
 
