@@ -1,7 +1,7 @@
 """Draw the state diagrams of docs/data-model.md from the transition tables that the code runs on.
 
-    python tests/tools/state_diagrams.py            write them into the page
-    python tests/tools/state_diagrams.py --check    fail if the page says anything else
+python tests/tools/state_diagrams.py            write them into the page
+python tests/tools/state_diagrams.py --check    fail if the page says anything else
 """
 
 from __future__ import annotations
