@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from kapok.documents.envelope import decode, document_id
 from kapok.documents.statements import JOB_TYP, REFUSAL_TYP, JobSpec, RefusalStatement
 from kapok.errors import (
+    CohortTooSmall,
     KapokError,
     LocalProtocolError,
     NotFound,
@@ -18,6 +19,7 @@ from kapok.errors import (
 )
 from kapok.identity.names import PartyName
 from kapok.protocols.secure_sum.params import Party, Seal, SumTerms
+from kapok.wire.messages import JobState
 
 if TYPE_CHECKING:
     from kapok.client.jobs import JobRecord
@@ -75,16 +77,23 @@ def verified_refusals(
             raise _forged(error.message) from None
         if statement.job != job_id or signed.signer.name not in specification.members:
             raise _forged("it is of another job, or of a node that was not asked")
-        found.append(
-            error_class(statement.kind)(
-                statement.message,
-                code=statement.code,
-                remedy=statement.remedy or None,
-                clause=statement.clause or None,
-                party=signed.signer.name,
-            )
-        )
+        found.append(_error_of(statement, signed.signer.name))
     return tuple(found)
+
+
+def _error_of(statement: RefusalStatement, node: str) -> KapokError:
+    try:
+        return error_class(statement.kind)(
+            statement.message,
+            code=statement.code,
+            remedy=statement.remedy or None,
+            clause=statement.clause or None,
+            party=node,
+        )
+    except AssertionError:
+        return PeerProtocolError(
+            "a node signed a refusal with a malformed code", code="bad_refusal", party=node
+        )
 
 
 def _forged(why: str) -> PeerProtocolError:
@@ -96,7 +105,7 @@ def _forged(why: str) -> PeerProtocolError:
 
 
 def failure_of(status: JobStatus, refusals: tuple[KapokError, ...]) -> KapokError:
-    """Why a job ended without a sum: a node's own refusal where there is one, else what the broker says.
+    """Why a job ended without a sum: a node's refusal if that is the reason, else what the broker says.
 
     A broker that says that a node refused, and cannot show the refusal, is not believed.
 
@@ -104,26 +113,34 @@ def failure_of(status: JobStatus, refusals: tuple[KapokError, ...]) -> KapokErro
         status: Of a job that has failed or was cancelled.
         refusals: As `verified_refusals` gave them.
     """
-    if refusals:
-        first = refusals[0]
-        if len(refusals) > 1:
-            others = ", ".join(str(one.party) for one in refusals[1:])
-            first.remedy = "; ".join(filter(None, (first.remedy, f"also refused: {others}")))
-        return first
     said = status.error
     if said is None:
-        return Unavailable(
-            "the job was cancelled" if status.state == "cancelled" else "the job has failed",
-            code="job_cancelled" if status.state == "cancelled" else "job_failed",
-            remedy="ask again",
-        )
-    if isinstance(said, Refused) and said.party and "/node/" in said.party:
+        return _ended(status)
+    if not isinstance(said, Refused) or isinstance(said, CohortTooSmall):
+        return _with_others(said, refusals)
+    own = [one for one in refusals if one.party == said.party]
+    if own:
+        return _with_others(own[0], [one for one in refusals if one is not own[0]])
+    if said.party and "/node/" in said.party:
         return PeerProtocolError(
             f"the broker says that {said.party} refused, and shows no refusal that this node signed",
             code="forged_refusal",
             remedy="ask the node's people, and the broker's",
         )
     return said
+
+
+def _ended(status: JobStatus) -> KapokError:
+    if status.state == JobState.CANCELLED:
+        return Unavailable("the job was cancelled", code="job_cancelled", remedy="ask again")
+    return Unavailable("the job has failed, and the broker does not say why", code="job_failed")
+
+
+def _with_others(error: KapokError, others: Iterable[KapokError]) -> KapokError:
+    refused = ", ".join(f"{one.party} ({one.code})" for one in others)
+    if refused:
+        error.remedy = "; ".join(filter(None, (error.remedy, f"refused by: {refused}")))
+    return error
 
 
 def open_evidence(

@@ -1,0 +1,107 @@
+import importlib.resources
+import stat
+import threading
+
+import pytest
+
+from kapok.client.profile import AnalystSettings, Profile, home_folder, write_private
+from kapok.errors import InvalidInput, NotFound
+from kapok.settings import load
+
+
+def test_home_is_the_option_then_the_variable_then_the_default(monkeypatch, tmp_path):
+    monkeypatch.setenv("KAPOK_HOME", str(tmp_path / "named"))
+    assert home_folder(tmp_path) == tmp_path
+    assert home_folder() == tmp_path / "named"
+    monkeypatch.delenv("KAPOK_HOME")
+    assert home_folder().name == ".kapok"
+    assert home_folder().is_absolute()
+
+
+def test_folder_without_settings_is_refused_with_what_to_do(tmp_path):
+    with pytest.raises(NotFound, match="not an analyst's folder") as caught:
+        Profile.load(tmp_path)
+    assert caught.value.code == "no_profile"
+    assert "kapok enroll" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('broker = "nowhere"', "host:port"),
+        ('broker = "h:1"\nseal = "wax"', "seal"),
+        ('broker = "h:1"\nkey_bits = 1024', "key_bits"),
+        ('broker = "h:1"\nspeed = 9', "speed"),
+    ],
+)
+def test_bad_settings_are_named(tmp_path, text, said):
+    (tmp_path / "analyst.toml").write_text(text)
+    with pytest.raises(InvalidInput, match=said) as caught:
+        Profile.load(tmp_path)
+    assert caught.value.code == "bad_settings"
+
+
+def test_template_documents_every_setting_with_its_default(tmp_path):
+    template = (importlib.resources.files("kapok.client") / "analyst.toml").read_text()
+    written = tmp_path / "analyst.toml"
+    written.write_text(template.replace("@BROKER_ADDRESS@", "h:1"))
+    assert load(written, AnalystSettings) == AnalystSettings(broker="h:1")
+    for name in AnalystSettings.__struct_fields__:
+        assert f"\n{name} = " in template
+
+
+def test_private_files_are_for_their_owner_only(tmp_path):
+    path = tmp_path / "new" / "secret"
+    write_private(path, b"one")
+    write_private(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    with pytest.raises(FileExistsError):
+        write_private(path, b"three", exclusive=True)
+    assert path.read_bytes() == b"two"
+    assert [file.name for file in path.parent.iterdir()] == ["secret"]
+
+
+def test_result_key_is_made_once_and_said(profile_home):
+    profile, said = Profile.load(profile_home), []
+    first = profile.result_key(said.append)
+    again = profile.result_key(said.append)
+    assert first.public.encode() == again.public.encode()
+    assert first.public.bits == 2048
+    assert len(said) == 1
+    assert "2048 bits" in said[0]
+    assert stat.S_IMODE(profile.key_path.stat().st_mode) == 0o600
+
+
+def test_two_first_questions_at_once_end_with_one_key(profile_home):
+    profile, keys = Profile.load(profile_home), []
+    threads = [threading.Thread(target=lambda: keys.append(profile.result_key())) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({key.public.key_id for key in keys}) == 1
+
+
+def test_result_key_that_others_can_read_is_refused(profile_home):
+    profile = Profile.load(profile_home)
+    profile.key_path.write_bytes(b"{}")
+    profile.key_path.chmod(0o644)
+    with pytest.raises(InvalidInput, match="read by others") as caught:
+        profile.result_key()
+    assert caught.value.code == "bad_result_key"
+
+
+def test_damaged_result_key_is_refused(profile_home):
+    profile = Profile.load(profile_home)
+    write_private(profile.key_path, b"{}")
+    with pytest.raises(InvalidInput):
+        profile.result_key()
+
+
+def test_rotation_replaces_the_key(profile_home):
+    profile = Profile.load(profile_home)
+    before = profile.result_key().public.key_id
+    assert profile.rotate_key().public.key_id != before
+    assert profile.result_key().public.key_id != before
