@@ -21,7 +21,7 @@ PIVOT heart age sex cp oldpeak thal ca num x 0 1 2 50 0.1 'a' '' "age" heart.age
 COUNT(*) AVG(age) || && ^ ~ -> ->> => := .. ** // << >> FOR UPDATE INTO TABLE COPY ATTACH PRAGMA SET
 DROP é 北 \u00a0 \u212a
 """
-soup = st.lists(st.sampled_from(WORDS.split()), max_size=25).map(" ".join)
+soup = st.lists(st.sampled_from([*WORDS.split(), "\u00a0"]), max_size=25).map(" ".join)
 started = st.tuples(
     st.sampled_from(
         ["SELECT COUNT(*) FROM heart WHERE", "SELECT sex , AVG(age)", "SELECT COUNT(*) FROM heart"]
