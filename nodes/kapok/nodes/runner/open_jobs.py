@@ -11,6 +11,7 @@ from kapok.errors import Unavailable
 from kapok.nodes.policy import Rule
 from kapok.nodes.runner.admission import AdmittedJob
 from kapok.nodes.runner.outgoing import Seal
+from kapok.protocols.secure_sum.cohort import CohortStatement
 from kapok.protocols.secure_sum.holder import Holder
 
 __all__ = ["OpenJob", "OpenJobs", "SentSeal"]
@@ -28,11 +29,12 @@ class SentSeal:
 
 @dataclass(slots=True)
 class OpenJob:
-    """A job that this node consented to since it started."""
+    """A job that this node consented to since it started, and what it stated about the scope then."""
 
     admitted: AdmittedJob
     rule: Rule
     holder: Holder
+    stated: CohortStatement
     sent: SentSeal | None = None
 
 

@@ -37,7 +37,7 @@ from kapok.nodes.runner.contribution import contribute
 from kapok.nodes.runner.open_jobs import OpenJob, OpenJobs, SentSeal
 from kapok.nodes.runner.outgoing import Consent, Outgoing, Refusal, Release, Seal, refusal_token
 from kapok.nodes.states import NodeJobState
-from kapok.protocols.secure_sum.cohort import check_roster
+from kapok.protocols.secure_sum.cohort import CohortStatement, check_roster
 from kapok.protocols.secure_sum.holder import Attempt, Holder, release
 from kapok.protocols.secure_sum.params import Signer, Verifier
 from kapok.protocols.secure_sum.roster import params_hash_of
@@ -159,10 +159,10 @@ class Runner:
     # --- offers -----------------------------------------------------------------------------------------
 
     def _offer(self, read: ReadSpec) -> list[Outgoing]:
-        known = self._open.get(read.job_id)
-        if known is not None:
-            return [Consent(read.job_id, known.holder.consent())]
         record = self._journal.job(read.job_id) or self._count(read)
+        known = self._open.get(read.job_id)
+        if known is not None and (record.state is _S.RELEASED or known.stated == self._statement(known)):
+            return [Consent(read.job_id, known.holder.consent())]
         match record.state:
             case _S.CLOSED | _S.RELEASED:
                 return []
@@ -215,9 +215,8 @@ class Runner:
             _log.info("waits for an officer", extra={"job": read.job_id})
             return []
         self._open.check_room(read.job_id)
-        statement = self._journal.scope(record.asset, record.organisation).statement(
-            rule.cohort, admitted.question_key
-        )
+        scope = self._journal.scope(record.asset, record.organisation)
+        statement = scope.statement(rule.cohort, admitted.question_key)
         holder = Holder(
             admitted.terms,
             name=self._name,
@@ -229,7 +228,7 @@ class Runner:
         self._journal.consent(
             read.job_id, specification=read.token, in_words=in_words, rule=rule, cohort=statement
         )
-        self._open.add(OpenJob(admitted, rule, holder))
+        self._open.add(OpenJob(admitted, rule, holder, statement))
         _log.info("consented", extra={"job": read.job_id, "asset": record.asset})
         return [Consent(read.job_id, holder.consent())]
 
@@ -287,12 +286,14 @@ class Runner:
         attempt = job.holder.open(
             round=asked.round, attempt=asked.attempt, consents=asked.consents, params_hash=params_hash
         )
-        scope = self._journal.scope(job.admitted.joined.asset, job.admitted.read.caller.organisation_id)
-        statement = scope.statement(job.rule.cohort, job.admitted.question_key)
-        check_roster(
-            statement, attempt.roster.names, {one.name: one.cohort for one in attempt.roster.members}
-        )
+        stated = {one.name: one.cohort for one in attempt.roster.members}
+        check_roster(self._statement(job), attempt.roster.names, stated)
         return attempt
+
+    def _statement(self, job: OpenJob) -> CohortStatement:
+        """What this node would state about the job's scope now."""
+        scope = self._journal.scope(job.admitted.joined.asset, job.admitted.read.caller.organisation_id)
+        return scope.statement(job.rule.cohort, job.admitted.question_key)
 
     def _seal(self, job: OpenJob, attempt: Attempt, consents: frozenset[str]) -> Seal:
         words, version = contribute(job.admitted, job.rule)

@@ -1,0 +1,187 @@
+"""The node daemon: here its parts are wired together.
+
+    node.toml, policy.toml, identity ─▶ journal, joining ─▶ runner ─▶ link ─▶ broker
+
+SIGTERM drains: answers that have begun are sent, then it ends. It may be killed at any instant as well:
+everything that was answered is in the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from kapok.documents.envelope import JwsSigner, JwsVerifier
+from kapok.errors import InvalidInput
+from kapok.identity.credentials import Credentials
+from kapok.identity.keyfiles import make_private_folder, write_new_file
+from kapok.identity.names import Role
+from kapok.logs import configure
+from kapok.nodes.approvals import JOURNAL_FILE
+from kapok.nodes.checking import CheckReport, check
+from kapok.nodes.joining import Documents, Joining
+from kapok.nodes.journal import Journal
+from kapok.nodes.keys import load_or_make
+from kapok.nodes.link import Link
+from kapok.nodes.policy import load_policy
+from kapok.nodes.runner import JoinedDataset, Runner
+from kapok.nodes.settings import POLICY_FILE, NodeSettings, load_settings, template
+from kapok.nodes.sources.version import VersionKey
+from kapok.protocols.wraps import WrapKey
+
+__all__ = ["CheckReport", "check", "run"]
+
+LOCK_FILE: Final = "node.lock"
+TAG_KEY_FILE: Final = "tag.key"
+VERSION_KEY_FILE: Final = "version.key"
+_VERSION_KEY_BYTES: Final = 32
+_log = logging.getLogger(__name__)
+
+Clock = Callable[[], float]
+
+
+async def run(
+    home: Path | str,
+    *,
+    ready: Callable[[str], None] | None = None,
+    stop: asyncio.Event | None = None,
+    passphrase: str | None = None,
+    clock: Clock = time.time,
+) -> None:
+    """Join the datasets and answer until SIGTERM, or until `stop` is set.
+
+    Args:
+        home: The node's folder: identity, ``node.toml``, ``policy.toml``, and its state unless the
+        settings say
+            otherwise.
+        ready: Called once with the broker's address, when assignments are taken from there.
+        stop: Ends it, where given.
+        passphrase: Opens the private key; else that of the environment variable ``KAPOK_PASSPHRASE``.
+        clock: Seconds since the epoch.
+
+    Raises:
+        NotFound: ``no_identity`` or ``no_settings``.
+        IdentityInvalid: a key or certificate is wrong, here or at the broker.
+        InvalidInput: ``wrong_role``, ``already_running``, ``journal_restored``, ``asset_renamed``, or what is
+            wrong with the settings.
+    """
+    home = Path(home)
+    credentials = Credentials.load(home, passphrase, clock=clock)
+    if credentials.name.role is not Role.NODE:
+        raise InvalidInput(
+            f"{home} is the folder of {credentials.name}, which is no node",
+            code="wrong_role",
+            party=str(credentials.name),
+            remedy="name the node's folder with --home, or enrol with a token for a node",
+        )
+    settings = load_settings(home)
+    configure(sys.stderr, settings.log_level)
+    make_private_folder(settings.state_folder)
+    with _alone(settings.state_folder), _journal(settings, clock) as journal:
+        link = _wire(home, settings, credentials, journal, clock)
+        _log.info("node starts", extra={"party": str(credentials.name), "broker": settings.broker})
+        await _until_stopped(link, stop or asyncio.Event(), ready)
+        _log.info("node stopped")
+
+
+def _wire(
+    home: Path, settings: NodeSettings, credentials: Credentials, journal: Journal, clock: Clock
+) -> Link:
+    """Make every part and give it what it stands on."""
+    state = settings.state_folder
+    if not (home / POLICY_FILE).exists():
+        write_new_file(home / POLICY_FILE, template(POLICY_FILE).encode())
+    signer, verifier = JwsSigner(credentials), JwsVerifier(credentials.root_pem, clock)
+    version_key = load_or_make(state / VERSION_KEY_FILE, lambda: secrets.token_bytes(_VERSION_KEY_BYTES))
+    tag_key = WrapKey.from_private_bytes(load_or_make(state / TAG_KEY_FILE, _new_tag_key))
+    joined: dict[str, JoinedDataset] = {}
+    joining = Joining(
+        settings=settings,
+        documents=Documents(state, verifier),
+        joined=joined,
+        version_key=VersionKey(version_key),
+        tag_key=tag_key.public,
+        signer=signer,
+        place=journal.place,
+    )
+    joining.open_kept()
+    runner = Runner(
+        name=str(credentials.name),
+        policy=load_policy(home),
+        journal=journal,
+        joined=joined,
+        signer=signer,
+        verifier=verifier,
+        tag_key=tag_key,
+        clock=clock,
+        open_jobs_max=settings.open_jobs_max,
+    )
+    return Link(credentials, settings.broker, runner, joining)
+
+
+def _new_tag_key() -> bytes:
+    return WrapKey.generate().private_bytes()
+
+
+@contextmanager
+def _journal(settings: NodeSettings, clock: Clock) -> Iterator[Journal]:
+    """The open journal. A restored one that an officer has accepted gets a new tag key with it.
+
+    Every specification that was written before is sealed to the old key: so no job of the time that the
+    journal has forgotten can be asked again, and be released a second time.
+    """
+    journal = Journal.open(
+        settings.state_folder / JOURNAL_FILE,
+        settings.instance_file,
+        clock=clock,
+        accept=settings.accept_rollback,
+        on_accept=lambda: (settings.state_folder / TAG_KEY_FILE).unlink(missing_ok=True),
+    )
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+@contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """Refuse to run twice over one folder: two nodes would hold different keys under one name.
+
+    Raises:
+        InvalidInput: ``already_running``.
+    """
+    descriptor = os.open(state / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InvalidInput(
+                f"a node runs over {state} already",
+                code="already_running",
+                remedy="stop it first, or name another folder with --home",
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+async def _until_stopped(link: Link, stop: asyncio.Event, ready: Callable[[str], None] | None) -> None:
+    loop = asyncio.get_running_loop()
+    # Outside the main thread there are no signals to handle: `stop` alone ends it there.
+    with suppress(NotImplementedError, RuntimeError, ValueError):
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+    try:
+        await link.run(stop, ready)
+    finally:
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.remove_signal_handler(signal.SIGTERM)

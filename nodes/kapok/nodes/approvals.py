@@ -1,0 +1,140 @@
+"""What the local officer sees and decides, from another process beside the running node.
+
+A question in words, what its organisation asked before, and the cohort; never a number of rows, for a
+decision that depends on data would answer questions about single persons.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from kapok.nodes.journal import Inbox, JobRecord
+from kapok.nodes.settings import load_settings
+from kapok.nodes.states import Event
+from kapok.protocols.secure_sum.cohort import rule_in_force
+
+__all__ = ["Cohort", "Question", "ShownQuestion", "approve", "deny", "pending", "show"]
+
+JOURNAL_FILE: Final = "journal.db"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question that was put to this node.
+
+    Attributes:
+        job_id: Lower-case hex.
+        analyst: Who asks.
+        dataset: This node's name for it.
+        question: As it was asked.
+        in_words: The same as a sentence.
+        state: See `kapok.nodes.states`.
+        asked_at: Seconds since the epoch.
+        deadline: Seconds since the epoch.
+    """
+
+    job_id: str
+    analyst: str
+    dataset: str
+    question: str
+    in_words: str
+    state: str
+    asked_at: float
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """The rule that an answer would stand under, and the sets of nodes that were answered with before."""
+
+    rule: str
+    names: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownQuestion:
+    """All that an officer decides by."""
+
+    question: Question
+    earlier: tuple[Question, ...]
+    cohort: Cohort
+
+
+def pending(home: Path | str) -> tuple[Question, ...]:
+    """The questions that wait for a decision, oldest first.
+
+    Raises:
+        NotFound: ``no_settings``, or ``no_journal`` when the node has never run.
+    """
+    with _inbox(home, time.time) as inbox:
+        return tuple(_question(job) for job in inbox.pending())
+
+
+def show(home: Path | str, job_id: str) -> ShownQuestion:
+    """A question, what its organisation asked of the table before, and the cohort.
+
+    Args:
+        home: The node's folder.
+        job_id: The job's id, or its beginning.
+
+    Raises:
+        NotFound: ``unknown_job``, or as in `pending`.
+        InvalidInput: ``ambiguous_job``.
+    """
+    with _inbox(home, time.time) as inbox:
+        job = inbox.job(job_id)
+        scope = inbox.scope(job)
+        policy = job.rule.cohort if job.rule else "fixed"
+        names = tuple(dict.fromkeys(one.names for one in scope.releases))
+        return ShownQuestion(
+            _question(job),
+            tuple(_question(one) for one in inbox.earlier(job)),
+            Cohort(rule_in_force(policy, scope.fixed_with), names),
+        )
+
+
+def approve(home: Path | str, job_id: str) -> Question:
+    """Let a pending question be answered; the running node goes on with it within a second.
+
+    Raises:
+        NotFound: ``unknown_job``, or as in `pending`.
+        InvalidInput: ``not_pending`` or ``ambiguous_job``.
+    """
+    return _decide(home, job_id, Event.APPROVE)
+
+
+def deny(home: Path | str, job_id: str) -> Question:
+    """Refuse a pending question. Raises what `approve` raises."""
+    return _decide(home, job_id, Event.DENY)
+
+
+def _decide(home: Path | str, job_id: str, event: Event) -> Question:
+    with _inbox(home, time.time) as inbox:
+        return _question(inbox.decide(inbox.job(job_id).job_id, event))
+
+
+@contextmanager
+def _inbox(home: Path | str, clock: Callable[[], float]) -> Iterator[Inbox]:
+    inbox = Inbox(load_settings(Path(home)).state_folder / JOURNAL_FILE, clock)
+    try:
+        yield inbox
+    finally:
+        inbox.close()
+
+
+def _question(job: JobRecord) -> Question:
+    return Question(
+        job_id=job.job_id,
+        analyst=job.analyst,
+        dataset=job.dataset,
+        question=job.question,
+        in_words=job.in_words,
+        state=str(job.state),
+        asked_at=job.asked_at,
+        deadline=job.deadline,
+    )

@@ -1,0 +1,177 @@
+"""`kapok node check`: everything that can be wrong here, before anybody asks.
+
+It changes nothing, but keeps documents that it has fetched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kapok.documents.dataset import Dataset
+from kapok.documents.envelope import JwsVerifier
+from kapok.errors import InvalidInput, KapokError, NotFound
+from kapok.identity.credentials import Credentials
+from kapok.identity.keyfiles import make_private_folder
+from kapok.identity.names import Role
+from kapok.nodes.joining import Documents
+from kapok.nodes.policy import Policy, load_policy
+from kapok.nodes.settings import NodeSettings, load_settings
+from kapok.nodes.sources import Table, TableReport
+from kapok.nodes.sources.version import VersionKey
+from kapok.nodes.wording import policy_in_words
+from kapok.wire.channel import connect
+
+__all__ = ["CheckReport", "DatasetReport", "check"]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetReport:
+    """A dataset of ``node.toml``.
+
+    Attributes:
+        name: This node's name for it.
+        hash: Lower-case hex.
+        asset: The table's name.
+        title: The dataset's own name; None while its document is neither here nor at the broker.
+        table: What the check of the whole table found; None without the document.
+        problems: What is wrong, in words: columns, numbers of rows and row numbers, never a cell.
+    """
+
+    name: str
+    hash: str
+    asset: str
+    title: str | None
+    table: TableReport | None
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What `kapok node check` shows.
+
+    Attributes:
+        party: This node's name.
+        key_fingerprint: SHA-256 of its public key, hex: what another holder's `required_members` names.
+        broker: The broker's address.
+        broker_problem: Why it cannot be reached; None when it can be, or was not asked.
+        policy: The policy in words.
+        datasets: In the order of ``node.toml``.
+        problems: Everything that keeps this node from answering, in words.
+    """
+
+    party: str
+    key_fingerprint: str
+    broker: str
+    broker_problem: str | None
+    policy: tuple[str, ...]
+    datasets: tuple[DatasetReport, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing keeps this node from answering."""
+        return not self.problems
+
+
+def check(
+    home: Path | str,
+    *,
+    dial: bool = True,
+    passphrase: str | None = None,
+    clock: Callable[[], float] = time.time,
+) -> CheckReport:
+    """Check settings, identity, policy and every table; with `dial` also whether the broker can be reached.
+
+    Not for use inside a running event loop.
+
+    Raises:
+        NotFound: ``no_identity`` or ``no_settings``.
+        IdentityInvalid: a key or certificate is wrong here.
+        InvalidInput: ``wrong_role``, or what is wrong with settings or policy.
+    """
+    home = Path(home)
+    credentials = Credentials.load(home, passphrase, clock=clock)
+    if credentials.name.role is not Role.NODE:
+        raise InvalidInput(
+            f"{home} is the folder of {credentials.name}, which is no node",
+            code="wrong_role",
+            remedy="name the node's folder with --home",
+        )
+    settings, policy = load_settings(home), load_policy(home)
+    documents = Documents(settings.state_folder, JwsVerifier(credentials.root_pem, clock))
+    found, broker_problem = _documents(settings, documents, credentials, dial=dial)
+    datasets = tuple(_dataset(settings, name, found[entry.hash]) for name, entry in settings.datasets.items())
+    problems = [f"dataset {one.name}: {what}" for one in datasets for what in one.problems]
+    if not datasets:
+        problems.append("node.toml names no dataset")
+    if broker_problem:
+        problems.append(f"broker: {broker_problem}")
+    problems += _policy_problems(settings, policy)
+    return CheckReport(
+        party=str(credentials.name),
+        key_fingerprint=credentials.key_fingerprint.hex(),
+        broker=settings.broker,
+        broker_problem=broker_problem,
+        policy=policy_in_words(policy),
+        datasets=datasets,
+        problems=tuple(problems),
+    )
+
+
+def _documents(
+    settings: NodeSettings, documents: Documents, credentials: Credentials, *, dial: bool
+) -> tuple[dict[str, Dataset | str], str | None]:
+    """For each hash the document, from here or from the broker, or why there is none; and why no broker."""
+    wanted = {entry.hash for entry in settings.datasets.values()}
+    found: dict[str, Dataset | str] = {}
+    for one in wanted:
+        kept = documents.kept(one)
+        found[one] = kept if kept is not None else "its document is not here, and the broker was not reached"
+
+    async def ask() -> None:
+        async with await connect(credentials, settings.broker) as broker:
+            for one in [one for one, document in found.items() if isinstance(document, str)]:
+                try:
+                    found[one] = documents.take(one, await broker.catalogue.dataset(one))
+                except NotFound:
+                    found[one] = "the broker does not know it: publish it, or correct its hash"
+                except KapokError as error:
+                    found[one] = error.message
+
+    if dial:
+        make_private_folder(settings.state_folder)
+        try:
+            asyncio.run(ask())
+        except KapokError as error:
+            return found, error.message
+    return found, None
+
+
+def _dataset(settings: NodeSettings, name: str, document: Dataset | str) -> DatasetReport:
+    entry = settings.datasets[name]
+    if isinstance(document, str):
+        return DatasetReport(name, entry.hash, entry.asset, None, None, (document,))
+    key = VersionKey(secrets.token_bytes(32))
+    report = Table(document, entry.source, settings.engine, key).check()
+    return DatasetReport(
+        name,
+        entry.hash,
+        entry.asset,
+        document.name,
+        report,
+        tuple(str(problem) for problem in report.problems),
+    )
+
+
+def _policy_problems(settings: NodeSettings, policy: Policy) -> list[str]:
+    """Rules that can never apply are more likely a slip of the pen than intended."""
+    found = []
+    for number, rule in enumerate(policy.rule, 1):
+        if rule.dataset not in settings.datasets:
+            found.append(f"policy: rule {number} is about {rule.dataset!r}, which node.toml does not name")
+    return found

@@ -1,0 +1,144 @@
+"""Joining: a dataset's document, the table under it, and the signed membership.
+
+The hash in ``node.toml`` is what the holder agreed to: a document that the broker shows is believed
+because it has that hash, and kept, so that the node answers for it after a restart whether or not the
+broker still shows it. A table that is not what the schema says is not joined; once joined, its node
+answers whatever becomes of the table, for consent must not depend on data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from kapok.documents.dataset import DATASET_TYP, Dataset
+from kapok.documents.envelope import encode
+from kapok.documents.statements import MEMBERSHIP_TYP, Membership
+from kapok.errors import PeerProtocolError
+from kapok.identity.keyfiles import make_private_folder
+from kapok.nodes.keys import write_durably
+from kapok.nodes.runner import JoinedDataset
+from kapok.nodes.settings import DatasetEntry, NodeSettings
+from kapok.nodes.sources import Table, TableReport
+from kapok.nodes.sources.version import VersionKey
+from kapok.protocols.secure_sum.params import Signer, Verifier
+from kapok.wire.messages import CatalogueEntry
+
+__all__ = ["Documents", "Joining"]
+
+DOCUMENTS_FOLDER: Final = "datasets"
+_log = logging.getLogger(__name__)
+
+
+class Documents:
+    """The documents of datasets that this node joined, one file each."""
+
+    def __init__(self, state: Path, verifier: Verifier) -> None:
+        self._folder = state / DOCUMENTS_FOLDER
+        self._verifier = verifier
+
+    def kept(self, dataset_hash: str) -> Dataset | None:
+        """The document, if it is here; a file that does not have the hash is as if it were not."""
+        try:
+            payload = (self._folder / f"{dataset_hash}.json").read_bytes()
+        except OSError:
+            return None
+        return Dataset.from_payload(payload) if _hash(payload) == dataset_hash else None
+
+    def take(self, dataset_hash: str, entry: CatalogueEntry) -> Dataset:
+        """Verify what the broker shows, and keep it.
+
+        Raises:
+            IdentityInvalid: nobody of this trust domain has signed it.
+            PeerProtocolError: ``wrong_document``: it is another.
+            InvalidInput: ``bad_dataset``.
+        """
+        payload = self._verifier.verify(DATASET_TYP, entry.document).payload
+        if _hash(payload) != dataset_hash:
+            raise PeerProtocolError(
+                "the broker shows another dataset than the one of that hash", code="wrong_document"
+            )
+        dataset = Dataset.from_payload(payload)
+        make_private_folder(self._folder)
+        write_durably(self._folder / f"{dataset_hash}.json", payload)
+        return dataset
+
+
+@dataclass(slots=True)
+class Joining:
+    """What this node joins, and how far it has come.
+
+    Attributes:
+        settings: The node's.
+        documents: Kept documents.
+        joined: By hash: what the runner answers for. Grows, never shrinks.
+        version_key: For data versions.
+        tag_key: Public half of the key to which analysts wrap tag seeds.
+        signer: Signs memberships.
+        place: Called with file and asset before a table is used for the first time.
+    """
+
+    settings: NodeSettings
+    documents: Documents
+    joined: dict[str, JoinedDataset]
+    version_key: VersionKey
+    tag_key: bytes
+    signer: Signer
+    place: Callable[[Path, str], None]
+
+    def open_kept(self) -> None:
+        """Answer again for everything whose document is here."""
+        for name, entry in self.settings.datasets.items():
+            self.place(entry.source.path.resolve(), entry.asset)
+            if dataset := self.documents.kept(entry.hash):
+                self._open(name, entry, dataset)
+
+    def missing(self) -> list[str]:
+        """Hashes of datasets whose document is still wanted."""
+        return [entry.hash for entry in self.settings.datasets.values() if entry.hash not in self.joined]
+
+    def take(self, dataset_hash: str, shown: CatalogueEntry) -> None:
+        """Take a document from the broker. Raises what `Documents.take` raises."""
+        for name, entry in self.settings.datasets.items():
+            if entry.hash == dataset_hash:
+                self._open(name, entry, self.documents.take(dataset_hash, shown))
+
+    def memberships(self) -> tuple[list[tuple[str, str]], list[str]]:
+        """Check every table that is open.
+
+        Returns:
+            Memberships to publish (name, token), and names whose document or table is wanting.
+        """
+        fit, unfit = [], []
+        for name, entry in self.settings.datasets.items():
+            joined = self.joined.get(entry.hash)
+            if joined is None:
+                unfit.append(name)
+                continue
+            report = joined.table.check()
+            if report.ok:
+                statement = Membership(dataset=entry.hash, tag_key=self.tag_key)
+                fit.append((name, self.signer.sign(MEMBERSHIP_TYP, encode(statement))))
+            else:
+                unfit.append(name)
+                _say(name, report)
+        return fit, unfit
+
+    def _open(self, name: str, entry: DatasetEntry, dataset: Dataset) -> None:
+        table = Table(dataset, entry.source, self.settings.engine, self.version_key)
+        self.joined[entry.hash] = JoinedDataset(name, entry.hash, entry.asset, table)
+
+
+def _say(name: str, report: TableReport) -> None:
+    for problem in report.problems:
+        _log.error(
+            "not joined: the table is not what the schema says", extra={"dataset": name, "what": str(problem)}
+        )
+
+
+def _hash(payload: bytes) -> str:
+    return hashlib.sha256(payload).hexdigest()

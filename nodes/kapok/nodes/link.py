@@ -1,0 +1,259 @@
+"""The line to the broker: the node dials, watches, answers, and dials again.
+
+    connect ─▶ documents ─▶ memberships ─▶ watch ─▶ assignment ─▶ Runner (in a thread) ─▶ answer
+
+The runner's work is done in threads, so that keepalive goes on meanwhile. What could not be sent is not
+kept here: after a reconnect the broker asks again, and the runner answers the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar, assert_never
+
+from kapok.errors import KapokError, NotFound, Unavailable
+from kapok.nodes.joining import Joining
+from kapok.nodes.runner import Consent, Outgoing, Refusal, Release, Runner, Seal
+from kapok.wire.channel import Connection, connect
+from kapok.wire.messages import Assignment, Idle
+
+if TYPE_CHECKING:
+    from kapok.identity.credentials import Credentials
+
+__all__ = ["Backoff", "Link"]
+
+T = TypeVar("T")
+
+_POLL_S: Final = 1.0
+_JOIN_AGAIN_S: Final = 5.0
+_STABLE_S: Final = 10.0
+_DRAIN_S: Final = 10.0
+_TRIES: Final = 5
+_AT_ONCE: Final = 32
+_THREADS: Final = 4
+_log = logging.getLogger(__name__)
+
+
+class Backoff:
+    """Waits that double, each drawn at random below its bound, so that nodes do not come back all at once."""
+
+    def __init__(self, first_s: float = 0.5, most_s: float = 30.0) -> None:
+        self._first_s, self._most_s = first_s, most_s
+        self._bound_s = first_s
+        self._random = secrets.SystemRandom()
+
+    def reset(self) -> None:
+        """All is well again."""
+        self._bound_s = self._first_s
+
+    def next_s(self) -> float:
+        """The next wait, in seconds."""
+        bound_s, self._bound_s = self._bound_s, min(self._bound_s * 2, self._most_s)
+        return self._random.uniform(bound_s / 2, bound_s)
+
+
+class Link:
+    """A node's line to its broker.
+
+    Args:
+        credentials: The node's.
+        address: The broker's.
+        runner: Answers assignments.
+        joining: What the node joins.
+    """
+
+    def __init__(self, credentials: Credentials, address: str, runner: Runner, joining: Joining) -> None:
+        self._credentials, self._address = credentials, address
+        self._runner, self._joining = runner, joining
+        self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="node")
+        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._answering: set[asyncio.Task[None]] = set()
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[str], None] | None = None) -> None:
+        """Stay connected until `stop` is set; then finish the answers that have begun.
+
+        Raises:
+            KapokError: the very first connection cannot come about for a reason that waiting does not mend.
+        """
+        try:
+            await _until(stop, self._stay(ready))
+        finally:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _stay(self, ready: Callable[[str], None] | None) -> None:
+        backoff, loop, was_ready = Backoff(), asyncio.get_running_loop(), False
+
+        def is_ready() -> None:
+            nonlocal was_ready
+            if not was_ready and ready is not None:
+                ready(self._address)
+            was_ready = True
+
+        while True:
+            began = loop.time()
+            try:
+                await self._connected(is_ready)
+            except KapokError as error:
+                if not (was_ready or error.retryable):
+                    raise
+                _log.warning("no connection to the broker", extra=_told(error) | {"broker": self._address})
+            except Exception:  # noqa: BLE001 - one connection must not take the daemon with it
+                _log.exception("the connection to the broker ended by a defect")
+            if loop.time() - began > _STABLE_S:
+                backoff.reset()
+            await asyncio.sleep(backoff.next_s())
+
+    async def _connected(self, is_ready: Callable[[], None]) -> None:
+        """One connection, until it ends."""
+        broker = await connect(self._credentials, self._address)
+        chores: set[asyncio.Task[None]] = set()
+        try:
+            wanting = await self._join(broker)
+            chores.add(asyncio.create_task(self._poll(broker)))
+            if wanting:
+                chores.add(asyncio.create_task(self._join_later(broker)))
+            await self._watch(broker, is_ready)
+        except asyncio.CancelledError:
+            await self._drain(_DRAIN_S)
+            raise
+        finally:
+            for task in chores:
+                task.cancel()
+            await self._drain(0)
+            await broker.close()
+
+    async def _drain(self, patience_s: float) -> None:
+        """Let answers be sent that have begun; drop those that take longer, for the broker asks again."""
+        if self._answering and patience_s:
+            await asyncio.wait(self._answering, timeout=patience_s)
+        for task in self._answering:
+            task.cancel()
+
+    async def _watch(self, broker: Connection, is_ready: Callable[[], None]) -> None:
+        async with aclosing(broker.node.watch()) as assignments:
+            async for assignment in assignments:
+                if isinstance(assignment, Idle):
+                    is_ready()
+                    continue
+                await self._room.acquire()
+                task = asyncio.create_task(self._answer(broker, assignment))
+                self._answering.add(task)
+                task.add_done_callback(self._answered)
+
+    def _answered(self, task: asyncio.Task[None]) -> None:
+        self._answering.discard(task)
+        self._room.release()
+        if not task.cancelled() and (error := task.exception()):
+            _log.error("an assignment could not be answered", exc_info=error)
+
+    async def _answer(self, broker: Connection, assignment: Assignment) -> None:
+        answers = await self._persistently(lambda: self._in_thread(lambda: self._runner.handle(assignment)))
+        for answer in answers or ():
+            await self._send(broker, answer)
+
+    async def _poll(self, broker: Connection) -> None:
+        """Once a second: what the officer has decided; keys of jobs that are over."""
+        while True:
+            try:
+                for answer in await self._in_thread(self._decided):
+                    await self._send(broker, answer)
+            except Unavailable as error:
+                _log.warning("the journal is not available", extra=_told(error))
+            await asyncio.sleep(_POLL_S)
+
+    def _decided(self) -> list[Outgoing]:
+        self._runner.expire()
+        return self._runner.decided()
+
+    # --- joining ----------------------------------------------------------------------------------------
+
+    async def _join(self, broker: Connection) -> bool:
+        """Publish memberships of every table that is fit; return whether any is still wanting."""
+        for dataset_hash in self._joining.missing():
+            try:
+                entry = await broker.catalogue.dataset(dataset_hash)
+                await self._in_thread(partial(self._joining.take, dataset_hash, entry))
+            except Unavailable:
+                raise
+            except NotFound:
+                _log.warning("the broker does not know the dataset yet", extra={"dataset": dataset_hash})
+            except KapokError as error:
+                _log.error("a dataset cannot be joined", extra=_told(error) | {"dataset": dataset_hash})
+        fit, unfit = await self._in_thread(self._joining.memberships)
+        for name, token in fit:
+            await broker.node.join(token)
+            _log.info("joined", extra={"dataset": name})
+        return bool(unfit)
+
+    async def _join_later(self, broker: Connection) -> None:
+        """Try again until every document is there and every table is fit."""
+        waiting = True
+        while waiting:
+            await asyncio.sleep(_JOIN_AGAIN_S)
+            try:
+                waiting = await self._join(broker)
+            except KapokError as error:
+                _log.warning("joining is tried again", extra=_told(error))
+
+    # --- sending ----------------------------------------------------------------------------------------
+
+    async def _send(self, broker: Connection, answer: Outgoing) -> None:
+        """Send one answer; one that the broker does not want any more is dropped."""
+        try:
+            await self._persistently(lambda: _call(broker, answer))
+        except KapokError as error:
+            _log.warning("the broker did not take an answer", extra=_told(error) | {"job": answer.job_id})
+
+    async def _persistently(self, work: Callable[[], Awaitable[T]]) -> T | None:
+        """Try again while trying again can help; after some tries it is left to the broker to ask again."""
+        backoff = Backoff(0.2, 5.0)
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return await work()
+            except Unavailable as error:
+                if attempt == _TRIES or not error.retryable:
+                    _log.warning("given up until the broker asks again", extra=_told(error))
+                    return None
+            await asyncio.sleep(backoff.next_s())
+        return None
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+async def _call(broker: Connection, answer: Outgoing) -> None:
+    match answer:
+        case Consent(job_id, token):
+            await broker.node.consent(job_id, token)
+        case Refusal(job_id, token):
+            await broker.node.refuse(job_id, token)
+        case Seal(job_id, token, chunks):
+            await broker.node.seal(job_id, token, chunks)
+        case Release(job_id, token):
+            await broker.node.release(job_id, token)
+        case _ as never:
+            assert_never(never)
+
+
+async def _until(stop: asyncio.Event, work: Awaitable[None]) -> None:
+    """Run until it ends by itself, or `stop` is set."""
+    running = asyncio.ensure_future(work)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        if not running.done():
+            running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+def _told(error: KapokError) -> dict[str, object]:
+    return {"code": error.code, "what": error.message, "remedy": error.remedy}
