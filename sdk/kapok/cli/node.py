@@ -2,14 +2,57 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from kapok.cli.grammar import group
-from kapok.cli.options import Home, resolved_home
+from kapok.cli.options import Home, Json, resolved_home
+from kapok.cli.terminal import print_json, print_table, say
+
+if TYPE_CHECKING:
+    from kapok.nodes.approvals import Question, ShownQuestion
 
 __all__ = ["app"]
 
 app = group("A holder's node: answers beside its data, as its policy says.")
+
+JobId = Annotated[
+    str, typer.Argument(metavar="JOB", help="A job's identity, or the beginning of it.", show_default=False)
+]
+_SHOWN_DIGITS = 12
+
+
+@app.command("check")
+def check(json: Json = False, home: Home = None) -> None:
+    """Find out what would keep this node from answering: settings, identity, policy, data, the broker."""
+    from kapok.nodes.app import check as examine
+
+    report = examine(resolved_home(home))
+    if json:
+        import msgspec
+
+        print_json(msgspec.to_builtins(report) | {"ok": report.ok})
+    else:
+        say(f"party    {report.party}")
+        say(f"key      {report.key_fingerprint}")
+        say(f"broker   {report.broker}" + (f"  ({report.broker_problem})" if report.broker_problem else ""))
+        for dataset in report.datasets:
+            say(f"dataset  {dataset.name}: {dataset.title or 'unknown'} {dataset.hash}")
+        for line in report.policy:
+            say(f"policy   {line}")
+        for problem in report.problems:
+            say(f"problem  {problem}")
+    if not report.ok:
+        from kapok.errors import InvalidInput
+
+        raise InvalidInput(
+            f"{len(report.problems)} problems keep this node from answering: {report.problems[0]}",
+            code="check_failed",
+            remedy="mend them, and check again",
+        )
 
 
 @app.command("run")
@@ -17,7 +60,76 @@ def run(home: Home = None) -> None:
     """Join the datasets and answer, until stopped."""
     from kapok.cli.serving import serve
     from kapok.nodes.app import run as node
-    from kapok.nodes.settings import load_settings
+
+    serve(partial(node, resolved_home(home)))
+
+
+@app.command("pending")
+def pending(json: Json = False, home: Home = None) -> None:
+    """List the questions that wait for a person's approval."""
+    from kapok.nodes.approvals import pending as waiting
+    from kapok.nodes.approvals import show
 
     folder = resolved_home(home)
-    serve(partial(node, folder), load_settings(folder).log_level)
+    shown = [show(folder, question.job_id) for question in waiting(folder)]
+    if json:
+        print_json({"pending": [_document(one) for one in shown]})
+        return
+    if not shown:
+        say("no question waits for approval")
+    for one in shown:
+        _say(one)
+
+
+@app.command("approve")
+def approve(job_id: JobId, json: Json = False, home: Home = None) -> None:
+    """Let a pending question be answered."""
+    from kapok.nodes.approvals import approve as decide
+
+    _decided(decide(resolved_home(home), job_id), "approved", json=json)
+
+
+@app.command("deny")
+def deny(job_id: JobId, json: Json = False, home: Home = None) -> None:
+    """Refuse a pending question."""
+    from kapok.nodes.approvals import deny as decide
+
+    _decided(decide(resolved_home(home), job_id), "denied", json=json)
+
+
+def _decided(question: Question, verdict: str, *, json: bool) -> None:
+    if json:
+        print_json({"job": question.job_id, "verdict": verdict})
+    else:
+        say(f"job {question.job_id[:_SHOWN_DIGITS]} is {verdict}")
+
+
+def _document(shown: ShownQuestion) -> dict[str, Any]:
+    import msgspec
+
+    return {
+        **msgspec.to_builtins(shown.question),
+        "earlier": msgspec.to_builtins(shown.earlier),
+        "cohort": msgspec.to_builtins(shown.cohort),
+    }
+
+
+def _say(shown: ShownQuestion) -> None:
+    question = shown.question
+    say(f"job       {question.job_id}")
+    say(f"analyst   {question.analyst}")
+    say(f"dataset   {question.dataset}")
+    say(f"question  {question.question}")
+    say(f"in words  {question.in_words}")
+    say(f"deadline  {_when(question.deadline)}")
+    say(f"cohort    rule {shown.cohort.rule}")
+    for names in shown.cohort.names:
+        say(f"          answered before together with: {', '.join(names)}")
+    if shown.earlier:
+        rows = [(_when(one.asked_at), one.state, one.question) for one in shown.earlier]
+        print_table(("asked before", "state", "question"), rows)
+    say(f"decide with: kapok node approve {question.job_id[:_SHOWN_DIGITS]} (or deny)\n")
+
+
+def _when(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
