@@ -42,6 +42,8 @@ _NAME = String(512)
 _WORD = String(64)
 # SQLite gives out row numbers for INTEGER keys alone.
 _ROW_NUMBER = BigInteger().with_variant(Integer, "sqlite")
+# A number is never given out twice: an upload that was overtaken must not find itself in its successor's row.
+_NUMBERED = {"sqlite_autoincrement": True}
 
 
 class Base(DeclarativeBase):
@@ -143,7 +145,7 @@ class AttemptRow(Base):
     """An attempt: a round with one fixed roster. `folded` counts the chunks of the sum that exist."""
 
     __tablename__ = "attempt"
-    __table_args__ = (UniqueConstraint("job", "round", "number"),)
+    __table_args__ = (UniqueConstraint("job", "round", "number"), _NUMBERED)
 
     id: Mapped[int] = mapped_column(_ROW_NUMBER, primary_key=True, autoincrement=True)
     job: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"))
@@ -175,7 +177,7 @@ class SealedVectorRow(Base):
     """A node's sealed vector: an upload until it is whole and verified, then `counted`."""
 
     __tablename__ = "sealed_vector"
-    __table_args__ = (Index("ix_sealed_vector_attempt_node", "attempt", "node"),)
+    __table_args__ = (Index("ix_sealed_vector_attempt_node", "attempt", "node"), _NUMBERED)
 
     id: Mapped[int] = mapped_column(_ROW_NUMBER, primary_key=True, autoincrement=True)
     attempt: Mapped[int] = mapped_column(ForeignKey("attempt.id", ondelete="CASCADE"))
@@ -223,6 +225,7 @@ class EventRow(Base):
     """History: one line for each event of a job or attempt."""
 
     __tablename__ = "event"
+    __table_args__ = _NUMBERED
 
     id: Mapped[int] = mapped_column(_ROW_NUMBER, primary_key=True, autoincrement=True)
     job: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), index=True)

@@ -107,6 +107,7 @@ def _jobs() -> None:
         sa.Column("code", sa.String(length=64), nullable=False),
         sa.ForeignKeyConstraint(["job"], ["job.id"], name=op.f("fk_event_job"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_event_job"), "event", ["job"], unique=False)
 
@@ -126,6 +127,7 @@ def _attempts() -> None:
         sa.ForeignKeyConstraint(["job"], ["job.id"], name=op.f("fk_attempt_job"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attempt")),
         sa.UniqueConstraint("job", "round", "number", name=op.f("uq_attempt_job_round_number")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_attempt_state"), "attempt", ["state"], unique=False)
     op.create_table(
@@ -169,6 +171,7 @@ def _vectors() -> None:
             ["attempt"], ["attempt.id"], name=op.f("fk_sealed_vector_attempt"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sealed_vector")),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_sealed_vector_attempt_node", "sealed_vector", ["attempt", "node"], unique=False)
     op.create_table(

@@ -1,0 +1,352 @@
+"""One suite for every database that the broker's store runs on.
+
+SQLite always; PostgreSQL too where ``KAPOK_TEST_POSTGRESQL`` holds the URL of an empty database.
+"""
+
+import os
+
+import pytest
+import sqlalchemy
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
+
+from kapok.broker.store import Store
+from kapok.broker.store.jobs import CURRENT, STALE, SUPERSEDED
+from kapok.broker.store.schema import (
+    AttemptRow,
+    Base,
+    ConsentRow,
+    DatasetRow,
+    EventRow,
+    JobRow,
+    MemberRow,
+    ReleaseRow,
+    SealedVectorRow,
+)
+from kapok.errors import InternalError, Unavailable
+
+NOW = 1_800_000_000.0
+ORGANISATION = "spiffe://kapok.test/org/university"
+ADA = f"{ORGANISATION}/analyst/ada"
+URLS = [url for url in (os.environ.get("KAPOK_TEST_POSTGRESQL"),) if url]
+
+
+@pytest.fixture(params=["sqlite", *URLS], ids=["sqlite", *("postgresql" for _ in URLS)])
+def place(request, tmp_path):
+    """Where a store may be opened, again and again; empty at first."""
+    if request.param == "sqlite":
+        yield tmp_path / "broker.db"
+        return
+    yield request.param
+    engine = sqlalchemy.create_engine(request.param)
+    Base.metadata.drop_all(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def store(place):
+    opened = Store.open(place)
+    yield opened
+    opened.close()
+
+
+def job_row(job_id="a" * 64, **changes):
+    given = {
+        "id": job_id,
+        "analyst": ADA,
+        "organisation": ORGANISATION,
+        "specification": "token",
+        "payload": b"{}",
+        "state": "gathering",
+        "submitted_at": NOW,
+        "changed_at": NOW,
+        "gathering_since": NOW,
+        "deadline": NOW + 60,
+    }
+    return JobRow(**(given | changes))
+
+
+def add_job(store, job_id="a" * 64, nodes=("n1", "n2"), **changes):
+    with store.transaction() as tx:
+        tx.jobs.add(
+            job_row(job_id, **changes),
+            [MemberRow(job=job_id, node=node, organisation=node) for node in nodes],
+        )
+    return job_id
+
+
+def add_attempt(store, job_id, number=1, state="open", scopes=(None, None)):
+    with store.transaction() as tx:
+        row = AttemptRow(job=job_id, round=1, number=number, state=state, opened_at=NOW, changed_at=NOW)
+        roster = [("n2", "consent of n2", scopes[1]), ("n1", "consent of n1", scopes[0])]
+        tx.attempts.add(row, roster)
+        return row.id
+
+
+def add_vector(store, attempt_id, node, chunks=(), *, counted=True):
+    with store.transaction() as tx:
+        row = SealedVectorRow(attempt=attempt_id, node=node, token=f"seal of {node}", digest="d" * 64)
+        row.touched_at = NOW
+        tx.vectors.add(row)
+        tx.vectors.append(row, list(chunks), NOW + 1)
+        row.counted = counted
+        return row.id
+
+
+def add_consent(store, job_id, node, digest, standing):
+    with store.transaction() as tx:
+        row = ConsentRow(job=job_id, node=node, digest=digest, token="t", rule="fixed", cohorts="[]")
+        row.standing, row.received_at = standing, NOW
+        tx.jobs.add_consent(row)
+
+
+def test_tables_are_those_that_the_migrations_make(store):
+    with store._engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_every_table_can_be_made_on_postgresql():
+    for table in Base.metadata.sorted_tables:
+        text = str(CreateTable(table).compile(dialect=postgresql.dialect()))
+        assert text.strip().startswith(f"CREATE TABLE {table.name}")
+    made = str(CreateTable(Base.metadata.tables["attempt"]).compile(dialect=postgresql.dialect()))
+    assert "id BIGSERIAL NOT NULL" in made
+
+
+def test_what_was_committed_is_there_after_opening_again(place):
+    first = Store.open(place)
+    job_id = add_job(first)
+    first.close()
+    second = Store.open(place)
+    with second.snapshot() as tx:
+        job = tx.jobs.get(job_id)
+        assert (job.analyst, job.payload, job.deadline) == (ADA, b"{}", NOW + 60)
+        assert (job.attempts, job.asked_again, job.bytes_received, job.error) == (0, False, 0, None)
+        assert [member.node for member in tx.jobs.members(job_id)] == ["n1", "n2"]
+    second.close()
+
+
+def test_a_transaction_that_raises_leaves_nothing(store):
+    def fail_halfway():
+        with store.transaction() as tx:
+            tx.jobs.add(job_row(), [MemberRow(job="a" * 64, node="n1", organisation="n1")])
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_halfway()
+    with store.snapshot() as tx:
+        assert tx.jobs.get("a" * 64) is None
+
+
+def test_a_snapshot_keeps_no_change(store):
+    job_id = add_job(store)
+    with store.snapshot() as tx:
+        tx.jobs.get(job_id).state = "failed"
+    with store.snapshot() as tx:
+        assert tx.jobs.get(job_id).state == "gathering"
+
+
+def test_errors_of_the_database_do_not_come_out_raw(store):
+    add_job(store)
+    with pytest.raises(InternalError) as caught:
+        add_job(store)
+    assert caught.value.code == "store_failed"
+    assert "INSERT" not in caught.value.diagnostics()
+    with pytest.raises(Unavailable) as unavailable, store.transaction():
+        raise sqlalchemy.exc.OperationalError("SELECT secret", {}, Exception("disk full"))
+    assert unavailable.value.code == "store_unavailable"
+    assert "secret" not in unavailable.value.diagnostics()
+
+
+def test_jobs_are_kept_in_the_order_of_submission(store):
+    for letter in "cab":
+        add_job(store, letter * 64)
+    with store.snapshot() as tx:
+        assert [job.id[0] for job in tx.jobs.in_states(["gathering"])] == ["c", "a", "b"]
+        assert [job.id[0] for job in tx.jobs.of_analyst(ADA, 2)] == ["b", "a"]
+        assert [job.id[0] for job in tx.jobs.of_analyst(None, 9)] == ["b", "a", "c"]
+        assert tx.jobs.of_analyst("eve", 9) == []
+        assert [job.id[0] for job in tx.jobs.neighbours(tx.jobs.get("a" * 64), ["gathering"])] == ["c", "b"]
+        assert tx.jobs.count(["gathering"], ORGANISATION) == 3
+        assert tx.jobs.count(["sealing"], ORGANISATION) == 0
+
+
+def test_jobs_are_found_by_node_deadline_and_age(store):
+    add_job(store, "a" * 64, nodes=("n1",))
+    add_job(store, "b" * 64, nodes=("n2",), deadline=NOW + 10, changed_at=NOW - 10)
+    add_job(store, "c" * 64, nodes=("n2",), state="failed", changed_at=NOW + 5)
+    with store.snapshot() as tx:
+        assert [job.id[0] for job in tx.jobs.asking("n1", ["gathering"])] == ["a"]
+        assert [job.id[0] for job in tx.jobs.overdue(["gathering"], NOW + 10)] == ["b"]
+        assert [job.id[0] for job in tx.jobs.unchanged_since(["gathering"], NOW - 1)] == ["b"]
+        assert tx.jobs.closed_to("n2", ["failed"], NOW, 9) == ["c" * 64]
+        assert tx.jobs.closed_to("n2", ["failed"], NOW + 6, 9) == []
+        assert tx.jobs.closed_to("n1", ["failed"], NOW, 9) == []
+
+
+def test_only_current_consents_are_listed_and_all_are_kept(store):
+    job_id = add_job(store)
+    for digest, standing in (("1" * 64, SUPERSEDED), ("2" * 64, STALE), ("3" * 64, CURRENT)):
+        add_consent(store, job_id, "n1", digest, standing)
+    with store.snapshot() as tx:
+        assert {node: row.digest[0] for node, row in tx.jobs.consents(job_id).items()} == {"n1": "3"}
+        assert tx.jobs.consent(job_id, "n1", "2" * 64).standing == STALE
+        assert tx.jobs.consent(job_id, "n2", "2" * 64) is None
+        assert len(tx.jobs.all_consents(job_id, "n1")) == 3
+
+
+def test_the_latest_attempt_and_its_sorted_roster(store):
+    job_id = add_job(store)
+    add_attempt(store, job_id, 1, "voided")
+    attempt_id = add_attempt(store, job_id, 2)
+    with store.snapshot() as tx:
+        assert tx.attempts.latest(job_id).id == attempt_id
+        assert [row.node for row in tx.attempts.roster(attempt_id)] == ["n1", "n2"]
+        assert [row.number for row in tx.attempts.in_state("open")] == [2]
+        assert tx.attempts.latest("b" * 64) is None
+
+
+def test_a_number_of_an_attempt_is_given_once(store):
+    job_id = add_job(store)
+    add_attempt(store, job_id, 1)
+    with pytest.raises(InternalError):
+        add_attempt(store, job_id, 1)
+
+
+def test_scopes_are_occupied_by_attempts_in_the_states_asked_for(store):
+    job_id = add_job(store)
+    add_attempt(store, job_id, 1, "voided", ("s1", None))
+    add_attempt(store, job_id, 2, "open", ("s2", None))
+    with store.snapshot() as tx:
+        assert tx.attempts.occupied({"s2", "s9"}, ["open"])
+        assert not tx.attempts.occupied({"s1"}, ["open"])
+        assert not tx.attempts.occupied({"s2"}, ["complete"])
+        assert not tx.attempts.occupied(set(), ["open"])
+
+
+def test_releases_by_node(store):
+    attempt_id = add_attempt(store, add_job(store))
+    with store.transaction() as tx:
+        tx.attempts.add_release(ReleaseRow(attempt=attempt_id, node="n1", token="r", received_at=NOW))
+    with store.snapshot() as tx:
+        assert tx.attempts.releases(attempt_id) == {"n1": "r"}
+
+
+def test_chunks_of_a_vector_come_back_byte_for_byte_by_index(store):
+    attempt_id = add_attempt(store, add_job(store))
+    add_vector(store, attempt_id, "n2", [b"\x00\xff", b"b2"])
+    add_vector(store, attempt_id, "n1", [b"a1", b"a2"])
+    add_vector(store, attempt_id, "n3", [b"not counted"], counted=False)
+    with store.snapshot() as tx:
+        assert tx.vectors.same_chunk(attempt_id, 0) == [b"a1", b"\x00\xff"]
+        assert tx.vectors.same_chunk(attempt_id, 1) == [b"a2", b"b2"]
+        counted = tx.vectors.counted(attempt_id)
+        assert {node: (row.chunks, row.bytes, row.touched_at) for node, row in counted.items()} == {
+            "n1": (2, 4, NOW + 1),
+            "n2": (2, 4, NOW + 1),
+        }
+        assert [row.node for row in tx.vectors.uploads(attempt_id)] == ["n3"]
+
+
+def test_chunks_are_appended_where_the_last_ended(store):
+    attempt_id = add_attempt(store, add_job(store))
+    vector_id = add_vector(store, attempt_id, "n1", [b"0"])
+    with store.transaction() as tx:
+        tx.vectors.append(tx.vectors.get(vector_id), [b"1", b"2"], NOW)
+    with store.snapshot() as tx:
+        assert [tx.vectors.same_chunk(attempt_id, number) for number in range(3)] == [[b"0"], [b"1"], [b"2"]]
+
+
+def test_an_uploads_number_is_never_given_out_again(store):
+    attempt_id = add_attempt(store, add_job(store))
+    first = add_vector(store, attempt_id, "n1", counted=False)
+    with store.transaction() as tx:
+        tx.vectors.delete(tx.vectors.get(first))
+    assert add_vector(store, attempt_id, "n1", counted=False) > first
+
+
+def test_deleting_chunks_leaves_the_record_of_what_was_counted(store):
+    attempt_id = add_attempt(store, add_job(store))
+    add_vector(store, attempt_id, "n1", [b"a"])
+    add_vector(store, attempt_id, "n2", [b"b"], counted=False)
+    with store.transaction() as tx:
+        tx.vectors.delete_chunks(attempt_id)
+    with store.snapshot() as tx:
+        assert set(tx.vectors.counted(attempt_id)) == {"n1"}
+        assert tx.vectors.uploads(attempt_id) == []
+        assert tx.vectors.stored_chunks() == (0, 0)
+
+
+def test_uploads_are_forgotten_all_at_once_and_counted_vectors_stay(store):
+    attempt_id = add_attempt(store, add_job(store))
+    add_vector(store, attempt_id, "n1", [b"a"])
+    add_vector(store, attempt_id, "n2", [b"b"], counted=False)
+    with store.transaction() as tx:
+        assert tx.vectors.delete_uploads() == 1
+    with store.snapshot() as tx:
+        assert tx.vectors.stored_chunks() == (1, 0)
+
+
+def test_sums_by_chunk(store):
+    attempt_id = add_attempt(store, add_job(store))
+    with store.transaction() as tx:
+        tx.vectors.add_sum_chunk(attempt_id, 0, b"sum")
+    with store.snapshot() as tx:
+        assert tx.vectors.sum_chunk(attempt_id, 0) == b"sum"
+        assert tx.vectors.sum_chunk(attempt_id, 1) is None
+    with store.transaction() as tx:
+        tx.vectors.delete_sum(attempt_id)
+    with store.snapshot() as tx:
+        assert tx.vectors.sum_chunk(attempt_id, 0) is None
+
+
+def test_a_forgotten_job_takes_everything_with_it(store):
+    job_id = add_job(store)
+    attempt_id = add_attempt(store, job_id)
+    add_vector(store, attempt_id, "n1", [b"a"])
+    add_consent(store, job_id, "n1", "1" * 64, CURRENT)
+    with store.transaction() as tx:
+        tx.vectors.add_sum_chunk(attempt_id, 0, b"sum")
+        tx.attempts.add_release(ReleaseRow(attempt=attempt_id, node="n1", token="r", received_at=NOW))
+        tx.jobs.record(EventRow(job=job_id, at=NOW, event="opening", state="sealing"))
+    with store.transaction() as tx:
+        tx.jobs.forget(job_id)
+    with store._engine.connect() as connection:
+        for table in Base.metadata.sorted_tables:
+            count = sqlalchemy.select(sqlalchemy.func.count()).select_from(table)
+            assert connection.scalar(count) == 0, table.name
+
+
+def test_history_is_in_order(store):
+    job_id = add_job(store)
+    with store.transaction() as tx:
+        for event in ("opening", "voiding", "opening"):
+            tx.jobs.record(EventRow(job=job_id, at=NOW, event=event, state="x"))
+    with store.snapshot() as tx:
+        assert [row.event for row in tx.jobs.history(job_id)] == ["opening", "voiding", "opening"]
+
+
+def test_datasets_by_hash_and_name(store):
+    with store.transaction() as tx:
+        for index, name in enumerate(("heart", "lungs", "heart")):
+            row = DatasetRow(hash=str(index) * 64, name=name, document=f"d{index}", publisher=ADA)
+            row.published_at = NOW + index
+            tx.catalogue.add(row)
+    with store.snapshot() as tx:
+        assert [row.document for row in tx.catalogue.datasets("heart")] == ["d0", "d2"]
+        assert len(tx.catalogue.datasets(None)) == tx.catalogue.published_by(ADA) == 3
+        assert tx.catalogue.dataset("9" * 64) is None
+
+
+def test_joining_again_replaces(store):
+    with store.transaction() as tx:
+        row = DatasetRow(hash="0" * 64, name="heart", document="d", publisher=ADA, published_at=NOW)
+        tx.catalogue.add(row)
+        for node, token in (("n2", "old"), ("n1", "one"), ("n2", "new")):
+            tx.catalogue.join("0" * 64, node, token, NOW)
+    with store.snapshot() as tx:
+        found = tx.catalogue.memberships("0" * 64)
+        assert [(row.node, row.token) for row in found] == [("n1", "one"), ("n2", "new")]

@@ -1,0 +1,105 @@
+"""Datasets and memberships."""
+
+import msgspec
+import pytest
+
+from kapok.broker.settings import Limits
+from kapok.documents.dataset import DATASET_TYP, Column, Dataset
+from kapok.documents.statements import MEMBERSHIP_TYP, Membership
+from kapok.errors import (
+    BudgetExhausted,
+    IdentityInvalid,
+    InvalidInput,
+    NotAuthorised,
+    NotFound,
+    PeerProtocolError,
+)
+
+
+def dataset(name="lungs"):
+    columns = (Column(name="age", type="integer", minimum=0, maximum=120),)
+    return Dataset(name=name, columns=columns, rows_max=10)
+
+
+def test_the_first_publisher_of_a_document_stays_its_publisher(world, ada, another):
+    bob = another("elsewhere", "bob")
+    payload = dataset().to_payload()
+    first, second = (one.signer.sign(DATASET_TYP, payload) for one in (ada, bob))
+    published = world.catalogue.publish(ada.name, first)
+    assert world.catalogue.publish(bob.name, second) == published
+    assert world.catalogue.dataset(published).document == first
+    assert [entry.document for entry in world.catalogue.datasets("lungs")] == [first]
+    assert len(world.catalogue.datasets(None)) == 2
+    assert world.catalogue.datasets("kidneys") == []
+
+
+def test_documents_are_verified(world, ada, another):
+    bob = another("elsewhere", "bob")
+    token = ada.signer.sign(DATASET_TYP, dataset().to_payload())
+    with pytest.raises(PeerProtocolError) as caught:
+        world.catalogue.publish(bob.name, token)
+    assert caught.value.code == "not_the_signer"
+    with pytest.raises(IdentityInvalid):
+        world.catalogue.publish(ada.name, ada.signer.sign(MEMBERSHIP_TYP, dataset().to_payload()))
+    with pytest.raises(InvalidInput) as caught:
+        world.catalogue.publish(ada.name, ada.signer.sign(DATASET_TYP, b"{}"))
+    assert caught.value.code == "bad_dataset"
+    assert len(world.catalogue.datasets(None)) == 1
+
+
+def test_datasets_of_one_publisher_are_bounded(make_world):
+    world = make_world(limits=Limits(datasets_max=2))
+    ada = world.publisher
+    world.catalogue.publish(ada.name, ada.signer.sign(DATASET_TYP, dataset().to_payload()))
+    with pytest.raises(BudgetExhausted) as caught:
+        world.catalogue.publish(ada.name, ada.signer.sign(DATASET_TYP, dataset("third").to_payload()))
+    assert caught.value.code == "too_many_datasets"
+
+
+def test_an_unknown_dataset_is_not_found(world):
+    with pytest.raises(NotFound) as caught:
+        world.catalogue.dataset("0" * 64)
+    assert caught.value.code == "unknown_dataset"
+
+
+def test_memberships_are_listed_by_name_and_say_who_is_connected(world):
+    _ash, birch, *_ = world.nodes.values()
+    world.up.add(str(birch.name))
+    entry = world.catalogue.dataset(world.dataset_hash)
+    assert entry.memberships == tuple(node.joined for node in world.nodes.values())
+    assert entry.connected == (str(birch.name),)
+
+
+def test_joining_again_replaces_the_statement(world):
+    ash = next(iter(world.nodes.values()))
+    before = ash.joined
+    ash.join()
+    entry = world.catalogue.dataset(world.dataset_hash)
+    assert ash.joined in entry.memberships
+    assert before not in entry.memberships
+    assert len(entry.memberships) == 4
+
+
+def test_memberships_are_verified(world, ada):
+    ash, birch, *_ = world.nodes.values()
+
+    def membership(signer, dataset_hash=world.dataset_hash, tag_key=b"key"):
+        return signer.sign(MEMBERSHIP_TYP, msgspec.json.encode(Membership(dataset_hash, tag_key)))
+
+    for caller, token, kind, code in (
+        (ash.name, membership(birch.signer), PeerProtocolError, "not_the_signer"),
+        (ada.name, membership(ada.signer), NotAuthorised, "wrong_role"),
+        (ash.name, membership(ash.signer, "0" * 64), NotFound, "unknown_dataset"),
+        (ash.name, membership(ash.signer, tag_key=b""), InvalidInput, "bad_tag_key"),
+        (ash.name, membership(ash.signer, tag_key=b"x" * 5000), InvalidInput, "bad_tag_key"),
+        (ash.name, ash.signer.sign(MEMBERSHIP_TYP, b"{}"), PeerProtocolError, "bad_statement"),
+    ):
+        with pytest.raises(kind) as caught:
+            world.catalogue.join(caller, token)
+        assert caught.value.code == code
+
+
+def test_the_catalogue_outlives_a_restart(world):
+    before = world.catalogue.datasets(None)
+    world.restart()
+    assert world.catalogue.datasets(None) == before
