@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -127,6 +128,7 @@ async def _serving(
             yield server
         finally:
             await server.stop(settings.drain_s)
+            _log.info("stopped listening", extra=asdict(server.traffic))
             caretaker.cancel()
             with suppress(asyncio.CancelledError):
                 await caretaker

@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
@@ -127,6 +128,7 @@ class Link:
                 task.cancel()
             await self._drain(0)
             await broker.close()
+            _log.info("connection closed", extra=asdict(broker.traffic))
 
     async def _drain(self, patience_s: float) -> None:
         """Let answers be sent that have begun; drop those that take longer, for the broker asks again."""

@@ -17,6 +17,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -211,7 +212,7 @@ async def run(
             await _until_stopped(stop or asyncio.Event())
         finally:
             await running.stop(_GRACE_S)
-            _LOG.info("authority stopped")
+            _LOG.info("authority stopped", extra=asdict(running.traffic))
 
 
 def _role(role: Role | str) -> Role:

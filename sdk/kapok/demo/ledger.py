@@ -43,11 +43,9 @@ class Entry:
 
 
 def entry_of(daemon: Daemon, holds: str) -> Entry:
-    """Read a stopped daemon's last words: when it stops it logs what went over its connections."""
-    told: dict[str, int | None] = dict.fromkeys(_COUNTS)
-    for line in daemon.log_entries():
-        if all(isinstance(line.get(count), int) for count in _COUNTS):
-            told = {count: line[count] for count in _COUNTS}
+    """Read a stopped daemon's log: when a connection ends it tells what went over it."""
+    lines = [line for line in daemon.log_entries() if all(isinstance(line.get(one), int) for one in _COUNTS)]
+    told = {count: sum(line[count] for line in lines) if lines else None for count in _COUNTS}
     return Entry(name=daemon.name, holds=holds, peak_memory=daemon.peak_memory, **told)
 
 
