@@ -112,12 +112,22 @@ class Node:
     def __post_init__(self) -> None:
         self.tag_key = WrapKey.generate()
         self.version_key = secrets.token_bytes(32)
-        self.journal: Journal | None = None
-        self.start()
+        self._journal: Journal | None = None
+        self._runner: Runner | None = None
 
     @property
     def name(self) -> str:
         return str(self.credentials.name)
+
+    @property
+    def runner(self) -> Runner:
+        """The running daemon's; the first use starts it."""
+        return self._runner or self.start()
+
+    @property
+    def journal(self) -> Journal:
+        assert self.runner
+        return self._journal
 
     @property
     def csv(self) -> Path:
@@ -129,7 +139,7 @@ class Node:
 
     def start(self) -> Runner:
         self.stop()
-        self.journal = Journal.open(
+        self._journal = Journal.open(
             self.home / "journal.db",
             self.home / "instance",
             clock=self.clock,
@@ -138,10 +148,10 @@ class Node:
         )
         table = Table(DATASET, CsvSource(self.csv), EngineLimits(threads=1), VersionKey(self.version_key))
         joined = JoinedDataset("clinic", DATASET_HASH, "clinic", table)
-        self.runner = Runner(
+        self._runner = Runner(
             name=self.name,
             policy=self.policy,
-            journal=self.journal,
+            journal=self._journal,
             joined={DATASET_HASH: joined} if self.joins else {},
             signer=JwsSigner(self.credentials),
             verifier=JwsVerifier(self.realm.root.pem, self.clock),
@@ -149,12 +159,12 @@ class Node:
             clock=self.clock,
             open_jobs_max=8,
         )
-        return self.runner
+        return self._runner
 
     def stop(self) -> None:
-        if self.journal is not None:
-            self.journal.close()
-            self.journal = None
+        if self._journal is not None:
+            self._journal.close()
+        self._journal = self._runner = None
 
     def inbox(self) -> Inbox:
         return Inbox(self.home / "journal.db", self.clock)

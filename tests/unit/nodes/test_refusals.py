@@ -1,0 +1,199 @@
+"""Refusals: one code for each reason, and the same whether there is any data or not."""
+
+import msgspec
+import pytest
+
+from kapok.documents.envelope import JwsSigner
+from kapok.documents.statements import JOB_TYP, ResultKey
+from kapok.identity.names import Role
+from kapok.nodes.policy import Policy
+from kapok.nodes.runner import Consent
+from kapok.wire.messages import Offer
+
+COUNT = "SELECT COUNT(*) FROM clinic"
+A = "spiffe://kapok.test/org/a/node/main"
+
+BY_POLICY = {
+    "not_authorised": ({"analysts": ("spiffe://kapok.test/org/other/analyst/*",)}, {}),
+    "dataset": ({"dataset": "other"}, {}),
+    "column_not_allowed": ({"columns": ("sex",)}, {"sql": "SELECT COUNT(*) FROM clinic WHERE age > 40"}),
+    "operation_not_allowed": ({"operations": ("count",)}, {"sql": "SELECT SUM(age) FROM clinic"}),
+    "seal_not_allowed": ({"seals": ("paillier",)}, {}),
+    "too_few_parties": ({"min_parties": 4}, {"names": "abc"}),
+    "party_not_accepted": ({"members": ("spiffe://kapok.test/org/a/node/*",)}, {}),
+    "party_required": ({"required_members": {"spiffe://kapok.test/org/e/node/main": ""}}, {}),
+    "budget_exhausted": ({"questions": 0}, {}),
+}
+KINDS = {
+    "not_authorised": "NotAuthorised",
+    "dataset": "NotAuthorised",
+    "too_few_parties": "CohortTooSmall",
+    "budget_exhausted": "BudgetExhausted",
+}
+BY_SPECIFICATION = {
+    "unknown_suite": {"suite": "kapok-sum-0"},
+    "unknown_computation": {"computation": "divination"},
+    "dataset_not_joined": {"dataset": "0" * 64},
+    "layout_differs": {"words": 7},
+    "bad_specification": {"rounds": 2},
+    "question_not_canonical": {"question": "select count(*) from clinic"},
+    "unknown_column": {"question": "SELECT SUM(weight) AS s FROM clinic"},
+    "bad_tag_seed": {"tag_seeds": {}},
+    "bad_members": {"members": (A, A)},
+    "not_a_member": {
+        "members": ("spiffe://kapok.test/org/x/node/main",),
+        "tag_seeds": {"spiffe://kapok.test/org/x/node/main": b""},
+    },
+    "bad_terms": {"at_least": 5},
+    "bad_result_key": {"seal": "paillier", "result_key": ResultKey(b"\x0f" * 256, b"\x02")},
+    "bad_wrap_key": {"receiver_key": b"\0" * 1216},
+    "deadline_passed": {"deadline": 1},
+    "deadline_too_far": {"deadline": 10**13},
+}
+
+
+def refusal_of(world, job, letter="a"):
+    return world.refusal(job.offer(world.nodes[letter]))
+
+
+@pytest.mark.parametrize("code", BY_POLICY)
+def test_each_clause_of_the_policy_has_its_code_clause_and_remedy(world, make_rule, code):
+    changes, asked = BY_POLICY[code]
+    node = world.nodes["a"]
+    node.policy = Policy((make_rule(**changes),))
+    refusal = refusal_of(world, world.job(**({"sql": COUNT} | asked)))
+    assert refusal.code == ("not_authorised" if code == "dataset" else code)
+    assert refusal.kind == KINDS.get(code, "ConsentWithheld")
+    assert refusal.clause.startswith("policy.")
+    assert refusal.remedy
+    if code == "dataset":
+        assert refusal.clause == "policy.dataset"
+
+
+@pytest.mark.parametrize("code", BY_SPECIFICATION)
+def test_each_fault_of_a_specification_has_its_code(world, code):
+    assert refusal_of(world, world.job(COUNT, **BY_SPECIFICATION[code])).code == code
+
+
+def test_the_clause_of_a_policy_is_named_even_when_nothing_is_joined(world):
+    node = world.nodes["a"]
+    node.joins = False
+    refusal = refusal_of(world, world.job(COUNT))
+    assert (refusal.kind, refusal.code) == ("NotFound", "dataset_not_joined")
+
+
+@pytest.mark.parametrize("code", [*BY_POLICY, *BY_SPECIFICATION])
+def test_refusals_are_the_same_with_the_data_gone_or_broken(empty_world, make_rule, code):
+    """The first three differ in nothing but their data; the fourth member is there to be many."""
+    world = empty_world
+    rows = [(30, 1, "no")] * 50
+    world.add("a", rows)
+    world.add("b")
+    world.add("c", [("old", "?", "")])
+    world.add("d", rows)
+    changes, asked = BY_POLICY.get(code, ({}, {}))
+    spec = BY_SPECIFICATION.get(code, {})
+    found = []
+    for letter in "abc":
+        node = world.nodes[letter]
+        node.policy = Policy((make_rule(**changes),))
+        job = world.job(**({"sql": COUNT} | asked | spec))
+        refusal = refusal_of(world, job, letter)
+        found.append(
+            {name: getattr(refusal, name) for name in ("kind", "code", "clause", "message", "remedy")}
+        )
+    assert found[0] == found[1] == found[2]
+
+
+def test_consent_is_given_with_the_data_gone_or_broken(empty_world):
+    world = empty_world
+    for letter, rows in {"a": [(30, 1, "no")] * 50, "b": None, "c": [("old", "?", "")]}.items():
+        world.add(letter, rows)
+    job = world.job(COUNT)
+    assert all(isinstance(job.offer(node)[0], Consent) for node in job.nodes)
+
+
+def test_only_an_analysts_signature_makes_a_job(world):
+    job = world.job(COUNT, organisation="b", role=Role.NODE, by="main")
+    assert refusal_of(world, job).code == "not_an_analyst"
+
+
+def test_a_tampered_specification_is_refused_under_the_id_that_it_claims(world):
+    job, other = world.job(COUNT), world.job("SELECT SUM(age) FROM clinic")
+    head, payload, _ = job.token.split(".")
+    forged = ".".join((head, payload, other.token.split(".")[2]))
+    refusal = world.refusal(world.nodes["a"].runner.handle(Offer(forged)))
+    assert (refusal.kind, refusal.code, refusal.job) == ("IdentityInvalid", "bad_signature", job.id)
+    # It did no harm: the real one is still answered, and the try was not counted.
+    assert isinstance(job.offer(world.nodes["a"])[0], Consent)
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "....", "é.é.é"])
+def test_what_is_no_specification_at_all_gets_no_answer_or_a_refusal(world, token):
+    answers = world.nodes["a"].runner.handle(Offer(token))
+    assert answers == [] or world.refusal(answers).kind == "IdentityInvalid"
+
+
+def test_a_specification_of_another_form_is_refused(world):
+    job = world.job(COUNT)
+    payload = msgspec.json.encode({"question": "everything"})
+    token = JwsSigner(job.caller).sign(JOB_TYP, payload)
+    assert world.refusal(world.nodes["a"].runner.handle(Offer(token))).code == "bad_statement"
+
+
+def test_numbers_beyond_every_bound_are_refused_and_do_not_stop_the_node(world):
+    for changes in (
+        {"deadline": 2**63},
+        {"words": 2**62},
+        {"rounds": 2**62},
+        {"at_least": 2**62},
+        {"at_least": -1},
+    ):
+        assert refusal_of(world, world.job(COUNT, **changes)).code
+    assert isinstance(world.job(COUNT).offer(world.nodes["a"])[0], Consent)
+
+
+def test_every_try_counts_once_and_the_refused_ones_too(world, make_rule):
+    node = world.nodes["a"]
+    node.policy = Policy((make_rule(questions=3),))
+    refused = world.job("SELECT COUNT(*) FROM clinic", seal="pad", words=9)
+    assert refusal_of(world, refused).code == "layout_differs"
+    first, second = world.job(COUNT), world.job(COUNT, by="two")
+    for _ in range(3):
+        assert isinstance(first.offer(node)[0], Consent)
+        assert isinstance(second.offer(node)[0], Consent)
+    over = world.job(COUNT, by="three")
+    assert refusal_of(world, over).code == "budget_exhausted"
+    node.start()
+    # What was allowed stays allowed after a restart, and is not counted again.
+    assert isinstance(second.offer(node)[0], Consent)
+    assert refusal_of(world, world.job(COUNT)).code == "budget_exhausted"
+
+
+def test_a_policy_that_is_withdrawn_holds_back_the_release(world):
+    job = world.job(COUNT)
+    seals = job.seal(job.consent())
+    node = world.nodes["a"]
+    node.policy = Policy(())
+    node.start()
+    assert world.refusal(job.complete(node, seals)).code == "not_authorised"
+
+
+def test_the_first_rule_that_matches_applies(world, make_rule):
+    node = world.nodes["a"]
+    node.policy = Policy((make_rule(dataset="other"), make_rule(operations=("sum",)), make_rule()))
+    refusal = refusal_of(world, world.job(COUNT))
+    assert (refusal.code, refusal.clause) == ("operation_not_allowed", "policy.rule[2].operations")
+
+
+def test_a_required_members_key_is_checked_in_the_roster(world, make_rule):
+    for letter in "ab":
+        node = world.nodes[letter]
+        right = world.nodes["d"].credentials.key_fingerprint.hex()
+        wanted = right if letter == "a" else "00" * 32
+        node.policy = Policy((make_rule(required_members={world.nodes["d"].name: wanted}),))
+        node.start()
+    job = world.job(COUNT)
+    consents = job.consent()
+    assert job.seal(consents, [world.nodes["a"]])
+    assert world.refusal(job.open(world.nodes["b"], consents)).code == "party_required"
