@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint types contracts check format gen lock clean
+.PHONY: help env demo test test-slow lint types contracts check format gen lock clean
 
 help:           ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,8 @@ $(VENV)/run.stamp: $(BIN)/python requirements/run.lock pyproject.toml
 $(VENV)/dev.stamp: $(VENV)/run.stamp requirements/dev.lock
 	$(PIP) install -q --require-hashes -r requirements/dev.lock
 	@touch $@
+
+env: $(VENV)/run.stamp  ## Only make the environment: then `. .venv/bin/activate`
 
 demo: $(VENV)/run.stamp  ## An authority, a broker and four hospitals on this machine answer an analyst's questions
 	$(BIN)/kapok demo $(ARGS)
