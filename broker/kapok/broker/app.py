@@ -84,14 +84,15 @@ async def run(
         )
     settings = load(home / SETTINGS_FILE, BrokerSettings)
     configure(sys.stderr, settings.log_level)
-    with _alone(home):
+    stop = stop or asyncio.Event()
+    with _alone(home), _stopped_by_sigterm(stop):
         store = Store.open(_place(home, settings.store))
         try:
             async with _serving(credentials, settings, store, clock) as server:
                 _log.info("broker listens", extra={"address": server.address, "party": str(credentials.name)})
                 if ready is not None:
                     ready(server.address)
-                await _until_stopped(stop or asyncio.Event())
+                await stop.wait()
         finally:
             store.close()
             _log.info("broker stopped")
@@ -159,14 +160,15 @@ async def _take_care(worker: Worker, jobs: JobDesk, fold: asyncio.Event) -> None
                 await fold.wait()
 
 
-async def _until_stopped(stop: asyncio.Event) -> None:
+@contextmanager
+def _stopped_by_sigterm(stop: asyncio.Event) -> Iterator[None]:
+    """Set `stop` at SIGTERM. Ctrl-C cancels the task that waits for it, which drains the server as well."""
     loop = asyncio.get_running_loop()
-    # Outside the main thread there are no signals to handle: `stop` alone ends it there. Ctrl-C cancels the
-    # task that waits here, which drains the server as well.
+    # Outside the main thread there are no signals to handle: `stop` alone ends it there.
     with suppress(NotImplementedError, RuntimeError, ValueError):
         loop.add_signal_handler(signal.SIGTERM, stop.set)
     try:
-        await stop.wait()
+        yield
     finally:
         with suppress(NotImplementedError, RuntimeError, ValueError):
             loop.remove_signal_handler(signal.SIGTERM)

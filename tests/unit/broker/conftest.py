@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -41,7 +42,7 @@ from kapok.protocols.secure_sum.params import SUITE, Party, RosterRules, Seal, S
 from kapok.protocols.secure_sum.roster import params_hash_of
 from kapok.protocols.words import WordVector
 from kapok.protocols.wraps import WrapKey
-from kapok.wire.messages import Assignment, Closed, Completion, Idle, JobStatus, Offer, OpenAttempt
+from kapok.wire.messages import Assignment, Closed, Completion, Evidence, Idle, JobStatus, Offer, OpenAttempt
 
 NOW = 1_800_000_000.0
 DOMAIN = "kapok.test"
@@ -61,9 +62,10 @@ class Clock:
 class Domain:
     """A trust domain that gives each party its certificate once in a test session."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: float = NOW) -> None:
+        self.now = now
         self.key = generate_key()
-        self.root = TrustRoot(new_root(self.key, DOMAIN, NOW))
+        self.root = TrustRoot(new_root(self.key, DOMAIN, now))
         self._known: dict[str, Credentials] = {}
 
     def credentials(self, organisation: str, role: str, name: str) -> Credentials:
@@ -71,9 +73,9 @@ class Domain:
         if text not in self._known:
             key = generate_key()
             certificate = issue(
-                self.key, self.root.certificate, key.public_key(), PartyName.parse(text), now=NOW
+                self.key, self.root.certificate, key.public_key(), PartyName.parse(text), now=self.now
             )
-            self._known[text] = Credentials(key, certificate, self.root, NOW)
+            self._known[text] = Credentials(key, certificate, self.root, self.now)
         return self._known[text]
 
 
@@ -96,6 +98,13 @@ class Analyst:
         self.credentials = world.domain.credentials(organisation, "analyst", name)
         self.name = self.credentials.name
         self.signer = JwsSigner(self.credentials)
+
+    def dataset(self) -> str:
+        """A signed dataset document."""
+        columns = (Column(name="age", type="integer", minimum=0, maximum=120),)
+        return self.signer.sign(
+            DATASET_TYP, Dataset(name="heart", columns=columns, rows_max=1000).to_payload()
+        )
 
     def prepare(self, **changes) -> Asked:
         """A specification over all nodes of the world, changed as a test wants it."""
@@ -140,7 +149,11 @@ class Analyst:
 
     def open(self, asked: Asked, private_key=None) -> list[int]:
         """Fetch the sum and open it with every check that an analyst makes."""
-        evidence, chunks = self.world.desk.evidence(self.name, asked.id)
+        evidence, count = self.world.desk.evidence(self.name, asked.id)
+        chunks = [self.world.desk.sum_chunk(self.name, asked.id, number) for number in range(count)]
+        return self.read(asked, evidence, chunks, private_key)
+
+    def read(self, asked: Asked, evidence: Evidence, chunks: Iterable[bytes], private_key=None) -> list[int]:
         opened = analyst.open_sum(
             asked.terms,
             round=evidence.round,
@@ -152,7 +165,7 @@ class Analyst:
             consents=evidence.consents,
             seals=evidence.seals,
             releases=evidence.releases,
-            sum_chunks=[self.world.desk.sum_chunk(self.name, asked.id, number) for number in range(chunks)],
+            sum_chunks=chunks,
             verifier=self.world.verifier,
         )
         return list(opened.words)
@@ -338,7 +351,7 @@ class World:
         self.nodes: dict[str, Node] = {}
         self._open()
         self.publisher = Analyst(self, "university", "ada")
-        self.dataset_hash = self._publish()
+        self.dataset_hash = self.catalogue.publish(self.publisher.name, self.publisher.dataset())
 
     def _open(self) -> None:
         self.store = Store.open(self.file)
@@ -353,15 +366,6 @@ class World:
         )
         self.desk = JobDesk(self.office)
         self.catalogue = Catalogue(self.office, self.up.__contains__)
-
-    def _publish(self) -> str:
-        dataset = Dataset(
-            name="heart",
-            columns=(Column(name="age", type="integer", minimum=0, maximum=120),),
-            rows_max=1000,
-        )
-        token = self.publisher.signer.sign(DATASET_TYP, dataset.to_payload())
-        return self.catalogue.publish(self.publisher.name, token)
 
     def close(self) -> None:
         self.store.close()
@@ -458,3 +462,9 @@ def another(request) -> Callable[..., Analyst]:
         return Analyst(world or request.getfixturevalue("world"), organisation, name)
 
     return make
+
+
+@pytest.fixture
+def parties():
+    """The classes of this file, for tests that put a world of their own together."""
+    return SimpleNamespace(Analyst=Analyst, Domain=Domain, Node=Node, words=WORDS)
