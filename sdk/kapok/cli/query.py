@@ -61,7 +61,8 @@ def query(
 
     async def ask(live: Live) -> Result | None:
         async with await connect_async(home) as session:
-            job_id = await session.submit(
+            work = session.submit if detach else session.query
+            answer = await work(
                 sql,
                 seal=seal,
                 at_least=at_least,
@@ -69,7 +70,7 @@ def query(
                 deadline_s=deadline,
                 progress=live,
             )
-            return None if detach else await session.wait(job_id, progress=live)
+            return None if isinstance(answer, str) else answer
 
     live = Live(quiet=json)
     result = _until_interrupted(live, lambda: asyncio.run(ask(live)))
