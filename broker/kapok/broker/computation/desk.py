@@ -64,7 +64,7 @@ class JobDesk:
             InvalidInput: ``job_ended`` when it has finished or failed.
         """
         with self._office.step() as step:
-            job = _own(step.tx, caller, job_id, change=True)
+            job = _own(step.tx, caller, job_id, by_analyst=True)
             if job.state == JobState.CANCELLED:
                 return
             if job.state in ENDED:
@@ -79,7 +79,7 @@ class JobDesk:
             NotFound: ``unknown_job``, ``no_sum_yet`` or ``sum_gone``.
         """
         with self._office.store.snapshot() as tx:
-            attempt = released_attempt(tx, _own(tx, caller, job_id, change=True))
+            attempt = released_attempt(tx, _own(tx, caller, job_id, by_analyst=True))
             return evidence_of(tx, attempt), attempt.chunks
 
     def sum_chunk(self, caller: PartyName, job_id: str, number: int) -> bytes:
@@ -89,7 +89,7 @@ class JobDesk:
             NotFound: ``unknown_job``, ``no_sum_yet`` or ``sum_gone``.
         """
         with self._office.store.snapshot() as tx:
-            attempt = released_attempt(tx, _own(tx, caller, job_id, change=True))
+            attempt = released_attempt(tx, _own(tx, caller, job_id, by_analyst=True))
             chunk = tx.vectors.sum_chunk(attempt.id, number)
             if chunk is None:
                 raise NotFound("the sum has no such chunk", code="sum_gone")
@@ -102,7 +102,7 @@ class JobDesk:
             NotFound: ``unknown_job``, ``no_sum_yet`` or ``sum_gone``.
         """
         with self._office.step() as step:
-            job = _own(step.tx, caller, job_id, change=True)
+            job = _own(step.tx, caller, job_id, by_analyst=True)
             if job.state == JobState.FINISHED:
                 return
             attempt = released_attempt(step.tx, job)
@@ -176,10 +176,10 @@ class JobDesk:
         self.tick()
 
 
-def _own(tx: Transaction, caller: PartyName, job_id: str, *, change: bool = False) -> JobRow:
-    """A job of the caller's; an operator may look at any."""
+def _own(tx: Transaction, caller: PartyName, job_id: str, *, by_analyst: bool = False) -> JobRow:
+    """A job of the caller's; an operator may look at any, unless this is for the analyst alone."""
     job = tx.jobs.get(job_id)
-    looks = caller.role is Role.OPERATOR and not change
+    looks = caller.role is Role.OPERATOR and not by_analyst
     if job is None or not (looks or job.analyst == str(caller)):
         raise unknown_job()
     return job

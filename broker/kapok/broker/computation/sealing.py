@@ -34,7 +34,8 @@ from kapok.protocols.secure_sum.messages import SealStatement
 
 __all__ = ["Upload", "begin_upload", "fold_some"]
 
-_FOLDED_AT_ONCE: Final = 8
+# Chunks that are read and added in one step, all members' together: everybody else waits meanwhile.
+_READ_AT_ONCE: Final = 32
 _log = logging.getLogger(__name__)
 
 
@@ -188,7 +189,8 @@ def fold_some(office: Office, job_id: str) -> bool:
         if job is None or attempt is None or attempt.state != AttemptState.COMPLETE:
             return False
         terms = office.admitted(job).terms
-        last = min(attempt.folded + _FOLDED_AT_ONCE, attempt.chunks)
+        members = len(step.tx.attempts.roster(attempt.id))
+        last = min(attempt.folded + max(1, _READ_AT_ONCE // members), attempt.chunks)
         try:
             for number in range(attempt.folded, last):
                 folded = fold(terms, step.tx.vectors.same_chunk(attempt.id, number))

@@ -1,0 +1,111 @@
+"""Bells, presence, the worker thread, and what a watch sends again."""
+
+import asyncio
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from kapok.broker import desks
+from kapok.broker.desks import BrokerNodeDesk
+from kapok.broker.line import Bells, Presence, Worker
+from kapok.errors import Unavailable
+from kapok.identity.names import PartyName
+from kapok.wire.messages import Closed, Completion, Idle, Offer, OpenAttempt
+
+NODE = PartyName.parse("spiffe://kapok.test/org/ash/node/node")
+OWED = {
+    ("closed", "j0", 0): Closed("j0"),
+    ("offer", "j1", 1): Offer("specification"),
+    ("open", "j2", 1): OpenAttempt(specification="s", round=1, attempt=1, consents=()),
+    ("completion", "j3", 1): Completion(job_id="j3", round=1, attempt=1, seals=()),
+}
+
+
+@pytest.fixture
+def worker():
+    made = Worker()
+    yield made
+    made.close()
+
+
+async def test_the_worker_does_one_thing_at_a_time_in_order(worker):
+    done, busy = [], threading.Lock()
+
+    def work(number):
+        assert busy.acquire(blocking=False)
+        done.append((number, threading.current_thread().name))
+        busy.release()
+
+    await asyncio.gather(*(worker.run(work, number) for number in range(50)))
+    assert [number for number, _ in done] == list(range(50))
+    assert {name for _, name in done} == {"broker_0"}
+
+
+async def test_bells_ring_for_those_who_listen_from_any_thread(worker):
+    bells = Bells(asyncio.get_running_loop())
+    with bells.listen("a") as first, bells.listen("a") as second, bells.listen("b") as other:
+        await worker.run(bells.announce, {"a"}, {"c"})
+        await asyncio.wait_for(asyncio.gather(first.wait(), second.wait()), 10)
+        assert not other.is_set()
+    assert bells._listening == {}
+    bells.announce({"a"}, ())
+
+
+def test_a_bell_of_a_loop_that_is_gone_is_silent():
+    loop = asyncio.new_event_loop()
+    bells = Bells(loop)
+    loop.close()
+    bells.announce({"a"}, {"b"})
+
+
+def test_presence_counts_lines_and_bounds_them():
+    presence = Presence()
+    assert not presence.connected("a")
+    lines = [presence.line("a") for _ in range(4)]
+    for line in lines:
+        line.__enter__()
+    with pytest.raises(Unavailable) as caught, presence.line("a"):
+        pass
+    assert caught.value.code == "too_many_watches"
+    for line in lines[:-1]:
+        line.__exit__(None, None, None)
+    assert presence.connected("a")
+    lines[-1].__exit__(None, None, None)
+    assert not presence.connected("a")
+
+
+def node_desk(worker, presence):
+    jobs = SimpleNamespace(assignments=lambda _node: dict(OWED))
+    bells = Bells(asyncio.get_running_loop())
+    return BrokerNodeDesk(worker, None, jobs, bells, presence, asyncio.Event(), 1.0), bells
+
+
+async def test_a_watch_sends_each_assignment_once_until_it_changes(worker):
+    desk, bells = node_desk(worker, Presence())
+    watch = desk.watch(NODE)
+    assert [await anext(watch) for _ in range(5)] == [Idle(), *OWED.values()]
+    OWED["offer", "j1", 2] = Offer("specification")
+    try:
+        waiting = asyncio.ensure_future(anext(watch))
+        await asyncio.sleep(0)
+        bells.announce({str(NODE)}, ())
+        assert await asyncio.wait_for(waiting, 10) == Offer("specification")
+    finally:
+        del OWED["offer", "j1", 2]
+    await watch.aclose()
+
+
+async def test_what_stays_owed_is_sent_again_unless_it_is_just_coming_in(worker, monkeypatch):
+    monkeypatch.setattr(desks, "_IDLE_S", 0.01)
+    monkeypatch.setattr(desks, "_SEND_AGAIN_S", -1.0)
+    presence = Presence()
+    desk, _ = node_desk(worker, presence)
+    watch = desk.watch(NODE)
+    assert [await anext(watch) for _ in range(5)] == [Idle(), *OWED.values()]
+    again = [await anext(watch) for _ in range(3)]
+    assert again == [Idle(), OWED["open", "j2", 1], OWED["completion", "j3", 1]]
+    with presence.upload(str(NODE), "j2"):
+        assert [await anext(watch) for _ in range(2)] == [Idle(), OWED["completion", "j3", 1]]
+    await watch.aclose()
+    assert not presence.connected(str(NODE))
