@@ -143,6 +143,7 @@ class Gate:
     async def _admit(self, service: Service, context: Context) -> PartyName | None:
         """Check version, TLS, name and role, in this order; return the caller's name."""
         await context.send_initial_metadata(version.STAMP)
+        context.set_trailing_metadata(version.STAMP)
         version.check_caller(cast("Any", context.invocation_metadata()) or ())
         auth = cast("peers.AuthContext", context.auth_context())
         peers.require_tls13(auth)

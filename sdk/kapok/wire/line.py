@@ -82,7 +82,9 @@ class Line:
                     version.check_answer(_pairs(await call.initial_metadata()), str(self.address))
                     self.traffic.received(answer.ByteSize())
                     yield answer
-                version.check_answer(_pairs(await call.initial_metadata()), str(self.address))
+                # Of a stream without answers gRPC sometimes tells the end alone: the version is there too.
+                told = _pairs(await call.initial_metadata()) or _pairs(await call.trailing_metadata())
+                version.check_answer(told, str(self.address))
         finally:
             if call is not None:
                 call.cancel()
