@@ -1,8 +1,8 @@
 """The three roles of the masked sum as a deployment plays them, small enough to run hundreds of times.
 
-`NodeActor` keeps a holder (lost at a restart) and a journal (kept); `BrokerActor` keeps durable state and asks
-again for what is missing; the analyst opens whatever the broker hands out. All of them are honest: it is the
-network that is not, and now and then a node restarts.
+`NodeActor` keeps a holder (lost at a restart) and a journal (kept); `BrokerActor` keeps durable state and
+asks again for what is missing; the analyst opens whatever the broker hands out. All of them are honest: it is
+the network that is not, and now and then a node restarts.
 """
 
 import hashlib
