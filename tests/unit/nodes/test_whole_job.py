@@ -1,7 +1,6 @@
 """The runner through whole jobs: restarts, messages that come twice, attempts that are voided."""
 
 import csv
-from itertools import permutations
 
 import pytest
 
@@ -34,11 +33,11 @@ def test_a_question_is_answered_with_the_pooled_truth(world, paillier_key_2048, 
 
 
 def test_small_cells_are_suppressed_inside_the_mask(world):
-    # Hospital b has no row with sex = 0 and hospital d none with sex = 1.
+    # Hospital b has no row with sex = 0 and hospital d none with sex = 1: both would be "a few".
     job = world.job(GROUPED)
     answer = job.answer(job.run())
-    assert {name for _, name in answer.suppressed} >= {"count", "sum_age", "avg_age"} or answer.suppressed
     assert all(value is None for row in answer.rows for value in row[1:])
+    assert len(answer.suppressed) == len(answer.rows) * 3
 
 
 def test_every_message_may_come_twice(world):
@@ -189,10 +188,9 @@ def test_there_is_a_limit_to_open_jobs(world):
     assert isinstance(world.job(COUNT).offer(node)[0], Consent)
 
 
-@pytest.mark.parametrize("order", list(permutations(range(3)))[:4])
-def test_releases_are_independent_of_their_order(world, order):
+def test_releases_are_independent_of_their_order(world):
     job = world.job(COUNT, names="abc")
     consents = job.consent()
     seals = job.seal(consents)
-    nodes = [job.nodes[index] for index in order]
+    nodes = [job.nodes[index] for index in (2, 0, 1)]
     assert job.answer(job.unseal(consents, seals, job.release(seals, nodes))).rows == ((90,),)

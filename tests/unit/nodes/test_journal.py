@@ -1,0 +1,193 @@
+"""The journal: what it refuses when it was restored from a copy, and that its tables are its migrations'."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from kapok.errors import InvalidInput, LocalProtocolError, Unavailable
+from kapok.nodes.journal import Journal, NewJob, tables
+from kapok.nodes.journal.journal import MIGRATIONS
+from kapok.nodes.runner import Release
+from kapok.nodes.states import OPEN, TRANSITIONS, Event, NodeJobState, after
+from kapok.persistence import open_database
+from kapok.wire.messages import Closed, Offer
+
+COUNT = "SELECT COUNT(*) FROM clinic"
+
+
+def keep_copy(node):
+    assert node.runner
+    node.stop()
+    shutil.copy(node.home / "journal.db", node.home / "copy.db")
+    node.start()
+
+
+def restore_copy(node):
+    node.stop()
+    for name in ("journal.db", "journal.db-wal", "journal.db-shm"):
+        (node.home / name).unlink(missing_ok=True)
+    shutil.copy(node.home / "copy.db", node.home / "journal.db")
+
+
+def number_to_accept(node) -> int:
+    with pytest.raises(InvalidInput) as caught:
+        node.start()
+    assert caught.value.code == "journal_restored"
+    return int(caught.value.remedy.split("accept_rollback = ")[1].split("`")[0])
+
+
+def test_a_restored_journal_is_noticed_and_the_node_does_not_start(world):
+    node = world.nodes["a"]
+    keep_copy(node)
+    world.job(COUNT).run()
+    restore_copy(node)
+    for _ in range(2):
+        assert number_to_accept(node) > 0
+
+
+def test_one_forgotten_try_is_enough_to_be_noticed(world):
+    node = world.nodes["a"]
+    keep_copy(node)
+    world.job(COUNT).offer(node)
+    restore_copy(node)
+    assert number_to_accept(node)
+
+
+def test_a_lost_mirror_or_a_lost_journal_is_noticed(world):
+    node = world.nodes["a"]
+    node.start()
+    node.stop()
+    (node.home / "instance").unlink()
+    assert number_to_accept(node)
+    (node.home / "instance").write_text("not a number")
+    assert number_to_accept(node)
+    (node.home / "instance").write_text("1000")
+    (node.home / "journal.db").unlink()
+    assert number_to_accept(node) == 1000
+
+
+def test_a_journal_ahead_of_its_mirror_is_a_crash_between_the_two(world):
+    node = world.nodes["a"]
+    node.start()
+    mirrored = int((node.home / "instance").read_text())
+    node.stop()
+    (node.home / "instance").write_text(str(mirrored - 1))
+    node.start()
+
+
+def test_once_accepted_nothing_of_before_is_ever_answered_again(world):
+    node = world.nodes["a"]
+    known = world.job(COUNT)
+    consents = known.consent()
+    known_seals = known.seal(consents)
+    keep_copy(node)
+    forgotten = world.job("SELECT SUM(age) FROM clinic")
+    consents = forgotten.consent()
+    seals = forgotten.seal(consents)
+    assert isinstance(forgotten.complete(node, seals)[0], Release)
+    restore_copy(node)
+    node.accept = number_to_accept(node)
+    node.start()
+    # A job that the copy knows as open, and one that it does not know at all though it was released.
+    assert world.refusal(known.offer(node)).code == "journal_restored"
+    assert world.refusal(known.complete(node, known_seals)).code == "journal_restored"
+    assert world.refusal(forgotten.offer(node)).code == "bad_tag_seed"
+    assert world.refusal(forgotten.open(node, consents, attempt=2)).code == "bad_tag_seed"
+    # New questions, sealed to the node's new key, are answered; the number that was accepted is spent.
+    world.job(COUNT).run()
+    keep_copy(node)
+    world.job(COUNT).run()
+    restore_copy(node)
+    assert number_to_accept(node) > node.accept
+
+
+def test_another_number_is_not_accepted(world):
+    node = world.nodes["a"]
+    keep_copy(node)
+    world.job(COUNT).offer(node)
+    restore_copy(node)
+    node.accept = number_to_accept(node) - 1
+    assert number_to_accept(node)
+
+
+def test_nothing_is_answered_when_the_mirror_cannot_be_written(world, monkeypatch):
+    node = world.nodes["a"]
+    runner = node.start()
+    job = world.job(COUNT)
+    (node.home / "instance").unlink()
+    (node.home / "instance").mkdir()
+    with pytest.raises(Unavailable) as caught:
+        runner.handle(Offer(job.token))
+    assert caught.value.code == "journal_unavailable"
+
+
+def test_the_tables_are_those_that_the_migrations_make(tmp_path):
+    engine = open_database(tmp_path / "journal.db", MIGRATIONS)
+    try:
+        with engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            differences = compare_metadata(context, tables.metadata)
+            assert differences == []
+            assert set(sa.inspect(connection).get_table_names()) >= set(tables.metadata.tables)
+    finally:
+        engine.dispose()
+
+
+def test_the_journal_holds_no_row_and_no_key(world):
+    job = world.job("SELECT COUNT(*) FROM clinic WHERE age > 41")
+    job.run()
+    node = world.nodes["a"]
+    node.stop()
+    content = (node.home / "journal.db").read_bytes()
+    assert node.tag_key.private_bytes() not in content
+    assert job.tag_seed not in content
+    assert (node.home / "journal.db").stat().st_mode & 0o077 == 0
+
+
+def test_a_file_cannot_be_joined_under_two_assets_one_after_the_other(world):
+    node = world.nodes["a"]
+    node.journal.place(node.csv, "clinic")
+    node.journal.place(node.csv, "clinic")
+    with pytest.raises(InvalidInput, match="clinic") as caught:
+        node.journal.place(node.csv, "hospital")
+    assert caught.value.code == "asset_renamed"
+
+
+def test_an_unknown_job_is_neither_closed_nor_sealed(world):
+    node = world.nodes["a"]
+    assert node.runner.handle(Closed("ab" * 32)) == []
+    assert node.journal.job("ab" * 32) is None
+    with pytest.raises(LocalProtocolError):
+        node.journal.consent("ab" * 32, specification="", in_words="", rule=None, cohort=None)
+
+
+def test_tries_are_numbered_in_the_order_of_asking(tmp_path):
+    journal = Journal.open(tmp_path / "journal.db", tmp_path / "instance", clock=lambda: 1.0)
+    try:
+        new = NewJob(
+            job_id="", analyst="x", organisation="o", dataset="d", asset="t", question="q", deadline=2.0
+        )
+        found = [journal.count_try(replace(new, job_id=f"{index:064x}")) for index in (3, 1, 2, 3)]
+        assert [one.number for one in found] == [1, 2, 3, 1]
+        assert [journal.tries_before(one) for one in found] == [0, 1, 2, 0]
+        assert {one.state for one in found} == {NodeJobState.OFFERED}
+    finally:
+        journal.close()
+
+
+def test_a_closed_job_and_an_answered_one_cannot_go_back():
+    assert {state for (state, _), _ in TRANSITIONS.items()} == set(NodeJobState)
+    for event in set(Event) - {Event.CLOSE}:
+        with pytest.raises(LocalProtocolError):
+            after(NodeJobState.CLOSED, event)
+    for event in set(Event) - {Event.CLOSE, Event.RELEASE}:
+        with pytest.raises(LocalProtocolError):
+            after(NodeJobState.RELEASED, event)
+    assert after(NodeJobState.DENIED, Event.REFUSE) is NodeJobState.REFUSED
+    assert (NodeJobState.DENIED, Event.CONSENT) not in TRANSITIONS
+    assert (NodeJobState.PENDING, Event.CONSENT) not in TRANSITIONS
+    assert set(NodeJobState) - {NodeJobState.REFUSED, NodeJobState.CLOSED} == OPEN

@@ -1,0 +1,200 @@
+"""node.toml and policy.toml: every value documented, every slip named."""
+
+import re
+import tomllib
+
+import msgspec
+import pytest
+
+from kapok.errors import InvalidInput, NotFound
+from kapok.nodes.policy import Policy, Rule, load_policy
+from kapok.nodes.settings import (
+    CsvSource,
+    DatasetEntry,
+    EngineLimits,
+    NodeSettings,
+    ParquetSource,
+    load_settings,
+    template,
+)
+from kapok.nodes.wording import policy_in_words
+
+HASH = "ab" * 32
+SETTINGS = f"""
+broker = "broker.example.org:7443"
+[datasets.heart]
+hash = "{HASH}"
+[datasets.heart.source]
+format = "csv"
+path = "patients.csv"
+"""
+RULE = """
+[[rule]]
+analysts = ["spiffe://kapok.test/org/university/analyst/*"]
+dataset = "heart"
+operations = ["count", "sum"]
+columns = ["age"]
+questions = 10
+min_rows = 20
+min_cell = 5
+"""
+
+
+def settings(tmp_path, text):
+    (tmp_path / "node.toml").write_text(text)
+    return load_settings(tmp_path)
+
+
+def policy(tmp_path, text):
+    (tmp_path / "policy.toml").write_text(text)
+    return load_policy(tmp_path)
+
+
+def test_paths_begin_at_the_settings_folder(tmp_path):
+    found = settings(tmp_path, SETTINGS)
+    assert found.state_folder == tmp_path / "state"
+    assert found.instance_file == tmp_path / "instance"
+    assert found.datasets["heart"] == DatasetEntry(HASH, CsvSource(tmp_path / "patients.csv"), "heart")
+
+
+def uncommented(text: str) -> str:
+    """The template with every documented value switched on."""
+    keys = r"(\[|[a-z_]+ = |\"spiffe)"
+    return re.sub(rf"(?m)^# (?={keys})", "", text).replace("@BROKER_ADDRESS@", "localhost:1")
+
+
+def test_the_templates_load_as_they_are(tmp_path):
+    found = settings(tmp_path, template("node.toml").replace("@BROKER_ADDRESS@", "localhost:7443"))
+    assert found == settings(tmp_path, 'broker = "localhost:7443"')
+    assert policy(tmp_path, template("policy.toml")) == Policy()
+
+
+def test_the_templates_document_every_value_with_its_default(tmp_path):
+    found = settings(tmp_path, uncommented(template("node.toml")))
+    assert found.datasets["heart"].source.columns == ("age", "sex")
+    for struct in (NodeSettings, EngineLimits, DatasetEntry, CsvSource, ParquetSource):
+        for field in msgspec.structs.fields(struct):
+            assert re.search(rf"(?m)^#? ?(\[{field.name}|{field.name} = )|\[datasets", template("node.toml"))
+    raw = tomllib.loads(uncommented(template("node.toml")))
+    documented = (
+        set(raw)
+        | set(raw["engine"])
+        | set(raw["datasets"]["heart"])
+        | set(raw["datasets"]["heart"]["source"])
+    )
+    wanted = {
+        field.name
+        for struct in (NodeSettings, EngineLimits, DatasetEntry, CsvSource)
+        for field in msgspec.structs.fields(struct)
+    }
+    assert documented - {"format"} == wanted
+    [rule] = tomllib.loads(uncommented(template("policy.toml")))["rule"]
+    assert set(rule) == {field.name for field in msgspec.structs.fields(Rule)}
+    [found_rule] = policy(tmp_path, uncommented(template("policy.toml"))).rule
+    for field in msgspec.structs.fields(Rule):
+        if field.name in ("seals", "min_parties", "cohort", "approval"):
+            assert getattr(found_rule, field.name) == field.default
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "named"),
+    [
+        ("broker.example.org:7443", "broker", "broker"),
+        ("broker.example.org:7443", "broker:99999", "broker"),
+        (HASH, "abc", "datasets.heart.hash"),
+        ("patients.csv", "patients*.csv", "datasets.heart.source.path"),
+        ('format = "csv"', 'format = "xml"', "source"),
+        ('format = "csv"', 'format = "csv"\nheader = false', "datasets.heart.source.columns"),
+        ('format = "csv"', 'format = "csv"\ncolumns = ["a", "A"]', "datasets.heart.source.columns"),
+        ('format = "csv"', 'format = "csv"\ndelimiter = "::"', "datasets.heart.source.delimiter"),
+        ('format = "csv"', 'format = "csv"\ncolour = 1', "colour"),
+        ("[datasets.heart]", "[engine]\nthreads = 0\n[datasets.heart]", "engine.threads"),
+        ("[datasets.heart]", 'log_level = "loud"\n[datasets.heart]', "log_level"),
+        ("[datasets.heart]", "open_jobs_max = 0\n[datasets.heart]", "open_jobs_max"),
+        ("[datasets.heart]", 'accept_rollback = "yes"\n[datasets.heart]', "accept_rollback"),
+        (f'hash = "{HASH}"', f'hash = "{HASH}"\nasset = "A b"', "asset"),
+    ],
+)
+def test_a_slip_in_node_toml_is_named_with_file_and_key(tmp_path, before, after, named):
+    assert before in SETTINGS
+    with pytest.raises(InvalidInput) as caught:
+        settings(tmp_path, SETTINGS.replace(before, after))
+    assert caught.value.code == "bad_settings"
+    assert str(tmp_path / "node.toml") in caught.value.message
+    assert named in caught.value.message
+    assert caught.value.remedy
+
+
+def test_two_entries_over_one_file_must_share_their_asset(tmp_path):
+    second = SETTINGS.split("[datasets.heart]", 1)[1].replace("heart", "heart2").replace(HASH, "cd" * 32)
+    both = f"{SETTINGS}[datasets.heart2]{second}"
+    with pytest.raises(InvalidInput, match="reads the same file"):
+        settings(tmp_path, both)
+    found = settings(tmp_path, both.replace(f'"{"cd" * 32}"', f'"{"cd" * 32}"\nasset = "heart"'))
+    assert {entry.asset for entry in found.datasets.values()} == {"heart"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "named"),
+    [
+        ("analyst/*", "node/*", "analysts"),
+        ("spiffe://kapok.test/org/university/analyst/*", "everybody", "analysts"),
+        ('"count", "sum"', '"count", "median"', "operations"),
+        ('["count", "sum"]', "[]", "operations"),
+        ("questions = 10", "questions = -1", "questions"),
+        ("min_rows = 20", "min_rows = 0", "min_rows"),
+        ("min_cell = 5", "", "min_cell"),
+        ("min_cell = 5", "min_cell = 5\nmin_parties = 2", "min_parties"),
+        ("min_cell = 5", 'min_cell = 5\ncohort = "loose"', "cohort"),
+        ("min_cell = 5", 'min_cell = 5\napproval = "yes"', "approval"),
+        ("min_cell = 5", 'min_cell = 5\nseals = ["wax"]', "seals"),
+        ("min_cell = 5", 'min_cell = 5\nmembers = ["spiffe://kapok.test/org/a/analyst/*"]', "members"),
+        ("min_cell = 5", "min_cell = 5\nmin_sell = 5", "min_sell"),
+        (
+            "min_cell = 5",
+            'min_cell = 5\n[rule.required_members]\n"spiffe://kapok.test/org/a/node/main" = "abc"',
+            "required_members",
+        ),
+        (
+            "min_cell = 5",
+            'min_cell = 5\n[rule.required_members]\n"spiffe://kapok.test/org/a/node/*" = ""',
+            "required_members",
+        ),
+    ],
+)
+def test_a_slip_in_policy_toml_is_named_with_file_rule_and_key(tmp_path, before, after, named):
+    assert before in RULE
+    with pytest.raises(InvalidInput) as caught:
+        policy(tmp_path, RULE + RULE.replace(before, after))
+    assert caught.value.code == "bad_settings"
+    assert str(tmp_path / "policy.toml") in caught.value.message
+    assert "rule 2" in caught.value.message
+    assert named in caught.value.message
+
+
+def test_a_missing_file_is_named(tmp_path):
+    for load in (load_settings, load_policy):
+        with pytest.raises(NotFound) as caught:
+            load(tmp_path)
+        assert caught.value.code == "no_settings"
+
+
+def test_the_safe_choice_is_the_default(tmp_path):
+    [rule] = policy(tmp_path, RULE).rule
+    assert (rule.approval, rule.cohort, rule.min_parties, rule.seals) == ("manual", "fixed", 3, ("paillier",))
+
+
+def test_the_policy_in_words_says_who_may_ask_what(tmp_path):
+    [words] = policy_in_words(policy(tmp_path, RULE))
+    for said in (
+        "university/analyst/*",
+        "heart",
+        "count, sum",
+        "age",
+        "10 questions",
+        "3 organisations",
+        "20",
+        "5",
+    ):
+        assert said in words
+    assert "every question is refused" in policy_in_words(Policy())[0]
