@@ -12,7 +12,7 @@ from support.actors import AskRelease, AskSeal, BrokerActor, Consent, NodeActor,
 from support.faulty_network import Faults, Network
 from support.parties import exchange
 
-from kapok.errors import KapokError, SealBroken
+from kapok.errors import KapokError
 
 STEPS = 400
 LOST_KEYS = "keys_lost"
@@ -217,17 +217,14 @@ def test_nothing_that_travelled_holds_a_contribution():
 def test_the_faults_reach_every_step():
     """A simulation in which nothing ever fails would be no simulation."""
     codes = set()
-    opened = failed = 0
-    for seed in range(40):
-        run = Run(seed, restarts=0.02)
-        try:
-            words = check(run)
-        except SealBroken:
-            words = None
-        opened, failed = opened + (words is not None), failed + (words is None)
+    opened = []
+    for seed in range(30):
+        run = Run(seed, restarts=0.03, faults=Faults(drop=0.05, double=0.2, alter=0.12))
+        opened.append(check(run) is not None)
         codes |= {error.code for actor in (run.broker, *run.nodes) for error in actor.refusals}
-    assert opened > 5
-    assert {"bad_signature", "digest_differs", "keys_lost"} <= codes
+    assert any(opened)
+    assert not all(opened)
+    assert {"bad_signature", "digest_differs", "keys_lost", "organisations_missing"} <= codes
 
 
 @pytest.mark.slow
