@@ -45,9 +45,10 @@ ROWS = {
 class Realm:
     """A trust domain: hands out credentials under one root."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: float = NOW) -> None:
+        self._now = now
         self._key = generate_key()
-        self._root = new_root(self._key, TRUST_DOMAIN, NOW)
+        self._root = new_root(self._key, TRUST_DOMAIN, now)
         self.root = TrustRoot(self._root)
         self._known: dict[str, Credentials] = {}
 
@@ -55,8 +56,8 @@ class Realm:
         party = PartyName(TRUST_DOMAIN, organisation, role, name)
         if str(party) not in self._known:
             key = generate_key()
-            certificate = issue(self._key, self._root, key.public_key(), party, now=NOW)
-            self._known[str(party)] = Credentials(key, certificate, self.root, NOW)
+            certificate = issue(self._key, self._root, key.public_key(), party, now=self._now)
+            self._known[str(party)] = Credentials(key, certificate, self.root, self._now)
         return self._known[str(party)]
 
 
@@ -371,3 +372,13 @@ def make_rule():
 @pytest.fixture
 def dataset():
     return DATASET
+
+
+@pytest.fixture
+def make_job():
+    return Job
+
+
+@pytest.fixture
+def make_realm():
+    return Realm

@@ -102,6 +102,22 @@ def test_a_missing_column_and_an_unreadable_line_are_named(tmp_path):
     assert "secret" not in str(report.problems)
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"n,dose,kind,seen\r\n1,1,c,t\r\n2,1,c,t\n", "line ends are mixed"),
+        (b"n,dose,kind,seen\n1,1,\xff,t\n", "line 2 of the file cannot be read (it is not UTF-8 text)"),
+        (b'n,dose,kind,seen\n1,1,"c,t\n', "a quote is not closed"),
+        (b"n,dose,kind,seen\n1,1,c,t,more\n", "another number of cells than columns"),
+    ],
+)
+def test_an_unreadable_file_is_described_without_its_words(tmp_path, content, said):
+    path = tmp_path / "lab.csv"
+    path.write_bytes(content)
+    [problem] = table(path).check().problems
+    assert said in str(problem)
+
+
 @pytest.mark.parametrize("header", ["n,n,kind,seen", "", "n,,kind,seen"])
 def test_a_header_that_does_not_name_each_column_is_a_problem(tmp_path, header):
     assert table(written(tmp_path, "1,1,c,t", header=header)).check().rows is None

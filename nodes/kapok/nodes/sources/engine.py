@@ -24,6 +24,12 @@ from kapok.nodes.sources.cells import literal, quoted
 __all__ = ["SourceEngine", "open_engine"]
 
 _LINE: Final = re.compile(r"\bLine: (\d+)")
+_REASONS: Final = {
+    "Expected Number of Columns": "another number of cells than columns",
+    "not utf-8": "it is not UTF-8 text",
+    "unterminated quote": "a quote is not closed",
+    "reached an invalid state": "quotes or line ends are mixed",
+}
 _MOST_HEADER_BYTES: Final = 2**20
 
 
@@ -133,8 +139,8 @@ def _parquet(path: Path) -> str:
 
 def _header(path: Path, delimiter: str) -> list[str]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline(_MOST_HEADER_BYTES)
+        with path.open("rb") as file:
+            first = file.readline(_MOST_HEADER_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         raise _missing() from None
     try:
@@ -155,9 +161,11 @@ def _unreadable(error: duckdb.Error) -> InvalidInput:
     """What may be said: where, never what. The engine's own words quote the line."""
     if isinstance(error, duckdb.InterruptException):
         return InvalidInput("the engine took too long", code="source_unreadable")
-    line = _LINE.search(str(error))
+    said = str(error)
+    line = _LINE.search(said)
     where = f"line {line[1]} of the file cannot be read" if line else "the engine cannot read the file so"
-    return InvalidInput(f"{where} ({type(error).__name__})", code="source_unreadable")
+    reason = next((words for mark, words in _REASONS.items() if mark in said), type(error).__name__)
+    return InvalidInput(f"{where} ({reason})", code="source_unreadable")
 
 
 def select_list(parts: dict[str, str]) -> str:

@@ -1,0 +1,302 @@
+"""The daemon as it runs: real gRPC on loopback, a real broker, nodes that stop, start and wait."""
+
+import asyncio
+import csv
+import logging
+import time
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
+import pytest
+
+from kapok.broker.app import run as run_broker
+from kapok.documents.dataset import DATASET_TYP
+from kapok.documents.envelope import JwsSigner, decode
+from kapok.documents.statements import MEMBERSHIP_TYP, Membership
+from kapok.errors import IdentityInvalid, InvalidInput, NotFound
+from kapok.identity.names import Role
+from kapok.nodes import approvals
+from kapok.nodes.app import check, run
+from kapok.nodes.link import Backoff
+from kapok.wire.channel import connect
+from kapok.wire.messages import Evidence, JobState
+
+COUNT = "SELECT COUNT(*) FROM clinic"
+RULE = """
+[[rule]]
+analysts = ["spiffe://kapok.test/org/university/analyst/*"]
+dataset = "clinic"
+operations = ["count", "sum", "avg"]
+columns = ["*"]
+questions = 100
+min_rows = 5
+min_cell = 3
+seals = ["paillier", "pad"]
+approval = "{approval}"
+"""
+
+
+@pytest.fixture
+def logging_restored():
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = before, level
+
+
+def furnish(home, credentials):
+    """A home folder as enrolment leaves it."""
+    identity = home / "identity"
+    identity.mkdir(parents=True, mode=0o700)
+    for name, content in {
+        "key.pem": credentials.key_pem(),
+        "certificate.pem": credentials.certificate_pem,
+        "root.pem": credentials.root_pem,
+    }.items():
+        (identity / name).write_bytes(content)
+        (identity / name).chmod(0o600)
+    return home
+
+
+class Daemon:
+    """One daemon in the test's own event loop."""
+
+    def __init__(self, main, home):
+        self._main, self.home = main, home
+        self.address = None
+
+    async def start(self):
+        self._stop, said = asyncio.Event(), asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._main(self.home, ready=said.set_result, stop=self._stop))
+        await asyncio.wait((self._task, said), return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            self._task.result()
+        self.address = said.result()
+        return self
+
+    async def stop(self):
+        self._stop.set()
+        await self._task
+
+
+class Network:
+    """A broker, three hospitals and an analyst."""
+
+    def __init__(self, folder, realm, dataset):
+        self.folder, self.realm, self.dataset = folder, realm, dataset
+        self.nodes = {}
+
+    def credentials(self, letter):
+        return self.realm.credentials(letter, Role.NODE, "main")
+
+    async def open(self):
+        home = furnish(self.folder / "broker", self.realm.credentials("exchange", Role.BROKER, "main"))
+        (home / "broker.toml").write_text('listen = "127.0.0.1:0"\n')
+        self.broker = await Daemon(run_broker, home).start()
+        self.analyst = self.realm.credentials("university", Role.ANALYST, "one")
+        self.line = await connect(self.analyst, self.broker.address)
+        document = JwsSigner(self.analyst).sign(DATASET_TYP, self.dataset.to_payload())
+        self.hash = await self.line.catalogue.publish_dataset(document)
+
+    def furnish(self, letter, rows=30, approval="automatic"):
+        home = furnish(self.folder / letter, self.credentials(letter))
+        (home / "node.toml").write_text(
+            f'broker = "{self.broker.address}"\n[datasets.clinic]\nhash = "{self.hash}"\n'
+            '[datasets.clinic.source]\nformat = "csv"\npath = "patients.csv"\n'
+        )
+        (home / "policy.toml").write_text(RULE.format(approval=approval))
+        with (home / "patients.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([("age", "sex", "smoker"), *[(40, 1, "no")] * rows])
+        self.nodes[letter] = Daemon(run, home)
+        return self.nodes[letter]
+
+    async def members(self):
+        """Names of connected members with their tag keys, once all of this network's nodes are there."""
+        entry = await self.line.catalogue.dataset(self.hash)
+        verifier = self.job_world().verifier
+        found = {}
+        for token in entry.memberships:
+            signed = verifier.verify(MEMBERSHIP_TYP, token)
+            if signed.signer.name in entry.connected:
+                found[signed.signer.name] = decode(Membership, signed.payload).tag_key
+        return found
+
+    def job_world(self):
+        from kapok.documents.envelope import JwsVerifier
+
+        return SimpleNamespace(
+            realm=self.realm, clock=time.time, nodes={}, verifier=JwsVerifier(self.realm.root.pem)
+        )
+
+    async def joined(self, count):
+        async with asyncio.timeout(20):
+            while len(found := await self.members()) != count:
+                await asyncio.sleep(0.05)
+        return found
+
+    async def submit(self, make_job, sql=COUNT, deadline_s=30):
+        world, keys = self.job_world(), await self.joined(3)
+        world.nodes = {
+            letter: SimpleNamespace(
+                name=str(self.credentials(letter).name),
+                credentials=self.credentials(letter),
+                tag_key=SimpleNamespace(public=keys[str(self.credentials(letter).name)]),
+            )
+            for letter in self.nodes
+        }
+        job = make_job(world, sql, deadline=time.time() + deadline_s)
+        assert await self.line.analyst.submit(job.token) == job.id
+        return job
+
+    async def ended(self, job):
+        async with asyncio.timeout(30):
+            while True:
+                status = await self.line.analyst.job(job.id)
+                if status.state in (JobState.SUMMED, JobState.FAILED):
+                    return status
+                await asyncio.sleep(0.05)
+
+    async def answer(self, job):
+        status = await self.ended(job)
+        assert status.state is JobState.SUMMED, status
+        evidence, *chunks = [part async for part in self.line.analyst.fetch(job.id)]
+        assert isinstance(evidence, Evidence)
+        seals = [SimpleNamespace(token=token) for token in evidence.seals]
+        job.fold = lambda _seals: chunks
+        opened = job.unseal(evidence.consents, seals, evidence.releases, evidence.attempt)
+        return job.answer(opened).rows
+
+    async def close(self):
+        await self.line.close()
+        await self.broker.stop()
+
+
+@pytest.fixture
+def network(tmp_path, dataset, make_realm, logging_restored):
+    @asynccontextmanager
+    async def opened():
+        network = Network(tmp_path, make_realm(time.time()), dataset)
+        await network.open()
+        try:
+            yield network
+        finally:
+            await network.close()
+
+    return opened
+
+
+async def test_nodes_answer_stop_start_and_wait_for_their_broker(network, make_job):
+    async with network() as net:
+        for letter in "abc":
+            await net.furnish(letter).start()
+        job = await net.submit(make_job)
+        assert await net.answer(job) == ((90,),)
+        # A node that was away when it was asked answers when it is back.
+        await net.nodes["b"].stop()
+        keys = await net.joined(2)
+        assert len(keys) == 2
+        waiting = asyncio.create_task(net.submit(make_job, "SELECT SUM(age) FROM clinic"))
+        await net.nodes["b"].start()
+        assert await net.answer(await waiting) == ((3600,),)
+        # A broker that comes back finds its nodes coming back.
+        await net.broker.stop()
+        address = net.broker.address
+        (net.broker.home / "broker.toml").write_text(f'listen = "{address}"\n')
+        await net.broker.start()
+        assert await net.answer(await net.submit(make_job)) == ((90,),)
+        for node in net.nodes.values():
+            await node.stop()
+
+
+async def test_an_officer_approves_beside_the_running_node(network, make_job):
+    async with network() as net:
+        for letter in "abc":
+            await net.furnish(letter, approval="manual" if letter == "a" else "automatic").start()
+        job = await net.submit(make_job)
+        home = net.nodes["a"].home
+        async with asyncio.timeout(10):
+            while not (found := await asyncio.to_thread(approvals.pending, home)):
+                await asyncio.sleep(0.05)
+        assert [one.job_id for one in found] == [job.id]
+        await asyncio.to_thread(approvals.approve, home, job.id)
+        assert await net.answer(job) == ((90,),)
+        denied = await net.submit(make_job)
+        async with asyncio.timeout(10):
+            while not await asyncio.to_thread(approvals.pending, home):
+                await asyncio.sleep(0.05)
+        await asyncio.to_thread(approvals.deny, home, denied.id)
+        status = await net.ended(denied)
+        assert status.error.code == "approval_denied"
+        for node in net.nodes.values():
+            await node.stop()
+
+
+async def test_a_table_that_breaks_the_schema_is_not_joined_and_check_says_why(network):
+    async with network() as net:
+        good, bad = net.furnish("a"), net.furnish("b")
+        with (bad.home / "patients.csv").open("a") as file:
+            file.write("999,1,no\r\n")
+        before = await asyncio.to_thread(check, bad.home)
+        assert not before.ok
+        assert before.broker_problem is None
+        assert before.datasets[0].table.rows == 31
+        assert any("column age" in one and "row 31" in one for one in before.problems)
+        assert "999" not in str(before.problems)
+        await good.start()
+        await bad.start()
+        assert list(await net.joined(1)) == [str(net.credentials("a").name)]
+        report = await asyncio.to_thread(check, good.home)
+        assert report.ok, report.problems
+        assert report.key_fingerprint == net.credentials("a").key_fingerprint.hex()
+        assert "automatic" not in report.policy[0]
+        assert report.datasets[0].title == "clinic"
+        with pytest.raises(InvalidInput) as caught:
+            await run(good.home)
+        assert caught.value.code == "already_running"
+        await good.stop()
+        await bad.stop()
+
+
+async def test_check_names_what_is_missing_without_a_broker(network):
+    async with network() as net:
+        node = net.furnish("a")
+        (node.home / "node.toml").write_text(
+            (node.home / "node.toml").read_text().replace(net.hash, "0" * 64)
+        )
+        report = await asyncio.to_thread(check, node.home)
+        assert "the broker does not know it" in report.problems[0]
+        report = await asyncio.to_thread(lambda: check(node.home, dial=False))
+        assert "not here" in report.problems[0]
+        assert report.broker_problem is None
+        (node.home / "node.toml").write_text('broker = "127.0.0.1:1"\n')
+        report = await asyncio.to_thread(check, node.home)
+        assert report.broker_problem
+        assert "rule 1 is about 'clinic'" in report.problems[-1]
+
+
+async def test_another_role_or_a_foreign_root_ends_it_before_or_at_the_first_call(network, make_realm):
+    async with network() as net:
+        home = furnish(net.folder / "analyst", net.analyst)
+        for call in (run(home), asyncio.to_thread(check, home)):
+            with pytest.raises(InvalidInput) as caught:
+                await call
+            assert caught.value.code == "wrong_role"
+        with pytest.raises(NotFound):
+            await run(net.folder / "nowhere")
+        foreign = make_realm(time.time())
+        net.realm, kept = foreign, net.realm
+        stranger = net.furnish("x")
+        net.realm = kept
+        with pytest.raises(IdentityInvalid):
+            async with asyncio.timeout(20):
+                await run(stranger.home)
+
+
+def test_waits_double_up_to_their_bound_and_are_drawn_at_random():
+    backoff = Backoff(1.0, 8.0)
+    waits = [backoff.next_s() for _ in range(6)]
+    for wait, bound in zip(waits, (1, 2, 4, 8, 8, 8), strict=True):
+        assert bound / 2 <= wait <= bound
+    backoff.reset()
+    assert backoff.next_s() <= 1
+    assert len({Backoff(1.0, 8.0).next_s() for _ in range(8)}) > 1
