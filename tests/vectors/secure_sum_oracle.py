@@ -1,8 +1,8 @@
-"""The masked sum written a second time, from the protocol's description, with hashlib, hmac and integers alone.
+"""The masked sum written a second time, from the protocol's description, with hashlib, hmac and integers.
 
 Slow and short on purpose: the generator makes the vectors with it, and nothing in it comes from Kapok or from
-the libraries that Kapok uses. X25519 is RFC 7748, section 5; HKDF is RFC 5869; AES is FIPS 197; counter mode is
-NIST SP 800-38A, section 6.5.
+the libraries that Kapok uses. X25519 is RFC 7748, section 5; HKDF is RFC 5869; AES is FIPS 197; counter mode
+is NIST SP 800-38A, section 6.5.
 """
 
 import hashlib
