@@ -1,0 +1,120 @@
+"""Questions and their answers, by command line and in Python, over real processes."""
+
+import asyncio
+import csv
+import json
+
+import pyarrow as pa
+import pyarrow.ipc
+import pyarrow.parquet
+import pytest
+
+import kapok.client
+from kapok.demo.hospitals import HOSPITALS, QUESTIONS
+from kapok.demo.story import ask
+
+HIDDEN = (
+    set(),
+    {(0, "count"), (0, "avg_age"), (0, "avg_thalach")},
+    {(row, column) for row in (0, 1) for column in ("count", "avg_oldpeak", "count_ca")}
+    | {(2, "count_ca"), (3, "count_ca")},
+)
+PARTIES = sorted(hospital.party for hospital in HOSPITALS)
+
+
+@pytest.mark.parametrize(("number", "seal"), [(0, "paillier"), (1, "paillier"), (2, "paillier"), (2, "pad")])
+def test_answers_agree_with_the_pooled_truth_and_small_cells_are_hidden(network, number, seal):
+    asked = ask(network, QUESTIONS[number], "--seal", seal)
+    assert asked.comparison.agree
+    assert asked.comparison.max_abs_difference < 1e-9
+    assert {(row, column) for row, column in asked.answer["suppressed"]} == HIDDEN[number]
+    assert asked.comparison.shown + asked.comparison.suppressed == [4, 6, 12][number]
+    assert sorted(party["name"] for party in asked.answer["parties"]) == PARTIES
+    assert len({party["data_version"] for party in asked.answer["parties"]}) == 4
+    assert asked.answer["sealed_bytes"] > 0
+    assert "kapok query" not in asked.shown
+    assert ("suppressed" in asked.shown) == bool(HIDDEN[number])
+
+
+def test_json_is_one_document(network):
+    finished = network.kapok("query", QUESTIONS[1], "--json")
+    assert finished.status == 0
+    assert finished.stderr == ""
+    document = finished.document()
+    assert document["columns"] == ["sex", "count", "avg_age", "avg_thalach"]
+    assert document["rows"][1][:2] == [1, 726]
+    assert {"asking", "gathering", "sealing", "releasing", "opening"} >= document["stages"].keys() - {
+        "submitted"
+    }
+
+
+def test_answers_go_into_files(network, tmp_path):
+    sql = "SELECT sex, COUNT(*), SUM(oldpeak) FROM heart GROUP BY sex"
+    files = {ending: tmp_path / f"answer.{ending}" for ending in ("csv", "json", "arrow", "parquet")}
+    job = network.kapok("query", sql, "--json", "--out", str(files["csv"])).document()["job"]
+    for ending in ("json", "arrow", "parquet"):
+        assert network.kapok("job", "result", job, "--out", str(files[ending])).status == 0
+    with files["csv"].open(newline="") as stream:
+        rows = list(csv.reader(stream))
+    assert rows[0] == ["sex", "count", "sum_oldpeak", "suppressed"]
+    assert rows[1] == ["0", "", "", "count sum_oldpeak"]
+    assert rows[2][1] == "726"
+    assert json.loads(files["json"].read_text())["job"] == job
+    arrow = pa.ipc.open_file(files["arrow"].read_bytes()).read_all()
+    assert arrow.column("count").to_pylist() == [None, 726]
+    assert pa.parquet.read_table(files["parquet"]).equals(arrow)
+
+
+def test_detached_job_is_waited_for_shown_listed_and_kept(network):
+    sql = "SELECT COUNT(*) FROM heart WHERE age < 60"
+    job = network.kapok("query", sql, "--detach").stdout.strip()
+    assert len(job) == 64
+    waited = network.kapok("job", "wait", job[:12], "--json").document()
+    assert waited["job"] == job
+    assert network.kapok("job", "result", job, "--json").document() == waited
+    shown = network.kapok("job", "show", job[:8], "--json").document()
+    assert (shown["state"], shown["question"]) == ("opened", sql)
+    assert sorted(shown["members"]) == PARTIES
+    listed = network.kapok("job", "list", "--json").document()["jobs"]
+    assert listed[0]["job"] == job
+    record = network.analyst / "jobs" / f"{job}.json"
+    kept = json.loads(record.read_text())
+    assert kept["receiver_key"] is None
+    assert kept["tag_seed"] is None
+    assert record.stat().st_mode & 0o077 == 0
+
+
+def test_python_without_await_works_beside_a_running_loop(network):
+    async def notebook() -> list[tuple[object, ...]]:
+        await asyncio.sleep(0)
+        with kapok.client.connect(network.analyst) as session:
+            result = session.query("SELECT COUNT(*), AVG(age) FROM heart")
+            assert result.to_pandas()["count"].tolist() == [920]
+            assert "<table>" in result._repr_html_()
+            return result.rows
+
+    assert asyncio.run(notebook())[0][0] == 920
+
+
+async def test_python_with_await(network):
+    told = []
+    async with await kapok.client.connect_async(network.analyst) as session:
+        result = await session.query("SELECT COUNT(*) FROM heart", seal="pad", progress=told.append)
+        assert result.rows == [(920,)]
+        assert told[0].step == "submitted"
+        assert told[-1].step == "opening"
+        assert (await session.result(result.job_id)).rows == result.rows
+        assert [one.label.split("@")[0] for one in await session.datasets("heart")] == ["heart"]
+        assert await session.datasets("nothing") == []
+
+
+def test_two_questions_at_once(network, begin):
+    homes = [begin(network.analyst, "query", QUESTIONS[0], "--json") for _ in range(2)]
+    answers = [json.loads(process.communicate(timeout=60)[0]) for process in homes]
+    assert answers[0]["rows"] == answers[1]["rows"]
+    assert answers[0]["job"] != answers[1]["job"]
+
+
+def test_dataset_can_be_named_by_its_hash(network):
+    finished = network.kapok("query", f'SELECT COUNT(*) FROM "heart@{network.dataset_hash[:8]}"', "--json")
+    assert finished.document()["rows"] == [[920]]
