@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 from kapok.broker.catalogue import Catalogue
@@ -13,7 +14,7 @@ from kapok.broker.computation.desk import JobDesk
 from kapok.broker.computation.sealing import Upload
 from kapok.broker.computation.states import ENDED
 from kapok.broker.line import Bells, Presence, Worker
-from kapok.errors import TimedOut
+from kapok.errors import KapokError, TimedOut
 from kapok.identity.names import PartyName
 from kapok.wire.messages import Assignment, CatalogueEntry, Completion, Evidence, Idle, JobStatus, OpenAttempt
 
@@ -181,8 +182,10 @@ class BrokerNodeDesk:
             try:
                 await self._take(upload, chunks)
             except BaseException as error:
-                # The worker finishes this even if the call that it belonged to is gone.
-                await asyncio.shield(self._worker.run(upload.abandon, error))
+                # The worker finishes this even if the call that it belonged to is gone. What it cannot delete
+                # now goes at the next start.
+                with suppress(KapokError):
+                    await asyncio.shield(self._worker.run(upload.abandon, error))
                 raise
         self._fold.set()
 

@@ -178,3 +178,38 @@ def test_a_node_that_was_left_behind_may_come_back_with_the_next_attempt(make_wo
     world.run()
     assert ada.status(asked).attempt == 3
     assert ada.open(asked) == world.truth()
+
+
+def test_who_never_answered_is_not_waited_for_twice(world, ada):
+    answering = nodes_of(world)[1:]
+    birch = answering[0]
+    asked = ada.ask(at_least=3)
+    for node in answering:
+        node.work()
+    run_out(world, world.limits.consent_grace_s)
+    assert ada.status(asked).attempt == 1
+    birch.restart()
+    birch.work()
+    assert (ada.status(asked).state, ada.status(asked).attempt) == (JobState.SEALING, 2)
+    world.run(answering)
+    assert ada.open(asked) == world.truth(answering)
+
+
+def test_a_job_that_the_clock_fails_on_does_not_hold_up_the_others(world, ada, monkeypatch):
+    from kapok.broker.computation import deadlines
+
+    first, second = ada.ask(), ada.ask()
+    fail = deadlines.fail_job
+
+    def stumble(step, job, error):
+        if job.id == first.id:
+            raise RuntimeError
+        fail(step, job, error)
+
+    monkeypatch.setattr(deadlines, "fail_job", stumble)
+    run_out(world)
+    assert ada.status(first).state is JobState.GATHERING
+    assert ada.status(second).state is JobState.FAILED
+    monkeypatch.undo()
+    world.desk.tick()
+    assert ada.status(first).state is JobState.FAILED

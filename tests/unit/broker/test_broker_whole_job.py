@@ -22,13 +22,13 @@ def test_paillier_sum_is_that_of_all_contributions(world, ada, paillier_key_2048
 
 def test_vectors_of_many_chunks_fold_chunk_by_chunk(make_world):
     world = make_world()
-    words = 3 * 256 * 1024 // 8
+    words = 3 * 256 * 1024 // 24
     for index, node in enumerate(world.nodes.values()):
         node.contribution = [index * 1000 + word % 7 for word in range(words)]
-    asked = world.publisher.ask(words=words)
+    asked = world.publisher.ask(words=words, word_bits=192)
     world.run()
     assert world.publisher.open(asked) == world.truth()
-    assert world.stored_chunks() == (0, 4)
+    assert world.stored_chunks() == (0, 5)
 
 
 def test_broker_killed_after_every_step_loses_nothing(world, ada):
@@ -41,10 +41,10 @@ def test_broker_killed_after_every_step_loses_nothing(world, ada):
 
 def test_broker_killed_in_the_middle_of_folding_goes_on(make_world):
     world = make_world()
-    words = 9 * 256 * 1024 // 8
+    words = 9 * 256 * 1024 // 24
     for node in world.nodes.values():
         node.contribution = [1] * words
-    asked = world.publisher.ask(words=words)
+    asked = world.publisher.ask(words=words, word_bits=192)
     for _ in range(3):
         for node in world.nodes.values():
             node.work()

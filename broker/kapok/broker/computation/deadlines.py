@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -16,6 +17,7 @@ from kapok.errors import NotFound, TimedOut
 
 __all__ = ["tick"]
 
+_log = logging.getLogger(__name__)
 _MOST_NAMED: Final = 5
 _WANTED: Final = {
     JobState.GATHERING: "the consent of",
@@ -47,10 +49,13 @@ def _ids(jobs: Sequence[JobRow]) -> list[str]:
 
 def _once(office: Office, job_id: str, act: Callable[[Step, JobRow], None]) -> None:
     """One transaction for each job: what goes wrong with one does not hold up the others."""
-    with office.step() as step:
-        job = step.tx.jobs.get(job_id)
-        if job is not None:
-            act(step, job)
+    try:
+        with office.step() as step:
+            job = step.tx.jobs.get(job_id)
+            if job is not None:
+                act(step, job)
+    except Exception:  # noqa: BLE001 - tried again at the next tick; the other jobs' clocks go on
+        _log.exception("the clock failed on a job", extra={"job": job_id})
 
 
 def _run_out(step: Step, job: JobRow) -> None:

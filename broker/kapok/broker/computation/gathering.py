@@ -167,6 +167,9 @@ def _open(
         changed_at=step.now,
     )
     step.tx.attempts.add(attempt, [(name, consents[name].token, scopes[name]) for name in names])
+    # Whoever has not answered by now is not waited for again if this attempt should be voided.
+    for member in step.tx.jobs.members(job.id):
+        member.left_behind = member.left_behind or member.node not in consents
     move_job(step, job, JobEvent.OPENING)
 
 

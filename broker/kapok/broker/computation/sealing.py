@@ -178,7 +178,12 @@ class Upload:
     def _row(self, step: Step) -> SealedVectorRow:
         row = step.tx.vectors.get(self._vector_id)
         if row is None or row.counted:
-            raise _voided(self._statement.name)
+            raise PeerProtocolError(
+                "this upload is of no use any more: its attempt is void, or a newer upload has overtaken it",
+                code="attempt_voided",
+                party=self._statement.name,
+                remedy="wait for what the broker asks for next",
+            )
         return row
 
 
