@@ -43,7 +43,7 @@ class Chance:
                 node.handle(assignment)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_jobs_end_with_the_right_sum_and_one_release_each(make_world, seed):
     world = make_world("ash", "birch", "cedar")
     chance = Chance(world, seed)
