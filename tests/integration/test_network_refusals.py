@@ -24,7 +24,7 @@ from kapok.demo.processes import call
         (["query", "SELECT COUNT(*) FROM heart", "--out", "answer.doc"], 3, "bad_out"),
         (["query", "SELECT COUNT(*) FROM heart", "--out", "/nowhere/answer.csv"], 3, "bad_out"),
         (["dataset", "show", "hart"], 5, "unknown_dataset"),
-        (["dataset", "publish", "/nowhere/heart.toml"], 5, None),
+        (["dataset", "publish", "/nowhere/heart.toml"], 5, "no_such_file"),
         (["job", "show", "ffffffff"], 5, "unknown_job"),
         (["job", "wait", "not-a-job"], 3, "bad_job_id"),
     ],
