@@ -15,7 +15,7 @@ from typing import Final
 
 from kapok.nodes.journal import Inbox, JobRecord
 from kapok.nodes.settings import load_settings
-from kapok.nodes.states import Event
+from kapok.nodes.states import Event, NodeJobState
 from kapok.protocols.secure_sum.cohort import rule_in_force
 
 __all__ = ["Cohort", "Question", "ShownQuestion", "approve", "deny", "pending", "show"]
@@ -33,7 +33,7 @@ class Question:
         dataset: This node's name for it.
         question: As it was asked.
         in_words: The same as a sentence.
-        state: See `kapok.nodes.states`.
+        state: See `kapok.nodes.states`; ``released`` for a job that was, even when it has ended since.
         asked_at: Seconds since the epoch.
         deadline: Seconds since the epoch.
     """
@@ -91,9 +91,10 @@ def show(home: Path | str, job_id: str) -> ShownQuestion:
         scope = inbox.scope(job)
         policy = job.rule.cohort if job.rule else "fixed"
         names = tuple(dict.fromkeys(one.names for one in scope.releases))
+        released = frozenset(one.job_id.hex() for one in scope.releases)
         return ShownQuestion(
-            _question(job),
-            tuple(_question(one) for one in inbox.earlier(job)),
+            _question(job, released),
+            tuple(_question(one, released) for one in inbox.earlier(job)),
             Cohort(rule_in_force(policy, scope.fixed_with), names),
         )
 
@@ -127,14 +128,14 @@ def _inbox(home: Path | str, clock: Callable[[], float]) -> Iterator[Inbox]:
         inbox.close()
 
 
-def _question(job: JobRecord) -> Question:
+def _question(job: JobRecord, released: frozenset[str] = frozenset()) -> Question:
     return Question(
         job_id=job.job_id,
         analyst=job.analyst,
         dataset=job.dataset,
         question=job.question,
         in_words=job.in_words,
-        state=str(job.state),
+        state=str(NodeJobState.RELEASED if job.job_id in released else job.state),
         asked_at=job.asked_at,
         deadline=job.deadline,
     )

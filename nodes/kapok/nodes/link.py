@@ -101,7 +101,7 @@ class Link:
             try:
                 await self._connected(is_ready)
             except KapokError as error:
-                if not (was_ready or error.retryable):
+                if not (was_ready or isinstance(error, Unavailable)):
                     raise
                 _log.warning("no connection to the broker", extra=_told(error) | {"broker": self._address})
             except Exception:  # noqa: BLE001 - one connection must not take the daemon with it
@@ -219,7 +219,7 @@ class Link:
             try:
                 return await work()
             except Unavailable as error:
-                if attempt == _TRIES or not error.retryable:
+                if attempt == _TRIES:
                     _log.warning("given up until the broker asks again", extra=_told(error))
                     return None
             await asyncio.sleep(backoff.next_s())

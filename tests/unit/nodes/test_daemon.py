@@ -257,6 +257,30 @@ async def test_a_table_that_breaks_the_schema_is_not_joined_and_check_says_why(n
         await bad.stop()
 
 
+async def test_a_restored_journal_stops_the_daemon_until_an_officer_accepts_it(network):
+    async with network() as net:
+        node = net.furnish("a")
+        await node.start()
+        first = await net.joined(1)
+        await node.stop()
+        journal = node.home / "state" / "journal.db"
+        copy = journal.read_bytes()
+        await node.start()
+        await node.stop()
+        journal.write_bytes(copy)
+        with pytest.raises(InvalidInput) as caught:
+            await node.start()
+        assert caught.value.code == "journal_restored"
+        line = caught.value.remedy.split("`")[1]
+        settings = node.home / "node.toml"
+        settings.write_text(f"{line}\n{settings.read_text()}")
+        await node.start()
+        # With a new tag key: what was asked before cannot be asked again.
+        assert (await net.joined(1)).keys() == first.keys()
+        assert await net.joined(1) != first
+        await node.stop()
+
+
 async def test_check_names_what_is_missing_without_a_broker(network):
     async with network() as net:
         node = net.furnish("a")

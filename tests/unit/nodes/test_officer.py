@@ -126,6 +126,7 @@ def test_the_officer_sees_question_history_and_cohort_and_no_count(world, node, 
     approvals.approve(home, first.id[:10])
     consents = [node.runner.decided()[0].token, *first.consent(first.nodes[1:])]
     first.release(first.seal(consents))
+    node.runner.handle(Closed(first.id))
     job = world.job(COUNT)
     job.offer(node)
     shown = approvals.show(home, job.id[:12])

@@ -176,6 +176,22 @@ def test_keys_are_forgotten_when_the_deadline_passes(world):
     assert world.refusal(job.open(node, consents)).code == "deadline_passed"
 
 
+def test_records_of_seals_are_forgotten_some_time_after_the_deadline(world):
+    job = world.job(COUNT)
+    job.seal(job.consent())
+    node = world.nodes["a"]
+    for later, kept in ((60, True), (599, True), (2, False)):
+        world.clock.now += later
+        node.runner.expire()
+        assert (node.journal.sealed(job.id, 1, 1) is not None) is kept
+
+
+def test_attempts_are_bounded(world):
+    job = world.job(COUNT)
+    consents = job.consent()
+    assert world.refusal(job.open(world.nodes["a"], consents, attempt=101)).code == "too_many_attempts"
+
+
 def test_there_is_a_limit_to_open_jobs(world):
     node = world.nodes["a"]
     for _ in range(8):

@@ -180,6 +180,16 @@ class Journal:
                 self._step(connection, job_id, Event.CLOSE)
                 connection.execute(tables.seal.delete().where(tables.seal.c.job_id == job_id))
 
+    def forget_expired(self, now: float) -> None:
+        """Forget what could still release jobs whose deadline has passed: nobody waits for them any more."""
+        overdue = sa.select(tables.job.c.job_id).where(tables.job.c.deadline <= now)
+        of_overdue = tables.seal.c.job_id.in_(overdue)
+        with self._read() as connection:
+            if connection.scalar(sa.select(tables.seal.c.job_id).where(of_overdue).limit(1)) is None:
+                return
+        with self._write() as connection:
+            connection.execute(tables.seal.delete().where(of_overdue))
+
     # --- seals and releases ---------------------------------------------------------------------------
 
     def seal(self, record: ReleaseRecord) -> None:

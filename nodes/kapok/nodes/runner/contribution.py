@@ -40,8 +40,9 @@ def contribute(job: AdmittedJob, rule: Rule) -> tuple[WordVector, str]:
         with job.joined.table.reading() as reading:
             if reading.engine is not None:
                 words = _words(job, reading.engine, thresholds)
-    except Exception:  # noqa: BLE001 - whatever it is, nobody outside may notice
-        _log.exception("the table could not be read", extra={"job": job.job_id})
+    except Exception as error:  # noqa: BLE001 - whatever it is, nobody outside may notice
+        # The class alone: a library's words can quote a cell.
+        _log.error("the table could not be read", extra={"job": job.job_id, "class": type(error).__name__})
     if words is None or not reading.steady:
         _log.warning(
             "every cell is suppressed: the table is not fit, or changed while it was read",

@@ -49,6 +49,8 @@ __all__ = ["Runner"]
 _log = logging.getLogger(__name__)
 _S = NodeJobState
 _LAST_SECOND: Final = 2**53
+_GRACE_S: Final = 600
+_MOST_ATTEMPTS: Final = 100
 
 
 class Runner:
@@ -117,10 +119,16 @@ class Runner:
         return answers
 
     def expire(self) -> None:
-        """Forget the keys of jobs whose deadline has passed."""
-        for job_id in self._open.expired(self._clock()):
+        """Forget jobs whose deadline has passed: keys at once, records of seals a little later.
+
+        Raises:
+            Unavailable: as `handle`.
+        """
+        now = self._clock()
+        for job_id in self._open.expired(now):
             with self._open.working_on(job_id):
                 self._open.forget(job_id)
+        self._journal.forget_expired(now - _GRACE_S)
 
     # --- guards -----------------------------------------------------------------------------------------
 
@@ -269,6 +277,10 @@ class Runner:
             _log.info("an attempt that is over was asked for", extra={"job": read.job_id})
             return []
         check_deadline(read.spec.deadline, self._clock())
+        if asked.attempt > _MOST_ATTEMPTS:
+            raise PeerProtocolError(
+                f"the broker opens more than {_MOST_ATTEMPTS} attempts of one round", code="too_many_attempts"
+            )
         try:
             attempt = self._agree(job, asked)
         except LocalProtocolError as error:
