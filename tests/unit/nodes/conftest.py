@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import secrets
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -140,6 +141,10 @@ class Node:
 
     def start(self) -> Runner:
         self.stop()
+        self._open_journal()
+        return self.judge_by(self.policy)
+
+    def _open_journal(self) -> Journal:
         self._journal = Journal.open(
             self.home / "journal.db",
             self.home / "instance",
@@ -147,12 +152,17 @@ class Node:
             accept=self.accept,
             on_accept=self._new_tag_key,
         )
+        return self._journal
+
+    def judge_by(self, policy: Policy) -> Runner:
+        """Another policy over the same journal, without the rest of a restart."""
+        self.policy = policy
         table = Table(DATASET, CsvSource(self.csv), EngineLimits(threads=1), VersionKey(self.version_key))
         joined = JoinedDataset("clinic", DATASET_HASH, "clinic", table)
         self._runner = Runner(
             name=self.name,
             policy=self.policy,
-            journal=self._journal,
+            journal=self._journal or self._open_journal(),
             joined={DATASET_HASH: joined} if self.joins else {},
             signer=JwsSigner(self.credentials),
             verifier=JwsVerifier(self.realm.root.pem, self.clock),
@@ -348,12 +358,24 @@ def realm() -> Realm:
     return Realm()
 
 
+@pytest.fixture(scope="session")
+def make_world(realm):
+    @contextmanager
+    def made(folder):
+        world = World(realm, folder, Clock())
+        try:
+            yield world
+        finally:
+            for node in world.nodes.values():
+                node.stop()
+
+    return made
+
+
 @pytest.fixture
-def empty_world(realm, tmp_path):
-    world = World(realm, tmp_path, Clock())
-    yield world
-    for node in world.nodes.values():
-        node.stop()
+def empty_world(make_world, tmp_path):
+    with make_world(tmp_path) as world:
+        yield world
 
 
 @pytest.fixture
@@ -364,7 +386,7 @@ def world(empty_world):
     return empty_world
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_rule():
     return rule
 

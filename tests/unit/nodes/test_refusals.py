@@ -56,12 +56,21 @@ def refusal_of(world, job, letter="a"):
     return world.refusal(job.offer(world.nodes[letter]))
 
 
+@pytest.fixture(scope="module")
+def shared(make_world, tmp_path_factory):
+    """Four hospitals; of the first three one has data, one has none, and one has what nobody can read."""
+    with make_world(tmp_path_factory.mktemp("shared")) as world:
+        rows = [(30, 1, "no")] * 50
+        for name, its in {"a": rows, "b": None, "c": [("old", "?", "")], "d": rows}.items():
+            world.add(name, its)
+        yield world
+
+
 @pytest.mark.parametrize("code", BY_POLICY)
-def test_each_clause_of_the_policy_has_its_code_clause_and_remedy(world, make_rule, code):
+def test_each_clause_of_the_policy_has_its_code_clause_and_remedy(shared, make_rule, code):
     changes, asked = BY_POLICY[code]
-    node = world.nodes["a"]
-    node.policy = Policy((make_rule(**changes),))
-    refusal = refusal_of(world, world.job(**({"sql": COUNT} | asked)))
+    shared.nodes["a"].judge_by(Policy((make_rule(**changes),)))
+    refusal = refusal_of(shared, shared.job(**({"sql": COUNT} | asked)))
     assert refusal.code == ("not_authorised" if code == "dataset" else code)
     assert refusal.kind == KINDS.get(code, "ConsentWithheld")
     assert refusal.clause.startswith("policy.")
@@ -71,8 +80,9 @@ def test_each_clause_of_the_policy_has_its_code_clause_and_remedy(world, make_ru
 
 
 @pytest.mark.parametrize("code", BY_SPECIFICATION)
-def test_each_fault_of_a_specification_has_its_code(world, code):
-    assert refusal_of(world, world.job(COUNT, **BY_SPECIFICATION[code])).code == code
+def test_each_fault_of_a_specification_has_its_code(shared, make_rule, code):
+    shared.nodes["a"].judge_by(Policy((make_rule(),)))
+    assert refusal_of(shared, shared.job(COUNT, **BY_SPECIFICATION[code])).code == code
 
 
 def test_the_clause_of_a_policy_is_named_even_when_nothing_is_joined(world):
@@ -83,33 +93,23 @@ def test_the_clause_of_a_policy_is_named_even_when_nothing_is_joined(world):
 
 
 @pytest.mark.parametrize("code", [*BY_POLICY, *BY_SPECIFICATION])
-def test_refusals_are_the_same_with_the_data_gone_or_broken(empty_world, make_rule, code):
-    """The first three differ in nothing but their data; the fourth member is there to be many."""
-    world = empty_world
-    rows = [(30, 1, "no")] * 50
-    world.add("a", rows)
-    world.add("b")
-    world.add("c", [("old", "?", "")])
-    world.add("d", rows)
+def test_refusals_are_the_same_with_the_data_gone_or_broken(shared, make_rule, code):
     changes, asked = BY_POLICY.get(code, ({}, {}))
-    spec = BY_SPECIFICATION.get(code, {})
+    job = shared.job(**({"sql": COUNT} | asked | BY_SPECIFICATION.get(code, {})))
     found = []
     for letter in "abc":
-        node = world.nodes[letter]
-        node.policy = Policy((make_rule(**changes),))
-        job = world.job(**({"sql": COUNT} | asked | spec))
-        refusal = refusal_of(world, job, letter)
+        shared.nodes[letter].judge_by(Policy((make_rule(**changes),)))
+        refusal = refusal_of(shared, job, letter)
         found.append(
             {name: getattr(refusal, name) for name in ("kind", "code", "clause", "message", "remedy")}
         )
     assert found[0] == found[1] == found[2]
 
 
-def test_consent_is_given_with_the_data_gone_or_broken(empty_world):
-    world = empty_world
-    for letter, rows in {"a": [(30, 1, "no")] * 50, "b": None, "c": [("old", "?", "")]}.items():
-        world.add(letter, rows)
-    job = world.job(COUNT)
+def test_consent_is_given_with_the_data_gone_or_broken(shared, make_rule):
+    for node in shared.nodes.values():
+        node.judge_by(Policy((make_rule(),)))
+    job = shared.job(COUNT)
     assert all(isinstance(job.offer(node)[0], Consent) for node in job.nodes)
 
 
