@@ -1,9 +1,13 @@
 """Processes that die, come back, hang, or wait for a person: nothing is lost and nothing hangs for ever."""
 
 import json
+import shutil
 import signal
+import socket
 
 from kapok.demo.hospitals import QUESTIONS, Rules
+from kapok.demo.processes import call
+from kapok.nodes.approvals import pending
 
 COUNT = "SELECT COUNT(*) FROM heart"
 
@@ -85,8 +89,6 @@ def test_cancelled_job_ends_everywhere(network, fails, until, job_state):
 
 
 def test_manual_approval_shows_words_and_never_a_count(network, fails, until):
-    from kapok.demo.processes import call
-
     node = network.nodes["cleveland"]
     policy = node.home / "policy.toml"
     before = policy.read_text()
@@ -96,7 +98,8 @@ def test_manual_approval_shows_words_and_never_a_count(network, fails, until):
     try:
         sql = "SELECT sex, AVG(age) FROM heart WHERE age > 40 GROUP BY sex"
         job = network.kapok("query", sql, "--detach", "--deadline", "120").stdout.strip()
-        (shown,) = until(lambda: call(["node", "pending", "--json"], node.home).document()["pending"])
+        until(lambda: pending(node.home))
+        (shown,) = call(["node", "pending", "--json"], node.home).document()["pending"]
         assert shown["job_id"] == job
         assert "age" in shown["in_words"]
         assert shown["analyst"].endswith("/org/university/analyst/research")
@@ -107,7 +110,7 @@ def test_manual_approval_shows_words_and_never_a_count(network, fails, until):
         assert call(["node", "approve", job[:12]], node.home).status == 0
         assert network.kapok("job", "wait", job, "--json").status == 0
         refused = network.kapok("query", COUNT, "--detach", "--deadline", "120").stdout.strip()
-        until(lambda: call(["node", "pending", "--json"], node.home).document()["pending"])
+        until(lambda: pending(node.home))
         assert call(["node", "deny", refused], node.home).status == 0
         fails(network.kapok("job", "wait", refused), 4, "approval_denied")
         fails(call(["node", "approve", refused], node.home), 3, "not_pending")
@@ -119,9 +122,6 @@ def test_manual_approval_shows_words_and_never_a_count(network, fails, until):
 
 
 def test_broker_out_of_reach_is_said(network, fails, tmp_path):
-    import shutil
-    import socket
-
     home = tmp_path / "analyst"
     shutil.copytree(network.analyst, home)
     with socket.socket() as unused:

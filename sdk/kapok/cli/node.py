@@ -45,6 +45,8 @@ def check(json: Json = False, home: Home = None) -> None:
             say(f"policy   {line}")
         for problem in report.problems:
             say(f"problem  {problem}")
+        if report.ok:
+            say("ok       nothing keeps this node from answering")
     if not report.ok:
         from kapok.errors import InvalidInput
 

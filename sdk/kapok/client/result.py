@@ -162,14 +162,17 @@ class Result:
             InvalidInput: ``no_pandas``: pandas is not installed.
         """
         try:
-            import pandas  # noqa: F401
+            import pandas
         except ModuleNotFoundError:
             raise InvalidInput(
                 "pandas is not installed",
                 code="no_pandas",
                 remedy="pip install 'kapok[pandas]', or use to_arrow()",
             ) from None
-        frame: pd.DataFrame = self._table.to_pandas()
+        import pyarrow as pa
+
+        whole: dict[pa.DataType, Any] = {pa.int64(): pandas.Int64Dtype()}
+        frame: pd.DataFrame = self._table.to_pandas(types_mapper=whole.get)
         frame.attrs["suppressed"] = [list(cell) for cell in self._labels.suppressed]
         return frame
 

@@ -79,6 +79,7 @@ def test_data_frame_names_suppressed_cells(result):
     assert list(frame.columns) == list(result.columns)
     assert frame.attrs["suppressed"] == [[0, "count"], [0, "sum_x"]]
     assert frame["count"].isna().tolist() == [True, False, False]
+    assert str(frame["count"].dtype) == "Int64"
 
 
 def test_without_pandas_it_says_what_to_install(result, monkeypatch):

@@ -1,0 +1,278 @@
+"""A session against a broker that lies, loses and comes back: real wire, desks that misbehave."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import kapok.wire  # noqa: F401 - first: it silences gRPC's core, which reads its settings once
+
+# isort: split
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from kapok.client.profile import Profile
+from kapok.client.session import AsyncSession, connect_async
+from kapok.documents.envelope import document_id
+from kapok.errors import (
+    CohortTooSmall,
+    InternalError,
+    KapokError,
+    NotAuthorised,
+    NotFound,
+    PeerProtocolError,
+    Refused,
+    TimedOut,
+    Unavailable,
+)
+from kapok.identity.credentials import Credentials
+from kapok.identity.issuing import issue
+from kapok.identity.keyfiles import encode_key, make_private_folder, write_new_file
+from kapok.identity.names import PartyName, Role
+from kapok.wire.messages import CatalogueEntry, Evidence, JobState, JobStatus
+from kapok.wire.server import serve
+
+SQL = "SELECT COUNT(*) FROM heart"
+
+
+@dataclass
+class Broker:
+    """All desks at once, and what they are to do wrong."""
+
+    entry: CatalogueEntry
+    submitted: list[str] = field(default_factory=list)
+    acknowledged: list[str] = field(default_factory=list)
+    submit_errors: list[KapokError] = field(default_factory=list)
+    watch_errors: list[KapokError] = field(default_factory=list)
+    states: list[JobState] = field(default_factory=lambda: [JobState.GATHERING, JobState.SUMMED])
+    error: KapokError | None = None
+    refusals: tuple[str, ...] = ()
+    foreign: str | None = None
+    parts: list[Evidence | bytes] = field(default_factory=list)
+
+    async def publish_dataset(self, caller: PartyName, document: str) -> str:
+        raise InternalError("not here")
+
+    async def datasets(self, name: str | None) -> list[CatalogueEntry]:
+        return [self.entry] if name in (None, "heart") else []
+
+    async def dataset(self, dataset_hash: str) -> CatalogueEntry:
+        return self.entry
+
+    async def submit(self, caller: PartyName, specification: str) -> str:
+        self.submitted.append(specification)
+        if self.submit_errors:
+            raise self.submit_errors.pop(0)
+        return "00" * 32
+
+    def status(self, job_id: str, state: JobState) -> JobStatus:
+        ended = state in (JobState.FAILED, JobState.CANCELLED)
+        return JobStatus(
+            job_id=job_id,
+            state=state,
+            specification=self.foreign or self.submitted[-1],
+            waiting_for=(),
+            roster=(),
+            refusals=self.refusals,
+            error=self.error if ended else None,
+            submitted_at=1.0,
+            changed_at=1.0,
+            attempt=1,
+            bytes_received=7,
+        )
+
+    async def jobs(self, caller: PartyName) -> list[JobStatus]:
+        return []
+
+    async def job(self, caller: PartyName, job_id: str) -> JobStatus:
+        if not self.submitted:
+            raise NotFound("no such job", code="unknown_job")
+        return self.status(job_id, self.states[-1])
+
+    async def watch(self, caller: PartyName, job_id: str) -> AsyncIterator[JobStatus]:
+        if self.watch_errors:
+            raise self.watch_errors.pop(0)
+        for state in self.states:
+            yield self.status(job_id, state)
+
+    async def cancel(self, caller: PartyName, job_id: str) -> None:
+        self.states = [JobState.CANCELLED]
+
+    async def fetch(self, caller: PartyName, job_id: str) -> AsyncIterator[Evidence | bytes]:
+        for part in self.parts:
+            yield part
+
+    async def acknowledge(self, caller: PartyName, job_id: str) -> None:
+        self.acknowledged.append(job_id)
+
+
+@pytest.fixture
+async def broker(domain, heart) -> AsyncIterator[Broker]:
+    """A broker on loopback under the domain's root; `address` says where."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = domain.name(Role.BROKER, "exchange")
+    certificate = issue(
+        domain.key,
+        domain.root.certificate,
+        key.public_key(),
+        name,
+        now=time.time(),
+        days=1,
+        hosts=["127.0.0.1"],
+    )
+    desks = Broker(domain.entry(heart))
+    credentials = Credentials(key, certificate, domain.root, time.time())
+    server = await serve(credentials, "127.0.0.1:0", catalogue=desks, analysts=desks, nodes=desks)
+    desks.address = server.address
+    yield desks
+    await server.stop(0)
+
+
+def furnish(home: Path, credentials: Credentials, address: str) -> Path:
+    """An analyst's folder."""
+    make_private_folder(home)
+    make_private_folder(home / "identity")
+    write_new_file(home / "identity" / "key.pem", encode_key(credentials.private_key(), None))
+    write_new_file(home / "identity" / "certificate.pem", credentials.certificate_pem, mode=0o644)
+    write_new_file(home / "identity" / "root.pem", credentials.root_pem, mode=0o644)
+    (home / "analyst.toml").write_text(f'broker = "{address}"\nseal = "pad"\npatience_s = 2\n')
+    return home
+
+
+@pytest.fixture
+async def session(domain, broker, tmp_path) -> AsyncIterator[AsyncSession]:
+    home = furnish(tmp_path / "home", domain.credentials(Role.ANALYST, "university"), broker.address)
+    async with await connect_async(home) as session:
+        yield session
+
+
+async def test_specification_is_on_disk_before_it_leaves_and_is_sent_again_unchanged(session, broker):
+    broker.submit_errors = [Unavailable("away"), Unavailable("away")]
+    told = []
+    job_id = await session.submit(SQL, progress=told.append)
+    assert len(broker.submitted) == 3
+    assert len(set(broker.submitted)) == 1
+    assert session.folder.load(job_id).specification == broker.submitted[0]
+    assert [one.step for one in told] == ["retrying", "retrying", "submitted"]
+
+
+async def test_broker_that_stays_away_leaves_the_job_to_be_sent_later(session, broker):
+    broker.submit_errors = [Unavailable("away") for _ in range(99)]
+    with pytest.raises(Unavailable) as caught:
+        await session.submit(SQL)
+    (job_id,) = session.folder.known()
+    assert f"kapok job wait {job_id[:12]}" in caught.value.remedy
+    assert session.folder.load(job_id).receiver_key is not None
+
+
+async def test_refused_specification_ends_the_job_and_its_secrets(session, broker):
+    broker.submit_errors = [CohortTooSmall("few", code="too_few")]
+    with pytest.raises(CohortTooSmall):
+        await session.submit(SQL)
+    (job_id,) = session.folder.known()
+    record = session.folder.load(job_id)
+    assert (record.outcome, record.receiver_key, record.tag_seed) == ("failed", None, None)
+    with pytest.raises(CohortTooSmall):
+        await session.wait(job_id)
+
+
+async def test_lost_watch_is_taken_up_again(session, broker):
+    broker.watch_errors = [Unavailable("gone"), Unavailable("gone")]
+    broker.states, broker.error = (
+        [JobState.GATHERING, JobState.FAILED],
+        TimedOut("late", code="deadline_passed"),
+    )
+    told = []
+    with pytest.raises(TimedOut):
+        await session.query(SQL, progress=told.append)
+    assert [one.step for one in told] == ["submitted", "retrying", "retrying", "gathering"]
+
+
+async def test_job_that_the_broker_never_got_is_sent_by_waiting(session, broker):
+    broker.submit_errors = [Unavailable("away") for _ in range(99)]
+    with pytest.raises(Unavailable):
+        await session.submit(SQL)
+    (job_id,) = session.folder.known()
+    broker.submit_errors.clear()
+    broker.watch_errors = [NotFound("no such job", code="unknown_job")]
+    broker.states, broker.error = [JobState.FAILED], TimedOut("late")
+    sent = len(broker.submitted)
+    with pytest.raises(TimedOut):
+        await session.wait(job_id)
+    assert len(broker.submitted) == sent + 1
+
+
+async def test_sum_without_evidence_or_with_nonsense_opens_nothing_and_loses_nothing(session, broker):
+    job_id = await session.submit(SQL)
+    broker.parts = [b"\x00" * 16]
+    with pytest.raises(PeerProtocolError) as nothing:
+        await session.wait(job_id)
+    assert nothing.value.code == "no_evidence"
+    broker.parts = [Evidence(round=1, attempt=1, consents=("a",), seals=(), releases=()), b"\x00" * 16]
+    with pytest.raises(KapokError) as nonsense:
+        await session.wait(job_id)
+    assert nonsense.value.exit_status in (7, 8)
+    assert session.folder.load(job_id).receiver_key is not None
+    assert broker.acknowledged == []
+
+
+async def test_specification_of_another_job_is_not_believed(session, broker, domain):
+    job_id = await session.submit(SQL)
+    other = await session.submit(SQL)
+    broker.foreign = session.folder.load(job_id).specification
+    with pytest.raises(PeerProtocolError) as caught:
+        await session.job(other)
+    assert caught.value.code == "foreign_specification"
+
+
+async def test_forged_refusal_is_reported_as_the_brokers(session, broker, domain):
+    node = str(domain.name(Role.NODE, "va"))
+    broker.states, broker.error = [JobState.FAILED], NotAuthorised("no", party=node)
+    job_id = await session.submit(SQL)
+    with pytest.raises(PeerProtocolError) as unsigned:
+        await session.wait(job_id)
+    assert unsigned.value.code == "forged_refusal"
+    assert unsigned.value.party is None
+
+
+async def test_result_of_a_job_that_goes_on_is_not_ready(session, broker):
+    broker.states = [JobState.SEALING]
+    job_id = await session.submit(SQL)
+    with pytest.raises(Unavailable) as caught:
+        await session.result(job_id)
+    assert caught.value.code == "not_ready"
+    assert "kapok job wait" in caught.value.remedy
+
+
+async def test_cancelled_job_forgets_its_secrets(session, broker):
+    job_id = await session.submit(SQL)
+    await session.cancel(job_id)
+    assert session.folder.load(job_id).receiver_key is None
+    with pytest.raises(NotFound):
+        await session.wait(job_id)
+
+
+async def test_jobs_that_the_broker_has_forgotten_are_still_listed(session, broker):
+    job_id = await session.submit(SQL)
+    (view,) = await session.jobs()
+    assert (view.job_id, view.state, view.sql) == (job_id, "not at the broker", SQL)
+
+
+async def test_broker_that_shows_no_such_dataset(session, broker):
+    assert await session.datasets("other") == []
+    with pytest.raises(NotFound):
+        await session.query("SELECT COUNT(*) FROM other")
+
+
+async def test_only_analysts_ask(domain, broker, tmp_path):
+    home = furnish(tmp_path / "node", domain.credentials(Role.NODE, "va"), broker.address)
+    with pytest.raises(Refused) as caught:
+        AsyncSession(Profile.load(home))
+    assert type(caught.value) is NotAuthorised
+
+
+async def test_dataset_hash_is_that_of_the_document(session, heart):
+    (found,) = await session.datasets()
+    assert found.hash == document_id(heart.to_payload())
