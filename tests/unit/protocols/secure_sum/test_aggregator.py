@@ -8,6 +8,15 @@ from support.parties import exchange
 
 from kapok.errors import PeerProtocolError
 from kapok.protocols.secure_sum import aggregator, vector
+from kapok.protocols.secure_sum.holder import release
+from kapok.protocols.secure_sum.messages import (
+    RELEASE_TYP,
+    SEAL_TYP,
+    ReleaseStatement,
+    SealStatement,
+    encode,
+    read,
+)
 
 
 @pytest.fixture(scope="module", params=["pad", "paillier"])
@@ -110,3 +119,65 @@ def test_a_release_must_be_the_one_that_was_committed_to(done):
     with pytest.raises(PeerProtocolError) as error:
         aggregator.check_release(job.terms, roster, 1, 2, seals[0], releases[0], job.authority)
     assert error.value.code == "wrong_attempt"
+
+
+def statement_of(job, sealed, index, **changes):
+    """A seal statement with some fields replaced, signed by this member with its own key."""
+    good, _ = read(SealStatement, SEAL_TYP, sealed[index].token, job.authority)
+    fields = {name: getattr(good, name) for name in good.__struct_fields__}
+    return SealStatement(**fields | {"name": job.names[index]} | changes)
+
+
+def test_a_party_outside_the_roster_seals_for_it():
+    job = exchange(at_least=3)
+    sealed = job.seal_all([0, 1, 2])
+    members = aggregator.open_roster(job.terms, job.consents([0, 1, 2]), job.authority)
+    forged = statement_of(job, sealed, 0, name=job.names[3])
+    token = job.identities[3].sign(SEAL_TYP, encode(forged))
+    with pytest.raises(PeerProtocolError) as error:
+        aggregator.check_seal(job.terms, members, 1, 1, token, job.authority)
+    assert (error.value.code, error.value.party) == ("not_in_roster", job.names[3])
+
+
+def test_a_member_signs_with_another_key_than_its_consent():
+    """A second certificate for the same name, made after the roster was fixed."""
+    job = exchange()
+    sealed = job.seal_all()
+    releases = job.release_all(sealed)
+    members = aggregator.open_roster(job.terms, job.consents(), job.authority)
+    seal = aggregator.check_seal(job.terms, members, 1, 1, sealed[1].token, job.authority)
+    payload = encode(seal)
+    opening = read(ReleaseStatement, RELEASE_TYP, releases[1], job.authority)[0]
+    twin = job.authority.enrol("b", job.identities[1].party.organisation)
+    with pytest.raises(PeerProtocolError) as error:
+        aggregator.check_seal(job.terms, members, 1, 1, twin.sign(SEAL_TYP, payload), job.authority)
+    assert (error.value.code, error.value.party) == ("not_in_roster", job.names[1])
+    token = twin.sign(RELEASE_TYP, encode(opening))
+    with pytest.raises(PeerProtocolError) as error:
+        aggregator.check_release(job.terms, members, 1, 1, seal, token, job.authority)
+    assert error.value.code == "not_in_roster"
+    tokens = [sealed[0].token, twin.sign(SEAL_TYP, payload), sealed[2].token, sealed[3].token]
+    with pytest.raises(PeerProtocolError) as error:
+        release(sealed[0].record, tokens, signer=job.identities[0], verifier=job.authority)
+    assert (error.value.code, error.value.party) == ("not_in_roster", job.names[1])
+
+
+def test_a_round_above_the_limit(done):
+    job, roster, _, _ = done
+    late = job.seal_all(round=2)
+    assert aggregator.check_seal(job.terms, roster, 2, 1, late[0].token, job.authority).round == 2
+    short = replace(job.terms, rounds=1)
+    with pytest.raises(PeerProtocolError) as error:
+        aggregator.check_seal(short, roster, 2, 1, late[0].token, job.authority)
+    assert error.value.code == "wrong_attempt"
+
+
+def test_a_release_does_not_answer_another_members_commitment():
+    """One member copies another's commitment: what is released for it still has one name."""
+    job = exchange()
+    sealed = job.seal_all()
+    roster = aggregator.open_roster(job.terms, job.consents(), job.authority)
+    copied = statement_of(job, sealed, 1, release_sha256=sealed[0].record.release_sha256)
+    with pytest.raises(PeerProtocolError) as error:
+        aggregator.check_release(job.terms, roster, 1, 1, copied, job.release_all(sealed)[0], job.authority)
+    assert (error.value.code, error.value.party) == ("release_differs", job.names[0])

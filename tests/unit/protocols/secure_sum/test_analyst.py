@@ -188,3 +188,15 @@ def test_an_encrypted_sum_that_is_no_ciphertext(paillier_key_2048):
     for bad in (bytes(length), b"\xff" * length):
         error = failure(job, sealed, sum_chunks=[bad])
         assert (type(error), error.code) == (SealBroken, "sum_malformed")
+
+
+def test_a_sum_that_never_ends_is_not_read_to_its_end(done):
+    job, sealed, releases = done
+
+    def endless():
+        for _ in range(4):
+            yield bytes(40)
+        raise AssertionError("more was read than the sum can be long")
+
+    error = failure(job, sealed, sum_chunks=endless(), releases=releases)
+    assert error.code == "sum_malformed"
