@@ -85,7 +85,10 @@ class Link:
         try:
             await _until(stop, self._stay(ready))
         finally:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+            # Work in a thread may still write to the journal, which is closed after this.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_DRAIN_S):
+                    await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
 
     async def _stay(self, ready: Callable[[str], None] | None) -> None:
         backoff, loop, was_ready = Backoff(), asyncio.get_running_loop(), False

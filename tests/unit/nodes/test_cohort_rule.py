@@ -80,6 +80,15 @@ def test_of_two_first_jobs_at_once_only_one_cohort_is_ever_released(world):
     assert world.refusal(large.complete(world.nodes["b"], seals[0])).code == "cohort_differs"
 
 
+def test_consents_from_before_the_first_release_do_not_open_another_cohort(world):
+    small, large = world.job(SUM, names="abc", by="two"), world.job(COUNT)
+    before = small.consent()
+    large.run()
+    for node in small.nodes:
+        assert world.refusal(small.open(node, before)).code == "cohort_differs"
+        assert node.journal.sealed(small.id, 1, 1) is None
+
+
 def test_a_cohort_outlives_restarts_and_other_names_of_analysts(world):
     world.job(COUNT).run()
     for node in world.nodes.values():

@@ -267,6 +267,8 @@ async def test_a_restored_journal_stops_the_daemon_until_an_officer_accepts_it(n
         copy = journal.read_bytes()
         await node.start()
         await node.stop()
+        for beside in ("-wal", "-shm"):
+            journal.with_name(journal.name + beside).unlink(missing_ok=True)
         journal.write_bytes(copy)
         with pytest.raises(InvalidInput) as caught:
             await node.start()
