@@ -70,6 +70,15 @@ class SealedContribution:
         raise TypeError("a sealed contribution is never pickled or copied: its record goes to the journal")
 
 
+@dataclass(frozen=True, slots=True)
+class _Latest:
+    """The one vector that a holder keeps: its round and attempt, what it was sealed for, and the result."""
+
+    number: tuple[int, int]
+    context: Context
+    sealed: SealedContribution
+
+
 class Holder:
     """One holder's part in one job, with the two keys that it made for it. Never printed, never pickled.
 
@@ -117,8 +126,7 @@ class Holder:
             )
         )
         self._consent = signer.sign(CONSENT_TYP, self._statement)
-        self._sealed: dict[tuple[int, int], bytes] = {}
-        self._latest: tuple[bytes, SealedContribution] | None = None
+        self._latest: _Latest | None = None
         self._sealing = threading.Lock()
 
     def __repr__(self) -> str:
@@ -224,8 +232,7 @@ class Holder:
         """Hide a contribution and commit to it; asked again for the same attempt, return the stored result.
 
         One vector for each (round, attempt), whatever is asked: two contributions under the same pairwise
-        masks would show their difference. Only the latest vector is kept; a resend of an older one is
-        refused.
+        masks would show their difference. Only the latest vector is kept, and numbers only go up.
 
         Args:
             attempt: From `open`.
@@ -236,30 +243,28 @@ class Holder:
         Raises:
             PeerProtocolError: ``attempt_changed`` when this attempt was sealed with another roster or other
                 parameters; ``bad_mask_key`` naming the member whose key is of small order.
-            LocalProtocolError: ``seal_gone``, ``keys_lost``, ``bad_contribution`` or ``bad_tag_seed``.
+            LocalProtocolError: ``seal_gone`` for a number below the latest, ``keys_lost``, ``bad_contribution`` or ``bad_tag_seed``.
         """
         context = attempt.context
         number = (context.round, context.attempt)
         with self._sealing:
-            before = self._sealed.get(number)
-            if before is None:
+            if self._latest is None or self._latest.number < number:
                 self._check_seal(attempt, contribution)
                 sealed = self._seal(attempt, contribution, tag_seed, data_version)
-                self._sealed[number] = context.encode()
-                self._latest = (context.encode(), sealed)
+                self._latest = _Latest(number, context, sealed)
                 return sealed
-            if before != context.encode():
+            if self._latest.number > number:
+                raise LocalProtocolError(
+                    f"attempt {context.attempt} of round {context.round} came after a later one was sealed",
+                    code="seal_gone",
+                )
+            if self._latest.context != context:
                 raise PeerProtocolError(
                     f"attempt {context.attempt} of round {context.round} was sealed with another roster "
                     "or other parameters",
                     code="attempt_changed",
                 )
-            if self._latest is None or self._latest[0] != before:
-                raise LocalProtocolError(
-                    f"the vector of attempt {context.attempt} of round {context.round} is no longer kept",
-                    code="seal_gone",
-                )
-            return self._latest[1]
+            return self._latest.sealed
 
     def _check_seal(self, attempt: Attempt, contribution: WordVector) -> None:
         own = attempt.roster.member(self._name)

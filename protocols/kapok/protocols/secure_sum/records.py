@@ -7,7 +7,7 @@ the sum.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NoReturn
 
 import msgspec
 
@@ -62,6 +62,9 @@ class ReleaseRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     def __repr__(self) -> str:
         return f"ReleaseRecord(job={self.job.hex()}, round={self.round}, attempt={self.attempt}, <hidden>)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a release record is never pickled: it goes to the journal as JSON")
 
     def __rich_repr__(self) -> list[tuple[str, object]]:
         return [("job", self.job.hex()), ("round", self.round), ("attempt", self.attempt)]

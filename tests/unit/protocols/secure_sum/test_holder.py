@@ -114,6 +114,16 @@ def test_an_older_vector_is_not_kept(job):
     assert error.value.code == "seal_gone"
 
 
+def test_an_older_attempt_is_never_sealed_after_a_later_one(job):
+    consents = job.consents()
+    seal(job.holders[0], job.open(0, consents, round=2))
+    for number, attempt in ((1, 1), (1, 9)):
+        with pytest.raises(LocalProtocolError) as error:
+            seal(job.holders[0], job.open(0, consents, round=number, attempt=attempt))
+        assert error.value.code == "seal_gone"
+    seal(job.holders[0], job.open(0, consents, round=2, attempt=2))
+
+
 def test_threads_that_seal_at_once_get_one_vector(job):
     attempt = job.open(0, job.consents())
     found = []
@@ -263,6 +273,8 @@ def test_nothing_secret_prints_or_is_pickled(job):
     assert sealed.record.release.hex() not in shown
     assert repr(sealed.record.release) not in shown
     assert repr(sealed.chunks[0]) not in shown
+    with pytest.raises(TypeError):
+        pickle.dumps(sealed.record)
     for secret in (job.holders[0], sealed):
         for action in (pickle.dumps, copy.copy, copy.deepcopy):
             with pytest.raises(TypeError):
