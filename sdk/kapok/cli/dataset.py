@@ -9,7 +9,7 @@ import typer
 
 from kapok.cli.grammar import group
 from kapok.cli.options import Home, Json
-from kapok.cli.terminal import print_json, print_table, say
+from kapok.cli.terminal import note, print_json, print_table, say
 
 if TYPE_CHECKING:
     from kapok.client.catalogue import VerifiedDataset
@@ -51,7 +51,7 @@ def list_datasets(json: Json = False, home: Home = None) -> None:
 
     async def ask() -> list[VerifiedDataset]:
         async with await connect_async(home) as session:
-            return await session.datasets()
+            return await session.datasets(progress=lambda told: note(told.text))
 
     datasets = asyncio.run(ask())
     if json:

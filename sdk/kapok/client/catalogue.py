@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kapok.protocols.secure_sum.params import Verifier
     from kapok.wire.messages import CatalogueEntry
 
-__all__ = ["Member", "VerifiedDataset", "choose_members", "resolve", "split_label", "verified"]
+__all__ = ["Member", "VerifiedDataset", "choose_members", "read_all", "resolve", "split_label", "verified"]
 
 _HASH_MARK: Final = "@"
 _SHOWN_DIGITS: Final = 12
@@ -114,6 +114,20 @@ def _two_keys(name: PartyName) -> PeerProtocolError:
     )
 
 
+def read_all(
+    entries: Sequence[CatalogueEntry], verifier: Verifier
+) -> tuple[list[VerifiedDataset], list[KapokError]]:
+    """The entries that verify, and why others do not: one bad document does not hide the rest."""
+    known: list[VerifiedDataset] = []
+    errors: list[KapokError] = []
+    for entry in entries:
+        try:
+            known.append(verified(entry, verifier))
+        except KapokError as error:
+            errors.append(error)
+    return known, errors
+
+
 def split_label(text: str) -> tuple[str, str | None]:
     """Name and beginning of the hash of ``heart`` or ``heart@ab12cd``."""
     name, _mark, digits = text.partition(_HASH_MARK)
@@ -134,11 +148,14 @@ def resolve(
     Raises:
         NotFound: ``unknown_dataset``.
         InvalidInput: ``ambiguous_dataset``: several have this name; the remedy lists them.
+        KapokError: it is not there, and a document that may be it does not verify.
     """
     wanted = f"{name}{_HASH_MARK}{digits}" if digits else name
-    known = [verified(entry, verifier) for entry in entries]
+    known, errors = read_all(entries, verifier)
     named = [one for one in known if one.schema.name == name]
     found = [one for one in named if one.hash.startswith((digits or "").lower())]
+    if not found and errors:
+        raise errors[0]
     if not found:
         raise _unknown(wanted, [one.label for one in named] or sorted({one.schema.name for one in known}))
     if len(found) > 1:

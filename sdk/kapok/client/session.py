@@ -15,13 +15,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from kapok.client.catalogue import VerifiedDataset, resolve, split_label, verified
+from kapok.client.catalogue import VerifiedDataset, read_all, resolve, split_label
 from kapok.client.jobs import JobFolder, JobRecord
 from kapok.client.line import Line
 from kapok.client.profile import Profile
 from kapok.client.progress import Listener, Progress, Stopwatch, silent
 from kapok.client.submission import Request, SealName, prepare
-from kapok.client.waiting import JobView, follow, settle, view_of
+from kapok.client.waiting import JobView, follow, settle, view_of, view_or_why_not
 from kapok.errors import KapokError, NotFound
 from kapok.identity.names import Role
 
@@ -177,7 +177,7 @@ class AsyncSession:
     async def jobs(self) -> list[JobView]:
         """All jobs of this analyst that broker or profile know, newest first."""
         statuses = await self.line.patiently(lambda broker: broker.analyst.jobs())
-        views = [await asyncio.to_thread(view_of, self, status) for status in statuses]
+        views = [await asyncio.to_thread(view_or_why_not, self, status) for status in statuses]
         told = {view.job_id for view in views}
         views += [JobView.of_record(self.folder.load(one)) for one in self.folder.known() if one not in told]
         return sorted(views, key=lambda view: view.submitted_at, reverse=True)
@@ -195,14 +195,20 @@ class AsyncSession:
             return JobView.of_record(self.folder.load(whole))
         return await asyncio.to_thread(view_of, self, status)
 
-    async def datasets(self, name: str | None = None) -> list[VerifiedDataset]:
-        """The datasets of the catalogue, each verified: of one name, or all.
+    async def datasets(
+        self, name: str | None = None, *, progress: Listener = silent
+    ) -> list[VerifiedDataset]:
+        """The datasets of the catalogue whose documents verify: of one name, or all.
 
         Args:
             name: ``heart``; None for all.
+            progress: Told about each document that does not verify.
         """
         entries = await self.line.patiently(lambda broker: broker.catalogue.datasets(name))
-        return sorted((verified(one, self.verifier) for one in entries), key=lambda one: one.label)
+        known, errors = await asyncio.to_thread(read_all, entries, self.verifier)
+        for error in errors:
+            progress(Progress(step="notice", text=f"a document is left out: {error.message} [{error.code}]"))
+        return sorted(known, key=lambda one: one.label)
 
     async def dataset(self, name: str) -> VerifiedDataset:
         """One dataset by its name, or by name and hash as in ``heart@ab12cd``.

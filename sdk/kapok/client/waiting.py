@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from kapok.protocols.secure_sum.analyst import OpenedSum
     from kapok.wire.channel import Connection
 
-__all__ = ["JobView", "follow", "settle", "view_of"]
+__all__ = ["JobView", "follow", "settle", "view_of", "view_or_why_not"]
 
 _ENDED_WITHOUT: Final = (JobState.FAILED, JobState.CANCELLED)
 _WITH_SUM: Final = (JobState.SUMMED, JobState.FINISHED)
@@ -46,7 +46,7 @@ class JobView:
     Attributes:
         job_id: Lower-case hex.
         state: A `kapok.wire.messages.JobState`, or ``opened`` once the answer lies here, or
-            ``not at the broker``.
+            ``not at the broker``, or ``not verified``.
 
         sql: The question.
         submitted_at: Seconds since the epoch.
@@ -104,6 +104,20 @@ def view_of(session: AsyncSession, status: JobStatus) -> JobView:
         failure=failure_of(status, refusals) if failed else None,
         deadline=specification.deadline,
     )
+
+
+def view_or_why_not(session: AsyncSession, status: JobStatus) -> JobView:
+    """As `view_of`; of a job that cannot be verified, why not: one of them does not hide the others."""
+    try:
+        return view_of(session, status)
+    except KapokError as error:
+        return JobView(
+            job_id=status.job_id,
+            state="not verified",
+            sql="",
+            submitted_at=status.submitted_at,
+            failure=error,
+        )
 
 
 def settle(session: AsyncSession, record: JobRecord) -> Result | None:

@@ -144,7 +144,10 @@ class Network:
             *((node.home, "node", name, "main") for name, node in self.nodes.items()),
         ]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(lambda party: self.enrol(*party, "--broker", address), parties))
+            try:
+                list(pool.map(lambda party: self.enrol(*party, "--broker", address), parties))
+            finally:
+                pool.shutdown(cancel_futures=True)
         _set(self.analyst / "analyst.toml", "key_bits", self.bits)
 
     def _publish(self) -> None:

@@ -51,12 +51,15 @@ class Broker:
     refusals: tuple[str, ...] = ()
     foreign: str | None = None
     parts: list[Evidence | bytes] = field(default_factory=list)
+    entries: list[CatalogueEntry] = field(default_factory=list)
+    listed: list[JobStatus] = field(default_factory=list)
+    address: str = ""
 
     async def publish_dataset(self, caller: PartyName, document: str) -> str:
         raise InternalError("not here")
 
     async def datasets(self, name: str | None) -> list[CatalogueEntry]:
-        return [self.entry] if name in (None, "heart") else []
+        return (self.entries or [self.entry]) if name in (None, "heart") else []
 
     async def dataset(self, dataset_hash: str) -> CatalogueEntry:
         return self.entry
@@ -84,7 +87,7 @@ class Broker:
         )
 
     async def jobs(self, caller: PartyName) -> list[JobStatus]:
-        return []
+        return self.listed
 
     async def job(self, caller: PartyName, job_id: str) -> JobStatus:
         if not self.submitted:
@@ -276,3 +279,29 @@ async def test_only_analysts_ask(domain, broker, tmp_path):
 async def test_dataset_hash_is_that_of_the_document(session, heart):
     (found,) = await session.datasets()
     assert found.hash == document_id(heart.to_payload())
+
+
+async def test_one_document_that_does_not_verify_hides_no_other(session, broker, foreign_domain, heart):
+    honest, told = broker.entry, []
+    broker.entries = [foreign_domain.entry(heart), honest]
+    found = await session.datasets(progress=told.append)
+    assert [one.hash for one in found] == [document_id(heart.to_payload())]
+    assert len(told) == 1
+    assert "left out" in told[0].text
+    assert await session.submit(SQL)
+    broker.entries = [foreign_domain.entry(heart)]
+    with pytest.raises(KapokError) as caught:
+        await session.submit(SQL)
+    assert caught.value.exit_status == 8
+
+
+async def test_one_job_that_does_not_verify_hides_no_other(session, broker):
+    first, second = await session.submit(SQL), await session.submit(SQL)
+    broker.listed = [
+        broker.status(first, JobState.GATHERING),  # shown with the specification of the second
+        broker.status(second, JobState.GATHERING),
+    ]
+    views = {view.job_id: view for view in await session.jobs()}
+    assert views[first].state == "not verified"
+    assert views[first].failure.code == "foreign_specification"
+    assert views[second].state == "gathering"
