@@ -179,12 +179,55 @@ def test_jobs_are_found_by_node_deadline_and_age(store):
     add_job(store, "b" * 64, nodes=("n2",), deadline=NOW + 10, changed_at=NOW - 10)
     add_job(store, "c" * 64, nodes=("n2",), state="failed", changed_at=NOW + 5)
     with store.snapshot() as tx:
-        assert [job.id[0] for job in tx.jobs.asking("n1", ["gathering"])] == ["a"]
         assert [job.id[0] for job in tx.jobs.overdue(["gathering"], NOW + 10)] == ["b"]
         assert [job.id[0] for job in tx.jobs.unchanged_since(["gathering"], NOW - 1)] == ["b"]
-        assert tx.jobs.closed_to("n2", ["failed"], NOW, 9) == ["c" * 64]
-        assert tx.jobs.closed_to("n2", ["failed"], NOW + 6, 9) == []
-        assert tx.jobs.closed_to("n1", ["failed"], NOW, 9) == []
+        assert tx.duties.closed("n2", ["failed"], NOW, 9) == ["c" * 64]
+        assert tx.duties.closed("n2", ["failed"], NOW + 6, 9) == []
+        assert tx.duties.closed("n1", ["failed"], NOW, 9) == []
+
+
+def duties(store, node):
+    with store.snapshot() as tx:
+        return tx.duties.of(node, gathering="gathering", sealing="sealing", releasing="releasing")
+
+
+def move(store, job_id, state):
+    with store.transaction() as tx:
+        tx.jobs.get(job_id).state = state
+
+
+def test_a_node_owes_a_consent_until_it_has_given_or_refused_one(store):
+    for letter in "cab":
+        add_job(store, letter * 64)
+    assert [duty.job[0] for duty in duties(store, "n1")] == ["c", "a", "b"]
+    assert duties(store, "n1")[0][1:] == ("gathering", "token", 1, None, None, None, None)
+    assert duties(store, "n3") == []
+    add_consent(store, "c" * 64, "n1", "1" * 64, STALE)
+    add_consent(store, "a" * 64, "n1", "1" * 64, CURRENT)
+    with store.transaction() as tx:
+        tx.jobs.member("b" * 64, "n1").refusal = "token"
+        tx.jobs.member("c" * 64, "n1").asked = 2
+    assert [(duty.job[0], duty.asked) for duty in duties(store, "n1")] == [("c", 2)]
+    assert len(duties(store, "n2")) == 3
+
+
+def test_a_node_owes_a_vector_and_then_a_release_to_the_newest_attempt(store):
+    job_id = add_job(store, nodes=("n1", "n2", "n3"))
+    add_vector(store, add_attempt(store, job_id, 1, "voided"), "n1")
+    attempt = add_attempt(store, job_id, 2)
+    move(store, job_id, "sealing")
+    assert duties(store, "n1") == [(job_id, "sealing", "token", 1, attempt, 1, 2, "open")]
+    assert duties(store, "n3") == []
+    add_vector(store, attempt, "n1", counted=False)
+    assert len(duties(store, "n1")) == 1
+    add_vector(store, attempt, "n1")
+    assert (duties(store, "n1"), len(duties(store, "n2"))) == ([], 1)
+    move(store, job_id, "releasing")
+    assert [duty.attempt for duty in duties(store, "n1")] == [attempt]
+    assert duties(store, "n2") == []
+    with store.transaction() as tx:
+        tx.attempts.add_release(ReleaseRow(attempt=attempt, node="n1", token="r", received_at=NOW))
+    assert duties(store, "n1") == []
 
 
 def test_only_current_consents_are_listed_and_all_are_kept(store):

@@ -43,6 +43,26 @@ class Chance:
                 node.handle(assignment)
 
 
+def owed(world):
+    return {name: world.desk.assignments(name).keys() for name in world.nodes}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_whoever_owes_something_new_is_woken(make_world, seed):
+    world = make_world("ash", "birch", "cedar")
+    chance = Chance(world, seed)
+    before = owed(world)
+    for step in range(STEPS // 2):
+        world.announced.clear()
+        if step % 50 == 0:
+            world.publisher.ask()
+        chance.step(kills=step < STEPS // 4)
+        woken = {name for nodes, _ in world.announced for name in nodes}
+        now = owed(world)
+        assert {name for name in world.nodes if now[name] - before[name]} <= woken
+        before = now
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_jobs_end_with_the_right_sum_and_one_release_each(make_world, seed):
     world = make_world("ash", "birch", "cedar")

@@ -117,6 +117,8 @@ def test_everyone_concerned_is_told_of_each_change(world, ada):
     world.run()
     assert len(world.announced) >= 12
     assert all(jobs == {asked.id} for _, jobs in world.announced)
+    # Nobody is woken for what others did; all are when the attempt opens, is complete, and is summed.
+    assert [nodes for nodes, _ in world.announced if nodes] == [frozenset(world.nodes)] * 3
 
 
 def test_every_message_may_come_twice(world, ada):

@@ -106,7 +106,7 @@ def _keep(step: Step, admitted: AdmittedJob, token: str, payload: bytes) -> None
         for party in admitted.terms.members
     ]
     step.tx.jobs.add(row, members)
-    step.touch(row)
+    step.touch_all(row)
 
 
 def _check_question(office: Office, specification: JobSpec) -> None:

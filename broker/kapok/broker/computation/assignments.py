@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from kapok.broker.computation.office import Office
-from kapok.broker.computation.states import ENDED, LIVE, AttemptState, JobState
+from kapok.broker.computation.states import ENDED, AttemptState, JobState
 from kapok.broker.store import Transaction
-from kapok.broker.store.schema import AttemptRow, JobRow
+from kapok.broker.store.duties import Duty
 from kapok.wire.messages import Assignment, Closed, Completion, Offer, OpenAttempt
 
 __all__ = ["AssignmentKey", "assignments"]
@@ -25,55 +25,41 @@ def assignments(office: Office, node: str) -> dict[AssignmentKey, Assignment]:
     with office.store.snapshot() as tx:
         owed: dict[AssignmentKey, Assignment] = {}
         since = office.clock() - office.limits.closed_notice_s
-        for job_id in reversed(tx.jobs.closed_to(node, _CLOSED, since, _MOST_CLOSED)):
+        for job_id in reversed(tx.duties.closed(node, _CLOSED, since, _MOST_CLOSED)):
             owed["closed", job_id, 0] = Closed(job_id)
-        for job in tx.jobs.asking(node, LIVE):
-            owed |= dict(_owed(tx, job, node))
+        duties = tx.duties.of(
+            node,
+            gathering=JobState.GATHERING,
+            sealing=JobState.SEALING,
+            releasing=JobState.RELEASING,
+        )
+        for duty in duties:
+            owed |= dict(_assignment(tx, duty))
         return owed
 
 
-def _owed(tx: Transaction, job: JobRow, node: str) -> Iterator[tuple[AssignmentKey, Assignment]]:
-    attempt = tx.attempts.latest(job.id)
-    match JobState(job.state):
-        case JobState.GATHERING:
-            member = tx.jobs.member(job.id, node)
-            if member is not None and member.refusal is None and node not in tx.jobs.consents(job.id):
-                yield ("offer", job.id, member.asked), Offer(job.specification)
-        case JobState.SEALING if attempt is not None and attempt.state == AttemptState.OPEN:
-            yield from _seal_owed(tx, job, attempt, node)
-        case JobState.RELEASING if attempt is not None and attempt.state == AttemptState.COMPLETE:
-            yield from _release_owed(tx, job, attempt, node)
+def _assignment(tx: Transaction, duty: Duty) -> Iterator[tuple[AssignmentKey, Assignment]]:
+    match duty:
+        case Duty(state=JobState.GATHERING):
+            yield ("offer", duty.job, duty.asked), Offer(duty.specification)
+        case Duty(state=JobState.SEALING, attempt=int(row), round=int(round_), number=int(number)) if (
+            duty.attempt_state == AttemptState.OPEN
+        ):
+            consents = tuple(member.consent for member in tx.attempts.roster(row))
+            yield (
+                ("open", duty.job, number),
+                OpenAttempt(
+                    specification=duty.specification, round=round_, attempt=number, consents=consents
+                ),
+            )
+        case Duty(state=JobState.RELEASING, attempt=int(row), round=int(round_), number=int(number)) if (
+            duty.attempt_state == AttemptState.COMPLETE
+        ):
+            counted = tx.vectors.counted(row)
+            seals = tuple(counted[name].token for name in sorted(counted, key=str.encode))
+            yield (
+                ("completion", duty.job, number),
+                Completion(job_id=duty.job, round=round_, attempt=number, seals=seals),
+            )
         case _:
             pass
-
-
-def _seal_owed(
-    tx: Transaction, job: JobRow, attempt: AttemptRow, node: str
-) -> Iterator[tuple[AssignmentKey, Assignment]]:
-    roster = tx.attempts.roster(attempt.id)
-    if node in {row.node for row in roster} and node not in tx.vectors.counted(attempt.id):
-        yield (
-            ("open", job.id, attempt.number),
-            OpenAttempt(
-                specification=job.specification,
-                round=attempt.round,
-                attempt=attempt.number,
-                consents=tuple(row.consent for row in roster),
-            ),
-        )
-
-
-def _release_owed(
-    tx: Transaction, job: JobRow, attempt: AttemptRow, node: str
-) -> Iterator[tuple[AssignmentKey, Assignment]]:
-    seals = tx.vectors.counted(attempt.id)
-    if node in seals and node not in tx.attempts.releases(attempt.id):
-        yield (
-            ("completion", job.id, attempt.number),
-            Completion(
-                job_id=job.id,
-                round=attempt.round,
-                attempt=attempt.number,
-                seals=tuple(seals[name].token for name in sorted(seals, key=str.encode)),
-            ),
-        )

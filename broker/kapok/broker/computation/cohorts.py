@@ -85,7 +85,7 @@ def ask_again(step: Step, job: JobRow, consents: list[ConsentRow]) -> None:
             member.asked += 1
     if consents:
         job.gathering_since = step.now
-        step.touch(job)
+        step.touch(job, [consent.node for consent in consents])
 
 
 def ask_neighbours_again(step: Step, job: JobRow, attempt: AttemptRow) -> None:

@@ -61,7 +61,7 @@ def move_job(step: Step, job: JobRow, event: JobEvent, *, party: str = "", code:
         code=code[:_WORD],
     )
     step.tx.jobs.record(line)
-    step.touch(job)
+    step.touch_all(job)
     _log.info(
         "job %s",
         event,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
@@ -20,7 +20,7 @@ from kapok.protocols.secure_sum.roster import Roster
 __all__ = ["Announce", "Office", "Step"]
 
 Announce = Callable[[frozenset[str], frozenset[str]], None]
-"""Told after each change that is on disk: names of the nodes and ids of the jobs that it concerns."""
+"""Told after each change that is on disk: nodes that may owe something new, and jobs that have changed."""
 
 _MOST_CACHED: Final = 512
 _Value = TypeVar("_Value")
@@ -42,10 +42,14 @@ class Step:
         self.nodes: set[str] = set()
         self.jobs: set[str] = set()
 
-    def touch(self, job: JobRow) -> None:
-        """Note that a job's analyst and nodes want to know."""
+    def touch(self, job: JobRow, nodes: Iterable[str] = ()) -> None:
+        """Note that a job's analyst wants to know, and that these nodes may owe something new."""
         self.jobs.add(job.id)
-        self.nodes.update(member.node for member in self.tx.jobs.members(job.id))
+        self.nodes.update(nodes)
+
+    def touch_all(self, job: JobRow) -> None:
+        """Note that a job's analyst and all its nodes want to know."""
+        self.touch(job, (member.node for member in self.tx.jobs.members(job.id)))
 
 
 class Office:

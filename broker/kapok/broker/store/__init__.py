@@ -5,6 +5,7 @@ catalogue   datasets and who has joined them
 jobs        jobs, whom they ask, consents and refusals, history
 attempts    attempts with their rosters and releases
 vectors     sealed vectors in chunks, and the folded sums
+duties      what a node owes
 database    transactions over all of these
 """
 

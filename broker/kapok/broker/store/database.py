@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from kapok.broker.store.attempts import AttemptTable
 from kapok.broker.store.catalogue import CatalogueTable
+from kapok.broker.store.duties import DutyTable
 from kapok.broker.store.jobs import JobTable
 from kapok.broker.store.vectors import VectorTable
 from kapok.errors import InternalError, Unavailable
@@ -33,6 +34,7 @@ class Transaction:
         jobs: Jobs, members, consents, history.
         attempts: Attempts, rosters, releases.
         vectors: Sealed vectors and sums.
+        duties: What nodes owe.
     """
 
     def __init__(self, session: Session) -> None:
@@ -40,6 +42,7 @@ class Transaction:
         self.jobs = JobTable(session)
         self.attempts = AttemptTable(session)
         self.vectors = VectorTable(session)
+        self.duties = DutyTable(session)
 
 
 class Store:

@@ -54,18 +54,6 @@ class JobTable:
         query = query.where(JobRow.state.in_(states), JobRow.organisation == organisation)
         return self._session.scalar(query) or 0
 
-    def asking(self, node: str, states: Collection[str]) -> Sequence[JobRow]:
-        """The jobs in one of these states that ask a node, in the order of submission."""
-        query = select(JobRow).join(MemberRow, MemberRow.job == JobRow.id)
-        query = query.where(MemberRow.node == node, JobRow.state.in_(states)).order_by(JobRow.ordinal)
-        return self._session.scalars(query).all()
-
-    def closed_to(self, node: str, states: Collection[str], since: float, most: int) -> Sequence[str]:
-        """Ids of the jobs that asked a node and came into one of these states after `since`, newest first."""
-        query = select(JobRow.id).join(MemberRow, MemberRow.job == JobRow.id)
-        query = query.where(MemberRow.node == node, JobRow.state.in_(states), JobRow.changed_at >= since)
-        return self._session.scalars(query.order_by(JobRow.ordinal.desc()).limit(most)).all()
-
     def overdue(self, states: Collection[str], now: float) -> Sequence[JobRow]:
         """The jobs in one of these states whose deadline has passed."""
         query = select(JobRow).where(JobRow.state.in_(states), JobRow.deadline <= now)

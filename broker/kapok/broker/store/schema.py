@@ -86,6 +86,7 @@ class JobRow(Base):
     """A job: its specification as signed, and how far it is."""
 
     __tablename__ = "job"
+    __table_args__ = (Index("ix_job_state_changed_at", "state", "changed_at"),)
 
     id: Mapped[str] = mapped_column(_HASH, primary_key=True)
     ordinal: Mapped[int] = mapped_column(BigInteger, unique=True)
@@ -93,7 +94,7 @@ class JobRow(Base):
     organisation: Mapped[str] = mapped_column(_NAME, index=True)
     specification: Mapped[str] = mapped_column(Text)
     payload: Mapped[bytes] = mapped_column(LargeBinary)
-    state: Mapped[str] = mapped_column(_WORD, index=True)
+    state: Mapped[str] = mapped_column(_WORD)
     submitted_at: Mapped[float] = mapped_column(Float(53))
     changed_at: Mapped[float] = mapped_column(Float(53))
     gathering_since: Mapped[float] = mapped_column(Float(53))
