@@ -227,7 +227,7 @@ def test_a_second_contribution_under_the_same_masks(defended):
     attempt = job.open(0, job.consents())
     first = job.seal(0, attempt, [100, 200, 300])
     if not defended:
-        job.holders[0]._latest = None
+        job.holders[0]._sealed.clear()
     second = job.seal(0, attempt, [101, 200, 300])
     bare = [masked_words(job, one)[0].subtract(own_mask(job, one).words) for one in (first, second)]
     difference = bare[1].subtract(bare[0]).to_integers()

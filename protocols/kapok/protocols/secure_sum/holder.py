@@ -70,15 +70,6 @@ class SealedContribution:
         raise TypeError("a sealed contribution is never pickled or copied: its record goes to the journal")
 
 
-@dataclass(frozen=True, slots=True)
-class _Latest:
-    """The one vector that a holder keeps: its round and attempt, what it was sealed for, and the result."""
-
-    number: tuple[int, int]
-    context: Context
-    sealed: SealedContribution
-
-
 class Holder:
     """One holder's part in one job, with the two keys that it made for it. Never printed, never pickled.
 
@@ -126,7 +117,8 @@ class Holder:
             )
         )
         self._consent = signer.sign(CONSENT_TYP, self._statement)
-        self._latest: _Latest | None = None
+        # The latest only: (round, attempt) → what it was sealed for, and the result.
+        self._sealed: dict[tuple[int, int], tuple[Context, SealedContribution]] = {}
         self._sealing = threading.Lock()
 
     def __repr__(self) -> str:
@@ -243,28 +235,31 @@ class Holder:
         Raises:
             PeerProtocolError: ``attempt_changed`` when this attempt was sealed with another roster or other
                 parameters; ``bad_mask_key`` naming the member whose key is of small order.
-            LocalProtocolError: ``seal_gone`` for a number below the latest, ``keys_lost``, ``bad_contribution`` or ``bad_tag_seed``.
+            LocalProtocolError: ``seal_gone`` for a number below the latest; ``keys_lost``,
+                ``bad_contribution`` or ``bad_tag_seed``.
         """
         context = attempt.context
         number = (context.round, context.attempt)
         with self._sealing:
-            if self._latest is None or self._latest.number < number:
+            latest = max(self._sealed, default=(0, 0))
+            if number > latest:
                 self._check_seal(attempt, contribution)
                 sealed = self._seal(attempt, contribution, tag_seed, data_version)
-                self._latest = _Latest(number, context, sealed)
+                self._sealed = {number: (context, sealed)}
                 return sealed
-            if self._latest.number > number:
+            if number < latest:
                 raise LocalProtocolError(
                     f"attempt {context.attempt} of round {context.round} came after a later one was sealed",
                     code="seal_gone",
                 )
-            if self._latest.context != context:
+            sealed_for, sealed = self._sealed[number]
+            if sealed_for != context:
                 raise PeerProtocolError(
                     f"attempt {context.attempt} of round {context.round} was sealed with another roster "
                     "or other parameters",
                     code="attempt_changed",
                 )
-            return self._latest.sealed
+            return sealed
 
     def _check_seal(self, attempt: Attempt, contribution: WordVector) -> None:
         own = attempt.roster.member(self._name)
