@@ -12,7 +12,7 @@ from kapok.broker.store.schema import DatasetRow
 from kapok.documents.dataset import DATASET_TYP, Dataset
 from kapok.documents.envelope import decode, document_id
 from kapok.documents.statements import MEMBERSHIP_TYP, Membership
-from kapok.errors import BudgetExhausted, InvalidInput, NotAuthorised, NotFound
+from kapok.errors import BudgetExhausted, IdentityInvalid, InvalidInput, NotAuthorised, NotFound
 from kapok.identity.names import PartyName, Role
 from kapok.wire.messages import CatalogueEntry
 
@@ -34,7 +34,10 @@ class Catalogue:
         self._connected = connected
 
     def publish(self, caller: PartyName, token: str) -> str:
-        """Keep a signed dataset document; return its hash. Its first publisher stays its publisher.
+        """Keep a signed dataset document; return its hash.
+
+        Its first publisher stays its publisher as long as the signature that is kept verifies. Publishing the
+        same document again replaces that signature, so that it outlives the publisher's certificate.
 
         Raises:
             IdentityInvalid: the signature does not hold.
@@ -47,7 +50,11 @@ class Catalogue:
         dataset = Dataset.from_payload(signed.payload)
         dataset_hash = document_id(signed.payload)
         with self._office.step() as step:
-            if step.tx.catalogue.dataset(dataset_hash) is not None:
+            known = step.tx.catalogue.dataset(dataset_hash)
+            if known is not None and known.publisher == str(caller):
+                known.document = token
+                return dataset_hash
+            if known is not None and self._verifies(known):
                 return dataset_hash
             if step.tx.catalogue.published_by(str(caller)) >= self._office.limits.datasets_max:
                 raise BudgetExhausted(
@@ -55,6 +62,9 @@ class Catalogue:
                     code="too_many_datasets",
                     remedy="ask the broker's operator for more room",
                 )
+            if known is not None:
+                known.document, known.publisher = token, str(caller)
+                return dataset_hash
             row = DatasetRow(hash=dataset_hash, name=dataset.name, document=token, publisher=str(caller))
             row.published_at = step.now
             step.tx.catalogue.add(row)
@@ -102,6 +112,14 @@ class Catalogue:
             if step.tx.catalogue.dataset(membership.dataset) is None:
                 raise _unknown()
             step.tx.catalogue.join(membership.dataset, str(caller), token, step.now)
+
+    def _verifies(self, row: DatasetRow) -> bool:
+        """Whether a kept document's signature still holds: certificates expire."""
+        try:
+            self._office.verifier.verify(DATASET_TYP, row.document)
+        except IdentityInvalid:
+            return False
+        return True
 
     def _entry(self, tx: Transaction, row: DatasetRow) -> CatalogueEntry:
         memberships = tx.catalogue.memberships(row.hash)

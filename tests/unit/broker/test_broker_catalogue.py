@@ -5,6 +5,7 @@ import pytest
 
 from kapok.broker.settings import Limits
 from kapok.documents.dataset import DATASET_TYP, Column, Dataset
+from kapok.documents.envelope import JwsSigner
 from kapok.documents.statements import MEMBERSHIP_TYP, Membership
 from kapok.errors import (
     BudgetExhausted,
@@ -14,6 +15,11 @@ from kapok.errors import (
     NotFound,
     PeerProtocolError,
 )
+from kapok.identity.credentials import Credentials
+from kapok.identity.issuing import issue
+from kapok.identity.keyfiles import generate_key
+
+_DAY = 86400
 
 
 def dataset(name="lungs"):
@@ -31,6 +37,39 @@ def test_the_first_publisher_of_a_document_stays_its_publisher(world, ada, anoth
     assert [entry.document for entry in world.catalogue.datasets("lungs")] == [first]
     assert len(world.catalogue.datasets(None)) == 2
     assert world.catalogue.datasets("kidneys") == []
+
+
+def renewed(world, party) -> JwsSigner:
+    """The same party with a new key and certificate, made by the world's clock."""
+    key, domain, now = generate_key(), world.domain, world.clock()
+    certificate = issue(domain.key, domain.root.certificate, key.public_key(), party.name, now=now)
+    return JwsSigner(Credentials(key, certificate, domain.root, now))
+
+
+def test_publishing_again_replaces_the_signature_before_the_first_one_expires(world, ada):
+    payload = dataset().to_payload()
+    published = world.catalogue.publish(ada.name, ada.signer.sign(DATASET_TYP, payload))
+    world.clock.now += 300 * _DAY
+    newer = renewed(world, ada).sign(DATASET_TYP, payload)
+    assert world.catalogue.publish(ada.name, newer) == published
+    world.restart()
+    assert world.catalogue.dataset(published).document == newer
+    world.clock.now += 100 * _DAY  # the first certificate has expired by now
+    world.verifier.verify(DATASET_TYP, world.catalogue.dataset(published).document)
+    assert len(world.catalogue.datasets("lungs")) == 1
+
+
+def test_another_party_may_publish_what_no_valid_signature_holds_any_more(make_world, another):
+    world = make_world(limits=Limits(datasets_max=1))
+    bob = another("elsewhere", "bob", world)
+    (kept,) = world.catalogue.datasets("heart")
+    payload = world.verifier.verify(DATASET_TYP, kept.document).payload
+    world.clock.now += 400 * _DAY
+    token = renewed(world, bob).sign(DATASET_TYP, payload)
+    assert world.catalogue.publish(bob.name, token) == world.dataset_hash
+    assert world.catalogue.dataset(world.dataset_hash).document == token
+    with pytest.raises(BudgetExhausted):  # it counts as bob's from now on
+        world.catalogue.publish(bob.name, renewed(world, bob).sign(DATASET_TYP, dataset().to_payload()))
 
 
 def test_documents_are_verified(world, ada, another):

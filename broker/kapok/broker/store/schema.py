@@ -60,7 +60,7 @@ class Base(DeclarativeBase):
 
 
 class DatasetRow(Base):
-    """A published dataset, by the hash of its document. Written once."""
+    """A published dataset, by the hash of its document; publishing it again replaces the signature only."""
 
     __tablename__ = "dataset"
 
