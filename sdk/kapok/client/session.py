@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -28,6 +28,7 @@ from kapok.identity.names import Role
 if TYPE_CHECKING:
     from kapok.client.result import Result
     from kapok.documents.dataset import Dataset
+    from kapok.protocols.paillier.private import PrivateKey
 
 __all__ = ["AsyncSession", "connect_async"]
 
@@ -56,6 +57,7 @@ class AsyncSession:
         self.signer = JwsSigner(self._credentials)
         self.verifier = JwsVerifier(self._credentials.root_pem, time.time)
         self.line = Line(profile, self._credentials)
+        self._key: tuple[int, PrivateKey] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -68,6 +70,18 @@ class AsyncSession:
     async def close(self) -> None:
         """Hang up. Jobs go on without us."""
         await self.line.close()
+
+    def result_key(self, notice: Callable[[str], None] = lambda _text: None) -> PrivateKey:
+        """The profile's Paillier key, made when there is none; read again only when its file has changed.
+
+        Args:
+            notice: Told, in words, when a key is made.
+        """
+        path = self.profile.key_path
+        if self._key is None or not path.exists() or path.stat().st_mtime_ns != self._key[0]:
+            key = self.profile.result_key(notice)
+            self._key = (path.stat().st_mtime_ns, key)
+        return self._key[1]
 
     async def query(
         self,
@@ -249,7 +263,7 @@ class AsyncSession:
 
     def _prepare(self, request: Request, dataset: VerifiedDataset, progress: Listener) -> JobRecord:
         def result_key() -> tuple[bytes, bytes]:
-            key = self.profile.result_key(lambda text: progress(Progress(step="notice", text=text)))
+            key = self.result_key(lambda text: progress(Progress(step="notice", text=text)))
             return key.public.encode()
 
         record = prepare(

@@ -238,7 +238,7 @@ def _unseal(
 
     key = None
     if specification.seal == "paillier":
-        key = session.profile.result_key()
+        key = session.result_key()
         check_result_key(specification, key)
     opened = open_evidence(
         record, specification, session.name, evidence, chunks, result_key=key, verifier=session.verifier

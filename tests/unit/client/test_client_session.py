@@ -10,6 +10,7 @@ from pathlib import Path
 import kapok.wire  # noqa: F401 - first: it silences gRPC's core, which reads its settings once
 
 # isort: split
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -305,3 +306,12 @@ async def test_one_job_that_does_not_verify_hides_no_other(session, broker):
     assert views[first].state == "not verified"
     assert views[first].failure.code == "foreign_specification"
     assert views[second].state == "gathering"
+
+
+async def test_result_key_is_read_once_and_again_after_a_rotation(session):
+    settings = msgspec.structs.replace(session.profile.settings, key_bits=2048)
+    session.profile = Profile(session.profile.home, settings)
+    first = session.result_key()
+    assert session.result_key() is first
+    session.profile.rotate_key()
+    assert session.result_key().public.key_id != first.public.key_id
