@@ -1,0 +1,135 @@
+"""Jobs that go on without some: who is waited for, and who is left behind."""
+
+from kapok.errors import CohortTooSmall
+from kapok.wire.messages import JobState
+
+
+def hospitals(world):
+    return list(world.nodes.values())
+
+
+def test_with_at_least_the_others_go_on_without_one_who_refuses(world, ada):
+    ash, *others = hospitals(world)
+    asked = ada.ask(at_least=3)
+    ash.refuses = {}
+    world.run()
+    status = ada.status(asked)
+    assert status.state is JobState.SUMMED
+    assert status.roster == tuple(str(node.name) for node in others)
+    assert ada.open(asked) == world.truth(others)
+
+
+def test_with_at_least_too_many_refusals_end_the_job(world, ada):
+    ash, birch, *_ = hospitals(world)
+    asked = ada.ask(at_least=3)
+    ash.refuses = birch.refuses = {"remedy": "ask its officer"}
+    world.run()
+    error = ada.status(asked).error
+    assert isinstance(error, CohortTooSmall)
+    assert (error.code, error.remedy, error.party) == (
+        "too_few_organisations",
+        "ask its officer",
+        str(birch.name),
+    )
+    assert str(ash.name) in error.message
+
+
+def test_with_at_least_the_silent_are_left_out_only_after_the_grace(world, ada):
+    ash, *others = hospitals(world)
+    asked = ada.ask(at_least=3)
+    world.run(others)
+    world.clock.now += world.limits.consent_grace_s - 1
+    world.desk.tick()
+    assert ada.status(asked).state is JobState.GATHERING
+    world.clock.now += 1
+    world.desk.tick()
+    assert ada.status(asked).roster == tuple(str(node.name) for node in others)
+    assert ash.owed() == []
+    world.run(others)
+    assert ada.open(asked) == world.truth(others)
+
+
+def test_with_at_least_and_too_few_the_grace_changes_nothing(world, ada):
+    asked = ada.ask(at_least=3)
+    world.run(hospitals(world)[:2])
+    world.clock.now += 500
+    world.desk.tick()
+    assert ada.status(asked).state is JobState.GATHERING
+
+
+def test_with_at_least_one_that_does_not_seal_is_left_behind(world, ada):
+    ash, *others = hospitals(world)
+    asked = ada.ask(at_least=3)
+    for node in hospitals(world):
+        node.work()
+    world.run(others)
+    world.clock.now += world.limits.seal_grace_s
+    world.desk.tick()
+    status = ada.status(asked)
+    assert (status.state, status.attempt, status.roster) == (
+        JobState.SEALING,
+        2,
+        tuple(str(node.name) for node in others),
+    )
+    ash.consent(asked.id, asked.specification, ada.name)
+    assert ada.status(asked).attempt == 2
+    world.run(others)
+    assert ada.open(asked) == world.truth(others)
+
+
+def test_with_at_least_a_refusal_while_sealing_opens_an_attempt_without_it(world, ada):
+    ash, *others = hospitals(world)
+    asked = ada.ask(at_least=3)
+    for node in hospitals(world):
+        node.work()
+    ash.refuse(asked.id)
+    world.run(others)
+    assert ada.status(asked).attempt == 2
+    assert ada.open(asked) == world.truth(others)
+
+
+def test_by_default_nobody_is_left_behind(world, ada):
+    asked = ada.ask()
+    for node in hospitals(world):
+        node.work()
+    world.run(hospitals(world)[1:])
+    world.clock.now += 599
+    world.desk.tick()
+    assert (ada.status(asked).state, ada.status(asked).attempt) == (JobState.SEALING, 1)
+
+
+def test_a_cohort_is_waited_for_though_at_least_would_do_with_fewer(world, ada):
+    ash, *others = hospitals(world)
+    first = ada.ask()
+    world.run()
+    assert ada.open(first) == world.truth()
+    second = ada.ask(at_least=3)
+    world.run(others)
+    world.clock.now += 500
+    world.desk.tick()
+    assert ada.status(second).waiting_for == (str(ash.name),)
+    world.run()
+    assert ada.open(second) == world.truth()
+
+
+def test_the_roster_is_the_cohort_even_if_another_would_join(world, ada):
+    _ash, *others = hospitals(world)
+    first = ada.ask(members=tuple(str(node.name) for node in others))
+    world.run()
+    assert ada.open(first) == world.truth(others)
+    second = ada.ask(at_least=3)
+    world.run()
+    assert ada.status(second).roster == tuple(str(node.name) for node in others)
+    assert ada.open(second) == world.truth(others)
+
+
+def test_a_cohort_that_cannot_be_whole_ends_the_job(world, ada):
+    ash, *_ = hospitals(world)
+    ada.ask()
+    world.run()
+    second = ada.ask(at_least=3)
+    ash.refuses = {}
+    world.run()
+    error = ada.status(second).error
+    assert isinstance(error, CohortTooSmall)
+    assert error.party == str(ash.name)
