@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kapok.broker.computation.endings import read_error
 from kapok.broker.computation.states import AttemptState, JobState
 from kapok.broker.store import Transaction
-from kapok.broker.store.schema import AttemptRow, JobRow
+from kapok.broker.store.schema import AttemptRow, JobRow, MemberRow
 from kapok.errors import NotFound
 from kapok.wire.messages import Evidence, JobStatus
 
@@ -14,14 +16,14 @@ __all__ = ["evidence_of", "released_attempt", "status_of", "waited_for"]
 
 def status_of(tx: Transaction, job: JobRow) -> JobStatus:
     """Where a job is."""
-    attempt = _standing_attempt(tx, job)
-    members = tx.jobs.members(job.id)
+    members, attempt = tx.jobs.members(job.id), _standing_attempt(tx, job)
+    roster = _roster(tx, attempt)
     return JobStatus(
         job_id=job.id,
         state=JobState(job.state),
         specification=job.specification,
-        waiting_for=waited_for(tx, job),
-        roster=tuple(row.node for row in tx.attempts.roster(attempt.id)) if attempt else (),
+        waiting_for=_missing(tx, job, members, attempt, roster),
+        roster=roster,
         refusals=tuple(member.refusal for member in members if member.refusal is not None),
         error=read_error(job.error),
         submitted_at=job.submitted_at,
@@ -33,13 +35,23 @@ def status_of(tx: Transaction, job: JobRow) -> JobStatus:
 
 def waited_for(tx: Transaction, job: JobRow) -> tuple[str, ...]:
     """Names of the nodes whose consent, sealed vector or release is wanted next, sorted by name."""
-    attempt = tx.attempts.latest(job.id)
+    attempt = _standing_attempt(tx, job)
+    return _missing(tx, job, tx.jobs.members(job.id), attempt, _roster(tx, attempt))
+
+
+def _missing(
+    tx: Transaction,
+    job: JobRow,
+    members: Sequence[MemberRow],
+    attempt: AttemptRow | None,
+    roster: tuple[str, ...],
+) -> tuple[str, ...]:
     match JobState(job.state):
         case JobState.GATHERING:
             consents = tx.jobs.consents(job.id)
             return tuple(
                 member.node
-                for member in tx.jobs.members(job.id)
+                for member in members
                 if member.refusal is None and not member.left_behind and member.node not in consents
             )
         case JobState.SEALING if attempt is not None:
@@ -48,7 +60,7 @@ def waited_for(tx: Transaction, job: JobRow) -> tuple[str, ...]:
             there = set(tx.attempts.releases(attempt.id))
         case _:
             return ()
-    return tuple(row.node for row in tx.attempts.roster(attempt.id) if row.node not in there)
+    return tuple(node for node in roster if node not in there)
 
 
 def released_attempt(tx: Transaction, job: JobRow) -> AttemptRow:
@@ -82,6 +94,10 @@ def evidence_of(tx: Transaction, attempt: AttemptRow) -> Evidence:
         seals=tuple(seals[row.node].token for row in roster),
         releases=tuple(releases[row.node] for row in roster),
     )
+
+
+def _roster(tx: Transaction, attempt: AttemptRow | None) -> tuple[str, ...]:
+    return () if attempt is None else tuple(row.node for row in tx.attempts.roster(attempt.id))
 
 
 def _standing_attempt(tx: Transaction, job: JobRow) -> AttemptRow | None:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Final
 
-from sqlalchemy import exists, select
+from sqlalchemy import bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from kapok.broker.store.schema import AttemptRow, ReleaseRow, RosterRow
 
 __all__ = ["AttemptTable"]
+
+# What is asked at every step is written down once: building a statement takes longer than running it.
+_LATEST: Final = (
+    select(AttemptRow)
+    .where(AttemptRow.job == bindparam("job"))
+    .order_by(AttemptRow.round.desc(), AttemptRow.number.desc())
+    .limit(1)
+)
+_ROSTER: Final = select(RosterRow).where(RosterRow.attempt == bindparam("attempt"))
+_RELEASES: Final = select(ReleaseRow).where(ReleaseRow.attempt == bindparam("attempt"))
 
 
 class AttemptTable:
@@ -32,10 +43,7 @@ class AttemptTable:
 
     def latest(self, job_id: str) -> AttemptRow | None:
         """A job's newest attempt, if it has had any."""
-        query = select(AttemptRow).where(AttemptRow.job == job_id)
-        return self._session.scalar(
-            query.order_by(AttemptRow.round.desc(), AttemptRow.number.desc()).limit(1)
-        )
+        return self._session.scalar(_LATEST, {"job": job_id})
 
     def in_state(self, state: str) -> Sequence[AttemptRow]:
         """All attempts in a state, oldest first."""
@@ -45,8 +53,9 @@ class AttemptTable:
 
     def roster(self, attempt_id: int) -> Sequence[RosterRow]:
         """The members of an attempt, sorted by the UTF-8 bytes of the name."""
-        query = select(RosterRow).where(RosterRow.attempt == attempt_id)
-        return sorted(self._session.scalars(query), key=lambda row: row.node.encode())
+        return sorted(
+            self._session.scalars(_ROSTER, {"attempt": attempt_id}), key=lambda row: row.node.encode()
+        )
 
     def occupied(self, scopes: Collection[str], states: Collection[str]) -> bool:
         """Whether an attempt in one of these states holds any of these scopes."""
@@ -63,5 +72,4 @@ class AttemptTable:
 
     def releases(self, attempt_id: int) -> dict[str, str]:
         """The release of each node that has sent one."""
-        query = select(ReleaseRow).where(ReleaseRow.attempt == attempt_id)
-        return {row.node: row.token for row in self._session.scalars(query)}
+        return {row.node: row.token for row in self._session.scalars(_RELEASES, {"attempt": attempt_id})}

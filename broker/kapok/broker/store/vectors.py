@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from kapok.broker.store.schema import SealedChunkRow, SealedVectorRow, SumChunkRow
 
 __all__ = ["VectorTable"]
+
+_COUNTED: Final = select(SealedVectorRow).where(
+    SealedVectorRow.attempt == bindparam("attempt"), SealedVectorRow.counted.is_(True)
+)
 
 
 class VectorTable:
@@ -41,10 +46,7 @@ class VectorTable:
 
     def counted(self, attempt_id: int) -> dict[str, SealedVectorRow]:
         """The verified vector of each node that has sent one."""
-        query = select(SealedVectorRow).where(
-            SealedVectorRow.attempt == attempt_id, SealedVectorRow.counted.is_(True)
-        )
-        return {row.node: row for row in self._session.scalars(query)}
+        return {row.node: row for row in self._session.scalars(_COUNTED, {"attempt": attempt_id})}
 
     def uploads(self, attempt_id: int) -> Sequence[SealedVectorRow]:
         """Uploads to an attempt that are not whole yet."""
