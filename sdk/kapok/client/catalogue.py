@@ -6,34 +6,37 @@ a schema (its hash is what nodes joined) nor invent a member or a member's key (
 
 from __future__ import annotations
 
+import base64
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
+from kapok.client.memberships import Member, read_memberships
 from kapok.documents.dataset import DATASET_TYP, Dataset
-from kapok.documents.envelope import decode, document_id
-from kapok.documents.statements import MEMBERSHIP_TYP, Membership
-from kapok.errors import IdentityInvalid, InvalidInput, KapokError, NotFound, PeerProtocolError
-from kapok.identity.names import PartyName, Role
+from kapok.documents.envelope import document_id
+from kapok.errors import IdentityInvalid, InvalidInput, KapokError, NotFound
+from kapok.identity.names import PartyName
 
 if TYPE_CHECKING:
     from kapok.protocols.secure_sum.params import Verifier
     from kapok.wire.messages import CatalogueEntry
 
-__all__ = ["Member", "VerifiedDataset", "choose_members", "read_all", "resolve", "split_label", "verified"]
+__all__ = [
+    "Member",
+    "VerifiedDataset",
+    "ask_the_others",
+    "choose_members",
+    "read_all",
+    "resolve",
+    "split_label",
+    "verified",
+]
 
 _HASH_MARK: Final = "@"
 _SHOWN_DIGITS: Final = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A node that joined a dataset: its name, its key for tag seeds, and whether it is connected now."""
-
-    name: PartyName
-    tag_key: bytes
-    connected: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,49 +72,25 @@ def verified(entry: CatalogueEntry, verifier: Verifier) -> VerifiedDataset:
         IdentityInvalid: the document's signature does not hold.
         InvalidInput: ``bad_dataset``: the document is no schema that can be used.
     """
+    return _with_members(_document(entry, verifier), entry, verifier)
+
+
+def _document(entry: CatalogueEntry, verifier: Verifier) -> VerifiedDataset:
+    """The document alone: what a name is looked up in, before anybody's membership matters."""
     signed = verifier.verify(DATASET_TYP, entry.document)
-    digest = document_id(signed.payload)
-    members: dict[PartyName, Member] = {}
-    unverified: list[KapokError] = []
-    for token in entry.memberships:
-        try:
-            member = _member(token, digest, frozenset(entry.connected), verifier)
-        except KapokError as error:
-            unverified.append(error)
-            continue
-        if member.name in members and members[member.name].tag_key != member.tag_key:
-            unverified.append(_two_keys(member.name))
-        members[member.name] = member
     return VerifiedDataset(
-        hash=digest,
+        hash=document_id(signed.payload),
         schema=Dataset.from_payload(signed.payload),
         document=signed.payload,
         publisher=PartyName.parse(signed.signer.name),
-        members=tuple(members[name] for name in sorted(members, key=str)),
-        unverified=tuple(unverified),
+        members=(),
+        unverified=(),
     )
 
 
-def _member(token: str, digest: str, connected: frozenset[str], verifier: Verifier) -> Member:
-    signed = verifier.verify(MEMBERSHIP_TYP, token)
-    membership = decode(Membership, signed.payload)
-    name = PartyName.parse(signed.signer.name)
-    if membership.dataset != digest or name.role is not Role.NODE:
-        raise PeerProtocolError(
-            "the broker shows a membership that is not one of this dataset",
-            code="foreign_membership",
-            party=str(name),
-        )
-    return Member(name, membership.tag_key, str(name) in connected)
-
-
-def _two_keys(name: PartyName) -> PeerProtocolError:
-    return PeerProtocolError(
-        "the broker shows two memberships of one node with different keys",
-        code="two_memberships",
-        party=str(name),
-        remedy="ask the node's people to restart it, so that it joins anew",
-    )
+def _with_members(dataset: VerifiedDataset, entry: CatalogueEntry, verifier: Verifier) -> VerifiedDataset:
+    members, unverified = read_memberships(entry, dataset.hash, verifier)
+    return replace(dataset, members=members, unverified=unverified)
 
 
 def read_all(
@@ -148,24 +127,63 @@ def resolve(
     Raises:
         NotFound: ``unknown_dataset``.
         InvalidInput: ``ambiguous_dataset``: several have this name; the remedy lists them.
-        KapokError: it is not there, and a document that may be it does not verify.
+        IdentityInvalid: it is not there but for a document whose signature does not hold.
     """
     wanted = f"{name}{_HASH_MARK}{digits}" if digits else name
-    known, errors = read_all(entries, verifier)
-    named = [one for one in known if one.schema.name == name]
-    found = [one for one in named if one.hash.startswith((digits or "").lower())]
-    if not found and errors:
-        raise errors[0]
+    prefix = (digits or "").lower()
+    known: list[tuple[VerifiedDataset, CatalogueEntry]] = []
+    unusable: list[tuple[str, KapokError]] = []
+    for entry in entries:
+        try:
+            known.append((_document(entry, verifier), entry))
+        except KapokError as error:
+            unusable.append((entry.document, error))
+    named = [one for one in known if one[0].schema.name == name]
+    found = [one for one in named if one[0].hash.startswith(prefix)]
     if not found:
-        raise _unknown(wanted, [one.label for one in named] or sorted({one.schema.name for one in known}))
+        for document, why in unusable:
+            if _claims(document, name, prefix):
+                raise _does_not_verify(wanted, why)
+        raise _unknown(
+            wanted, [one.label for one, _ in named] or sorted({one.schema.name for one, _ in known})
+        )
     if len(found) > 1:
-        labels = ", ".join(f'"{one.label}" ({one.publisher.organisation})' for one in found)
+        labels = ", ".join(f'"{one.label}" ({one.publisher.organisation})' for one, _ in found)
         raise InvalidInput(
             f"{len(found)} datasets are named {wanted}",
             code="ambiguous_dataset",
-            remedy=f'say which one by its hash, as in FROM "{found[0].label}"; there are {labels}',
+            remedy=f'say which one by its hash, as in FROM "{found[0][0].label}"; there are {labels}',
         )
-    return found[0]
+    return _with_members(*found[0], verifier)
+
+
+class _Claim(msgspec.Struct):
+    """What a document says of itself, believed by nobody."""
+
+    name: str
+
+
+def _claims(document: str, name: str, prefix: str) -> bool:
+    """Whether a document that does not verify would be this dataset, if it did."""
+    try:
+        segment = document.split(".")[1]
+        payload = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+        claim = msgspec.json.decode(payload, type=_Claim)
+    except (IndexError, ValueError, RecursionError):
+        return False
+    return claim.name == name and document_id(payload).startswith(prefix)
+
+
+def _does_not_verify(wanted: str, error: KapokError) -> KapokError:
+    if not isinstance(error, IdentityInvalid):
+        return error
+    return IdentityInvalid(
+        f"{wanted} is in the catalogue and does not verify: {error.message}",
+        code=error.code,
+        party=error.party,
+        remedy="its publisher renews its certificate and publishes the same file again "
+        "(`kapok dataset publish FILE`)",
+    )
 
 
 def _unknown(wanted: str, known: Sequence[str]) -> NotFound:
@@ -189,10 +207,11 @@ def choose_members(dataset: VerifiedDataset, parties: Sequence[str] | None) -> t
     Raises:
         NotFound: ``unknown_party``: an organisation has no node that joined; ``no_members``: none has joined.
         IdentityInvalid: a node that joined cannot be verified, and nobody said whom to ask instead.
+        PeerProtocolError: ``bad_tag_key``, ``duplicate_membership`` or ``foreign_membership``: likewise.
     """
     if parties is None:
         if dataset.unverified:
-            raise _cannot_verify(dataset.unverified[0])
+            raise _cannot_ask(dataset.unverified[0], dataset)
         if not dataset.members:
             raise NotFound(
                 f"no node has joined {dataset.label} yet",
@@ -203,6 +222,9 @@ def choose_members(dataset: VerifiedDataset, parties: Sequence[str] | None) -> t
     chosen: dict[str, Member] = {}
     for party in parties:
         found = [one for one in dataset.members if party in (one.name.organisation, one.name.organisation_id)]
+        for error in dataset.unverified:
+            if party in _organisations_of(error.party):
+                raise _cannot_ask(error, dataset)
         if not found:
             there = sorted({one.name.organisation for one in dataset.members})
             raise NotFound(
@@ -214,12 +236,37 @@ def choose_members(dataset: VerifiedDataset, parties: Sequence[str] | None) -> t
     return tuple(chosen[name] for name in sorted(chosen))
 
 
-def _cannot_verify(error: KapokError) -> KapokError:
-    if isinstance(error, PeerProtocolError):
-        return error
-    return IdentityInvalid(
-        f"a node's membership does not verify: {error.message}",
+def _cannot_ask(error: KapokError, dataset: VerifiedDataset) -> KapokError:
+    """Why a node cannot be asked; with how to ask the others, for nobody is left out silently."""
+    remedy = error.remedy
+    if isinstance(error, IdentityInvalid):
+        remedy = "ask its people to renew its certificate and restart it"
+    return type(error)(
+        f"a node's membership cannot be used: {error.message}",
         code=error.code,
         party=error.party,
-        remedy="ask its people to renew its certificate and restart it, or name whom to ask with --party",
+        remedy="; ".join(filter(None, (remedy, ask_the_others(dataset, error.party)))),
     )
+
+
+def ask_the_others(dataset: VerifiedDataset, without: str | None) -> str:
+    """How to put a question, on the command line, to the organisations alone of which all nodes can be asked.
+
+    Args:
+        dataset: Whose members.
+        without: A node whose organisation is left out.
+    """
+    out = [_organisations_of(party) for party in (without, *(error.party for error in dataset.unverified))]
+    others = {one.name.organisation for one in dataset.members} - {name for names in out for name in names}
+    return (
+        "to ask the others alone: " + " ".join(f"--party {name}" for name in sorted(others)) if others else ""
+    )
+
+
+def _organisations_of(party: str | None) -> tuple[str, ...]:
+    """An organisation's two names, short and in full, if this is a party's name."""
+    try:
+        name = PartyName.parse(party or "")
+    except InvalidInput:
+        return ()
+    return name.organisation, name.organisation_id

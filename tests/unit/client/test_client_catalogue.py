@@ -50,11 +50,60 @@ def test_membership_of_another_dataset_or_root_is_left_out_and_told(domain, fore
         assert len(choose_members(found, ["hungarian", "switzerland", "va"])) == 3
 
 
-def test_two_keys_of_one_node_are_told(domain, heart, catalogued):
+def test_node_of_which_two_memberships_are_shown_is_not_asked(domain, heart, catalogued):
     entry = domain.entry(heart)
-    second = domain.membership("cleveland", catalogued.hash, WrapKey.generate().public)
-    found = verified(dataclasses.replace(entry, memberships=(*entry.memberships, second)), domain.verifier)
-    assert [error.code for error in found.unverified] == ["two_memberships"]
+    for key in (WrapKey.generate().public, domain.tag_keys["cleveland"].public):
+        second = domain.membership("cleveland", catalogued.hash, key)
+        both = dataclasses.replace(entry, memberships=(*entry.memberships, second))
+        found = verified(both, domain.verifier)
+        assert [one.name.organisation for one in found.members] == ["hungarian", "switzerland", "va"]
+        for parties in (None, ["cleveland", "va"], [found.members[0].name.organisation_id, "cleveland"]):
+            with pytest.raises(PeerProtocolError) as caught:
+                choose_members(found, parties)
+            assert caught.value.code == "duplicate_membership"
+            assert caught.value.party == str(domain.name(Role.NODE, "cleveland"))
+        assert len(choose_members(found, ["va", "hungarian"])) == 2
+
+
+@pytest.mark.parametrize("key", [b"x", b"\xff" * 1216, b"\1" * 1184 + bytes(32)])
+def test_node_with_a_key_that_cannot_be_used_is_named_and_the_others_can_be_asked(domain, heart, key):
+    entry = domain.entry(heart)
+    bad = domain.membership("mallory", document_id(heart.to_payload()), key)
+    found = verified(dataclasses.replace(entry, memberships=(*entry.memberships, bad)), domain.verifier)
+    for parties in (None, ["mallory", "va"]):
+        with pytest.raises(PeerProtocolError) as caught:
+            choose_members(found, parties)
+        assert caught.value.code == "bad_tag_key"
+        assert caught.value.party == str(domain.name(Role.NODE, "mallory"))
+        assert "--party cleveland --party hungarian --party switzerland --party va" in caught.value.remedy
+    assert len(choose_members(found, ["cleveland", "hungarian", "switzerland", "va"])) == 4
+
+
+def test_documents_that_do_not_verify_matter_to_those_alone_who_name_them(domain, foreign_domain, heart):
+    junk = msgspec.structs.replace(heart, name="junk")
+    twin = msgspec.structs.replace(heart, description="twin")
+    bad = [foreign_domain.entry(junk), foreign_domain.entry(twin), foreign_domain.entry(heart)]
+    for document in ("", "a.b", "a.!!!.c", "a.W10.c", "a." + "W" * 4000 + ".c"):
+        bad.append(dataclasses.replace(bad[0], document=document))
+    entries = [*bad, domain.entry(heart)]
+    assert resolve("heart", None, entries, domain.verifier).schema == heart
+    assert resolve("heart", document_id(heart.to_payload())[:8], entries, domain.verifier).schema == heart
+    with pytest.raises(NotFound):
+        resolve("other", None, entries, domain.verifier)
+    for name, digits in (("junk", None), ("heart", document_id(twin.to_payload())[:8])):
+        with pytest.raises(IdentityInvalid, match=name) as caught:
+            resolve(name, digits, entries, domain.verifier)
+        assert "publishes the same file again" in caught.value.remedy
+
+
+def test_schema_that_cannot_be_used_matters_to_those_alone_who_name_it(domain, heart):
+    entry = domain.entry(heart)
+    token = domain.signer(Role.ANALYST, "university").sign(DATASET_TYP, b'{"name":"later","columns":7}')
+    entries = [dataclasses.replace(entry, document=token), entry]
+    assert resolve("heart", None, entries, domain.verifier).schema == heart
+    with pytest.raises(InvalidInput) as caught:
+        resolve("later", None, entries, domain.verifier)
+    assert caught.value.code == "bad_dataset"
 
 
 def test_only_nodes_are_members(domain, heart, catalogued):
