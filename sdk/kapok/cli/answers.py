@@ -98,10 +98,9 @@ def show_result(result: Result, *, json: bool, written: Path | None) -> None:
     ]
     print_table(result.columns, rows, right=numbers)
     if result.suppressed:
-        say(
-            "suppressed: at one holder or more there are fewer rows than it shows. How many there are, and "
-            "where, nobody learns."
-        )
+        from kapok.client.result import SUPPRESSED_NOTE
+
+        say(SUPPRESSED_NOTE)
     who = ", ".join(sorted(party.organisation_name for party in result.parties))
     note(f"{len(result.parties)} parties: {who} · {result.seconds:.2f} s · {result.bytes:,} sealed bytes")
     if written:

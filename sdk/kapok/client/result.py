@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Cost", "PartyReport", "Result"]
+__all__ = ["SUPPRESSED_NOTE", "Cost", "PartyReport", "Result"]
+
+SUPPRESSED_NOTE: Final = "suppressed: at one holder or more there are too few rows to show it"
+"""What stands under an answer that has such cells. No more can be promised: how large the random sum of a cell
+is tells the analyst roughly how many holders suppressed it."""
 
 _METADATA: Final = b"kapok"
 
@@ -239,7 +243,7 @@ class Result:
             for number, row in enumerate(self.rows)
         )
         who = html.escape(", ".join(short_name(party.name) for party in self.parties))
-        foot = "<p><i>suppressed</i>: too few rows at one holder or more</p>" if self.suppressed else ""
+        foot = f"<p>{html.escape(SUPPRESSED_NOTE)}</p>" if self.suppressed else ""
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{foot}<p>{who}</p>"
 
     def _cell(self, number: int, name: str, cell: object) -> str:

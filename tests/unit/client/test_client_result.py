@@ -70,7 +70,9 @@ def test_notebook_table_is_escaped(result):
     assert "<i>sex</i>" not in html
     assert "<b>va</b>" not in html
     assert "&lt;i&gt;sex&lt;/i&gt;" in html
-    assert html.count("<i>suppressed</i>") == 3
+    assert html.count("<i>suppressed</i>") == 2
+    assert html.count("suppressed: at one holder or more there are too few rows to show it") == 1
+    assert "nobody" not in html
     assert "1.50" in html
 
 
