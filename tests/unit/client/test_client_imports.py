@@ -37,6 +37,17 @@ def test_connecting_without_a_profile_loads_nothing_heavy(tmp_path):
     assert not loaded_by(code) & set(HEAVY) - {"cryptography", "numpy"}
 
 
+def test_an_answer_becomes_an_arrow_table_without_pandas():
+    code = (
+        "from kapok.computations.query.analyst import Answer, AnswerColumn\n"
+        "column = AnswerColumn('count', 'rows', 'int64', 0, None, '')\n"
+        "assert Answer((column,), ((3,),), ()).to_arrow().to_pylist() == [{'count': 3}]"
+    )
+    loaded = loaded_by(code)
+    assert "pyarrow" in loaded
+    assert "pandas" not in loaded
+
+
 def test_command_line_loads_nothing_heavy_before_a_command_runs():
     assert not loaded_by("import kapok.cli.app") & set(HEAVY)
 

@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from kapok.computations.query.analyst import Answer, answer
+from kapok.computations.query.analyst import Answer, AnswerColumn, answer
 from kapok.computations.query.params import Question
 from kapok.documents.dataset import Column, Dataset
 from kapok.errors import PeerProtocolError
@@ -150,6 +150,13 @@ def test_an_answer_without_rows_becomes_an_arrow_table() -> None:
     table = read("SELECT ok, COUNT(*) FROM wide GROUP BY ok", [0] * 6).to_arrow()
     assert table.num_rows == 0
     assert table.schema.types == [pa.bool_(), pa.int64()]
+
+
+def test_floats_reach_arrow_to_the_last_bit() -> None:
+    values = [1 / 3, -0.1, 1e-300, 1.7976931348623157e308, 5e-324, 2.0**53 + 2, None]
+    column = AnswerColumn("a", "avg", "float64", 0, None, "")
+    table = Answer((column,), tuple((value,) for value in values), ()).to_arrow()
+    assert table.column("a").to_pylist() == values
 
 
 def test_texts_are_strings_in_arrow() -> None:

@@ -60,8 +60,9 @@ class PrivateKey:
             raise _bad_private_key("its factors are not prime, or its base of randomness is not theirs")
         self._p = p
         self._q = q
-        self._p_scale = pow(_log(1 + p * q, p), -1, p)
-        self._q_scale = pow(_log(1 + p * q, q), -1, q)
+        # L_p((1+N)^(p−1) mod p²) = L_p(1 + (p−1)·N mod p²) = (p−1)·q mod p = −q mod p, and so for q.
+        self._p_scale = pow(-q, -1, p)
+        self._q_scale = pow(-p, -1, q)
         self._q_inverse = pow(q, -1, p)
 
     def decrypt(self, vector: CiphertextVector) -> list[int]:

@@ -86,9 +86,20 @@ class Answer:
             facts = {"kapok.kind": column.kind, "kapok.column": column.column, "kapok.unit": column.unit}
             metadata = {name: fact for name, fact in facts.items() if fact}
             fields.append(pa.field(column.name, kind, metadata=metadata))
-            arrays.append(pa.array([row[place] for row in self.rows], type=kind))
+            arrays.append(_arrow_array(pa, kind, [row[place] for row in self.rows]))
         schema = pa.schema(fields, metadata={"kapok.suppressed": json.dumps(self.suppressed)})
         return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _arrow_array(pa: Any, kind: Any, values: Sequence[Value]) -> Any:
+    """An Arrow array, by way of text: `pyarrow.array` would import pandas wherever that is installed.
+
+    Nothing is lost: `repr` gives a float's shortest text that reads back as the same float.
+    """
+    builder = pa.lib.StringBuilder()
+    for value in values:
+        builder.append(f"{value:f}" if isinstance(value, Decimal) else None if value is None else str(value))
+    return builder.finish().cast(kind)
 
 
 def _arrow_type(pa: Any, column: AnswerColumn) -> Any:
