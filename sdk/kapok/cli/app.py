@@ -11,6 +11,7 @@ import click
 import typer
 
 from kapok.cli import authority, broker, dataset, demo, enroll, job, key, node, query
+from kapok.cli.extras import missing_extra
 from kapok.cli.grammar import group
 from kapok.cli.options import EXIT_STATUSES
 from kapok.cli.terminal import note, report, report_usage, say
@@ -75,6 +76,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _hush()
         return 0
+    except ModuleNotFoundError as error:
+        return report(missing_extra(error, given) or error, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - the last door: whatever comes here becomes words and a status
         return report(error, as_json=as_json)
     return status if isinstance(status, int) else 0
