@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+
 from kapok import logs
 from kapok.errors import InvalidInput, Refused
 

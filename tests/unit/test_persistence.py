@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+
 from kapok.errors import InvalidInput, NotFound, Unavailable
 from kapok.persistence import open_database
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
 from kapok import settings
 from kapok.errors import InvalidInput, NotFound
 

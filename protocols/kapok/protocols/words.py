@@ -17,6 +17,7 @@ from typing import Any, Final, NoReturn, Self
 
 import numpy as np
 import numpy.typing as npt
+
 from kapok.errors import InvalidInput
 
 __all__ = ["MOST_WORD_BITS", "WordVector"]

@@ -1,8 +1,8 @@
 """The one tree of errors that public calls raise.
 
-Every error has a stable snake_case `code`, says in plain words what happened and what to do (`remedy`), and knows
-whether trying again can help. `kapok.wire` maps each class to a gRPC status and back, so that a client raises the
-class that the broker raised; the command line turns it into the documented exit status.
+Every error has a stable snake_case `code`, says in plain words what happened and what to do (`remedy`), and
+knows whether trying again can help. `kapok.wire` maps each class to a gRPC status and back, so that a client
+raises the class that the broker raised; the command line turns it into the documented exit status.
 
 Messages name parties, columns, clauses and steps; never a value from anybody's data, never a secret.
 A raw exception of a library that leaves a public call is a defect.
@@ -200,5 +200,5 @@ _CLASSES = _tree(KapokError)
 
 
 def error_class(kind: str) -> type[KapokError]:
-    """The class of that name, as it travels on the wire; `InternalError` for one that this version does not know."""
+    """The class of that name, as it travels; `InternalError` for one that this version does not know."""
     return _CLASSES.get(kind, InternalError)

@@ -27,8 +27,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from kapok.errors import InvalidInput, NotFound, Unavailable
 from sqlalchemy.engine import URL, Connection, Engine
+
+from kapok.errors import InvalidInput, NotFound, Unavailable
 
 __all__ = ["open_database", "run_environment"]
 

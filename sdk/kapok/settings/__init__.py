@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
+
 from kapok.errors import InvalidInput, KapokError, NotFound
 
 __all__ = ["load"]

@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+
 from kapok.errors import InvalidInput
 from kapok.protocols.words import WordVector
 

@@ -19,6 +19,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
 from kapok.errors import InvalidInput, SealBroken
 from kapok.protocols.paillier.public import LEAST_KEY_BITS, MOST_KEY_BITS
 from kapok.protocols.words import MOST_WORD_BITS, WordVector

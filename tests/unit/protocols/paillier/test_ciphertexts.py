@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 import pytest
+
 from kapok.errors import InvalidInput, PeerProtocolError
 from kapok.protocols.paillier import plain
 from kapok.protocols.paillier.private import PrivateKey

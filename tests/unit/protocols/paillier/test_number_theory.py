@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+
 from kapok.protocols.paillier.number_theory import SMALL_PRIME_BOUND, has_small_factor, jacobi
 
 LARGE_PRIME = 2**521 - 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 import pytest
+
 from kapok.errors import InvalidInput, SealBroken
 from kapok.protocols.paillier import plain
 from kapok.protocols.paillier.packing import SlotLayout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import phe
 import pytest
+
 from kapok.protocols.paillier import plain
 from kapok.protocols.paillier.private import PrivateKey
 from kapok.protocols.paillier.public import PublicKey

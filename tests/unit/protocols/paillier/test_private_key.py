@@ -9,6 +9,7 @@ import pickle
 from collections.abc import Callable
 
 import pytest
+
 from kapok.errors import InvalidInput
 from kapok.protocols.paillier import plain
 from kapok.protocols.paillier.number_theory import jacobi

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from kapok.errors import InvalidInput
 from kapok.protocols.paillier.number_theory import jacobi
 from kapok.protocols.paillier.private import PrivateKey
