@@ -19,6 +19,17 @@ def test_with_at_least_the_others_go_on_without_one_who_refuses(world, ada):
     assert ada.open(asked) == world.truth(others)
 
 
+def test_with_at_least_an_organisation_goes_with_all_its_nodes(world, ada):
+    ash, *_ = hospitals(world)
+    second = world.add("ash", "second")
+    others = [node for node in hospitals(world) if node not in (ash, second)]
+    asked = ada.ask(at_least=3)
+    second.refuses = {}
+    world.run()
+    assert ada.status(asked).roster == tuple(str(node.name) for node in others)
+    assert ada.open(asked) == world.truth(others)
+
+
 def test_with_at_least_too_many_refusals_end_the_job(world, ada):
     ash, birch, *_ = hospitals(world)
     asked = ada.ask(at_least=3)

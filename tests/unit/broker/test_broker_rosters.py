@@ -13,7 +13,7 @@ from kapok.protocols.secure_sum.cohort import CohortStatement
 OWN = "own"
 NODES = [("n1", "a"), ("n2", "b"), ("n3", "c"), ("n4", "d"), ("n5", "a"), ("n6", OWN)]
 FIXED = CohortStatement("fixed")
-WITH_COHORT = CohortStatement.of("fixed", [("n1", "n2", "n3")])
+WITH_COHORT = CohortStatement.of("fixed", [("n1", "n2", "n3", "n5")])
 FREE = CohortStatement("free")
 
 
@@ -56,6 +56,8 @@ def test_a_roster_is_of_those_who_consented_and_large_enough(answers, at_least, 
     organisations = {by_name[name].organisation for name in verdict.names}
     assert len(organisations) >= at_least
     assert len(organisations - {OWN}) >= 3
+    # An organisation is there with all its nodes, or not at all: a roster with some of them is refused.
+    assert set(verdict.names) == {one.node for one in answers if one.organisation in organisations}
 
 
 @given(given_answers, st.booleans())
@@ -86,7 +88,7 @@ def test_a_stated_cohort_is_taken_whole_and_alone(answers, at_least, grace_over)
     stated = [one for one in answers if one.consent == WITH_COHORT]
     verdict = choose_roster(job(at_least), answers, grace_over=grace_over)
     if stated and at_least == 3 and isinstance(verdict, OpenWith):
-        assert verdict.names == ("n1", "n2", "n3")
+        assert verdict.names == ("n1", "n2", "n3", "n5")
 
 
 @given(given_answers, st.integers(3, 4))

@@ -1,14 +1,15 @@
 """Who makes up the next attempt, given what everyone has answered. No side effects.
 
 A job needs everyone whom it names: then one refusal ends it, and nothing is decided before the last
-consent. With a smaller `at_least` it goes on with those who consented, once everybody has answered or the
-grace is over; and if they have a cohort already, with exactly that cohort, for which it waits as long as
-its deadline allows.
+consent. With a smaller `at_least` it goes on with the organisations that consented, each with all its nodes
+that are named (every role refuses a roster with some of them), once everybody has answered or the grace is
+over; and if they have a cohort already, with exactly that cohort, for which it waits as long as its deadline
+allows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kapok.broker.computation.admitted import AdmittedJob
@@ -77,28 +78,32 @@ def choose_roster(job: AdmittedJob, answers: Sequence[Answer], *, grace_over: bo
         if refusals:
             return GiveUp(_refused(refusals[0]))
         return OpenWith(_names(answers)) if all(answer.consent for answer in answers) else Wait()
-    willing = [answer for answer in answers if answer.consent is not None]
-    cohort = _stated_cohort(job, answers, willing)
+    willing = _whole(answers, [answer for answer in answers if answer.consent is not None])
+    possible = _whole(answers, [answer for answer in answers if answer.consent is not None or answer.silent])
+    cohort = _stated_cohort(job, answers)
     if cohort:
         lost = [answer for answer in cohort if answer.refusal is not None]
         if lost:
             return GiveUp(_too_few(job, lost))
         return OpenWith(_names(cohort)) if all(answer.consent for answer in cohort) else Wait()
-    silent = [answer for answer in answers if answer.silent]
-    if not job.enough(_organisations([*willing, *silent])):
+    if not job.enough(_organisations(possible)):
         return GiveUp(_too_few(job, refusals))
-    if job.enough(_organisations(willing)) and (grace_over or not silent):
+    if job.enough(_organisations(willing)) and (grace_over or not any(one.silent for one in possible)):
         return OpenWith(_names(willing))
     return Wait()
 
 
-def _stated_cohort(
-    job: AdmittedJob, answers: Sequence[Answer], willing: Sequence[Answer]
-) -> Sequence[Answer] | None:
+def _whole(answers: Sequence[Answer], chosen: Sequence[Answer]) -> Sequence[Answer]:
+    """Those of the chosen whose organisation is chosen with all its nodes."""
+    broken = _organisations(answer for answer in answers if answer not in chosen)
+    return [answer for answer in chosen if answer.organisation not in broken]
+
+
+def _stated_cohort(job: AdmittedJob, answers: Sequence[Answer]) -> Sequence[Answer] | None:
     """The members of the one cohort stated under the rule ``fixed``, if this job can be for it."""
     stated = {
         cohort
-        for answer in willing
+        for answer in answers
         if answer.consent is not None and answer.consent.rule == "fixed"
         for cohort in answer.consent.cohorts
     }
@@ -106,7 +111,8 @@ def _stated_cohort(
         return None
     names = set(stated.pop())
     cohort = [answer for answer in answers if answer.node in names]
-    fits = len(cohort) == len(names) and job.enough(_organisations(cohort))
+    whole = len(_whole(answers, cohort)) == len(cohort) == len(names)
+    fits = whole and job.enough(_organisations(cohort))
     return cohort if fits else None
 
 
@@ -114,7 +120,7 @@ def _names(answers: Sequence[Answer]) -> tuple[str, ...]:
     return tuple(sorted((answer.node for answer in answers), key=str.encode))
 
 
-def _organisations(answers: Sequence[Answer]) -> frozenset[str]:
+def _organisations(answers: Iterable[Answer]) -> frozenset[str]:
     return frozenset(answer.organisation for answer in answers)
 
 

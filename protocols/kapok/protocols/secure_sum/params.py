@@ -108,7 +108,7 @@ class SumTerms:
     Attributes:
         job_id: 32 bytes.
         members: Everyone whom the specification names.
-        at_least: Least number of organisations that a roster must have.
+        at_least: Least number of organisations that a roster must have, each with all its members.
         receiver_organisation: The analyst's: it does not count towards a node's least parties.
         seal: How words travel.
         words: Data words of a contribution.

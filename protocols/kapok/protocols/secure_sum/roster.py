@@ -33,7 +33,7 @@ from kapok.protocols.secure_sum.params import (
     Verifier,
 )
 
-__all__ = ["Context", "Member", "Roster", "check_rules", "params_hash_of", "read_roster"]
+__all__ = ["Context", "Member", "Roster", "check_members", "check_rules", "params_hash_of", "read_roster"]
 
 _ASK_ALL: Final = "ask again when all nodes that the specification names are running"
 
@@ -139,7 +139,8 @@ def read_roster(terms: SumTerms, consents: Sequence[str], verifier: Verifier) ->
         IdentityInvalid: a consent's signature, certificate or `typ` is wrong.
         PeerProtocolError: ``bad_statement``, ``bad_roster``, ``wrong_job`` or ``not_a_member``, naming the
             party.
-        CohortTooSmall: ``too_few_parties``, ``too_many_parties`` or ``organisations_missing``.
+        CohortTooSmall: ``too_few_parties``, ``too_many_parties``, ``organisations_missing`` or
+            ``members_missing``.
     """
     if len(consents) > MOST_MEMBERS:
         raise CohortTooSmall(f"a roster has at most {MOST_MEMBERS} members", code="too_many_parties")
@@ -157,7 +158,26 @@ def check_rules(terms: SumTerms, roster: Roster, rules: RosterRules) -> None:
             left out (the receiver knows its own contribution).
         ConsentWithheld: ``party_not_accepted`` or ``party_required``, naming the party.
     """
-    organisations = {member.organisation for member in roster.members} - {terms.receiver_organisation}
+    members = [(member.name, member.organisation, member.key_fingerprint) for member in roster.members]
+    check_members(terms.receiver_organisation, members, rules)
+
+
+def check_members(
+    receiver_organisation: str, members: Sequence[tuple[str, str, bytes]], rules: RosterRules
+) -> None:
+    """Decide as `check_rules`, from what a journal keeps of a roster.
+
+    Args:
+        receiver_organisation: The analyst's.
+        members: Each member's name, organisation and SHA-256 of its certificate's public key.
+        rules: Of the policy in force now.
+
+    Raises:
+        CohortTooSmall: as `check_rules`.
+        ConsentWithheld: as `check_rules`.
+    """
+    keys = {name: key_fingerprint for name, _, key_fingerprint in members}
+    organisations = {organisation for _, organisation, _ in members} - {receiver_organisation}
     least = max(rules.min_parties, LEAST_PARTIES_FLOOR)
     if len(organisations) < least:
         raise CohortTooSmall(
@@ -167,16 +187,13 @@ def check_rules(terms: SumTerms, roster: Roster, rules: RosterRules) -> None:
             clause="policy.min_parties",
             remedy="ask a dataset that more organisations have joined, or ask when more are running",
         )
-    for member in roster.members:
-        if not rules.accepts(member.name):
-            raise _withheld(
-                "party_not_accepted", f"this node's policy does not accept {member.name}", member.name
-            )
+    for name in keys:
+        if not rules.accepts(name):
+            raise _withheld("party_not_accepted", f"this node's policy does not accept {name}", name)
     for name, key_fingerprint in rules.required.items():
-        required = roster.member(name)
-        if required is None:
+        if name not in keys:
             raise _withheld("party_required", f"this node's policy requires {name} in every roster", name)
-        if key_fingerprint is not None and required.key_fingerprint != key_fingerprint:
+        if key_fingerprint is not None and keys[name] != key_fingerprint:
             raise _withheld(
                 "party_required", f"{name} takes part with another key than this node requires", name
             )
@@ -227,6 +244,11 @@ def _check_distinct(members: Sequence[Member]) -> None:
 
 
 def _check_organisations(terms: SumTerms, roster: Roster) -> None:
+    """Enough organisations, and each with all its nodes that the specification names.
+
+    With all organisations the roster is so exactly the named members. Were a second node of an organisation
+    left out at will, the broker could choose between two sums, whose difference is that node's contribution.
+    """
     present = {member.organisation for member in roster.members}
     if len(present) < terms.at_least:
         missing = sorted(terms.organisations - present)
@@ -235,6 +257,16 @@ def _check_organisations(terms: SumTerms, roster: Roster) -> None:
             f"missing: {', '.join(missing)}",
             code="organisations_missing",
             clause="specification.at_least",
+            remedy=_ASK_ALL,
+        )
+    wanted = sorted(party.name for party in terms.members if party.organisation in present)
+    if missing := [name for name in wanted if roster.member(name) is None]:
+        raise CohortTooSmall(
+            f"an organisation takes part with all its nodes that the specification names; "
+            f"missing: {', '.join(missing)}",
+            code="members_missing",
+            clause="specification.members",
+            party=missing[0],
             remedy=_ASK_ALL,
         )
 

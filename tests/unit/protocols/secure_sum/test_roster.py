@@ -113,6 +113,19 @@ def test_at_least_three_of_four(job):
     assert len(read_roster(terms, job.consents([0, 2, 3]), job.authority).members) == 3
 
 
+@pytest.mark.parametrize("at_least", [3, 4])
+def test_an_organisation_takes_part_with_all_its_named_nodes_or_with_none(at_least):
+    """Organisation d has two nodes; with one of them left out there would be two sums of one question."""
+    job = exchange([(index,) for index in range(5)], organisations=[ORG + one for one in "abcdd"])
+    terms = {"at_least": at_least}
+    assert len(read_roster(replace(job.terms, **terms), job.consents(), job.authority).members) == 5
+    error = refusal(job, job.consents([0, 1, 2, 3]), **terms)
+    assert (type(error), error.code, error.party) == (CohortTooSmall, "members_missing", job.names[4])
+    if at_least == 3:
+        three = job.consents([0, 1, 2])
+        assert len(read_roster(replace(job.terms, **terms), three, job.authority).members) == 3
+
+
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_fewer_than_three_members(job, count):
     error = refusal(job, job.consents(range(count)), at_least=1)
