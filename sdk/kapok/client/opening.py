@@ -36,10 +36,12 @@ def read_specification(token: str, verifier: Verifier) -> tuple[str, JobSpec, Pa
 
     Raises:
         IdentityInvalid: the signature does not hold.
-        KapokError: the payload is no specification.
+        KapokError: the payload is no specification, or names another analyst than its signer.
     """
     signed = verifier.verify(JOB_TYP, token)
-    return document_id(signed.payload), decode(JobSpec, signed.payload), PartyName.parse(signed.signer.name)
+    specification = decode(JobSpec, signed.payload)
+    specification.check_signer(signed.signer.name)
+    return document_id(signed.payload), specification, PartyName.parse(signed.signer.name)
 
 
 def terms_of(job_id: str, specification: JobSpec, analyst: PartyName) -> SumTerms:

@@ -270,7 +270,7 @@ class AsyncSession:
             request,
             dataset,
             result_key=result_key,
-            receiver_organisation=self.name.organisation_id,
+            analyst=self.name,
             signer=self.signer,
             now=time.time(),
         )

@@ -18,6 +18,7 @@ from kapok.errors import CohortTooSmall, InvalidInput
 from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR, MOST_MEMBERS, SUITE
 
 if TYPE_CHECKING:
+    from kapok.identity.names import PartyName
     from kapok.protocols.secure_sum.params import Signer
 
 __all__ = ["Request", "prepare"]
@@ -75,7 +76,7 @@ def prepare(
     dataset: VerifiedDataset,
     *,
     result_key: Callable[[], tuple[bytes, bytes]],
-    receiver_organisation: str,
+    analyst: PartyName,
     signer: Signer,
     now: float,
 ) -> JobRecord:
@@ -86,7 +87,7 @@ def prepare(
         dataset: The verified dataset that the question names.
         result_key: Gives the encoded public half of the profile's Paillier key; asked with seal ``paillier``
             alone, and only when nothing else is wrong.
-        receiver_organisation: The analyst's own, in full: it does not count as one of the parties.
+        analyst: Who asks. The own organisation does not count as one of the parties.
         signer: The analyst's signing key.
         now: Seconds since the epoch.
 
@@ -100,9 +101,10 @@ def prepare(
 
     question = Question.parse(request.sql, dataset.schema)
     members = choose_members(dataset, request.parties)
-    at_least = _least(request, members, receiver_organisation)
+    at_least = _least(request, members, analyst.organisation_id)
     tag_seed, nonce, receiver = secrets.token_bytes(_SEED_BYTES), secrets.token_bytes(32), WrapKey.generate()
     specification = JobSpec(
+        analyst=str(analyst),
         suite=SUITE,
         computation="query",
         question=question.sql,

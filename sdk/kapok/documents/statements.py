@@ -11,6 +11,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from kapok.errors import NotAuthorised
+
 __all__ = [
     "JOB_TYP",
     "MEMBERSHIP_TYP",
@@ -48,13 +50,18 @@ class Membership(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One question under one agreement. Signed by the analyst.
 
+    The analyst stands inside what is signed: otherwise two analysts could sign one payload, and one job would
+    have two askers, each with budget and cohorts of its own.
+
     Attributes:
+        analyst: SPIFFE name of the analyst: it must be the signer's (`check_signer`).
         suite: Name of the protocol suite, ``kapok-sum-1``.
         computation: Kind of question, e.g. ``query``.
         question: Its text in the computation's canonical form; readable by the broker.
         dataset: Hash of the dataset, lower-case hex.
         members: Names of the nodes that are asked, sorted, no name twice.
-        at_least: Least number of *organisations* that must take part; all of them by default.
+        at_least: Least number of *organisations* that must take part; all of them by default. Each takes part
+            with all its nodes that are named, or with none.
         seal: ``paillier`` or ``pad``.
         words: Number of data words of one contribution: public, follows from question and schema.
         word_bits: Width b of a data word, a multiple of 8.
@@ -66,6 +73,7 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         nonce: 32 random bytes.
     """
 
+    analyst: str
     suite: str
     computation: str
     question: str
@@ -81,6 +89,21 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     rounds: int
     deadline: int
     nonce: bytes
+
+    def check_signer(self, signer: str) -> None:
+        """Refuse a specification that another party has signed than the analyst whom it names.
+
+        Raises:
+            NotAuthorised: ``not_the_signer``.
+        """
+        if self.analyst != signer:
+            raise NotAuthorised(
+                f"the specification was signed by {signer}, who is not the analyst that it names",
+                code="not_the_signer",
+                clause="specification.analyst",
+                party=signer,
+                remedy="let the analyst sign whom the specification names",
+            )
 
 
 class RefusalStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -112,6 +112,7 @@ class Analyst:
         members = changes.pop("members", tuple(self.world.nodes))
         result_key = changes.pop("result_key", None)
         given = {
+            "analyst": str(self.name),
             "suite": SUITE,
             "computation": "query",
             "question": "SELECT COUNT(*) FROM heart",

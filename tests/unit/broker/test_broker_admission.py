@@ -21,6 +21,11 @@ from kapok.wire.messages import JobState
 FOREIGN = "spiffe://kapok.test/org/elm/node/node"
 
 BAD_SPECIFICATIONS = {
+    "analyst": (
+        {"analyst": "spiffe://kapok.test/org/university/analyst/eve"},
+        NotAuthorised,
+        "not_the_signer",
+    ),
     "suite": ({"suite": "kapok-sum-9"}, InvalidInput, "unknown_suite"),
     "computation": ({"computation": "Query!"}, InvalidInput, "bad_specification"),
     "question": ({"question": "x" * 65_537}, InvalidInput, "question_too_long"),

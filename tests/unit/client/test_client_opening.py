@@ -26,7 +26,7 @@ def job(domain, catalogued, paillier_key_2048):
         ),
         catalogued,
         result_key=paillier_key_2048.public.encode,
-        receiver_organisation="spiffe://test.example/org/university",
+        analyst=domain.name(Role.ANALYST, "university"),
         signer=domain.signer(Role.ANALYST, "university"),
         now=1000.0,
     )

@@ -7,7 +7,7 @@ from kapok.client.catalogue import VerifiedDataset
 from kapok.client.jobs import JobRecord
 from kapok.client.opening import read_specification, terms_of
 from kapok.client.submission import Request, prepare
-from kapok.errors import CohortTooSmall, InvalidInput, NotFound
+from kapok.errors import CohortTooSmall, InvalidInput, NotAuthorised, NotFound
 from kapok.identity.names import Role
 from kapok.protocols.secure_sum.analyst import tag_seed_info
 from kapok.protocols.wraps import WrapKey
@@ -32,7 +32,7 @@ def make(domain, catalogued):
             wanted,
             dataset,
             result_key=no_key,
-            receiver_organisation=domain.name(Role.ANALYST, organisation).organisation_id,
+            analyst=domain.name(Role.ANALYST, organisation),
             signer=domain.signer(Role.ANALYST, organisation),
             now=1_700_000_000.9,
         )
@@ -46,6 +46,7 @@ def test_specification_says_what_was_asked_and_its_hash_is_the_job(domain, catal
     payload = domain.verifier.verify("kapok-job+jws", record.specification).payload
     assert record.job_id == job_id == hashlib.sha256(payload).hexdigest()
     assert signer == domain.name(Role.ANALYST, "university")
+    assert specification.analyst == str(signer)
     assert specification.dataset == catalogued.hash
     assert specification.members == tuple(str(member.name) for member in catalogued.members)
     assert (specification.at_least, specification.rounds, specification.seal) == (4, 1, "pad")
@@ -76,12 +77,20 @@ def test_two_jobs_share_no_secret(domain, make):
     assert one.receiver_key != two.receiver_key
 
 
+def test_specification_under_another_analysts_signature_is_not_read(domain, make):
+    payload = domain.verifier.verify("kapok-job+jws", make(request()).specification).payload
+    twin = domain.signer(Role.ANALYST, "elsewhere").sign("kapok-job+jws", payload)
+    with pytest.raises(NotAuthorised) as caught:
+        read_specification(twin, domain.verifier)
+    assert caught.value.code == "not_the_signer"
+
+
 def test_result_key_travels_with_seal_paillier_only(domain, catalogued, paillier_key_2048):
     record = prepare(
         request(seal="paillier"),
         catalogued,
         result_key=paillier_key_2048.public.encode,
-        receiver_organisation="spiffe://test.example/org/university",
+        analyst=domain.name(Role.ANALYST, "university"),
         signer=domain.signer(Role.ANALYST, "university"),
         now=0.0,
     )

@@ -65,6 +65,7 @@ def admit(step: Step, caller: PartyName, token: str) -> str:
 def _judge(step: Step, job_id: str, caller: PartyName, payload: bytes) -> AdmittedJob:
     admitted = read_admitted(job_id, caller, payload)
     specification = admitted.specification
+    specification.check_signer(str(caller))
     _check_question(step.office, specification)
     _check_members(admitted)
     _check_keys(specification)
