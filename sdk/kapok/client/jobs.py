@@ -4,20 +4,26 @@
     <home>/jobs/<job id>.arrow   the answer, once it has been opened
 
 The record is on disk before the specification leaves, so that a lost connection, `--detach` and a restart
-lose nothing. The secrets (receiver key, tag seed) are deleted as soon as the answer is opened or the job has
-failed: whoever takes the folder later cannot open a sum that the broker kept.
+lose nothing. The secrets (receiver key, tag seed) are locked with the profile's passphrase, if it has one
+(`kapok.client.vault`), and deleted as soon as the answer is opened or the job has failed for good: whoever
+takes the folder later cannot open a sum that the broker kept.
+
+That a job has failed is often the broker's unsigned word. Believing it gives the broker nothing: it can
+destroy the answer in this way, and it can as well never hand out the sum. Keeping the secrets for a sum that
+may yet come would give something to whoever takes the folder.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, NoReturn
 
 import msgspec
 
 from kapok.client.profile import write_private
+from kapok.client.vault import Locked, Vault
 from kapok.errors import InvalidInput, KapokError, NotFound, error_class
 
 __all__ = ["Failure", "JobFolder", "JobRecord", "Outcome"]
@@ -67,8 +73,9 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         dataset: Payload of the dataset's document, which says how to read the sum.
         submitted_at: Seconds since the epoch, by this machine's clock.
         outcome: ``open`` until the answer has been opened or the job has ended without one.
-        receiver_key: Private HPKE key of this job; None once the job has ended.
-        tag_seed: Seed of the tag; None once the job has ended.
+        receiver_key: Private HPKE key of this job; None once the job has ended, or while it is locked.
+        tag_seed: Seed of the tag; likewise.
+        locked: Both of them under the profile's passphrase; `JobFolder.unlock` opens them.
         failure: Why the job ended without an answer.
     """
 
@@ -80,6 +87,7 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     outcome: Outcome = "open"
     receiver_key: bytes | None = None
     tag_seed: bytes | None = None
+    locked: Locked | None = None
     failure: Failure | None = None
 
     def __repr__(self) -> str:
@@ -91,22 +99,41 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 @dataclass(frozen=True, slots=True)
 class JobFolder:
-    """The records of one profile."""
+    """The records of one profile, and what locks the secrets in them."""
 
     path: Path
+    vault: Vault = field(default_factory=Vault, repr=False, compare=False)
 
     def save(self, record: JobRecord) -> None:
-        """Write a record, whole or not at all; it is on disk when this returns."""
+        """Write a record, whole or not at all, its secrets locked; it is on disk when this returns."""
+        secrets = (record.receiver_key, record.tag_seed)
+        if self.vault.locks and secrets != (None, None):
+            locked = self.vault.lock(msgspec.json.encode(secrets), _purpose(record.job_id))
+            record = msgspec.structs.replace(record, receiver_key=None, tag_seed=None, locked=locked)
         write_private(self._file(record.job_id), msgspec.json.encode(record))
 
+    def unlock(self, record: JobRecord) -> JobRecord:
+        """The record with its secrets open; as it is, if they are not locked.
+
+        Raises:
+            IdentityInvalid: ``passphrase_needed`` or ``passphrase_wrong``.
+            InvalidInput: ``bad_vault``.
+        """
+        if record.locked is None:
+            return record
+        content = self.vault.unlock(record.locked, _purpose(record.job_id), self._file(record.job_id))
+        receiver_key, tag_seed = msgspec.json.decode(content, type=tuple[bytes | None, bytes | None])
+        return msgspec.structs.replace(record, receiver_key=receiver_key, tag_seed=tag_seed, locked=None)
+
     def close(self, record: JobRecord, outcome: Outcome, failure: KapokError | None = None) -> JobRecord:
-        """Record how the job ended and delete its secrets."""
+        """Record how the job ended and delete its secrets, locked or not."""
         closed = msgspec.structs.replace(
             record,
             outcome=outcome,
             failure=Failure.of(failure) if failure else None,
             receiver_key=None,
             tag_seed=None,
+            locked=None,
         )
         self.save(closed)
         return closed
@@ -162,3 +189,7 @@ class JobFolder:
 
     def _file(self, job_id: str) -> Path:
         return self.path / f"{job_id}.json"
+
+
+def _purpose(job_id: str) -> str:
+    return f"job {job_id}"

@@ -4,18 +4,22 @@
 <home>/identity/         certificate, its private key, the root that everyone trusts
 <home>/result-key.json   private Paillier key under which sums travel, mode 0600, made at its first use
 <home>/jobs/             one file for each job (`kapok.client.jobs`)
+<home>/known/            who was seen to have joined which dataset (`kapok.client.known`)
+
+With a passphrase (KAPOK_PASSPHRASE) it locks the result key and the secrets of jobs (`kapok.client.vault`).
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from kapok.client.vault import Vault
 from kapok.errors import InvalidInput, NotFound
 from kapok.settings import load
 
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["HOME_VARIABLE", "AnalystSettings", "Profile", "home_folder", "write_private"]
 
 HOME_VARIABLE: Final = "KAPOK_HOME"
+_KEY_PURPOSE: Final = "result key"
 _PRIVATE_FILE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
 
@@ -85,10 +90,11 @@ def _sync_folder(folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The folder and the settings in it."""
+    """The folder, the settings in it, and what opens the secrets in it."""
 
     home: Path
     settings: AnalystSettings
+    vault: Vault = field(default_factory=Vault, repr=False, compare=False)
 
     @classmethod
     def load(cls, home: Path | str | None = None) -> Profile:
@@ -121,6 +127,11 @@ class Profile:
         return self.home / "jobs"
 
     @property
+    def known_folder(self) -> Path:
+        """Where it is kept who was seen to have joined which dataset."""
+        return self.home / "known"
+
+    @property
     def key_path(self) -> Path:
         """Where the result key lies."""
         return self.home / "result-key.json"
@@ -133,6 +144,7 @@ class Profile:
 
         Raises:
             InvalidInput: ``bad_result_key``: the file is damaged, or others may read it.
+            IdentityInvalid: ``passphrase_needed`` or ``passphrase_wrong``.
         """
         if not self.key_path.exists():
             self._make_key(notice)
@@ -143,7 +155,7 @@ class Profile:
         from kapok.protocols.paillier.private import generate
 
         key = generate(self.settings.key_bits)
-        write_private(self.key_path, key.to_json_bytes())
+        write_private(self.key_path, self._locked(key))
         return key
 
     def _make_key(self, notice: Callable[[str], None]) -> None:
@@ -152,7 +164,7 @@ class Profile:
         notice(f"making this profile's result key ({self.settings.key_bits} bits): {self.key_path}")
         key = generate(self.settings.key_bits)
         try:
-            write_private(self.key_path, key.to_json_bytes(), exclusive=True)
+            write_private(self.key_path, self._locked(key), exclusive=True)
         except FileExistsError:
             return  # another query of the same profile was quicker: its key is the profile's
 
@@ -165,4 +177,9 @@ class Profile:
                 code="bad_result_key",
                 remedy=f"chmod 600 {self.key_path}; if others had access, make a new key: `kapok key rotate`",
             )
-        return PrivateKey.from_json_bytes(self.key_path.read_bytes())
+        content = self.vault.unlock_file(self.key_path.read_bytes(), _KEY_PURPOSE, self.key_path)
+        return PrivateKey.from_json_bytes(content)
+
+    def _locked(self, key: PrivateKey) -> bytes:
+        content = key.to_json_bytes()
+        return msgspec.json.encode(self.vault.lock(content, _KEY_PURPOSE)) if self.vault.locks else content

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from kapok.client.fetching import fetch
 from kapok.client.jobs import JobRecord
 from kapok.client.line import Pauses
 from kapok.client.opening import (
@@ -19,11 +20,12 @@ from kapok.client.opening import (
     failure_of,
     open_evidence,
     read_specification,
+    terms_of,
     verified_refusals,
 )
 from kapok.client.progress import Listener, Progress, Stopwatch, progress_of
 from kapok.client.result import Cost, Result
-from kapok.errors import KapokError, NotFound, PeerProtocolError, Unavailable
+from kapok.errors import KapokError, NotFound, PeerProtocolError, SealBroken, Unavailable
 from kapok.wire.messages import Evidence, JobState, JobStatus
 
 if TYPE_CHECKING:
@@ -31,12 +33,13 @@ if TYPE_CHECKING:
     from kapok.computations.query.analyst import Answer
     from kapok.documents.statements import JobSpec
     from kapok.protocols.secure_sum.analyst import OpenedSum
-    from kapok.wire.channel import Connection
 
 __all__ = ["JobView", "follow", "settle", "view_of", "view_or_why_not"]
 
 _ENDED_WITHOUT: Final = (JobState.FAILED, JobState.CANCELLED)
 _WITH_SUM: Final = (JobState.SUMMED, JobState.FINISHED)
+_NEVER_OPENS: Final = frozenset({"release_does_not_open", "result_key_rotated"})
+"""Whatever the broker hands out the next time: a node releases once, and a key that was replaced is gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,9 +158,11 @@ async def follow(
 
     Raises:
         Unavailable: ``not_ready``, only with `only_now`; or the broker was out of reach past the deadline.
+        IdentityInvalid: ``passphrase_needed`` or ``passphrase_wrong``: the record's secrets are locked.
         KapokError: why there is no answer.
     """
     specification = _specification(session, record.job_id, record.specification)
+    record = await asyncio.to_thread(session.folder.unlock, record)
     if only_now:
         status = await session.line.patiently(lambda broker: broker.analyst.job(record.job_id))
         if status.state not in (*_WITH_SUM, *_ENDED_WITHOUT):
@@ -196,9 +201,19 @@ async def _watch(
 async def _open(
     session: AsyncSession, record: JobRecord, specification: JobSpec, status: JobStatus, watch: Stopwatch
 ) -> Result:
-    """Fetch, open, keep, acknowledge. A sum that does not open leaves the record open, to be tried again."""
-    evidence, chunks = await session.line.patiently(lambda broker: _fetch(broker, record.job_id))
-    opened, answer = await asyncio.to_thread(_unseal, session, record, specification, evidence, chunks)
+    """Fetch, open, keep, acknowledge.
+
+    What can never open ends the job here, and its secrets. Whatever else goes wrong leaves the record open:
+    the broker may hand out better evidence when it is asked again.
+    """
+    terms = terms_of(record.job_id, specification, session.name)
+    evidence, chunks = await session.line.patiently(lambda broker: fetch(broker, terms))
+    try:
+        opened, answer = await asyncio.to_thread(_unseal, session, record, specification, evidence, chunks)
+    except KapokError as error:
+        if isinstance(error, SealBroken) or error.code in _NEVER_OPENS:
+            session.folder.close(record, "failed", error)
+        raise
     sent, received = session.line.traffic
     cost = Cost(
         seconds=watch.total(),
@@ -213,20 +228,6 @@ async def _open(
     except Unavailable:
         return result  # the broker forgets the sum by itself after its stated time
     return result
-
-
-async def _fetch(broker: Connection, job_id: str) -> tuple[Evidence, list[bytes]]:
-    evidence: Evidence | None = None
-    chunks: list[bytes] = []
-    async with contextlib.aclosing(broker.analyst.fetch(job_id)) as parts:
-        async for part in parts:
-            if isinstance(part, Evidence):
-                evidence = part
-            else:
-                chunks.append(part)
-    if evidence is None:
-        raise PeerProtocolError("the broker hands out a sum without its evidence", code="no_evidence")
-    return evidence, chunks
 
 
 def _unseal(
@@ -275,8 +276,11 @@ def _keep(
 
 
 def _fail(session: AsyncSession, record: JobRecord, specification: JobSpec, status: JobStatus) -> KapokError:
-    refusals = verified_refusals(record.job_id, specification, status.refusals, session.verifier)
-    failure = failure_of(status, refusals)
+    try:
+        refusals = verified_refusals(record.job_id, specification, status.refusals, session.verifier)
+        failure = failure_of(status, refusals)
+    except KapokError as error:
+        failure = error
     session.folder.close(record, "cancelled" if status.state is JobState.CANCELLED else "failed", failure)
     return failure
 

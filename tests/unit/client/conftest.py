@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kapok.client.catalogue import VerifiedDataset, verified
+from kapok.client.opening import read_specification, terms_of
 from kapok.documents.dataset import DATASET_TYP, Column, Dataset
 from kapok.documents.envelope import JwsSigner, JwsVerifier, document_id, encode
 from kapok.documents.statements import MEMBERSHIP_TYP, Membership
@@ -17,8 +18,15 @@ from kapok.identity.certificates import TrustRoot
 from kapok.identity.credentials import Credentials
 from kapok.identity.issuing import issue, new_root
 from kapok.identity.names import PartyName, Role
+from kapok.protocols.secure_sum.aggregator import fold
+from kapok.protocols.secure_sum.analyst import tag_seed_info
+from kapok.protocols.secure_sum.cohort import CohortStatement
+from kapok.protocols.secure_sum.holder import Holder, release
+from kapok.protocols.secure_sum.params import RosterRules
+from kapok.protocols.secure_sum.roster import params_hash_of
+from kapok.protocols.words import WordVector
 from kapok.protocols.wraps import WrapKey
-from kapok.wire.messages import CatalogueEntry
+from kapok.wire.messages import CatalogueEntry, Evidence
 
 HOSPITALS = ("cleveland", "hungarian", "switzerland", "va")
 
@@ -61,6 +69,42 @@ class Domain:
             memberships=tuple(self.membership(name, document_id(payload)) for name in members),
             connected=tuple(str(self.name(Role.NODE, name)) for name in members[:-1]),
         )
+
+    def hand_out(self, specification: str) -> list[Evidence | bytes]:
+        """What an honest broker hands out after these hospitals' real holders have answered, 10 rows each."""
+        job_id, spec, analyst = read_specification(specification, self.verifier)
+        terms = terms_of(job_id, spec, analyst)
+        names = [PartyName.parse(name) for name in spec.members]
+        params = params_hash_of(spec.computation, spec.question, bytes.fromhex(spec.dataset))
+        holders = {
+            name: Holder(
+                terms,
+                name=str(name),
+                signer=self.signer(Role.NODE, name.organisation),
+                verifier=self.verifier,
+                rules=RosterRules(min_parties=3),
+                cohort=CohortStatement.of("fixed", []),
+            )
+            for name in names
+        }
+        consents = tuple(holder.consent() for holder in holders.values())
+        words = WordVector.from_integers([10] + [0] * (spec.words - 1), spec.word_bits)
+        sealed = {}
+        for name, holder in holders.items():
+            attempt = holder.open(round=1, attempt=1, consents=consents, params_hash=params)
+            info = tag_seed_info(bytes.fromhex(spec.dataset), spec.nonce, str(name))
+            seed = self.tag_keys[name.organisation].unwrap(spec.tag_seeds[str(name)], info)
+            sealed[name] = holder.seal(attempt, words, tag_seed=seed, data_version="v1")
+        seals = tuple(one.token for one in sealed.values())
+        releases = tuple(
+            release(
+                one.record, seals, signer=self.signer(Role.NODE, name.organisation), verifier=self.verifier
+            )
+            for name, one in sealed.items()
+        )
+        chunks = zip(*(one.chunks for one in sealed.values()), strict=True)
+        evidence = Evidence(round=1, attempt=1, consents=consents, seals=seals, releases=releases)
+        return [evidence, *(fold(terms, column) for column in chunks)]
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from kapok.client.profile import AnalystSettings, Profile, home_folder, write_private
-from kapok.errors import InvalidInput, NotFound
+from kapok.errors import IdentityInvalid, InvalidInput, NotFound
 from kapok.settings import load
 
 
@@ -105,3 +105,32 @@ def test_rotation_replaces_the_key(profile_home):
     before = profile.result_key().public.key_id
     assert profile.rotate_key().public.key_id != before
     assert profile.result_key().public.key_id != before
+
+
+def test_result_key_is_locked_with_the_passphrase_of_the_profile(profile_home, monkeypatch):
+    monkeypatch.setenv("KAPOK_PASSPHRASE", "right")
+    profile = Profile.load(profile_home)
+    key = profile.result_key()
+    content = profile.key_path.read_bytes()
+    assert b'"p"' not in content
+    assert stat.S_IMODE(profile.key_path.stat().st_mode) == 0o600
+    assert Profile.load(profile_home).result_key().public.key_id == key.public.key_id
+    for passphrase, code in (("wrong", "passphrase_wrong"), ("", "passphrase_needed")):
+        monkeypatch.setenv("KAPOK_PASSPHRASE", passphrase)
+        with pytest.raises(IdentityInvalid) as caught:
+            Profile.load(profile_home).result_key()
+        assert caught.value.code == code
+        assert str(profile.key_path) in caught.value.message
+    assert profile.key_path.read_bytes() == content
+
+
+def test_plain_result_key_stays_readable_and_its_successor_is_locked(profile_home, monkeypatch):
+    monkeypatch.delenv("KAPOK_PASSPHRASE", raising=False)
+    plain = Profile.load(profile_home)
+    first = plain.result_key()
+    assert b'"p"' in plain.key_path.read_bytes()
+    monkeypatch.setenv("KAPOK_PASSPHRASE", "set later")
+    later = Profile.load(profile_home)
+    assert later.result_key().public.key_id == first.public.key_id
+    later.rotate_key()
+    assert b'"p"' not in later.key_path.read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -19,12 +20,14 @@ from kapok.client.session import AsyncSession, connect_async
 from kapok.documents.envelope import document_id
 from kapok.errors import (
     CohortTooSmall,
+    IdentityInvalid,
     InternalError,
     KapokError,
     NotAuthorised,
     NotFound,
     PeerProtocolError,
     Refused,
+    SealBroken,
     TimedOut,
     Unavailable,
 )
@@ -54,6 +57,7 @@ class Broker:
     parts: list[Evidence | bytes] = field(default_factory=list)
     entries: list[CatalogueEntry] = field(default_factory=list)
     listed: list[JobStatus] = field(default_factory=list)
+    endless: bytes = b""
     address: str = ""
 
     async def publish_dataset(self, caller: PartyName, document: str) -> str:
@@ -107,6 +111,8 @@ class Broker:
     async def fetch(self, caller: PartyName, job_id: str) -> AsyncIterator[Evidence | bytes]:
         for part in self.parts:
             yield part
+        while self.endless:
+            yield self.endless
 
     async def acknowledge(self, caller: PartyName, job_id: str) -> None:
         self.acknowledged.append(job_id)
@@ -315,3 +321,83 @@ async def test_result_key_is_read_once_and_again_after_a_rotation(session):
     assert session.result_key() is first
     session.profile.rotate_key()
     assert session.result_key().public.key_id != first.public.key_id
+
+
+async def test_sum_is_opened_and_its_secrets_are_gone(session, broker, domain):
+    job_id = await session.submit(SQL)
+    broker.parts = domain.hand_out(broker.submitted[-1])
+    result = await session.wait(job_id)
+    assert result.rows == [(40,)]
+    assert len(result.parties) == 4
+    assert broker.acknowledged == [job_id]
+    assert session.folder.load(job_id).receiver_key is None
+
+
+async def test_shifted_sum_ends_the_job_and_its_secrets(session, broker, domain):
+    job_id = await session.submit(SQL)
+    evidence, first, *others = domain.hand_out(broker.submitted[-1])
+    broker.parts = [evidence, bytes([first[0] ^ 1]) + first[1:], *others]
+    for _ in range(2):
+        with pytest.raises(SealBroken) as caught:
+            await session.wait(job_id)
+        assert caught.value.code == "tag_differs"
+    record = session.folder.load(job_id)
+    assert (record.outcome, record.receiver_key, record.tag_seed) == ("failed", None, None)
+    assert broker.acknowledged == []
+
+
+async def test_forged_refusal_of_an_ended_job_leaves_no_secrets_either(session, broker):
+    broker.states, broker.refusals = [JobState.FAILED], ("nobody.signed.this",)
+    job_id = await session.submit(SQL)
+    with pytest.raises(PeerProtocolError) as caught:
+        await session.wait(job_id)
+    assert caught.value.code == "forged_refusal"
+    assert session.folder.load(job_id).receiver_key is None
+
+
+async def test_sum_longer_than_any_of_this_job_is_not_taken(session, broker, domain):
+    job_id = await session.submit(SQL)
+    parts = domain.hand_out(broker.submitted[-1])
+    broker.parts = [*parts, b"\0"]
+    with pytest.raises(PeerProtocolError) as more:
+        await session.wait(job_id)
+    assert more.value.code == "sum_too_long"
+    broker.parts = [parts[0], *parts]
+    with pytest.raises(PeerProtocolError) as twice:
+        await session.wait(job_id)
+    assert twice.value.code == "evidence_twice"
+    broker.parts = parts
+    assert (await session.wait(job_id)).rows == [(40,)]
+
+
+async def test_endless_sum_is_hung_up_on(session, broker, domain):
+    job_id = await session.submit(SQL)
+    evidence, *_ = domain.hand_out(broker.submitted[-1])
+    broker.parts = [evidence]
+    broker.endless = b"\0" * 2**16
+    with pytest.raises(PeerProtocolError) as caught:
+        await session.wait(job_id)
+    assert caught.value.code == "sum_too_long"
+
+
+async def test_job_of_a_locked_profile_opens_with_its_passphrase_alone(domain, broker, tmp_path, monkeypatch):
+    monkeypatch.setenv("KAPOK_PASSPHRASE", "right")
+    home = furnish(tmp_path / "locked", domain.credentials(Role.ANALYST, "university"), broker.address)
+    async with await connect_async(home) as session:
+        job_id = await session.submit(SQL)
+        record = session.folder.unlock(session.folder.load(job_id))
+    content = (home / "jobs" / f"{job_id}.json").read_bytes()
+    for secret in (record.receiver_key, record.tag_seed):
+        assert secret not in content
+        assert base64.b64encode(secret) not in content
+    broker.parts = domain.hand_out(broker.submitted[-1])
+    for passphrase, code in (("", "passphrase_needed"), ("wrong", "passphrase_wrong")):
+        monkeypatch.setenv("KAPOK_PASSPHRASE", passphrase)
+        async with await connect_async(home) as session:
+            with pytest.raises(IdentityInvalid) as caught:
+                await session.wait(job_id)
+        assert caught.value.code == code
+    monkeypatch.setenv("KAPOK_PASSPHRASE", "right")
+    async with await connect_async(home) as session:
+        assert (await session.wait(job_id)).rows == [(40,)]
+        assert session.folder.load(job_id).locked is None
