@@ -104,7 +104,8 @@ def approve(home: Path | str, job_id: str) -> Question:
 
     Raises:
         NotFound: ``unknown_job``, or as in `pending`.
-        InvalidInput: ``not_pending`` or ``ambiguous_job``.
+        InvalidInput: ``not_pending``, ``ambiguous_job`` or ``journal_restored``.
+        Unavailable: ``journal_unavailable``.
     """
     return _decide(home, job_id, Event.APPROVE)
 
@@ -121,7 +122,8 @@ def _decide(home: Path | str, job_id: str, event: Event) -> Question:
 
 @contextmanager
 def _inbox(home: Path | str, clock: Callable[[], float]) -> Iterator[Inbox]:
-    inbox = Inbox(load_settings(Path(home)).state_folder / JOURNAL_FILE, clock)
+    settings = load_settings(Path(home))
+    inbox = Inbox(settings.state_folder / JOURNAL_FILE, settings.instance_file, clock)
     try:
         yield inbox
     finally:

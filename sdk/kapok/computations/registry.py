@@ -28,6 +28,11 @@ class Asked(Protocol):
         ...
 
     @property
+    def substance(self) -> str:
+        """What it asks, whatever things in it are called: what asks the same twice has it in common."""
+        ...
+
+    @property
     def words(self) -> int:
         """Number of words of one contribution: follows from question and schema alone."""
         ...

@@ -109,6 +109,7 @@ class Node:
     clock: Clock
     policy: Policy = field(default_factory=lambda: Policy((rule(),)))
     joins: bool = True
+    asset: str = "clinic"
     accept: int | None = None
 
     def __post_init__(self) -> None:
@@ -158,7 +159,7 @@ class Node:
         """Another policy over the same journal, without the rest of a restart."""
         self.policy = policy
         table = Table(DATASET, CsvSource(self.csv), EngineLimits(threads=1), VersionKey(self.version_key))
-        joined = JoinedDataset("clinic", DATASET_HASH, "clinic", table)
+        joined = JoinedDataset("clinic", DATASET_HASH, self.asset, table)
         self._runner = Runner(
             name=self.name,
             policy=self.policy,
@@ -178,7 +179,7 @@ class Node:
         self._journal = self._runner = None
 
     def inbox(self) -> Inbox:
-        return Inbox(self.home / "journal.db", self.clock)
+        return Inbox(self.home / "journal.db", self.home / "instance", self.clock)
 
     def _new_tag_key(self) -> None:
         self.tag_key = WrapKey.generate()
@@ -253,7 +254,9 @@ class Job:
             )
             for node in self.nodes
         }
+        self.caller = world.realm.credentials(organisation, role, by)
         given = {
+            "analyst": str(self.caller.name),
             "suite": "kapok-sum-1",
             "computation": "query",
             "question": text,
@@ -271,7 +274,6 @@ class Job:
             "nonce": nonce,
         }
         self.spec = JobSpec(**(given | changes))
-        self.caller = world.realm.credentials(organisation, role, by)
         payload = msgspec.json.encode(self.spec)
         self.id = document_id(payload)
         self.token = JwsSigner(self.caller).sign(JOB_TYP, payload)

@@ -135,6 +135,37 @@ def test_same_question_lets_another_question_through_but_not_the_same(world, mak
     assert world.refusal(same.open(world.nodes["a"], consents)).code == "cohort_differs"
 
 
+def test_other_names_in_the_answer_are_no_other_question(world, make_rule):
+    with_rules(world, make_rule, cohort="same-question")
+    world.job("SELECT sex, COUNT(*) AS x, SUM(age) FROM clinic WHERE age > 1 AND sex = 1 GROUP BY sex").run()
+    same = world.job(
+        "SELECT AVG(age) AS y, COUNT(*) FROM clinic WHERE sex = 1 AND age > 1 GROUP BY sex", names="abc"
+    )
+    assert world.refusal(same.open(world.nodes["a"], same.consent())).code == "cohort_differs"
+
+
+def test_a_release_is_as_strict_as_the_consent_was(world, make_rule):
+    job, node = world.job(COUNT), world.nodes["a"]
+    seals = job.seal(job.consent())
+    node.policy = Policy((make_rule(cohort="free"),))
+    node.start()
+    job.release(seals)
+    scope = node.journal.scope("clinic", job.caller.name.organisation_id)
+    assert scope.fixed_with == "fixed"
+
+
+@pytest.mark.parametrize("code", ["too_few_parties", "party_required"])
+def test_a_release_is_as_strict_as_the_policy_has_become(world, make_rule, code):
+    job, node = world.job(COUNT, at_least=3), world.nodes["a"]
+    rest = job.nodes[:3]
+    seals = job.seal(job.consent()[:3], rest)
+    absent = world.nodes["d"].name
+    changes = {"min_parties": 4} if code == "too_few_parties" else {"required_members": {absent: ""}}
+    node.policy = Policy((make_rule(**changes),))
+    node.start()
+    assert world.refusal(job.complete(node, seals)).code == code
+
+
 def test_free_releases_to_anybody_and_says_so(world, make_rule):
     with_rules(world, make_rule, cohort="free")
     world.job(COUNT).run()

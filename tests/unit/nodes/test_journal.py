@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from kapok.errors import InvalidInput, LocalProtocolError, Unavailable
 from kapok.nodes.journal import Journal, NewJob, tables
 from kapok.nodes.journal.journal import MIGRATIONS
+from kapok.nodes.policy import Policy
 from kapok.nodes.runner import Release
 from kapok.nodes.states import OPEN, TRANSITIONS, Event, NodeJobState, after
 from kapok.persistence import open_database
@@ -123,6 +124,72 @@ def test_nothing_is_answered_when_the_mirror_cannot_be_written(world, monkeypatc
     with pytest.raises(Unavailable) as caught:
         runner.handle(Offer(job.token))
     assert caught.value.code == "journal_unavailable"
+
+
+def test_nothing_is_answered_from_stored_state_before_the_mirror_has_followed(world):
+    job, node = world.job(COUNT), world.nodes["a"]
+    seals = job.seal(job.consent())
+    mirror = node.home / "instance"
+    mirror.unlink()
+    mirror.mkdir()
+    for _ in range(2):
+        with pytest.raises(Unavailable) as caught:
+            job.complete(node, seals)
+        assert caught.value.code == "journal_unavailable"
+    assert node.journal.released(job.id, 1)
+    mirror.rmdir()
+    assert isinstance(job.complete(node, seals)[0], Release)
+    keep_copy(node)
+    assert mirror.read_text().strip().isdigit()
+
+
+@pytest.fixture
+def waiting(world, make_rule):
+    """A job that waits for an officer at a node that is stopped."""
+    node = world.nodes["a"]
+    node.policy = Policy((make_rule(approval="manual"),))
+    job = world.job(COUNT)
+    assert job.offer(node) == []
+    keep_copy(node)
+    node.stop()
+    return node, job
+
+
+def decide(node, job, event):
+    inbox = node.inbox()
+    try:
+        return inbox.decide(job.id, event)
+    finally:
+        inbox.close()
+
+
+def test_an_officers_decision_that_a_copy_would_undo_is_noticed(waiting):
+    node, job = waiting
+    decide(node, job, Event.DENY)
+    restore_copy(node)
+    assert number_to_accept(node)
+
+
+def test_an_officer_decides_nothing_over_a_restored_journal(world, waiting):
+    node, job = waiting
+    node.start()
+    world.job(COUNT).offer(node)
+    restore_copy(node)
+    mirrored = (node.home / "instance").read_text()
+    with pytest.raises(InvalidInput) as caught:
+        decide(node, job, Event.APPROVE)
+    assert caught.value.code == "journal_restored"
+    assert (node.home / "instance").read_text() == mirrored
+
+
+def test_an_officers_decision_does_not_set_the_mirror_back(world, waiting):
+    node, job = waiting
+    node.start()
+    decide(node, job, Event.DENY)
+    world.job(COUNT).offer(node)
+    mirrored = int((node.home / "instance").read_text())
+    decide(node, job, Event.DENY)
+    assert int((node.home / "instance").read_text()) == mirrored
 
 
 def test_the_tables_are_those_that_the_migrations_make(tmp_path):

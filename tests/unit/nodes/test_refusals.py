@@ -39,6 +39,7 @@ BY_SPECIFICATION = {
     "question_not_canonical": {"question": "select count(*) from clinic"},
     "unknown_column": {"question": "SELECT SUM(weight) AS s FROM clinic"},
     "bad_tag_seed": {"tag_seeds": {}},
+    "not_the_signer": {"analyst": "spiffe://kapok.test/org/insurer/analyst/one"},
     "bad_members": {"members": (A, A)},
     "not_a_member": {
         "members": ("spiffe://kapok.test/org/x/node/main",),
@@ -126,6 +127,21 @@ def test_a_tampered_specification_is_refused_under_the_id_that_it_claims(world):
     assert (refusal.kind, refusal.code, refusal.job) == ("IdentityInvalid", "bad_signature", job.id)
     # It did no harm: the real one is still answered, and the try was not counted.
     assert isinstance(job.offer(world.nodes["a"])[0], Consent)
+
+
+@pytest.mark.parametrize("by", ["nobody", "another analyst"])
+def test_a_bad_signature_ends_no_job_that_the_node_knows(world, by):
+    job, other = world.job(COUNT), world.job("SELECT SUM(age) FROM clinic")
+    consents = job.consent()
+    head, payload, _ = job.token.split(".")
+    forged = ".".join((head, payload, other.token.split(".")[2]))
+    if by == "another analyst":
+        stranger = world.realm.credentials("insurer", Role.ANALYST, "two")
+        forged = JwsSigner(stranger).sign(JOB_TYP, msgspec.json.encode(job.spec))
+    node = world.nodes["a"]
+    assert node.runner.handle(Offer(forged)) == []
+    seals = job.seal(consents)
+    assert job.unseal(consents, seals, job.release(seals)).words
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "....", "é.é.é"])

@@ -1,10 +1,12 @@
 """The runner through whole jobs: restarts, messages that come twice, attempts that are voided."""
 
 import csv
+import pickle
 
 import pytest
 
 from kapok.errors import PeerProtocolError
+from kapok.identity.names import Role
 from kapok.nodes.runner import Consent, Release, Seal
 from kapok.wire.messages import Closed, Idle
 
@@ -202,6 +204,24 @@ def test_there_is_a_limit_to_open_jobs(world):
     world.clock.now += 61
     node.runner.expire()
     assert isinstance(world.job(COUNT).offer(node)[0], Consent)
+
+
+def test_an_open_job_is_not_pickled_and_does_not_show_its_seed(world):
+    job, node = world.job(COUNT), world.nodes["a"]
+    job.consent()
+    opened = node.runner._open.get(job.id)
+    with pytest.raises(TypeError, match="never pickled"):
+        pickle.dumps(opened.admitted)
+    assert opened.admitted.tag_seed == job.tag_seed
+    assert repr(job.tag_seed)[2:-1] not in repr(opened)
+
+
+def test_an_organisations_second_node_cannot_be_left_out(world):
+    second = world.add("a2", [(50, 1, "yes")] * 20)
+    second.credentials = world.realm.credentials("a", Role.NODE, "second")
+    job = world.job(COUNT)
+    consents = [token for node, token in zip(job.nodes, job.consent(), strict=True) if node is not second]
+    assert world.refusal(job.open(world.nodes["b"], consents)).code == "members_missing"
 
 
 def test_releases_are_independent_of_their_order(world):

@@ -1,7 +1,7 @@
 """The journal as the local officer uses it: from another process, beside the running node.
 
-It neither opens jobs nor takes the journal's number on; it turns pending questions into approved or
-denied ones, and the node answers within a second.
+It turns pending questions into approved or denied ones, and the node answers within a second. A decision
+takes the journal's number on, as every write does: a denial that a copy would undo is noticed.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from kapok.errors import InvalidInput, NotFound
 from kapok.nodes.journal import tables
+from kapok.nodes.journal.instance import Mirror, number_of, take_on
 from kapok.nodes.journal.journal import MIGRATIONS
-from kapok.nodes.journal.reading import find_job, job_record, scope_of
+from kapok.nodes.journal.reading import find_job, job_record, plain_errors, scope_of, tries_of
 from kapok.nodes.journal.records import JobRecord, Scope
 from kapok.nodes.states import Event, NodeJobState, after
 from kapok.persistence import open_database
@@ -25,8 +26,8 @@ __all__ = ["Inbox"]
 class Inbox:
     """Pending questions. Whoever opens one calls `close`."""
 
-    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
-        """Open the journal.
+    def __init__(self, path: Path, mirror_path: Path, clock: Callable[[], float]) -> None:
+        """Open the journal, beside its mirror.
 
         Raises:
             NotFound: ``no_journal`` when the node has never run.
@@ -38,6 +39,7 @@ class Inbox:
                 remedy="start the node first: kapok node run",
             )
         self._engine = open_database(path, MIGRATIONS)
+        self._mirror = Mirror(mirror_path)
         self._clock = clock
 
     def close(self) -> None:
@@ -83,11 +85,7 @@ class Inbox:
         table = tables.job
         with self._engine.connect().execution_options(read_only=True) as connection:
             rows = connection.execute(
-                sa.select(table)
-                .where(table.c.asset == job.asset, table.c.organisation == job.organisation)
-                .where(table.c.number < job.number)
-                .order_by(table.c.number.desc())
-                .limit(limit)
+                sa.select(table).where(tries_of(job)).order_by(table.c.number.desc()).limit(limit)
             )
             return [job_record(row) for row in rows]
 
@@ -101,34 +99,42 @@ class Inbox:
 
         Raises:
             NotFound: ``unknown_job``.
-            InvalidInput: ``not_pending``: it was decided otherwise, has gone on, or its deadline has passed.
+            InvalidInput: ``not_pending``: it was decided otherwise, has gone on, or its deadline has passed;
+                ``journal_restored``.
+            Unavailable: ``journal_unavailable``.
         """
         decided = after(NodeJobState.PENDING, event)
-        with self._engine.begin() as connection:
-            found = find_job(connection, job_id)
-            if found is None:
-                raise _unknown(job_id)
-            if found.state == decided:
-                return found
-            if found.state != NodeJobState.PENDING or found.deadline <= self._clock():
-                late = (
-                    "its deadline has passed"
-                    if found.state == NodeJobState.PENDING
-                    else f"it is {found.state}"
-                )
-                raise InvalidInput(
-                    f"job {job_id} does not wait for a decision: {late}",
-                    code="not_pending",
-                    remedy="see `kapok node approve` without a job for those that do",
-                )
-            connection.execute(
-                tables.job.update()
-                .where(tables.job.c.job_id == job_id)
-                .values(state=decided, changed_at=self._clock())
+        with plain_errors():
+            with self._engine.begin() as connection:
+                self._mirror.check(number_of(connection))
+                found = self._decide(connection, job_id, decided)
+            self._mirror.follow(self._engine)
+        return found
+
+    def _decide(self, connection: sa.Connection, job_id: str, decided: NodeJobState) -> JobRecord:
+        found = find_job(connection, job_id)
+        if found is None:
+            raise _unknown(job_id)
+        if found.state == decided:
+            return found
+        if found.state != NodeJobState.PENDING or found.deadline <= self._clock():
+            late = (
+                "its deadline has passed" if found.state == NodeJobState.PENDING else f"it is {found.state}"
             )
-            return job_record(
-                connection.execute(sa.select(tables.job).where(tables.job.c.job_id == job_id)).one()
+            raise InvalidInput(
+                f"job {job_id} does not wait for a decision: {late}",
+                code="not_pending",
+                remedy="see `kapok node approve` without a job for those that do",
             )
+        connection.execute(
+            tables.job.update()
+            .where(tables.job.c.job_id == job_id)
+            .values(state=decided, changed_at=self._clock())
+        )
+        take_on(connection)
+        return job_record(
+            connection.execute(sa.select(tables.job).where(tables.job.c.job_id == job_id)).one()
+        )
 
 
 def _unknown(job_id: str) -> NotFound:

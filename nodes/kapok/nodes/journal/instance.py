@@ -12,10 +12,23 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from kapok.errors import InvalidInput, KapokError, Unavailable
+from kapok.nodes.journal import tables
 from kapok.nodes.keys import write_durably
 
-__all__ = ["Mirror"]
+__all__ = ["Mirror", "number_of", "take_on"]
+
+
+def number_of(connection: sa.Connection) -> int:
+    """The journal's number."""
+    return int(connection.scalar(sa.select(tables.instance.c.number)) or 0)
+
+
+def take_on(connection: sa.Connection) -> None:
+    """Take the journal's number on: part of every transaction that changes something."""
+    connection.execute(tables.instance.update().values(number=tables.instance.c.number + 1))
 
 
 class Mirror:
@@ -44,12 +57,22 @@ class Mirror:
             ) from None
         return int(text) if text.strip().isdigit() else None
 
-    def write(self, number: int) -> None:
-        """Bring the file to this number, durably, unless it is there already.
+    def follow(self, engine: sa.Engine) -> None:
+        """Bring the file to the journal's number, durably, unless it is there already.
+
+        The number is read again while nobody else may write: the node and an officer's process both write
+        the file, and neither may set it back.
 
         Raises:
             Unavailable: ``journal_unavailable``: then nothing may be answered.
         """
+        with engine.connect().execution_options(read_only=True) as connection:
+            if number_of(connection) <= self._written:
+                return
+        with engine.begin() as connection:
+            self._write(number_of(connection))
+
+    def _write(self, number: int) -> None:
         with self._lock:
             if number <= self._written:
                 return
@@ -59,15 +82,21 @@ class Mirror:
                 raise Unavailable(error.message, code="journal_unavailable", remedy=error.remedy) from None
             self._written = number
 
-    def refuse(self, number: int, mirrored: int | None, accepted: int | None) -> None:
-        """Refuse a journal with this number beside that mirror, unless an officer has accepted it.
+    def check(self, number: int, accepted: int | None = None) -> int | None:
+        """Refuse a journal whose number the file is ahead of, unless an officer has accepted it.
+
+        Returns:
+            None when all is well; the number to go on from when an officer has accepted a restored journal.
 
         Raises:
-            InvalidInput: ``journal_restored``.
+            InvalidInput: ``journal_restored``, or as `read`.
         """
+        mirrored = self.read()
+        if number == 0 if mirrored is None else number >= mirrored:
+            return None
         named = number if mirrored is None else mirrored
         if accepted == named:
-            return
+            return max(number, mirrored or 0)
         why = (
             f"{self._path} is missing"
             if mirrored is None

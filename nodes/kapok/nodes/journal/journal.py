@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 import sqlalchemy as sa
 
-from kapok.errors import InvalidInput, LocalProtocolError, Unavailable
+from kapok.errors import InvalidInput, LocalProtocolError
 from kapok.nodes.journal import tables
-from kapok.nodes.journal.instance import Mirror
-from kapok.nodes.journal.reading import find_job, job_record, scope_of
+from kapok.nodes.journal.instance import Mirror, number_of, take_on
+from kapok.nodes.journal.reading import find_job, job_record, plain_errors, scope_of, tries_of
 from kapok.nodes.journal.records import JobRecord, NewJob, Scope, StoredRelease
 from kapok.nodes.policy import Rule
 from kapok.nodes.states import OPEN, TRANSITIONS, Event, NodeJobState, after
@@ -56,17 +56,16 @@ class Journal:
             InvalidInput: ``journal_restored``, and whatever `kapok.persistence.open_database` raises.
         """
         mirror = Mirror(mirror_path)
-        mirrored = mirror.read()
+        mirror.read()
         journal = cls(open_database(path, MIGRATIONS), mirror, clock)
         try:
-            number = journal._number()
-            restored = number > 0 if mirrored is None else number < mirrored
-            if restored:
-                mirror.refuse(number, mirrored, accept)
+            with journal._read() as connection:
+                accepted = mirror.check(number_of(connection), accept)
+            if accepted is not None:
                 on_accept()
             with journal._write() as connection:
-                if restored:
-                    journal._accept(connection, max(number, mirrored or 0))
+                if accepted is not None:
+                    journal._accept(connection, accepted)
         except BaseException:
             journal.close()
             raise
@@ -75,6 +74,18 @@ class Journal:
     def close(self) -> None:
         """Close the database."""
         self._engine.dispose()
+
+    def keep_up(self) -> None:
+        """Let the mirror follow. Whatever is answered from stored state waits for this.
+
+        A write that the mirror did not follow is in the journal all the same, and must not be answered
+        before: a copy of the time before it would go unnoticed.
+
+        Raises:
+            Unavailable: ``journal_unavailable``: nothing may be answered.
+        """
+        with plain_errors():
+            self._mirror.follow(self._engine)
 
     # --- jobs -----------------------------------------------------------------------------------------
 
@@ -110,15 +121,12 @@ class Journal:
             return self._found(connection, new.job_id)
 
     def tries_before(self, job: JobRecord) -> int:
-        """How many questions the organisation had asked of the asset before this one."""
-        table = tables.job
+        """How many questions the organisation had asked of the asset before this one.
+
+        Those that came while their dataset was not joined here count as well: of what, nobody can tell.
+        """
         with self._read() as connection:
-            count = connection.scalar(
-                sa.select(sa.func.count())
-                .select_from(table)
-                .where(table.c.asset == job.asset, table.c.organisation == job.organisation)
-                .where(table.c.number < job.number)
-            )
+            count = connection.scalar(sa.select(sa.func.count()).select_from(tables.job).where(tries_of(job)))
         return int(count or 0)
 
     def defer(self, job_id: str, *, specification: str, in_words: str, rule: Rule) -> None:
@@ -238,7 +246,8 @@ class Journal:
         Args:
             record: Of the attempt.
             token: The signed release.
-            rule: The policy's rule; that with which the scope was fixed still counts when it is stricter.
+            rule: The policy's rule now; what the node stated when it consented, and the rule with which the
+                scope was fixed, still count when they are stricter.
             question: Stands for the question, whatever the dataset's hash.
 
         Returns:
@@ -252,7 +261,7 @@ class Journal:
         with self._write() as connection:
             job = self._found(connection, record.job.hex())
             scope = scope_of(connection, job.asset, job.organisation, job.job_id)
-            in_force = rule_in_force(rule, scope.fixed_with)
+            in_force = rule_in_force(rule_in_force(rule, record.cohort.rule), scope.fixed_with)
             check_release(in_force, past, scope.releases)
             stored = connection.scalar(
                 sa.select(tables.release.c.token).where(
@@ -304,10 +313,6 @@ class Journal:
 
     # --- inside ---------------------------------------------------------------------------------------
 
-    def _number(self) -> int:
-        with self._read() as connection:
-            return int(connection.scalar(sa.select(tables.instance.c.number)) or 0)
-
     def _accept(self, connection: sa.Connection, number: int) -> None:
         """Go on with a restored journal: beyond every number that was answered, and with nothing open."""
         connection.execute(tables.instance.update().values(number=number + 1))
@@ -332,31 +337,17 @@ class Journal:
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[sa.Connection]:
-        with _plain_errors(), self._engine.connect().execution_options(read_only=True) as connection:
+        with plain_errors(), self._engine.connect().execution_options(read_only=True) as connection:
             yield connection
 
     @contextlib.contextmanager
     def _write(self) -> Iterator[sa.Connection]:
         """One transaction that takes the journal's number on, and the mirror after it."""
-        with _plain_errors():
+        with plain_errors():
             with self._engine.begin() as connection:
                 yield connection
-                table = tables.instance
-                connection.execute(table.update().values(number=table.c.number + 1))
-                number = int(connection.scalar(sa.select(table.c.number)) or 0)
-            self._mirror.write(number)
-
-
-@contextlib.contextmanager
-def _plain_errors() -> Iterator[None]:
-    try:
-        yield
-    except sa.exc.SQLAlchemyError as error:
-        raise Unavailable(
-            f"the node's journal cannot be used just now ({type(error).__name__})",
-            code="journal_unavailable",
-            remedy="see that the disk is not full and that no other program has the journal locked",
-        ) from None
+                take_on(connection)
+            self._mirror.follow(self._engine)
 
 
 def _seal(connection: sa.Connection, job_id: str, round_: int, attempt: int) -> bytes | None:

@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
+from kapok.errors import Unavailable
 from kapok.nodes.journal import tables
 from kapok.nodes.journal.records import JobRecord, Scope
 from kapok.nodes.policy import Rule
 from kapok.nodes.states import NodeJobState
 from kapok.protocols.secure_sum.cohort import CohortRule, PastRelease, rule_in_force
 
-__all__ = ["find_job", "job_record", "scope_of"]
+__all__ = ["find_job", "job_record", "plain_errors", "scope_of", "tries_of"]
+
+
+@contextlib.contextmanager
+def plain_errors() -> Iterator[None]:
+    """Say in plain words that the database cannot be used."""
+    try:
+        yield
+    except sa.exc.SQLAlchemyError as error:
+        raise Unavailable(
+            f"the node's journal cannot be used just now ({type(error).__name__})",
+            code="journal_unavailable",
+            remedy="see that the disk is not full and that no other program has the journal locked",
+        ) from None
+
+
+def tries_of(job: JobRecord) -> sa.ColumnElement[bool]:
+    """What the job's organisation asked of the asset before it, or while nothing was joined here."""
+    table = tables.job
+    return (
+        table.c.asset.in_((job.asset, ""))
+        & (table.c.organisation == job.organisation)
+        & (table.c.number < job.number)
+    )
 
 
 def find_job(connection: sa.Connection, job_id: str) -> JobRecord | None:

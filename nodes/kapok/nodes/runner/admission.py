@@ -5,9 +5,9 @@ Everything here depends on specification, schema and this node's keys; no table 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NoReturn
 
 from kapok.computations.registry import Asked, Computation, computation
 from kapok.documents.dataset import Dataset
@@ -22,11 +22,20 @@ from kapok.protocols.secure_sum.params import MOST_MEMBERS, SUITE, Party, Seal, 
 from kapok.protocols.secure_sum.tag import SEED_BYTES, tag_seed_info
 from kapok.protocols.wraps import WrapKey
 
-__all__ = ["AdmittedJob", "JoinedDataset", "ReadSpec", "admit", "check_deadline", "read_spec"]
+__all__ = [
+    "AdmittedJob",
+    "JoinedDataset",
+    "ReadSpec",
+    "admit",
+    "check_deadline",
+    "noted_question",
+    "read_spec",
+]
 
 _NONCE_BYTES: Final = 32
 _LONGEST_DEADLINE_S: Final = 31 * 24 * 3600
 _ROUNDS: Final = {"query": 1}
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,8 @@ class AdmittedJob:
         joined: The dataset it is about.
         computation: The kind of question.
         question: As this node parsed it.
-        question_key: Stands for the question, whatever the dataset's hash, 32 bytes.
+        question_key: Stands for the question, whatever the dataset's hash and the names in the answer, 32
+            bytes.
         terms: Of its sum.
         tag_seed: As unwrapped. Secret.
     """
@@ -88,6 +98,9 @@ class AdmittedJob:
         """Lower-case hex."""
         return self.read.job_id
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an admitted job is never pickled: it has its tag seed in it")
+
 
 def read_spec(token: str, verifier: Verifier) -> ReadSpec:
     """Verify who signed a specification.
@@ -95,7 +108,7 @@ def read_spec(token: str, verifier: Verifier) -> ReadSpec:
     Raises:
         IdentityInvalid: signature, certificate or `typ` are wrong.
         PeerProtocolError: ``bad_statement``.
-        NotAuthorised: ``not_an_analyst``.
+        NotAuthorised: ``not_an_analyst``, or ``not_the_signer`` when it names another analyst.
     """
     signed = verifier.verify(JOB_TYP, token)
     caller = PartyName.parse(signed.signer.name)
@@ -107,6 +120,7 @@ def read_spec(token: str, verifier: Verifier) -> ReadSpec:
             party=signed.signer.name,
             remedy="sign it with a certificate whose role is analyst",
         )
+    spec.check_signer(signed.signer.name)
     return ReadSpec(token, document_id(signed.payload), caller, spec)
 
 
@@ -128,13 +142,13 @@ def check_deadline(deadline: float, now: float) -> None:
         raise _bad("its deadline is too far away", "deadline_too_far", "deadline", "ask for 30 days at most")
 
 
-def admit(read: ReadSpec, *, name: str, joined: Mapping[str, JoinedDataset], tag_key: WrapKey) -> AdmittedJob:
+def admit(read: ReadSpec, *, name: str, entry: JoinedDataset | None, tag_key: WrapKey) -> AdmittedJob:
     """Check a specification against the dataset that it names and against this node's keys.
 
     Args:
         read: The signed specification.
         name: This node's name.
-        joined: Datasets by hash.
+        entry: The dataset of that hash, if this node has joined it.
         tag_key: The private half of what this node's memberships name.
 
     Raises:
@@ -149,7 +163,6 @@ def admit(read: ReadSpec, *, name: str, joined: Mapping[str, JoinedDataset], tag
             clause="specification.suite",
             remedy="ask with a version of Kapok that speaks it too",
         )
-    entry = joined.get(spec.dataset)
     if entry is None:
         raise NotFound(
             "this node has not joined that dataset",
@@ -183,10 +196,24 @@ def admit(read: ReadSpec, *, name: str, joined: Mapping[str, JoinedDataset], tag
         joined=entry,
         computation=kind,
         question=question,
-        question_key=hashed("node/question", spec.computation, question.text),
+        question_key=hashed("node/question", spec.computation, question.substance),
         terms=_terms(read),
         tag_seed=_tag_seed(spec, name, tag_key),
     )
+
+
+def noted_question(spec: JobSpec, entry: JoinedDataset | None) -> str:
+    """The question as the journal keeps it and officers read it: in canonical form, or a note that it is not.
+
+    An analyst's own text goes no further than the parser.
+    """
+    text = None
+    if entry is not None:
+        try:
+            text = computation(spec.computation).parse(spec.question, entry.dataset).text
+        except Exception as error:  # noqa: BLE001 - whatever is asked, the try must be counted
+            _log.info("a question could not be read", extra={"class": type(error).__name__})
+    return text if text == spec.question else f"(not in canonical form: {len(spec.question)} characters)"
 
 
 def _check_members(spec: JobSpec, name: str) -> None:

@@ -23,6 +23,7 @@ from kapok.errors import (
     Refused,
     Unavailable,
 )
+from kapok.identity.names import PartyName
 from kapok.nodes.journal import JobRecord, Journal, NewJob
 from kapok.nodes.policy import Policy, Rule, judge, roster_rules
 from kapok.nodes.runner.admission import (
@@ -31,6 +32,7 @@ from kapok.nodes.runner.admission import (
     ReadSpec,
     admit,
     check_deadline,
+    noted_question,
     read_spec,
 )
 from kapok.nodes.runner.contribution import contribute
@@ -40,7 +42,8 @@ from kapok.nodes.states import NodeJobState
 from kapok.protocols.secure_sum.cohort import CohortStatement, check_roster
 from kapok.protocols.secure_sum.holder import Attempt, Holder, release
 from kapok.protocols.secure_sum.params import Signer, Verifier
-from kapok.protocols.secure_sum.roster import params_hash_of
+from kapok.protocols.secure_sum.records import ReleaseRecord
+from kapok.protocols.secure_sum.roster import check_members, params_hash_of
 from kapok.protocols.wraps import WrapKey
 from kapok.wire.messages import Assignment, Closed, Completion, Idle, Offer, OpenAttempt
 
@@ -93,6 +96,12 @@ class Runner:
             assignment
                 is to be handled again.
         """
+        answers = self._answers(assignment)
+        if answers:
+            self._journal.keep_up()
+        return answers
+
+    def _answers(self, assignment: Assignment) -> list[Outgoing]:
         match assignment:
             case Offer(specification=token):
                 return self._guarded(token, self._offer)
@@ -116,6 +125,7 @@ class Runner:
         answers: list[Outgoing] = []
         for record in self._journal.decided():
             answers += self._guarded_job(record.job_id, partial(self._decided, record))
+        self._journal.keep_up()
         return answers
 
     def expire(self) -> None:
@@ -138,7 +148,14 @@ class Runner:
         except KapokError as error:
             job_id = _claimed_id(token)
             _log.warning("a specification was refused", extra={"job": job_id, "code": error.code})
-            return [Refusal(job_id, refusal_token(job_id, error, self._signer))] if job_id else []
+            # Whoever can make a token that does not verify must not end a job that this node knows.
+            if not job_id or self._journal.job(job_id) is not None:
+                return []
+            return [Refusal(job_id, refusal_token(job_id, error, self._signer))]
+        record = self._journal.job(read.job_id)
+        if record is not None and record.analyst != str(read.caller):
+            _log.warning("a job came from another analyst than before", extra={"job": read.job_id})
+            return []
         return self._guarded_job(read.job_id, lambda: work(read))
 
     def _guarded_job(self, job_id: str, work: Callable[[], list[Outgoing]]) -> list[Outgoing]:
@@ -167,7 +184,9 @@ class Runner:
     # --- offers -----------------------------------------------------------------------------------------
 
     def _offer(self, read: ReadSpec) -> list[Outgoing]:
-        record = self._journal.job(read.job_id) or self._count(read)
+        # Looked up once: a dataset that is joined while this goes on must not be half in this job.
+        entry = self._joined.get(read.spec.dataset)
+        record = self._journal.job(read.job_id) or self._count(read, entry)
         known = self._open.get(read.job_id)
         if known is not None and (record.state is _S.RELEASED or known.stated == self._statement(known)):
             return [Consent(read.job_id, known.holder.consent())]
@@ -186,12 +205,11 @@ class Runner:
                 check_deadline(read.spec.deadline, self._clock())
                 return []
             case _S.OFFERED | _S.APPROVED | _S.CONSENTED | _S.SEALED:
-                return self._consent(read, record)
+                return self._consent(read, record, entry)
             case _ as never:
                 assert_never(never)
 
-    def _count(self, read: ReadSpec) -> JobRecord:
-        entry = self._joined.get(read.spec.dataset)
+    def _count(self, read: ReadSpec, entry: JoinedDataset | None) -> JobRecord:
         return self._journal.count_try(
             NewJob(
                 job_id=read.job_id,
@@ -199,7 +217,7 @@ class Runner:
                 organisation=read.caller.organisation_id,
                 dataset=entry.name if entry else "",
                 asset=entry.asset if entry else "",
-                question=read.spec.question[:10_000],
+                question=noted_question(read.spec, entry),
                 deadline=float(min(max(read.spec.deadline, 0), _LAST_SECOND)),
             )
         )
@@ -213,9 +231,9 @@ class Runner:
             remedy="ask the question again",
         )
 
-    def _consent(self, read: ReadSpec, record: JobRecord) -> list[Outgoing]:
+    def _consent(self, read: ReadSpec, record: JobRecord, entry: JoinedDataset | None) -> list[Outgoing]:
         check_deadline(read.spec.deadline, self._clock())
-        admitted = self._admit(read)
+        admitted = self._admit(read, record, entry)
         rule = self._judge(admitted, record)
         in_words = admitted.question.describe()
         if rule.approval == "manual" and record.state is _S.OFFERED:
@@ -240,8 +258,22 @@ class Runner:
         _log.info("consented", extra={"job": read.job_id, "asset": record.asset})
         return [Consent(read.job_id, holder.consent())]
 
-    def _admit(self, read: ReadSpec) -> AdmittedJob:
-        return admit(read, name=self._name, joined=self._joined, tag_key=self._tag_key)
+    def _admit(self, read: ReadSpec, record: JobRecord, entry: JoinedDataset | None) -> AdmittedJob:
+        """Check the specification, and that the journal counts it where its table's cohorts are kept.
+
+        A try that was counted under one asset and answered from another would have neither the budget nor the
+        cohort of the table that is read.
+        """
+        read.spec.check_signer(record.analyst)
+        if entry is not None and record.asset != entry.asset:
+            raise ConsentWithheld(
+                "the job was first asked when this node had not joined the dataset, or had it under another "
+                "asset",
+                code="asset_changed",
+                clause="specification.dataset",
+                remedy="ask the question again, as a new job",
+            )
+        return admit(read, name=self._name, entry=entry, tag_key=self._tag_key)
 
     def _judge(self, admitted: AdmittedJob, record: JobRecord) -> Rule:
         scope = self._journal.scope(record.asset, record.organisation)
@@ -333,8 +365,10 @@ class Runner:
             raise PeerProtocolError(
                 "the broker says complete of an attempt that this node has not sealed", code="seal_unknown"
             )
-        admitted = self._admit(read_spec(record.specification, self._verifier))
+        read = read_spec(record.specification, self._verifier)
+        admitted = self._admit(read, record, self._joined.get(read.spec.dataset))
         rule = self._judge(admitted, record)
+        check_members(read.caller.organisation_id, _members(sealed), roster_rules(rule))
         token = release(sealed, asked.seals, signer=self._signer, verifier=self._verifier)
         token = self._journal.release(sealed, token, rule=rule.cohort, question=admitted.question_key)
         _log.info("released", extra={"job": asked.job_id, "attempt": asked.attempt})
@@ -344,6 +378,12 @@ class Runner:
         self._open.forget(job_id)
         self._journal.close_job(job_id)
         return []
+
+
+def _members(sealed: ReleaseRecord) -> list[tuple[str, str, bytes]]:
+    return [
+        (one.name, PartyName.parse(one.name).organisation_id, one.key_fingerprint) for one in sealed.members
+    ]
 
 
 def _claimed_id(token: str) -> str:

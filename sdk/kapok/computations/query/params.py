@@ -110,6 +110,17 @@ class Question:
         return self.sql
 
     @property
+    def substance(self) -> str:
+        """What it asks, without what things are called and in which order: equal for the same words.
+
+        Measures, condition and groups alone: names in the answer, their order and the dataset's name are not
+        in it, since another name would make another question of it.
+        """
+        from kapok.computations.query.writing import write_substance
+
+        return write_substance(self)
+
+    @property
     def measures(self) -> tuple[Measure, ...]:
         """What a holder computes in each group, in the order of the words."""
         sums: dict[str | None, bool] = {}

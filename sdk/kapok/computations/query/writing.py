@@ -29,7 +29,7 @@ from kapok.computations.query.reserved import RESERVED
 if TYPE_CHECKING:
     from kapok.computations.query.params import Item, Question
 
-__all__ = ["number_text", "write", "write_condition", "write_operand"]
+__all__ = ["number_text", "write", "write_condition", "write_operand", "write_substance"]
 
 _FUNCTIONS: Final = {"rows": "COUNT", "count": "COUNT", "sum": "SUM", "avg": "AVG"}
 
@@ -135,3 +135,33 @@ def write(question: Question) -> str:
     if question.group_by:
         text += f" GROUP BY {', '.join(map(_identifier, question.group_by))}"
     return text
+
+
+def write_substance(question: Question) -> str:
+    """What the question asks, whatever the answer's columns are called. See `Question.substance`."""
+    measures = sorted((measure.column or "", measure.with_sum) for measure in question.measures)
+    text = ", ".join(f"{'SUM' if summed else 'COUNT'}({_identifier(name)})" for name, summed in measures)
+    if question.condition is not None:
+        text += f" WHERE {write_condition(_in_order(question.condition))}"
+    return text + f" GROUP BY {', '.join(map(_identifier, sorted(question.group_by)))}"
+
+
+def _in_order(condition: Condition) -> Condition:
+    """The same condition with everything in one order that may stand in any."""
+    match condition:
+        case AllOf(conditions):
+            return AllOf(_sorted(conditions))
+        case AnyOf(conditions):
+            return AnyOf(_sorted(conditions))
+        case Not(inner):
+            return Not(_in_order(inner))
+        case TruthTest(inner, expected):
+            return TruthTest(_in_order(inner), expected)
+        case Membership(operand, values):
+            return Membership(operand, tuple(sorted(set(values), key=write_operand)))
+        case _:
+            return condition
+
+
+def _sorted(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    return tuple(sorted(map(_in_order, conditions), key=write_condition))
