@@ -45,8 +45,8 @@ def test_job_asked_while_a_node_is_down_ends_named_at_its_deadline(network, fail
     try:
         finished = network.kapok("query", COUNT, "--deadline", "3", "--json")
         error = fails(finished, 6, "deadline_passed")
-        assert error["party"] == "spiffe://demo.kapok.example/org/switzerland/node/main"
-        assert "switzerland" in error["message"]
+        assert error["party"] is None  # no node has signed this
+        assert "the broker waited for switzerland/main" in error["message"]
     finally:
         restart(network, "switzerland")
     assert answers(network)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from kapok.client.progress import short_name
 from kapok.documents.envelope import decode, document_id
 from kapok.documents.statements import JOB_TYP, REFUSAL_TYP, JobSpec, RefusalStatement
 from kapok.errors import (
@@ -14,6 +15,7 @@ from kapok.errors import (
     NotFound,
     PeerProtocolError,
     Refused,
+    TimedOut,
     Unavailable,
     error_class,
 )
@@ -107,9 +109,10 @@ def _forged(why: str) -> PeerProtocolError:
 
 
 def failure_of(status: JobStatus, refusals: tuple[KapokError, ...]) -> KapokError:
-    """Why a job ended without a sum: a node's refusal if that is the reason, else what the broker says.
+    """Why a job ended without a sum: what a node signed if that is the reason, else what the broker says.
 
-    A broker that says that a node refused, and cannot show the refusal, is not believed.
+    A node is named by its own signature alone. What the broker says of a node is told as the broker's word,
+    naming no party; a refusal that it cannot show is not believed at all.
 
     Args:
         status: Of a job that has failed or was cancelled.
@@ -118,18 +121,36 @@ def failure_of(status: JobStatus, refusals: tuple[KapokError, ...]) -> KapokErro
     said = status.error
     if said is None:
         return _ended(status)
-    if not isinstance(said, Refused) or isinstance(said, CohortTooSmall):
-        return _with_others(said, refusals)
-    own = [one for one in refusals if one.party == said.party]
-    if own:
+    of_party = [one for one in refusals if one.party == said.party]
+    same = [one for one in of_party if one.code == said.code]
+    refused = isinstance(said, Refused) and not isinstance(said, CohortTooSmall)
+    if own := same or (of_party if refused else []):
         return _with_others(own[0], [one for one in refusals if one is not own[0]])
-    if said.party and "/node/" in said.party:
+    if not _is_node(said.party):
+        return _with_others(said, refusals)
+    if refused:
         return PeerProtocolError(
             f"the broker says that {said.party} refused, and shows no refusal that this node signed",
             code="forged_refusal",
             remedy="ask the node's people, and the broker's",
         )
-    return said
+    return _with_others(_broker_says(said), refusals)
+
+
+def _is_node(party: str | None) -> bool:
+    return party is not None and "/node/" in party
+
+
+def _broker_says(said: KapokError) -> KapokError:
+    """What no node has signed. That time is up anybody can see; on whom one waited is the broker's word."""
+    if isinstance(said, TimedOut):
+        message, code = f"the broker waited for {short_name(said.party or '')}: {said.message}", said.code
+    else:
+        message, code = (
+            f"the broker says, without a node's signature: {said.message} ({said.code})",
+            "broker_says",
+        )
+    return type(said)(message, code=code, remedy=said.remedy, clause=said.clause)
 
 
 def _ended(status: JobStatus) -> KapokError:

@@ -11,6 +11,7 @@ from kapok.errors import (
     InternalError,
     NotFound,
     PeerProtocolError,
+    SealBroken,
     TimedOut,
     Unavailable,
 )
@@ -134,6 +135,55 @@ def test_other_refusals_are_named_too(domain, job):
 def test_refusal_that_the_broker_cannot_show_is_not_believed(domain):
     said = ConsentWithheld("no", party=str(domain.name(Role.NODE, "va")))
     assert failure_of(status(said), ()).code == "forged_refusal"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        CohortTooSmall(
+            "this node has released with another set", code="cohort_differs", clause="policy.cohort"
+        ),
+        PeerProtocolError("sealed noise", code="release_does_not_open"),
+        SealBroken("it shifted the sum", code="tag_differs"),
+        Unavailable("gone"),
+        InternalError("it crashed", code="internal_error"),
+    ],
+)
+def test_what_no_node_signed_is_the_brokers_word_and_names_no_party(domain, said):
+    said.party = str(domain.name(Role.NODE, "va"))
+    found = failure_of(status(said), ())
+    assert type(found) is type(said)
+    assert (found.code, found.party) == ("broker_says", None)
+    assert found.message.startswith("the broker says")
+    assert said.message in found.message
+    assert said.code in found.message
+
+
+def test_refusal_that_was_signed_for_another_reason_does_not_cover_the_brokers_words(domain, job):
+    job_id, specification = job
+    refusals = verified_refusals(job_id, specification, [refusal(domain, job_id)], domain.verifier)
+    said = CohortTooSmall("it leaves", code="cohort_differs", party=str(domain.name(Role.NODE, "va")))
+    found = failure_of(status(said), refusals)
+    assert (found.code, found.party) == ("broker_says", None)
+    assert "column_not_allowed" in found.remedy
+    tokens = [refusal(domain, job_id, kind="CohortTooSmall", code="cohort_differs", message="its own words")]
+    signed = verified_refusals(job_id, specification, tokens, domain.verifier)
+    own = failure_of(status(said), signed)
+    assert (type(own), own.message, own.party) == (CohortTooSmall, "its own words", said.party)
+
+
+def test_whom_a_deadline_waited_for_is_the_brokers_word(domain):
+    said = TimedOut(
+        "late", code="deadline_passed", party=str(domain.name(Role.NODE, "va")), remedy="ask again"
+    )
+    found = failure_of(status(said), ())
+    assert (type(found), found.code, found.party, found.remedy) == (
+        TimedOut,
+        "deadline_passed",
+        None,
+        "ask again",
+    )
+    assert found.message == "the broker waited for va/main: late"
 
 
 def test_the_brokers_own_reasons_pass():
