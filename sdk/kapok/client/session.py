@@ -15,11 +15,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from kapok.client.catalogue import VerifiedDataset, read_all, resolve, split_label
+from kapok.client.catalogue import VerifiedDataset, choose_members, read_all, resolve, split_label
 from kapok.client.jobs import JobFolder, JobRecord
+from kapok.client.known import KnownMembers
 from kapok.client.line import Line
+from kapok.client.memberships import Member
 from kapok.client.profile import Profile
-from kapok.client.progress import Listener, Progress, Stopwatch, silent
+from kapok.client.progress import Listener, Progress, Stopwatch, short_name, silent
 from kapok.client.submission import Request, SealName, prepare
 from kapok.client.waiting import JobView, follow, settle, view_of, view_or_why_not
 from kapok.errors import KapokError, NotFound
@@ -53,7 +55,8 @@ class AsyncSession:
         if self._credentials.name.role is not Role.ANALYST:
             raise _not_an_analyst(self._credentials.name.role)
         self.name = self._credentials.name
-        self.folder = JobFolder(profile.jobs_folder)
+        self.folder = JobFolder(profile.jobs_folder, profile.vault)
+        self.known = KnownMembers(profile.known_folder)
         self.signer = JwsSigner(self._credentials)
         self.verifier = JwsVerifier(self._credentials.root_pem, time.time)
         self.line = Line(profile, self._credentials)
@@ -266,6 +269,8 @@ class AsyncSession:
             key = self.result_key(lambda text: progress(Progress(step="notice", text=text)))
             return key.public.encode()
 
+        self.known.check(dataset, request.parties)
+        progress(_asking(choose_members(dataset, request.parties)))
         record = prepare(
             request,
             dataset,
@@ -275,6 +280,7 @@ class AsyncSession:
             now=time.time(),
         )
         self.folder.save(record)
+        self.known.remember(dataset)
         return record
 
     async def _send(self, record: JobRecord, progress: Listener) -> None:
@@ -288,6 +294,12 @@ class AsyncSession:
                 error.remedy = f"`kapok job wait {record.job_id[:12]}` sends it again"
             raise
         progress(Progress(step="submitted", text=f"job {record.job_id[:12]}", job_id=record.job_id))
+
+
+def _asking(members: Sequence[Member]) -> Progress:
+    """Whom the question is put to: told before anything is signed, for the broker chose whom to show."""
+    names = ", ".join(short_name(str(member.name)) for member in members)
+    return Progress(step="notice", text=f"asking {len(members)} nodes: {names}")
 
 
 def _not_an_analyst(role: Role) -> KapokError:

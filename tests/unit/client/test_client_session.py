@@ -165,7 +165,7 @@ async def test_specification_is_on_disk_before_it_leaves_and_is_sent_again_uncha
     assert len(broker.submitted) == 3
     assert len(set(broker.submitted)) == 1
     assert session.folder.load(job_id).specification == broker.submitted[0]
-    assert [one.step for one in told] == ["retrying", "retrying", "submitted"]
+    assert [one.step for one in told] == ["notice", "retrying", "retrying", "submitted"]
 
 
 async def test_broker_that_stays_away_leaves_the_job_to_be_sent_later(session, broker):
@@ -197,7 +197,7 @@ async def test_lost_watch_is_taken_up_again(session, broker):
     told = []
     with pytest.raises(TimedOut):
         await session.query(SQL, progress=told.append)
-    assert [one.step for one in told] == ["submitted", "retrying", "retrying", "gathering"]
+    assert [one.step for one in told] == ["notice", "submitted", "retrying", "retrying", "gathering"]
 
 
 async def test_job_that_the_broker_never_got_is_sent_by_waiting(session, broker):
@@ -401,3 +401,34 @@ async def test_job_of_a_locked_profile_opens_with_its_passphrase_alone(domain, b
     async with await connect_async(home) as session:
         assert (await session.wait(job_id)).rows == [(40,)]
         assert session.folder.load(job_id).locked is None
+
+
+async def test_it_is_said_whom_the_question_is_put_to_before_it_is_signed(session, broker):
+    told = []
+    await session.submit(SQL, parties=["va", "cleveland", "hungarian"], progress=told.append)
+    assert told[0].text == "asking 3 nodes: cleveland/main, hungarian/main, va/main"
+    told.clear()
+    broker.submit_errors = [CohortTooSmall("few", code="too_few")]
+    with pytest.raises(CohortTooSmall):
+        await session.submit(SQL, progress=told.append)
+    assert "switzerland/main" in told[0].text
+
+
+async def test_member_that_the_broker_hides_stops_the_question_until_it_is_left_out_by_name(
+    session, broker, domain, heart
+):
+    await session.submit(SQL)
+    sent = len(broker.submitted)
+    broker.entry = domain.entry(heart, ("cleveland", "hungarian", "va"))
+    for parties in (None, ["cleveland", "hungarian", "switzerland"]):
+        with pytest.raises(Unavailable) as caught:
+            await session.submit(SQL, parties=parties)
+        assert caught.value.code == "member_missing"
+        assert caught.value.party == str(domain.name(Role.NODE, "switzerland"))
+        assert "--party cleveland --party hungarian --party va" in caught.value.remedy
+    assert len(broker.submitted) == sent
+    assert await session.submit(SQL, parties=["cleveland", "hungarian", "va"])
+    with pytest.raises(Unavailable):  # once is not for ever
+        await session.submit(SQL)
+    broker.entry = domain.entry(heart)
+    assert await session.submit(SQL)
