@@ -2,8 +2,10 @@
 
 The hash in ``node.toml`` is what the holder agreed to: a document that the broker shows is believed
 because it has that hash, and kept, so that the node answers for it after a restart whether or not the
-broker still shows it. A table that is not what the schema says is not joined; once joined, its node
-answers whatever becomes of the table, for consent must not depend on data.
+broker still shows it. A table that is not what the schema says is not joined. Once joined, under this hash
+for good, its membership is published at every connection and its node answers, whatever becomes of the table:
+neither consent nor who is a member may depend on data, or the broker learns from a reconnection whether every
+cell of today's table is within its bounds.
 """
 
 from __future__ import annotations
@@ -67,6 +69,18 @@ class Documents:
         write_durably(self._folder / f"{dataset_hash}.json", payload)
         return dataset
 
+    def was_joined(self, dataset_hash: str) -> bool:
+        """Whether a table was found fit under this hash, ever."""
+        return (self._folder / f"{dataset_hash}.joined").exists()
+
+    def note_joined(self, dataset_hash: str) -> None:
+        """Remember that a table was found fit: before anybody is told.
+
+        Raises:
+            InvalidInput: ``bad_file``.
+        """
+        write_durably(self._folder / f"{dataset_hash}.joined", b"")
+
 
 @dataclass(slots=True)
 class Joining:
@@ -108,25 +122,31 @@ class Joining:
                 self._open(name, entry, self.documents.take(dataset_hash, shown))
 
     def memberships(self) -> tuple[list[tuple[str, str]], list[str]]:
-        """Check every table that is open.
+        """Check every table that was never joined.
 
         Returns:
             Memberships to publish (name, token), and names whose document or table is wanting.
         """
-        fit, unfit = [], []
+        members, wanting = [], []
         for name, entry in self.settings.datasets.items():
             joined = self.joined.get(entry.hash)
-            if joined is None:
-                unfit.append(name)
+            if joined is None or not self._fit(name, joined):
+                wanting.append(name)
                 continue
-            report = joined.table.check()
-            if report.ok:
-                statement = Membership(dataset=entry.hash, tag_key=self.tag_key)
-                fit.append((name, self.signer.sign(MEMBERSHIP_TYP, encode(statement))))
-            else:
-                unfit.append(name)
-                _say(name, report)
-        return fit, unfit
+            statement = Membership(dataset=entry.hash, tag_key=self.tag_key)
+            members.append((name, self.signer.sign(MEMBERSHIP_TYP, encode(statement))))
+        return members, wanting
+
+    def _fit(self, name: str, joined: JoinedDataset) -> bool:
+        """Whether the table is what the schema says, or was when it was joined."""
+        if self.documents.was_joined(joined.hash):
+            return True
+        report = joined.table.check()
+        if report.ok:
+            self.documents.note_joined(joined.hash)
+        else:
+            _say(name, report)
+        return report.ok
 
     def _open(self, name: str, entry: DatasetEntry, dataset: Dataset) -> None:
         table = Table(dataset, entry.source, self.settings.engine, self.version_key)

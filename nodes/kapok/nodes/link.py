@@ -179,7 +179,7 @@ class Link:
     # --- joining ----------------------------------------------------------------------------------------
 
     async def _join(self, broker: Connection) -> bool:
-        """Publish memberships of every table that is fit; return whether any is still wanting."""
+        """Publish memberships of every table that is or was joined; return whether any is still wanting."""
         for dataset_hash in self._joining.missing():
             try:
                 entry = await broker.catalogue.dataset(dataset_hash)
@@ -190,11 +190,11 @@ class Link:
                 _log.warning("the broker does not know the dataset yet", extra={"dataset": dataset_hash})
             except KapokError as error:
                 _log.error("a dataset cannot be joined", extra=_told(error) | {"dataset": dataset_hash})
-        fit, unfit = await self._in_thread(self._joining.memberships)
-        for name, token in fit:
+        members, wanting = await self._in_thread(self._joining.memberships)
+        for name, token in members:
             await broker.node.join(token)
             _log.info("joined", extra={"dataset": name})
-        return bool(unfit)
+        return bool(wanting)
 
     async def _join_later(self, broker: Connection) -> None:
         """Try again until every document is there and every table is fit."""
