@@ -62,6 +62,7 @@ class CheckReport:
         policy: The policy in words.
         datasets: In the order of ``node.toml``.
         problems: Everything that keeps this node from answering, in words.
+        warnings: What does not, and is dangerous all the same, in words.
     """
 
     party: str
@@ -71,6 +72,7 @@ class CheckReport:
     policy: tuple[str, ...]
     datasets: tuple[DatasetReport, ...]
     problems: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -120,7 +122,21 @@ def check(
         policy=policy_in_words(policy),
         datasets=datasets,
         problems=tuple(problems),
+        warnings=_warnings(home, settings),
     )
+
+
+def _warnings(home: Path, settings: NodeSettings) -> tuple[str, ...]:
+    """A backup that takes the mirror along restores it with the journal: then nothing is noticed."""
+    mirror = settings.instance_file.resolve()
+    for folder in (home, settings.state_folder):
+        if mirror.is_relative_to(folder.resolve()):
+            return (
+                f"the file `instance` ({mirror}) lies inside {folder}: a backup of that folder takes it "
+                "along, and a journal that is restored from it goes unnoticed; name a file outside in "
+                "node.toml",
+            )
+    return ()
 
 
 def _documents(

@@ -293,6 +293,13 @@ async def test_check_names_what_is_missing_without_a_broker(network):
         assert "the broker does not know it" in report.problems[0]
         report = await asyncio.to_thread(lambda: check(node.home, dial=False))
         assert "not here" in report.problems[0]
+        # The mirror lies where a backup of the folder takes it along, unless it is put elsewhere.
+        assert "instance" in report.warnings[0]
+        settings = (node.home / "node.toml").read_text()
+        for place, warned in (("state/instance", True), ("../b-instance", False)):
+            (node.home / "node.toml").write_text(f'instance = "{place}"\n{settings}')
+            report = await asyncio.to_thread(lambda: check(node.home, dial=False))
+            assert bool(report.warnings) is warned
         assert report.broker_problem is None
         (node.home / "node.toml").write_text('broker = "127.0.0.1:1"\n')
         report = await asyncio.to_thread(check, node.home)
