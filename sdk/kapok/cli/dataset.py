@@ -10,6 +10,7 @@ import typer
 from kapok.cli.grammar import group
 from kapok.cli.options import Home, Json
 from kapok.cli.terminal import note, print_json, print_table, say
+from kapok.errors import plain
 
 if TYPE_CHECKING:
     from kapok.client.catalogue import VerifiedDataset
@@ -102,12 +103,12 @@ def show(
     say(f"hash          {dataset.hash}")
     say(f"published by  {dataset.publisher}")
     if dataset.schema.description:
-        say(f"description   {dataset.schema.description}")
+        say(f"description   {plain(dataset.schema.description)}")
     say(f"empty cells   {dataset.schema.empty_cells}")
     for member in dataset.members:
         say(f"joined by     {member.name}" + ("" if member.connected else "  (not connected)"))
     for error in dataset.unverified:
-        say(f"not verified  {error.message} [{error.code}]")
+        say(f"not verified  {plain(error.message)} [{error.code}]")
     rows = [
         (one.name, one.type, "yes" if one.nullable else "", values(one), one.unit, one.description)
         for one in dataset.schema.columns

@@ -11,6 +11,7 @@ from kapok.cli.grammar import group
 from kapok.cli.options import Home, Json
 from kapok.cli.query import OutFile, wait_for
 from kapok.cli.terminal import as_document, print_json, print_table, say
+from kapok.errors import plain
 
 if TYPE_CHECKING:
     from kapok.client.waiting import JobView
@@ -121,13 +122,13 @@ def _document(view: JobView) -> dict[str, Any]:
 def _say_view(view: JobView) -> None:
     say(f"job       {view.job_id}")
     say(f"state     {view.state}")
-    say(f"question  {view.sql}")
+    say(f"question  {plain(view.sql)}")
     say(f"asked     {_when(view.submitted_at)}")
     if view.deadline:
         say(f"deadline  {_when(view.deadline)}")
     for member in view.members:
         turn = "  (its turn)" if member in view.waiting_for else ""
-        say(f"member    {member}{turn}")
+        say(f"member    {plain(member)}{turn}")
     for refusal in view.refusals:
         say("refusal   " + refusal.diagnostics())
     if view.failure and not view.refusals:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from kapok.cli.terminal import note
+from kapok.errors import plain
 
 if TYPE_CHECKING:
     from kapok.client.progress import Progress
@@ -45,13 +46,13 @@ class Live:
         self.job_id = progress.job_id or self.job_id
         if self._quiet or progress.text == self._last:
             return
-        self._last = progress.text
+        self._last, text = progress.text, plain(progress.text)
         if self._status is None or progress.step in ("notice", "submitted"):
-            self._line(progress.text)
+            self._line(text)
         if self._status is not None:
             from rich.markup import escape
 
-            self._status.update(escape(progress.text))
+            self._status.update(escape(text))
 
     def _line(self, text: str) -> None:
         if self._status is not None:

@@ -11,6 +11,7 @@ import typer
 from kapok.cli.grammar import group
 from kapok.cli.options import Home, Json, resolved_home
 from kapok.cli.terminal import print_json, print_table, say
+from kapok.errors import plain
 
 if TYPE_CHECKING:
     from kapok.nodes.approvals import Question, ShownQuestion
@@ -43,8 +44,10 @@ def check(json: Json = False, home: Home = None) -> None:
             say(f"dataset  {dataset.name}: {dataset.title or 'unknown'} {dataset.hash}")
         for line in report.policy:
             say(f"policy   {line}")
+        for warning in report.warnings:
+            say(f"warning  {plain(warning)}")
         for problem in report.problems:
-            say(f"problem  {problem}")
+            say(f"problem  {plain(problem)}")
         if report.ok:
             say("ok       nothing keeps this node from answering")
     if not report.ok:
@@ -119,14 +122,14 @@ def _document(shown: ShownQuestion) -> dict[str, Any]:
 def _say(shown: ShownQuestion) -> None:
     question = shown.question
     say(f"job       {question.job_id}")
-    say(f"analyst   {question.analyst}")
+    say(f"analyst   {plain(question.analyst)}")
     say(f"dataset   {question.dataset}")
-    say(f"question  {question.question}")
-    say(f"in words  {question.in_words}")
+    say(f"question  {plain(question.question)}")
+    say(f"in words  {plain(question.in_words)}")
     say(f"deadline  {_when(question.deadline)}")
     say(f"cohort    rule {shown.cohort.rule}")
     for names in shown.cohort.names:
-        say(f"          answered before together with: {', '.join(names)}")
+        say(f"          answered before together with: {plain(', '.join(names))}")
     if shown.earlier:
         rows = [(_when(one.asked_at), one.state, one.question) for one in shown.earlier]
         print_table(("asked before", "state", "question"), rows)

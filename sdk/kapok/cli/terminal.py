@@ -1,6 +1,8 @@
 """What goes to stdout and stderr, and with which exit status.
 
 Answers go to stdout; progress, notices and errors to stderr: `kapok … --json > file` holds one document.
+Nothing here lets a control character through to a terminal; text of another party, whose line breaks would
+forge lines, is made `plain` by whoever prints it inside of a line.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from kapok.errors import InternalError, KapokError
+from kapok.errors import InternalError, KapokError, plain, plain_json, plain_lines
 
 __all__ = [
     "DEBUG_VARIABLE",
@@ -31,13 +33,12 @@ _PIPED_WIDTH: Final = 200
 
 def say(text: str) -> None:
     """Print a line of the answer."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    _write(plain_lines(text))
 
 
 def note(text: str) -> None:
     """Print a line beside the answer."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(plain_lines(text) + "\n")
     sys.stderr.flush()
 
 
@@ -46,7 +47,7 @@ def print_json(document: Any) -> None:
     import msgspec
 
     encoded = msgspec.json.Encoder(decimal_format="number").encode(document)
-    say(msgspec.json.format(encoded, indent=2).decode())
+    _write(plain_json(msgspec.json.format(encoded, indent=2).decode()))
 
 
 def print_table(
@@ -69,16 +70,24 @@ def print_table(
     table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
     on_the_right = set(right)
     for index, column in enumerate(columns):
-        table.add_column(Text(column), justify="right" if index in on_the_right else "left", overflow="fold")
+        table.add_column(
+            Text(plain(column)), justify="right" if index in on_the_right else "left", overflow="fold"
+        )
     for row in rows:
         table.add_row(*(Text(shown(cell)) for cell in row))
     with console.capture() as printed:
         console.print(table)
-    say("\n".join(line.rstrip() for line in printed.get().rstrip().splitlines()))
+    # As it is: rich may have put styles of its own into it.
+    _write("\n".join(line.rstrip() for line in printed.get().rstrip().splitlines()))
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def shown(cell: object) -> str:
-    """A cell for people."""
+    """A cell for people, on one line."""
     match cell:
         case None:
             return ""
@@ -89,7 +98,7 @@ def shown(cell: object) -> str:
         case Decimal():
             return f"{cell:f}"
         case _:
-            return str(cell)
+            return plain(str(cell))
 
 
 def as_document(error: KapokError) -> dict[str, Any]:

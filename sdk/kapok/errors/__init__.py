@@ -13,6 +13,8 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
+from kapok.errors.plain import plain, plain_json, plain_lines
+
 __all__ = [
     "BudgetExhausted",
     "CohortTooSmall",
@@ -32,6 +34,9 @@ __all__ = [
     "Unavailable",
     "VersionMismatch",
     "error_class",
+    "plain",
+    "plain_json",
+    "plain_lines",
 ]
 
 _CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\Z")
@@ -72,17 +77,20 @@ class KapokError(Exception):
         self.party = party
 
     def __str__(self) -> str:
-        return self.message
+        return plain(self.message)
 
     def diagnostics(self) -> str:
-        """The whole error in plain words, one line per thing known, for a terminal or a log."""
-        lines = [f"{self.message} [{self.code}]"]
+        """The whole error in plain words, one line per thing known, for a terminal or a log.
+
+        What another party wrote into it can do nothing to a terminal.
+        """
+        lines = [f"{plain(self.message)} [{self.code}]"]
         if self.party:
-            lines.append(f"  party: {self.party}")
+            lines.append(f"  party: {plain(self.party)}")
         if self.clause:
-            lines.append(f"  clause: {self.clause}")
+            lines.append(f"  clause: {plain(self.clause)}")
         if self.remedy:
-            lines.append(f"  what to do: {self.remedy}")
+            lines.append(f"  what to do: {plain(self.remedy)}")
         return "\n".join(lines)
 
 

@@ -13,7 +13,7 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
-from kapok.errors import InvalidInput, KapokError
+from kapok.errors import InvalidInput, KapokError, plain_json
 
 __all__ = ["JsonFormatter", "configure"]
 
@@ -37,7 +37,7 @@ class JsonFormatter(logging.Formatter):
                 entry.setdefault(key, _plain(value))
         if record.exc_info and record.exc_info[1] is not None:
             entry["exception"] = _exception(record.exc_info[1])
-        return json.dumps(entry, ensure_ascii=False)
+        return plain_json(json.dumps(entry, ensure_ascii=False))
 
 
 class _Handler(logging.StreamHandler[TextIO]):
