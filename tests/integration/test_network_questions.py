@@ -3,6 +3,9 @@
 import asyncio
 import csv
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.ipc
@@ -118,3 +121,14 @@ def test_two_questions_at_once(network, begin):
 def test_dataset_can_be_named_by_its_hash(network):
     finished = network.kapok("query", f'SELECT COUNT(*) FROM "heart@{network.dataset_hash[:8]}"', "--json")
     assert finished.document()["rows"] == [[920]]
+
+
+def test_the_example_runs(network):
+    """What examples/ shows works as it stands, in a process of its own."""
+    script = Path(__file__).parents[2] / "examples" / "age_by_chest_pain.py"
+    done = subprocess.run(
+        [sys.executable, str(script), str(network.analyst)], capture_output=True, text=True, check=True
+    )
+    *rows, parties = done.stdout.splitlines()
+    assert len(rows) == 4
+    assert all(name in parties for name in ("cleveland", "hungarian", "switzerland", "va"))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar, get_type_hints
+from typing import Any, Final, TypeVar
 
 import click
 import typer
-from typer.core import TyperArgument, TyperCommand
-from typer.models import ArgumentInfo
+from typer.core import TyperCommand
 
 __all__ = ["Command", "group"]
 
@@ -17,23 +16,7 @@ _HELP_OPTIONS: Final = ["-h", "--help"]
 
 
 class Command(TyperCommand):
-    """A command whose arguments are explained.
-
-    Since its version 8.5 click has a help text of its own for arguments, which is empty and hides the one
-    that typer was given: here it is put back.
-    """
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        """As typer makes a command."""
-        super().__init__(*arguments, **options)
-        hints = get_type_hints(self.callback, include_extras=True) if self.callback else {}
-        for parameter in self.params:
-            if isinstance(parameter, TyperArgument) and not parameter.help:
-                said = getattr(hints.get(parameter.name or ""), "__metadata__", ())
-                parameter.help = next((one.help for one in said if isinstance(one, ArgumentInfo)), None)
-
-    def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Nothing: typer's own options show them already, and click would again."""
+    """A command as typer makes it, with plain help."""
 
     def get_help(self, ctx: click.Context) -> str:
         """The help as plain text: typer marks brackets for rich, which does not print it."""
