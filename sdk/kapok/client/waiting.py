@@ -168,11 +168,20 @@ async def follow(
         if status.state not in (*_WITH_SUM, *_ENDED_WITHOUT):
             raise _not_ready(record.job_id, status)
     else:
+        asyncio.get_running_loop().run_in_executor(None, _load_libraries)
         status = await _watch(session, record, specification, watch)
     if status.state in _ENDED_WITHOUT:
         raise await asyncio.to_thread(_fail, session, record, specification, status)
     watch(Progress(step="opening", text="opening", job_id=record.job_id))
     return await _open(session, record, specification, status, watch)
+
+
+def _load_libraries() -> None:
+    """Import what opening takes, which is slow: in a thread, while the nodes work."""
+    import pyarrow.compute  # noqa: F401
+
+    import kapok.computations.query.analyst
+    import kapok.protocols.secure_sum.analyst  # noqa: F401
 
 
 async def _watch(
