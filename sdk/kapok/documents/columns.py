@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cached_property
 from typing import Final, Literal
 
 import msgspec
@@ -52,7 +53,9 @@ def _unprintable(char: str) -> bool:
     return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
-class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+class Column(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True, dict=True
+):
     """One column of a dataset.
 
     Attributes:
@@ -150,6 +153,9 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def _steps(self, bound: str | int) -> int:
         if isinstance(bound, bool) or not (isinstance(bound, int) or _NUMBER.match(bound)):
             raise self._bad("has a bound that is not a number", 'write it as 12 or "12.5"')
+        if isinstance(bound, int) and abs(bound) > LARGEST_STEPS:
+            # Before str(), which refuses integers of thousands of digits with an error of its own.
+            raise self._bad("has bounds too wide for its resolution", "keep below 10^18 steps from zero")
         # Digit by digit, never through Decimal, whose rounding the caller's context may have changed.
         whole, _, fraction = str(bound).partition(".")
         fraction = fraction.rstrip("0")
@@ -170,7 +176,12 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         """Whether sums can be taken: every type but text."""
         return self.type != "text"
 
-    @property
+    @cached_property
+    def known(self) -> frozenset[str | int]:
+        """The domain as a set, empty without one."""
+        return frozenset(self.domain or ())
+
+    @cached_property
     def step_bounds(self) -> tuple[int, int]:
         """Least and largest value in steps of the resolution; (0, 0) for a text, which has no sum."""
         if self.type == "text":

@@ -122,6 +122,69 @@ def test_empty_cells_show_only_where_the_schema_says_so(engine: Any) -> None:
     assert suppressed(showing[10:12])
 
 
+ZEROS = Dataset(
+    name="zeros",
+    rows_max=1000,
+    columns=(
+        Column(name="ill", type="boolean", nullable=True),
+        Column(name="coded", type="integer", domain=(2, 1)),
+        Column(name="near", type="integer", minimum=-1, maximum=0),
+        Column(name="drinks", type="integer", minimum=0, maximum=50, nullable=True),
+        Column(name="dose", type="decimal", minimum=-1, maximum=1, resolution="0.001"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "other"),
+    [
+        ("ill", "TRUE", "FALSE"),
+        ("ill", "FALSE", "TRUE"),
+        ("coded", "2", "1"),
+        ("coded", "1", "2"),
+        ("near", "-1", "0"),
+        ("near", "0", "-1"),
+        ("drinks", "7", "0"),
+        ("dose", "-0.001", "0"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["SUM", "AVG"])
+def test_a_sum_of_few_contributors_is_suppressed(
+    engine_of: Callable[..., Any], column: str, value: str, other: str, kind: str
+) -> None:
+    def ask(few: int) -> list[int]:
+        engine = engine_of(
+            "CREATE TABLE source (ill BOOLEAN, coded INT, near INT, drinks INT, dose DECIMAL(9, 3))",
+            f"INSERT INTO source ({column}) SELECT CASE WHEN i < {few} THEN {value} ELSE {other} END "
+            "FROM range(40) t(i)",
+        )
+        return words_of(f"SELECT {kind}({column}), COUNT(*) FROM zeros", engine, 0, 5, ZEROS)
+
+    # The rows are counted all the same, and a count alone of the column hides nothing.
+    for few in (1, 4):
+        assert suppressed(ask(few)[:3], ZEROS)
+        assert ask(few)[3:] == [40, 0]
+    for few in (0, 5, 35, 40):
+        assert (ask(few)[0], *ask(few)[2:]) == (40, 0, 40, 0)
+
+
+def test_known_values_alone_need_no_contributors(engine_of: Callable[..., Any]) -> None:
+    engine = engine_of("CREATE TABLE source AS SELECT i = 3 AS ill FROM range(40) t(i)")
+    assert words_of("SELECT COUNT(ill) FROM zeros", engine, 0, 5, ZEROS) == [40, 0]
+
+
+@pytest.mark.parametrize("contributors", [-1, 41, None, 1.5])
+def test_an_impossible_number_of_contributors_suppresses_everything(contributors: Any) -> None:
+    class Nonsense:
+        dialect = "duckdb"
+
+        def fetch(self, select_sql: str) -> Any:
+            return [(40, 40, 40, contributors)]
+
+    assert suppressed(words_of("SELECT SUM(drinks) FROM zeros", Nonsense(), dataset=ZEROS), ZEROS)
+    assert suppressed(words_of("SELECT SUM(ill) FROM zeros", Nonsense(), dataset=ZEROS), ZEROS)
+
+
 @pytest.mark.parametrize("dataset", [TINY, SHOWING])
 def test_a_filter_that_keeps_too_few_rows_suppresses_everything(engine: Any, dataset: Dataset) -> None:
     sql = "SELECT COUNT(*), SUM(size) FROM tiny WHERE size > 0 GROUP BY sex"
@@ -237,9 +300,10 @@ def test_what_the_engine_runs_is_rebuilt(engine: Any) -> None:
         "duckdb",
     )
     assert sql == (
-        'SELECT "t"."sex", COUNT(*), COUNT("t"."size"), SUM("t"."size") '
+        'SELECT "t"."sex", COUNT(*), COUNT("t"."size"), SUM("t"."size"), '
+        'COUNT(CASE WHEN "t"."size" <> CAST(0 AS BIGINT) THEN 1 END) '
         'FROM (SELECT CAST("sex" AS BIGINT) AS "sex", '
-        'CAST(CAST("size" AS DECIMAL(18, 1)) * 10 AS BIGINT) AS "size", '
+        'CAST(CAST("size" AS DECIMAL(38, 1)) * 10 AS BIGINT) AS "size", '
         'CAST("ward" AS TEXT) AS "ward" FROM source) AS t '
         'WHERE ("t"."ward" = \'a\') AND (("t"."size") * CAST(10 AS BIGINT) > CAST(35 AS BIGINT)) '
         'GROUP BY "t"."sex"'

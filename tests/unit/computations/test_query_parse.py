@@ -10,6 +10,7 @@ import sqlglot
 from sqlglot import parser
 
 from kapok.computations.query.params import DatasetReference, Item, Measure, Question, dataset_name_of
+from kapok.computations.query.ranges import Ranges
 from kapok.documents.dataset import Column, Dataset
 from kapok.errors import InvalidInput, KapokError
 
@@ -348,6 +349,15 @@ def test_refusals_of_texts_and_booleans() -> None:
         # big in steps of the literal's 10^-4 would be 10^19.
         ("big > 0.0001", False),
         ("big IN (0.0001)", False),
+        # Each fits beside the column, but not in the steps of the finest of them.
+        ("age IN (999999999999999999, 0.1)", False),
+        ("age IN (999999999999999999, 1)", True),
+        ("size IN (99999999999999999, 0.001)", False),
+        ("age * 0 IN (95, 0.00000000000000001)", False),
+        # No value is large, but the factor that aligns them is.
+        ("age * 0 = age * 0 * 0.00000000000000001 * 0.00000000000000001", False),
+        ("age * 0 IN (0) OR age * 0 * 0.00000000000000001 * 0.00000000000000001 = 0", False),
+        ("age * 0 = age * 0 * 0.000000001 * 0.000000001", True),
         ("big + size > 1", True),
         ("age * age * age * age * age * age * age * age * age > 3", True),
         ("age * age * age * age * age * age * age * age * age * age > 3", False),
@@ -363,6 +373,31 @@ def test_refuses_expressions_that_could_overflow(text: str, *, fits: bool) -> No
     with pytest.raises(InvalidInput) as caught:
         where(text)
     assert caught.value.code == "number_too_large"
+
+
+def test_near_values_are_not_searched_in_a_long_domain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "kapok.computations.query.parse_filter.get_close_matches", lambda *_, **__: pytest.fail("searched")
+    )
+    long = Dataset(
+        name="long",
+        rows_max=9,
+        columns=(Column(name="x", type="text", domain=tuple(f"value {n}" for n in range(201))),),
+    )
+    with pytest.raises(InvalidInput) as caught:
+        where("x = 'value'", long)
+    assert caught.value.code == "outside_domain"
+    assert "value 0" in (caught.value.remedy or "")
+
+
+def test_an_expression_is_measured_once_however_often_it_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = []
+    steps = Ranges._steps
+    monkeypatch.setattr(Ranges, "_steps", lambda self, part: measured.append(part) or steps(self, part))
+    values = ", ".join(map(str, range(300)))
+    where(f"({' + '.join(['age'] * 40)}) IN ({values})")
+    # The text as it is written is read once; 40 columns, 39 sums, 300 values.
+    assert len(measured) == 40 + 39 + 300
 
 
 def test_the_deepest_question_parses_far_down_the_stack(heart: Dataset) -> None:

@@ -4,8 +4,8 @@ Inside stands a projection of the used columns to plain types: texts, booleans, 
 of their resolution. Everything outside calculates on 64-bit integers, so every engine gives the same
 answer, exactly:
 
-    SELECT t.sex, COUNT(*), COUNT(t.oldpeak), SUM(t.oldpeak)
-    FROM (SELECT CAST(sex AS BIGINT) AS sex, CAST(CAST(oldpeak AS DECIMAL(18, 1)) * 10 AS BIGINT) AS oldpeak
+    SELECT t.sex, COUNT(*), COUNT(t.oldpeak), SUM(t.oldpeak), COUNT(CASE WHEN t.oldpeak <> 0 THEN 1 END)
+    FROM (SELECT CAST(sex AS BIGINT) AS sex, CAST(CAST(oldpeak AS DECIMAL(38, 1)) * 10 AS BIGINT) AS oldpeak
           FROM source) AS t
     WHERE t.oldpeak > 15 GROUP BY t.sex
 """
@@ -35,13 +35,15 @@ from kapok.computations.query.conditions import (
     TruthTest,
 )
 from kapok.computations.query.params import Question
-from kapok.computations.query.ranges import steps_of
+from kapok.computations.query.ranges import Ranges
 from kapok.documents.dataset import Column, Dataset
 
-__all__ = ["engine_sql"]
+__all__ = ["engine_sql", "two_values"]
 
 _ROWS: Final = "t"
-_DIGITS: Final = 18
+# Not 18, the digits of the largest value in steps: an engine multiplies within the type's own digits, and the
+# value times 10^d has d more of them, until BIGINT takes the point away. 18 + 9 < 38, which engines have.
+_DIGITS: Final = 38
 _COMPARISONS: Final[dict[str, type[exp.Binary]]] = {
     "=": exp.EQ,
     "<>": exp.NEQ,
@@ -58,8 +60,8 @@ def engine_sql(question: Question, dataset: Dataset, dialect: str) -> str:
 
     Returns:
         SQL text whose result has, for each group with rows: the group's values, COUNT(*), then for each
-            measure of
-        a column COUNT(column) and, where asked, its SUM in steps of the resolution.
+            measure of a column COUNT(column) and, where a sum is asked, its SUM in steps of the resolution
+            and the number of its contributors (see `two_values`).
     """
     groups = [_column(name) for name in question.group_by]
     outputs: list[exp.Expr] = [*groups, exp.Count(this=exp.Star())]
@@ -68,7 +70,8 @@ def engine_sql(question: Question, dataset: Dataset, dialect: str) -> str:
             continue
         outputs.append(exp.Count(this=_column(measure.column)))
         if measure.with_sum:
-            outputs.append(exp.Sum(this=_number_of(dataset.column(measure.column))))
+            column = dataset.column(measure.column)
+            outputs += [exp.Sum(this=_number_of(column)), _contributors(column)]
     projections = [_projection(dataset.column(name)) for name in question.columns]
     inner = exp.select(*(projections or [exp.alias_(exp.Literal.number(1), "one", quoted=True)])).from_(
         exp.to_table(SOURCE)
@@ -109,6 +112,30 @@ def _number_of(column: Column) -> exp.Expr:
     return exp.Case().when(field, exp.Literal.number(1)).when(exp.not_(field.copy()), exp.Literal.number(0))
 
 
+def two_values(column: Column) -> tuple[int, int] | None:
+    """The two numbers that a column can have, the lower first; None where it can have more or fewer.
+
+    The *contributors* of a sum are the rows that have the higher of the two, and else those that are not
+    zero.
+    """
+    low, high = column.step_bounds
+    several = len(column.domain) if column.domain is not None else high - low + 1
+    return (low, high) if several == 2 else None
+
+
+def _contributors(column: Column) -> exp.Expr:
+    field = _column(column.name)
+    both = two_values(column)
+    test: exp.Expr
+    if column.type == "boolean":
+        test = field
+    elif both is not None:
+        test = exp.EQ(this=field, expression=_bigint(both[1]))
+    else:
+        test = exp.NEQ(this=field, expression=_bigint(0))
+    return exp.Count(this=exp.Case().when(test, exp.Literal.number(1)))
+
+
 def _bigint(number: int) -> exp.Expr:
     literal: exp.Expr = exp.Literal.number(abs(number))
     return exp.cast(exp.Paren(this=exp.Neg(this=literal)) if number < 0 else literal, "BIGINT")
@@ -119,6 +146,7 @@ class _Builder:
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
+        self._ranges = Ranges(dataset)
 
     def condition(self, condition: Condition) -> exp.Expr:
         match condition:
@@ -128,15 +156,15 @@ class _Builder:
             case Membership(operand, values):
                 return self._membership(operand, values)
             case NullTest(operand):
-                return exp.Is(this=exp.paren(self._value(operand)), expression=exp.Null())
+                return exp.Is(this=_paren(self._value(operand)), expression=exp.Null())
             case Flag(name):
                 return _column(name)
             case Truth(value):
                 return exp.EQ(this=exp.Literal.number(1), expression=exp.Literal.number(int(value)))
             case TruthTest(inner, expected):
-                return exp.Is(this=exp.paren(self.condition(inner)), expression=exp.Boolean(this=expected))
+                return exp.Is(this=_paren(self.condition(inner)), expression=exp.Boolean(this=expected))
             case Not(inner):
-                return exp.Not(this=exp.paren(self.condition(inner)))
+                return exp.Not(this=_paren(self.condition(inner)))
             case AllOf(conditions):
                 return _chain(exp.And, [self.condition(part) for part in conditions])
             case AnyOf(conditions):
@@ -147,7 +175,7 @@ class _Builder:
             return exp.In(this=self._value(operand), expressions=[self._value(value) for value in values])
         decimals = max(self._decimals(part) for part in (operand, *values))
         return exp.In(
-            this=exp.paren(self._steps(operand, decimals)),
+            this=_paren(self._steps(operand, decimals)),
             expressions=[self._steps(value, decimals) for value in values],
         )
 
@@ -167,7 +195,7 @@ class _Builder:
                 return True
 
     def _decimals(self, operand: Operand) -> int:
-        return steps_of(operand, self._dataset).decimals
+        return self._ranges.of(operand).decimals
 
     def _value(self, operand: Operand) -> exp.Expr:
         match operand:
@@ -187,28 +215,33 @@ class _Builder:
                 return _bigint(units * 10 ** (decimals - own))
             case Arithmetic("*", left, right):
                 product = exp.Mul(
-                    this=exp.paren(self._steps(left, self._decimals(left))),
-                    expression=exp.paren(self._steps(right, self._decimals(right))),
+                    this=_paren(self._steps(left, self._decimals(left))),
+                    expression=_paren(self._steps(right, self._decimals(right))),
                 )
                 return _finer(product, decimals - self._decimals(operand))
             case Arithmetic(operator, left, right):
                 own = self._decimals(operand)
                 whole = _ARITHMETIC[operator](
-                    this=exp.paren(self._steps(left, own)), expression=exp.paren(self._steps(right, own))
+                    this=_paren(self._steps(left, own)), expression=_paren(self._steps(right, own))
                 )
                 return _finer(whole, decimals - own)
             case _:
                 return _finer(self._value(operand), decimals - self._decimals(operand))
 
 
+def _paren(inner: exp.Expr) -> exp.Paren:
+    # Not exp.paren, which copies: level by level that takes the square of the depth.
+    return exp.Paren(this=inner)
+
+
 def _finer(value: exp.Expr, decimals: int) -> exp.Expr:
     if not decimals:
         return value
-    return exp.Mul(this=exp.paren(value), expression=_bigint(10**decimals))
+    return exp.Mul(this=_paren(value), expression=_bigint(10**decimals))
 
 
 def _chain(kind: type[exp.And] | type[exp.Or], parts: list[exp.Expr]) -> exp.Expr:
-    chained: exp.Expr = exp.paren(parts[0])
+    chained: exp.Expr = _paren(parts[0])
     for part in parts[1:]:
-        chained = kind(this=chained, expression=exp.paren(part))
+        chained = kind(this=chained, expression=_paren(part))
     return chained

@@ -12,6 +12,11 @@ A cell is suppressed when its rows, or for a column the rows in which it is know
 cells are suppressed when the filter keeps fewer than `min_rows` rows, whatever the schema says of empty
 cells, or on any error.
 
+A column that is summed or averaged is suppressed as well when some of its values are not zero but fewer
+than `min_cell`: the zeros add nothing, and the sum is those few rows'. Of a column that can have two values
+only, sum and count tell how many rows have each, so neither may be had by some but too few. None at all is
+shown: a sum of zeros. See docs/decisions/0008-few-contributors.md for what this does not stop.
+
 Single values are not compared with the schema's bounds here: the node does that over its whole table when
 it joins and at each new version, never per question. What is checked here is that counts and sums are
 possible within them.
@@ -28,9 +33,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kapok.computations.engines import Engine, Thresholds
-from kapok.computations.query.build import engine_sql
+from kapok.computations.query.build import engine_sql, two_values
 from kapok.computations.query.params import Measure, Question
-from kapok.documents.dataset import Dataset, DomainValue
+from kapok.documents.dataset import Column, Dataset, DomainValue
 from kapok.protocols.words import WordVector
 
 __all__ = ["Engine", "Thresholds", "contribute"]
@@ -44,10 +49,24 @@ class _ImpossibleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
-    """One measure in one group: `count` rows or known values, and their sum in steps where it is asked."""
+    """One measure in one group.
+
+    Attributes:
+        count: Rows, or known values.
+        total: Their sum in steps where it is asked.
+        parts: Sizes that are zero or at least `min_cell` where the measure is shown: the contributors of the
+            sum, and of a column of two values those that have the other.
+    """
 
     count: int
     total: int | None
+    parts: tuple[int, ...] = ()
+
+    def shown(self, least: int, *, empty: bool) -> bool:
+        """Whether it leaves the holder as it is; `empty` says whether a cell without rows does."""
+        if self.count == 0:
+            return empty
+        return self.count >= least and all(part == 0 or part >= least for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +102,7 @@ def contribute(question: Question, dataset: Dataset, engine: Engine, thresholds:
     for key in question.groups():
         cells = empty.cells if found is None else found.get(key, empty).cells
         for measure, cell in zip(question.measures, cells, strict=True):
-            few = cell.count < least and not (cell.count == 0 and dataset.empty_cells == "show")
-            hidden = cell.count == 0 and dataset.empty_cells == "hide"
-            if found is None or few or hidden:
+            if found is None or not cell.shown(least, empty=dataset.empty_cells == "show"):
                 words.extend(_random_words(measure, dataset.random_bits))
             else:
                 words.extend([cell.count, *([] if cell.total is None else [cell.total]), 0])
@@ -128,18 +145,30 @@ def _group(numbers: Sequence[Any], question: Question, dataset: Dataset) -> _Gro
         count = _whole(next(rest))
         if not 0 <= count <= rows:
             raise _ImpossibleError("more known values than rows")
-        total = None
         if measure.with_sum:
-            raw = next(rest)
-            total = 0 if raw is None and count == 0 else _whole(raw)
-            least, largest = dataset.column(measure.column).step_bounds
-            if not least * count <= total <= largest * count:
-                raise _ImpossibleError("a sum that no values within the bounds have")
-        cells.append(_Cell(count, total))
+            cells.append(_summed(dataset.column(measure.column), count, next(rest), next(rest)))
+        else:
+            cells.append(_Cell(count, None))
     bound = dataset.word_value_bound
     if any(abs(word) > bound for cell in cells for word in (cell.count, cell.total or 0)):
         raise _ImpossibleError("a word beyond the schema's bound")
     return _Group(rows, tuple(cells))
+
+
+def _summed(column: Column, count: int, raw_total: Any, raw_contributors: Any) -> _Cell:
+    total = 0 if raw_total is None and count == 0 else _whole(raw_total)
+    least, largest = column.step_bounds
+    if not least * count <= total <= largest * count:
+        raise _ImpossibleError("a sum that no values within the bounds have")
+    contributors = _whole(raw_contributors)
+    if not 0 <= contributors <= count:
+        raise _ImpossibleError("more contributors than known values")
+    both = two_values(column)
+    if both is None:
+        return _Cell(count, total, (contributors,))
+    if total != contributors * both[1] + (count - contributors) * both[0]:
+        raise _ImpossibleError("a sum that no values of the two have")
+    return _Cell(count, total, (contributors, count - contributors))
 
 
 def _whole(number: Any) -> int:

@@ -28,7 +28,7 @@ from kapok.computations.query.conditions import (
     fields_of,
 )
 from kapok.computations.query.names import column_of, unsupported
-from kapok.computations.query.ranges import aligned, steps_of
+from kapok.computations.query.ranges import Ranges, aligned
 from kapok.computations.query.reading import refuse, shown, strict
 from kapok.documents.dataset import Column, Dataset
 
@@ -51,6 +51,7 @@ _CONDITIONS: Final = {exp.And, exp.Or, exp.Not, exp.Between, exp.In, exp.Is}
 _NUMBER: Final = re.compile(r"([0-9]*)\.?([0-9]*)\Z")
 _MOST_DIGITS: Final = 18
 _MOST_DEPTH: Final = 64
+_MOST_SEARCHED: Final = 200
 
 Kind = Literal["number", "text", "boolean"]
 
@@ -69,6 +70,7 @@ class _Filter:
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
+        self._ranges = Ranges(dataset)
 
     def condition(self, node: exp.Expr, depth: int) -> Condition:
         if depth > _MOST_DEPTH:
@@ -145,13 +147,25 @@ class _Filter:
             literal = self._operand(value, depth + 1)
             if not isinstance(literal, Number | Text | Truth):
                 raise refuse("IN lists literals only", "compare columns with = and OR")
-            self._comparison("=", operand, literal)
+            self._check_equality(operand, literal)
             values[literal] = None
         if not values:
             raise refuse("IN lists nothing", "write the values in parentheses", "bad_sql")
+        if self._kind(operand) == "number":
+            # The engine compares them all in the steps of the finest: one by one they would fit too easily.
+            aligned(*map(self._ranges.of, (operand, *values)))
         return Membership(operand, tuple(values))
 
     def _comparison(self, operator: Operator, left: Operand, right: Operand) -> Comparison:
+        if self._check_kinds(left, right) == "number":
+            aligned(self._ranges.of(left), self._ranges.of(right))
+        elif operator not in ("=", "<>"):
+            raise refuse("only numbers have an order here", "compare with =, <> or IN", "type_mismatch")
+        if operator in ("=", "<>"):
+            self._check_equality(left, right)
+        return Comparison(operator, left, right)
+
+    def _check_kinds(self, left: Operand, right: Operand) -> Kind:
         kinds = {self._kind(left), self._kind(right)}
         if len(kinds) > 1:
             raise refuse(
@@ -159,17 +173,16 @@ class _Filter:
                 "numbers stand without quotes, texts in single quotes, booleans are TRUE and FALSE",
                 "type_mismatch",
             )
-        if "number" in kinds:
-            aligned(steps_of(left, self._dataset), steps_of(right, self._dataset))
-        elif operator not in ("=", "<>"):
-            raise refuse("only numbers have an order here", "compare with =, <> or IN", "type_mismatch")
-        elif not isinstance(left, Field) and not isinstance(right, Field):
+        return self._kind(left)
+
+    def _check_equality(self, left: Operand, right: Operand) -> None:
+        if self._check_kinds(left, right) != "number" and not (
+            isinstance(left, Field) or isinstance(right, Field)
+        ):
             raise refuse("a comparison needs a column", "compare a column with the literal", "type_mismatch")
-        if operator in ("=", "<>"):
-            for one, other in ((left, right), (right, left)):
-                if isinstance(one, Field) and isinstance(other, Number | Text):
-                    _check_domain(self._dataset.column(one.name), other)
-        return Comparison(operator, left, right)
+        for one, other in ((left, right), (right, left)):
+            if isinstance(one, Field) and isinstance(other, Number | Text):
+                _check_domain(self._dataset.column(one.name), other)
 
     def _operand(self, node: exp.Expr, depth: int) -> Operand:
         if depth > _MOST_DEPTH:
@@ -214,7 +227,7 @@ class _Filter:
                     "type_mismatch",
                 )
         whole = Arithmetic(operator, left, right)
-        steps_of(whole, self._dataset)
+        self._ranges.of(whole)
         return whole
 
     def _kind(self, operand: Operand) -> Kind:
@@ -260,10 +273,12 @@ def _check_domain(column: Column, literal: Number | Text) -> None:
     if column.domain is None:
         return
     value = literal.value if isinstance(literal, Text) else literal.units
-    if value in column.domain and not (isinstance(literal, Number) and literal.decimals):
+    if value in column.known and not (isinstance(literal, Number) and literal.decimals):
         return
-    known = [str(known) for known in column.domain]
-    near = get_close_matches(str(value), known, n=3) if isinstance(literal, Text) else []
+    known = [str(known) for known in column.domain[:_MOST_SEARCHED]]
+    # To compare with each of a long domain would take the node, which parses what others wrote, too long.
+    search = isinstance(literal, Text) and len(column.domain) <= _MOST_SEARCHED
+    near = get_close_matches(str(value), known, n=3) if search else []
     what = shown(literal.value) if isinstance(literal, Text) else "a number"
     raise refuse(
         f"{what} is not in the domain of {column.name}",
