@@ -172,3 +172,6 @@ class Dataset(
             raise bad_dataset(f"{path}: {error}", "correct the file at that place") from None
         except InvalidInput as error:
             raise bad_dataset(f"{path}: {error.message}", error.remedy or "") from None
+        except ValueError:
+            # Python reads no integer of thousands of digits, and tomllib lets that through as it is.
+            raise bad_dataset(f"{path}: a number is too long", "write at most 18 digits") from None

@@ -39,6 +39,8 @@ def dataset(*columns: Column, **changes: Any) -> Dataset:
         ({"minimum": True}, "not a number"),
         ({"minimum": "0.5"}, "between two steps"),
         ({"maximum": 10**18}, "too wide"),
+        ({"maximum": 16**5000}, "too wide"),
+        ({"minimum": -(16**5000)}, "too wide"),
         ({"resolution": "0.1"}, "not decimal"),
         ({"domain": (1, 2)}, "bounds and a domain"),
         ({"type": "decimal"}, "needs a resolution"),
@@ -202,6 +204,32 @@ def test_refuses_a_bad_file(tmp_path: Path, text: str) -> None:
     with pytest.raises(InvalidInput, match=r"bad\.toml") as caught:
         Dataset.from_toml(path)
     assert caught.value.code == "bad_dataset"
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "0x" + "f" * 5000, "-" + "9" * 5000])
+@pytest.mark.parametrize("key", ["maximum", "rows_max", "domain"])
+def test_refuses_a_number_of_thousands_of_digits(tmp_path: Path, number: str, key: str) -> None:
+    parts = {"rows_max": "10", "minimum": "0", "maximum": "9"}
+    if key == "domain":
+        del parts["minimum"], parts["maximum"]
+    parts[key] = f"[{number}]" if key == "domain" else number
+    rows_max = parts.pop("rows_max")
+    path = tmp_path / "long.toml"
+    column_text = "".join(f"{name} = {value}\n" for name, value in parts.items())
+    path.write_text(
+        f'name = "d"\nrows_max = {rows_max}\n[[columns]]\nname = "x"\ntype = "integer"\n{column_text}'
+    )
+    with pytest.raises(InvalidInput, match=r"long\.toml") as caught:
+        Dataset.from_toml(path)
+    assert caught.value.code == "bad_dataset"
+    assert len(caught.value.message) < 500
+
+
+def test_bounds_and_domain_are_worked_out_once() -> None:
+    made = column(minimum=None, maximum=None, domain=tuple(range(10_000)))
+    assert made.step_bounds is made.step_bounds
+    assert made.known is made.known
+    assert len(made.known) == 10_000
 
 
 def test_a_missing_file_is_not_found(tmp_path: Path) -> None:
