@@ -1,7 +1,8 @@
 """The catalogue as an analyst may believe it: every document in it verified here, whatever the broker says.
 
-The broker can withhold a dataset or a member, and then a question does not come about. It can neither change
-a schema (its hash is what nodes joined) nor invent a member or a member's key (nodes sign memberships).
+The broker can withhold a dataset, and then a question does not come about; or a member, who is then missed by
+those who have seen it (`kapok.client.known`). It can neither change a schema (its hash is what nodes joined)
+nor invent a member or a member's key (nodes sign memberships).
 """
 
 from __future__ import annotations
