@@ -1,8 +1,9 @@
 """One cell: the SQL that casts it to its schema type, and the SQL that says what is wrong with it.
 
 Casts are strict where the engine's are generous: ``1.5`` is no integer (the engine would round it), ``1e3``
-and ``0x10`` are no decimals, ``63.0`` is the integer 63. A text column's cells are taken as they are, no
-space trimmed. The expressions are built from names and values of the schema alone, quoted here.
+and ``0x10`` are no decimals, ``63.0`` is the integer 63. Around a number or a boolean spaces may stand,
+ASCII's alone. A text column's cells are taken as they are, no space trimmed. The expressions are built from
+names and values of the schema alone, quoted here.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def _boolean(column: Column, raw: str, source_type: str) -> Cell:
         return Cell(raw, _conditions(column, raw, "TRUE", "TRUE", "TRUE"))
     if source_type != "VARCHAR" and source_type not in _WHOLE:
         return Cell("CAST(NULL AS BOOLEAN)", _conditions(column, raw, "FALSE", "TRUE", "TRUE"))
-    text = f"lower(trim(CAST({raw} AS VARCHAR)))"
+    text = f"lower({_trimmed(raw)})"
     yes = ", ".join(map(literal, _TRUE))
     known = ", ".join(map(literal, _TRUE + _FALSE))
     return Cell(f"({text} IN ({yes}))", _conditions(column, raw, f"{text} IN ({known})", "TRUE", "TRUE"))
@@ -102,7 +103,7 @@ def _number(column: Column, raw: str, source_type: str) -> Cell:
         readable = f"{number} IS NOT NULL"
         fine = f"CAST({number} AS {source_type}) = {raw}"
     elif source_type == "VARCHAR" or source_type in _WHOLE or source_type.startswith("DECIMAL"):
-        text = f"trim(CAST({raw} AS VARCHAR))"
+        text = _trimmed(raw)
         number = f"TRY_CAST({text} AS {wide})"
         readable = f"regexp_full_match({text}, {literal(_NUMBER)}) AND {number} IS NOT NULL"
         fine = f"regexp_full_match({text}, '[^.]*([.][0-9]{{0,{column.decimals}}}0*)?')"
@@ -112,6 +113,11 @@ def _number(column: Column, raw: str, source_type: str) -> Cell:
     return Cell(
         f"CAST({number} AS {narrow})", _conditions(column, raw, readable, fine, _inside(column, number))
     )
+
+
+def _trimmed(raw: str) -> str:
+    # Named, for without it the engine trims every space that Unicode knows, and other programs do not.
+    return f"trim(CAST({raw} AS VARCHAR), ' ')"
 
 
 def _inside(column: Column, number: str) -> str:

@@ -31,6 +31,8 @@ _REASONS: Final = {
     "reached an invalid state": "quotes or line ends are mixed",
 }
 _MOST_HEADER_BYTES: Final = 2**20
+# The engine would read these as a pattern that stands for several files.
+_PATTERN: Final = frozenset("*?[]{}")
 
 
 class SourceEngine:
@@ -89,6 +91,9 @@ def open_engine(source: CsvSource | ParquetSource, limits: EngineLimits) -> Iter
         InvalidInput: ``source_unreadable``: there is no such file, or it is not of its format.
     """
     path = source.path.resolve()
+    if _PATTERN & set(str(path)):
+        # The settings look at the path as it is written; a link may lead to another.
+        raise InvalidInput("the file's real path has one of * ? [ ] { } in it", code="source_unreadable")
     relation = _csv(source, path) if isinstance(source, CsvSource) else _parquet(path)
     try:
         connection = duckdb.connect(
@@ -109,6 +114,8 @@ def open_engine(source: CsvSource | ParquetSource, limits: EngineLimits) -> Iter
             connection.execute(f"SET allowed_paths = [{literal(str(path))}]")
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
+            if isinstance(source, ParquetSource):
+                _check_names(connection, path)
             described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()  # noqa: S608
         except duckdb.Error as error:
             raise _unreadable(error) from None
@@ -124,17 +131,54 @@ def open_engine(source: CsvSource | ParquetSource, limits: EngineLimits) -> Iter
 def _csv(source: CsvSource, path: Path) -> str:
     """The table function that reads every cell as text and guesses nothing."""
     names = source.columns or _header(path, source.delimiter)
+    if len(names) == 1 and "" in source.nulls:
+        _check_lines(path)
     types = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
     nulls = ", ".join(map(literal, source.nulls))
     return (
         f"read_csv({literal(str(path))}, auto_detect = false, compression = 'none', "
         f"columns = {{{types}}}, header = {str(source.header).lower()}, delim = {literal(source.delimiter)}, "
-        f"quote = '\"', escape = '\"', nullstr = [{nulls}], strict_mode = true)"
+        f"quote = '\"', escape = '\"', nullstr = [{nulls}], strict_mode = true, hive_partitioning = false)"
     )
 
 
 def _parquet(path: Path) -> str:
-    return f"read_parquet({literal(str(path))})"
+    # A folder named sex=1 must not stand for a column.
+    return f"read_parquet({literal(str(path))}, hive_partitioning = false)"
+
+
+def _check_names(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Refuse two columns whose names differ in case alone: the engine would rename one of them silently."""
+    nodes = iter(
+        connection.execute(
+            f"SELECT name, coalesce(num_children, 0) FROM parquet_schema({literal(str(path))})"  # noqa: S608
+        ).fetchall()
+    )
+    _, columns = next(nodes, ("", 0))
+    seen: set[str] = set()
+    for _ in range(columns):
+        name, inner = next(nodes, ("", 0))
+        # The tree is written depth first: what a column is made of follows it.
+        while inner:
+            inner += next(nodes, ("", 0))[1] - 1
+        if name.lower() in seen:
+            raise InvalidInput(f"the source has the column {name} twice", code="source_unreadable")
+        seen.add(name.lower())
+
+
+def _check_lines(path: Path) -> None:
+    """Refuse blank lines where a cell is a line: nobody can tell whether they are rows."""
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.strip(b" \r\n"):
+                    raise InvalidInput(
+                        f"line {number} of the file is blank, and in a file of one column that could be an "
+                        "unknown cell or no row: remove it, or write a word for unknown and name it as null",
+                        code="source_unreadable",
+                    )
+    except OSError:
+        raise _missing() from None
 
 
 def _header(path: Path, delimiter: str) -> list[str]:
@@ -147,10 +191,11 @@ def _header(path: Path, delimiter: str) -> list[str]:
         names = next(csv.reader([first], delimiter=delimiter), [])
     except csv.Error:
         raise _missing() from None
-    lower = [name.strip().lower() for name in names]
+    names = [name.strip(" \t") for name in names]
+    lower = [name.lower() for name in names]
     if not all(lower) or len(set(lower)) != len(lower):
         raise InvalidInput("the first line does not name each column once", code="source_unreadable")
-    return [name.strip() for name in names]
+    return names
 
 
 def _missing() -> InvalidInput:
