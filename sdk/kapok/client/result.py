@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["SUPPRESSED_NOTE", "Cost", "PartyReport", "Result"]
 
 SUPPRESSED_NOTE: Final = "suppressed: at one holder or more there are too few rows to show it"
-"""What stands under an answer that has such cells. No more can be promised: how large the random sum of a cell
-is tells the analyst roughly how many holders suppressed it."""
+"""What stands under an answer that has such cells. No more can be promised: how large a cell's random sum is
+tells the analyst roughly how many holders suppressed it."""
 
 _METADATA: Final = b"kapok"
 
