@@ -150,8 +150,8 @@ def waiting(world, make_rule):
     node.policy = Policy((make_rule(approval="manual"),))
     job = world.job(COUNT)
     assert job.offer(node) == []
-    keep_copy(node)
     node.stop()
+    shutil.copy(node.home / "journal.db", node.home / "copy.db")
     return node, job
 
 

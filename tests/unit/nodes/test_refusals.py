@@ -144,6 +144,15 @@ def test_a_bad_signature_ends_no_job_that_the_node_knows(world, by):
     assert job.unseal(consents, seals, job.release(seals)).words
 
 
+def test_an_analyst_who_signs_anothers_specification_leaves_nothing_at_the_node(world):
+    job, node = world.job(COUNT), world.nodes["a"]
+    stranger = world.realm.credentials("insurer", Role.ANALYST, "two")
+    twin = JwsSigner(stranger).sign(JOB_TYP, msgspec.json.encode(job.spec))
+    assert world.refusal(node.runner.handle(Offer(twin))).code == "not_the_signer"
+    assert node.journal.job(job.id) is None
+    job.run()
+
+
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "....", "é.é.é"])
 def test_what_is_no_specification_at_all_gets_no_answer_or_a_refusal(world, token):
     answers = world.nodes["a"].runner.handle(Offer(token))
