@@ -61,9 +61,8 @@ async def run(
     """Join the datasets and answer until SIGTERM, or until `stop` is set.
 
     Args:
-        home: The node's folder: identity, ``node.toml``, ``policy.toml``, and its state unless the
-        settings say
-            otherwise.
+        home: The node's folder: identity, ``node.toml``, ``policy.toml``, and its state unless
+            the settings say otherwise.
         ready: Called once with the broker's address, when assignments are taken from there.
         stop: Ends it, where given.
         passphrase: Opens the private key; else that of the environment variable ``KAPOK_PASSPHRASE``.

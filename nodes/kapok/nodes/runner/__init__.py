@@ -1,8 +1,8 @@
 """The runner: one assignment in, statements out. Synchronous, no sockets; the clock is an argument.
 
-    Offer        ──▶ verify, count the try, judge ──▶ Consent | Refusal | nothing yet (an officer is asked)
-    OpenAttempt  ──▶ check the roster, compute, seal, journal ──▶ Seal | Refusal | a new Consent (keys
-    were lost) Completion   ──▶ check the seals and the cohort, journal ──▶ Release | Refusal
+    Offer        ──▶ verify, count the try, judge             ──▶ Consent | Refusal | nothing yet (an officer)
+    OpenAttempt  ──▶ check the roster, compute, seal, journal ──▶ Seal | Refusal | a new Consent (keys lost)
+    Completion   ──▶ check the seals and the cohort, journal  ──▶ Release | Refusal
     Closed       ──▶ forget
 
 The same assignment again gets the same answer, whatever happened in between.

@@ -18,6 +18,7 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import rsa
+
 from kapok.errors import InvalidInput
 from kapok.protocols.paillier.public import LEAST_KEY_BITS, PublicKey
 from kapok.protocols.paillier.vector import CiphertextVector

@@ -1,11 +1,10 @@
 """The holder: consents to a job, checks the roster it is shown, seals one contribution, releases one attempt.
 
-    holder = Holder(terms, name=…)                          two fresh keys, in memory only
-    holder.consent()                       ──▶ broker       signed: job, name, both keys, cohort statement
-    attempt = holder.open(consents=…)      ◀── broker       refuses, or knows the roster to be what it agreed
-    to sealed = holder.seal(attempt, x, …)    ──▶ broker       signed digests, chunks of y; its record →
-    journal release(record, seals)                 ──▶ broker       signed ρ, once all members' vectors are on
-    record
+    holder = Holder(terms, name=…)                      two fresh keys, in memory only
+    holder.consent()                     ──▶ broker     signed: job, name, both keys, cohort statement
+    attempt = holder.open(consents=…)    ◀── broker     refuses, or knows the roster for the agreed one
+    sealed = holder.seal(attempt, x, …)  ──▶ broker     signed digests, chunks of y; its record to the journal
+    release(record, seals)               ──▶ broker     signed ρ, once all members' vectors are committed
 
 `Holder` lives as long as its keys. A node that restarts makes a new one, and every roster with the old keys
 is void for it (``keys_lost``); `release` needs the journalled record only.

@@ -1,10 +1,10 @@
 """Parameters of jobs with several rounds: for the roster's eyes only, and one and the same for all of it.
 
-    analyst                                                   broker               holder i
-      JobKey(roster): a new key for every roster, wrapped to each member's wrap key
-      sealed = seal_parameters(key, round, parameters, seed) ──▶ stores ──▶ open_parameters(…): parameters,
-                                                                             seed holder.open(params_hash=its
-                                                                             own hash)
+    analyst                                   broker          holder i
+    JobKey(roster)                                                                new for every roster,
+                                                                                  wrapped to each member
+    sealed = seal_parameters(key, round, …)   ──▶ stores ──▶  open_parameters(…)  parameters and seed
+                                                              holder.open(…)      under its own hash of them
 
 A federated average *is* the last round's result and a Newton step shows it, so the broker may not read them.
 The analyst signs (job, round, roster hash, parameters hash, wraps). The hash is over the plaintext that each
