@@ -5,7 +5,8 @@
     chunks   ──▶ check_chunk            each of its proper length, ciphertexts canonical
              ──▶ check_vector           the digest of all chunks is the one that was signed
     chunks of one index, all members ──▶ fold   ──▶ the chunk of the sum
-    release  ──▶ check_release          it is the one that the seal committed to
+    release  ──▶ read_release           of this attempt, signed by a member
+             ──▶ check_committed        it is the one that the seal committed to (both: check_release)
 
 It sees names, sizes and times, and adds numbers that are masked (and, under ``paillier``, encrypted). Its
 caller keeps the state, durably. A wrong message is refused with the name of who signed it, and changes
@@ -35,6 +36,7 @@ from kapok.protocols.words import WordVector
 
 __all__ = [
     "check_chunk",
+    "check_committed",
     "check_release",
     "check_seal",
     "check_vector",
@@ -42,6 +44,7 @@ __all__ = [
     "chunk_lengths",
     "fold",
     "open_roster",
+    "read_release",
     "vector_bytes",
 ]
 
@@ -153,6 +156,41 @@ def fold(terms: SumTerms, chunks: Sequence[bytes]) -> bytes:
     return first.add(*others).to_bytes()
 
 
+def read_release(
+    terms: SumTerms,
+    roster: Roster,
+    round: int,  # noqa: A002
+    attempt: int,
+    token: str,
+    verifier: Verifier,
+) -> ReleaseStatement:
+    """Read a holder's release for one attempt; `check_committed` holds it against the holder's seal.
+
+    Raises:
+        IdentityInvalid: signature, certificate or `typ` are wrong.
+        PeerProtocolError: ``bad_statement``, ``not_in_roster`` or ``wrong_attempt``, naming the party.
+    """
+    statement, signed = read(ReleaseStatement, RELEASE_TYP, token, verifier)
+    roster.signer(signed)
+    _check_attempt(terms, roster, round, attempt, statement)
+    return statement
+
+
+def check_committed(seal: SealStatement, release: ReleaseStatement) -> None:
+    """Hold a release that was read against the commitment in the same holder's checked seal statement.
+
+    Raises:
+        PeerProtocolError: ``release_differs`` naming the party.
+    """
+    same = (release.name, release.context) == (seal.name, seal.context)
+    if not same or hashlib.sha256(release.release).digest() != seal.release_sha256:
+        raise PeerProtocolError(
+            f"the release of {release.name} is not the one that its seal committed to",
+            code="release_differs",
+            party=release.name,
+        )
+
+
 def check_release(
     terms: SumTerms,
     roster: Roster,
@@ -178,16 +216,8 @@ def check_release(
         PeerProtocolError: ``bad_statement``, ``not_in_roster``, ``wrong_attempt`` or ``release_differs``,
             naming the party.
     """
-    statement, signed = read(ReleaseStatement, RELEASE_TYP, token, verifier)
-    roster.signer(signed)
-    _check_attempt(terms, roster, round, attempt, statement)
-    same = (statement.name, statement.context) == (seal.name, seal.context)
-    if not same or hashlib.sha256(statement.release).digest() != seal.release_sha256:
-        raise PeerProtocolError(
-            f"the release of {statement.name} is not the one that its seal committed to",
-            code="release_differs",
-            party=statement.name,
-        )
+    statement = read_release(terms, roster, round, attempt, token, verifier)
+    check_committed(seal, statement)
     return statement
 
 

@@ -1,10 +1,10 @@
 """The analyst: the one party that can open a sum, after checking that it is the sum of exactly one attempt.
 
     consents, seals, releases, Σ  ◀── broker
-    one roster, n seals of one attempt, n releases that match their commitments     else: who it was, by name
-    b_i = HPKE⁻¹_R(ρ_i);  Σ x_i = Σ y_i − Σ G(κ_i)  (mod 2^b);  Σ T_i likewise      (decrypted first, if
-    encrypted) tag of the sum = sum of the tags                                                else:
-    SealBroken, no result
+    one roster, n seals of one attempt, n releases that match      else: who it was, by name
+    Σ y_i, Σ of the masked tags                                    decrypted first, under ``paillier``
+    b_i = HPKE⁻¹_R(ρ_i);  Σ x_i = Σ y_i − Σ G(κ_i)  (mod 2^b)      and Σ T_i likewise
+    tag of the sum = sum of the tags                               else: SealBroken, no result
 
 What the check can attribute, it attributes: statements, commitments, releases that do not open. A vector with
 noise in it, masks that do not cancel, and a sum that the broker shifted all look alike, and nobody is named
@@ -22,9 +22,9 @@ from kapok.protocols.masking.expansion import MaskStream
 from kapok.protocols.paillier.private import PrivateKey
 from kapok.protocols.paillier.vector import CiphertextVector
 from kapok.protocols.secure_sum import sealing, vector
-from kapok.protocols.secure_sum.aggregator import check_release, check_seal
+from kapok.protocols.secure_sum.aggregator import check_committed, check_seal, read_release
 from kapok.protocols.secure_sum.context import Context
-from kapok.protocols.secure_sum.messages import RELEASE_TYP, ReleaseStatement, SealStatement
+from kapok.protocols.secure_sum.messages import ReleaseStatement, SealStatement
 from kapok.protocols.secure_sum.params import SumTerms, Verifier
 from kapok.protocols.secure_sum.roster import Roster, read_roster
 from kapok.protocols.secure_sum.tag import tag_of, tag_seed_info
@@ -174,15 +174,13 @@ def _check_releases(
 ) -> dict[str, ReleaseStatement]:
     found: dict[str, ReleaseStatement] = {}
     for token in releases:
-        signed = verifier.verify(RELEASE_TYP, token)
-        member = roster.signer(signed)
-        if member.name in found:
+        statement = read_release(terms, roster, round, attempt, token, verifier)
+        if statement.name in found:
             raise PeerProtocolError(
-                f"there are two releases of {member.name}", code="released_twice", party=member.name
+                f"there are two releases of {statement.name}", code="released_twice", party=statement.name
             )
-        found[member.name] = check_release(
-            terms, roster, round, attempt, sealed[member.name], token, verifier
-        )
+        check_committed(sealed[statement.name], statement)
+        found[statement.name] = statement
     _check_complete(roster, found.keys(), "releases")
     return found
 

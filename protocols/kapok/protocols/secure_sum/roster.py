@@ -85,6 +85,8 @@ class Roster:
 
     Raises:
         PeerProtocolError: ``bad_roster`` naming who occurs twice or has a key that another has too.
+        CohortTooSmall: ``too_few_parties`` or ``too_many_parties``: members, not organisations.
+        InvalidInput: ``bad_roster`` when the members are not sorted.
     """
 
     job_id: bytes
