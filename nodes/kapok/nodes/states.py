@@ -16,7 +16,7 @@ from typing import Final
 
 from kapok.errors import LocalProtocolError
 
-__all__ = ["OPEN", "TRANSITIONS", "Event", "NodeJobState", "after"]
+__all__ = ["REFUSABLE", "TRANSITIONS", "Event", "NodeJobState", "after"]
 
 
 class NodeJobState(StrEnum):
@@ -78,8 +78,8 @@ TRANSITIONS: Final[dict[tuple[NodeJobState, Event], NodeJobState]] = {
     (_S.CLOSED, _E.CLOSE): _S.CLOSED,
 }
 
-OPEN: Final = frozenset(_S) - {_S.REFUSED, _S.CLOSED}
-"""States of a job that may still be answered."""
+REFUSABLE: Final = frozenset(state for state, event in TRANSITIONS if event is _E.REFUSE)
+"""States of a job that may still be refused: neither released nor closed."""
 
 
 def after(state: NodeJobState, event: Event) -> NodeJobState:

@@ -13,7 +13,7 @@ from kapok.nodes.journal import Journal, NewJob, tables
 from kapok.nodes.journal.journal import MIGRATIONS
 from kapok.nodes.policy import Policy
 from kapok.nodes.runner import Release
-from kapok.nodes.states import OPEN, TRANSITIONS, Event, NodeJobState, after
+from kapok.nodes.states import REFUSABLE, TRANSITIONS, Event, NodeJobState, after
 from kapok.persistence import open_database
 from kapok.wire.messages import Closed, Offer
 
@@ -104,6 +104,21 @@ def test_once_accepted_nothing_of_before_is_ever_answered_again(world):
     world.job(COUNT).run()
     restore_copy(node)
     assert number_to_accept(node) > node.accept
+
+
+def test_what_the_copy_knows_as_released_stays_released_once_accepted(world):
+    node = world.nodes["a"]
+    job = world.job(COUNT)
+    seals = job.seal(job.consent())
+    released = job.complete(node, seals)
+    keep_copy(node)
+    world.job(COUNT).offer(node)
+    restore_copy(node)
+    node.accept = number_to_accept(node)
+    node.start()
+    assert node.journal.job(job.id).state is NodeJobState.RELEASED
+    assert job.complete(node, seals) == released
+    assert job.offer(node) == []
 
 
 def test_another_number_is_not_accepted(world):
@@ -257,4 +272,4 @@ def test_a_closed_job_and_an_answered_one_cannot_go_back():
     assert after(NodeJobState.DENIED, Event.REFUSE) is NodeJobState.REFUSED
     assert (NodeJobState.DENIED, Event.CONSENT) not in TRANSITIONS
     assert (NodeJobState.PENDING, Event.CONSENT) not in TRANSITIONS
-    assert set(NodeJobState) - {NodeJobState.REFUSED, NodeJobState.CLOSED} == OPEN
+    assert set(NodeJobState) - {NodeJobState.RELEASED, NodeJobState.CLOSED} == REFUSABLE

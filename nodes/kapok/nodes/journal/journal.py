@@ -15,7 +15,7 @@ from kapok.nodes.journal.instance import Mirror, number_of, take_on
 from kapok.nodes.journal.reading import find_job, job_record, plain_errors, scope_of, tries_of
 from kapok.nodes.journal.records import JobRecord, NewJob, Scope, StoredRelease
 from kapok.nodes.policy import Rule
-from kapok.nodes.states import OPEN, TRANSITIONS, Event, NodeJobState, after
+from kapok.nodes.states import REFUSABLE, Event, NodeJobState, after
 from kapok.persistence import open_database
 from kapok.protocols.secure_sum.cohort import CohortRule, CohortStatement, check_release, rule_in_force
 from kapok.protocols.secure_sum.records import ReleaseRecord
@@ -167,7 +167,7 @@ class Journal:
             found = self._found(connection, job_id)
             if found.refusal:
                 return found.refusal
-            if (found.state, Event.REFUSE) not in TRANSITIONS:
+            if found.state not in REFUSABLE:
                 return token
             self._step(connection, job_id, Event.REFUSE, refusal=token)
             return token
@@ -314,10 +314,15 @@ class Journal:
     # --- inside ---------------------------------------------------------------------------------------
 
     def _accept(self, connection: sa.Connection, number: int) -> None:
-        """Go on with a restored journal: beyond every number that was answered, and with nothing open."""
+        """Go on with a restored journal: beyond every number that was answered, and with nothing open.
+
+        What the copy knows as released stays so: its release is in it, and no other can be made.
+        """
         connection.execute(tables.instance.update().values(number=number + 1))
         connection.execute(
-            tables.job.update().where(tables.job.c.state.in_(OPEN)).values(state=NodeJobState.REFUSED)
+            tables.job.update()
+            .where(tables.job.c.state.in_(REFUSABLE))
+            .values(state=NodeJobState.REFUSED, changed_at=self._clock())
         )
         connection.execute(tables.seal.delete())
 
