@@ -179,7 +179,7 @@ REFUSED = [
     # other sources
     ("SELECT COUNT(*) FROM read_csv('/etc/passwd')", "unsupported_sql"),
     ("SELECT COUNT(*) FROM '/etc/passwd'", "unknown_dataset"),
-    ("SELECT COUNT(*) FROM glob('*')", "bad_sql"),
+    ("SELECT COUNT(*) FROM glob('*')", "unsupported_sql"),
     ("SELECT COUNT(*) FROM (SELECT * FROM heart)", "unsupported_sql"),
     ("SELECT COUNT(*) FROM (VALUES (1)) x", "unsupported_sql"),
     ("SELECT COUNT(*) FROM heart, heart", "unsupported_sql"),
@@ -261,7 +261,19 @@ REFUSED = [
     ("SELECT COUNT(*) FROM heart WHERE age || age = 1", "unsupported_sql"),
     ("SELECT COUNT(*) FROM heart WHERE CASE WHEN age > 3 THEN TRUE END", "unsupported_sql"),
     ("SELECT COUNT(*) FROM heart WHERE CAST(age AS TEXT) = '3'", "unsupported_sql"),
-    ("SELECT COUNT(*) FROM heart WHERE age > DATE '2020-01-01'", "unsupported_sql"),
+    ("SELECT COUNT(*) FROM heart WHERE age > DATE '2020-01-01'", "bad_sql"),
+    ("SELECT COUNT(*) FROM heart WHERE age::INT > 3", "unsupported_sql"),
+    ("SELECT COUNT(*) FROM heart WHERE {age} > 3", "unsupported_sql"),
+    ("SELECT COUNT(*) FROM heart WHERE x -> x", "unsupported_sql"),
+    ("SELECT COUNT(*) FROM heart WHERE x'00' = age", "bad_sql"),
+    ("SELECT COUNT(*) FROM heart WHERE N'a' = age", "unsupported_sql"),
+    ("SELECT COUNT(*) FROM heart WHERE (COUNT(*) > 3)", "unsupported_sql"),
+    ("SELECT SUM((age)) FROM heart", "unsupported_sql"),
+    ("SELECT (COUNT(*)) FROM heart", "unsupported_sql"),
+    ('SELECT "count"(*) FROM heart', "unknown_function"),
+    ("SELECT COUNT(*) FROM heart WHERE age > 3)", "bad_sql"),
+    ("SELECT COUNT(*) FROM heart WHERE " + ")" * 100 + "(" * 100, "bad_sql"),
+    ("SELECT limit, COUNT(*) FROM heart", "unsupported_sql"),
     ("SELECT COUNT(*) FROM heart WHERE age > INTERVAL '1' DAY", "unsupported_sql"),
     ("SELECT COUNT(*) FROM heart WHERE age > ?", "unsupported_sql"),
     ("SELECT COUNT(*) FROM heart WHERE age > :x", "unsupported_sql"),
@@ -293,7 +305,7 @@ REFUSED = [
     ("SELECT COUNT(*) FROM heart WHERE " + "age+" * 3000 + "1 > 3", "question_too_long"),
     ("SELECT COUNT(*) FROM heart WHERE " + "TRUE IS " * 1500 + "TRUE", "question_too_long"),
     ("SELECT COUNT(*) FROM heart WHERE age IN (" + "1," * 1000 + "1)", "question_too_long"),
-    ("SELECT COUNT(*) FROM heart WHERE " + "[" * 500 + "]" * 500, "question_too_long"),
+    ("SELECT COUNT(*) FROM heart WHERE " + "[" * 500 + "]" * 500, "unsupported_sql"),
     (
         "SELECT COUNT(*) FROM heart GROUP BY cp, fbs, restecg, exang, slope, thal, num, ca, sex",
         "too_many_cells",
@@ -414,7 +426,7 @@ def test_a_thousand_literals_are_allowed(heart: Dataset) -> None:
 
 
 def test_finds_the_dataset() -> None:
-    assert dataset_name_of("select x(1) from Heart where nonsense") == DatasetReference("heart", None)
+    assert dataset_name_of("select x from Heart where nonsense") == DatasetReference("heart", None)
     assert dataset_name_of('select count(*) from "heart@9f2c"') == DatasetReference("heart", "9f2c")
     for sql in ("select 1", "select count(*) from a, b", "drop table heart", 'select 1 from "heart@"'):
         with pytest.raises(InvalidInput):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import Final, Literal
 
 from sqlglot import exp
 
-from kapok.computations.query.reading import refuse, shown, strict
+from kapok.computations.query.hints import ASKABLE, of_function, refuse, shown
+from kapok.computations.query.reading import strict
 from kapok.documents.dataset import Column, Dataset
 from kapok.errors import InvalidInput
 
@@ -18,12 +18,6 @@ _AGGREGATES: Final[dict[type[exp.Expr], Literal["count", "sum", "avg"]]] = {
     exp.Count: "count",
     exp.Sum: "sum",
     exp.Avg: "avg",
-}
-_ASKABLE: Final = "a question has COUNT(*), COUNT(x), SUM(x) and AVG(x)"
-_INSTEAD: Final = {
-    "max": "the largest value is a single row's: count rows above a bound with WHERE instead",
-    "min": "the least value is a single row's: count rows below a bound with WHERE instead",
-    "median": "count rows below a bound with WHERE instead",
 }
 
 
@@ -53,7 +47,7 @@ def column_of(node: exp.Expr, dataset: Dataset) -> Column:
         InvalidInput: ``unknown_column``, ``bad_sql`` or ``unsupported_sql``.
     """
     if type(node) is exp.Column and type(node.this) is exp.Star:
-        raise refuse("* cannot stand there: no rows leave a holder", _ASKABLE)
+        raise refuse("* cannot stand there: no rows leave a holder", ASKABLE)
     if type(node) is not exp.Column or type(node.this) is not exp.Identifier:
         raise unsupported(node)
     strict(node, "this", "table")
@@ -72,7 +66,7 @@ def aggregate_of(
         InvalidInput: ``unknown_function``, ``unsupported_sql``, ``type_mismatch`` or ``unknown_column``.
     """
     if type(node) is exp.Star:
-        raise refuse("SELECT * would show rows, and no rows leave a holder", _ASKABLE)
+        raise refuse("SELECT * would show rows, and no rows leave a holder", ASKABLE)
     kind = _AGGREGATES.get(type(node))
     if kind is None:
         raise unsupported(node)
@@ -102,28 +96,11 @@ def aggregate_of(
 
 def unsupported(node: object) -> InvalidInput:
     """The error that says what a node is, in SQL's words, and what can be asked instead."""
-    if isinstance(node, exp.Window | exp.Filter):
-        return refuse("OVER and FILTER are not part of a question", "use GROUP BY and WHERE")
-    if isinstance(node, exp.Subquery | exp.Query | exp.Exists):
-        return refuse("a question has no subquery", "write values out, and ask twice if you must")
-    if isinstance(node, exp.Div | exp.IntDiv | exp.Mod):
-        return refuse("WHERE has no division", "multiply the other side of the comparison instead")
-    if isinstance(node, exp.Like | exp.ILike | exp.RegexpLike | exp.SimilarTo):
-        return refuse("texts are compared whole", "write x IN ('…', '…') with values of its domain")
-    if isinstance(node, exp.Parameter | exp.Placeholder):
-        return refuse("a question has no parameters", "write the value itself")
     if isinstance(node, exp.Literal | exp.Null | exp.Boolean | exp.Neg):
-        return refuse("a literal cannot stand there", _ASKABLE + "; WHERE compares columns with literals")
+        return refuse("a literal cannot stand there", ASKABLE + "; WHERE compares columns with literals")
     if isinstance(node, exp.Anonymous) or (
         isinstance(node, exp.Func) and not isinstance(node, exp.Binary | exp.Case | exp.Cast)
     ):
-        return _unknown_function(node)
+        return of_function(str(node.this) if isinstance(node, exp.Anonymous) else node.sql_name())
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).upper()
-    return refuse(f"{words} is not part of a question", _ASKABLE + "; WHERE has comparisons of columns")
-
-
-def _unknown_function(node: exp.Func) -> InvalidInput:
-    name = str(node.this) if isinstance(node, exp.Anonymous) else node.sql_name()
-    near = get_close_matches(name.lower(), ["count", "sum", "avg"], n=1)
-    remedy = _INSTEAD.get(name.lower(), f"did you mean {near[0].upper()}?" if near else _ASKABLE)
-    return refuse(f"there is no function {shown(name.upper())} here", remedy, "unknown_function")
+    return refuse(f"{words} is not part of a question", ASKABLE + "; WHERE has comparisons of columns")

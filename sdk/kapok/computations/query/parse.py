@@ -8,10 +8,11 @@ from typing import Final
 
 from sqlglot import exp
 
+from kapok.computations.query.hints import refuse, shown
 from kapok.computations.query.names import aggregate_of, column_of, identifier_of
 from kapok.computations.query.params import DatasetReference, Item, Question
 from kapok.computations.query.parse_filter import parse_filter
-from kapok.computations.query.reading import MOST_BYTES, read_select, refuse, shown, strict
+from kapok.computations.query.reading import MOST_BYTES, read_select, strict
 from kapok.documents.dataset import Dataset, DomainValue
 from kapok.errors import InternalError
 

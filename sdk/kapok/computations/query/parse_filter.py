@@ -27,9 +27,10 @@ from kapok.computations.query.conditions import (
     TruthTest,
     fields_of,
 )
+from kapok.computations.query.hints import refuse, shown
 from kapok.computations.query.names import column_of, unsupported
 from kapok.computations.query.ranges import Ranges, aligned
-from kapok.computations.query.reading import refuse, shown, strict
+from kapok.computations.query.reading import strict
 from kapok.documents.dataset import Column, Dataset
 
 __all__ = ["parse_filter"]
