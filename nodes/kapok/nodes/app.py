@@ -24,14 +24,13 @@ from typing import Final
 from kapok.documents.envelope import JwsSigner, JwsVerifier
 from kapok.errors import InvalidInput
 from kapok.identity.credentials import Credentials
-from kapok.identity.keyfiles import make_private_folder, write_new_file
+from kapok.identity.keyfiles import make_private_folder, read_or_make_private_file, write_new_file
 from kapok.identity.names import Role
 from kapok.logs import configure
 from kapok.nodes.approvals import JOURNAL_FILE
 from kapok.nodes.checking import CheckReport, check
 from kapok.nodes.joining import Documents, Joining
 from kapok.nodes.journal import Journal
-from kapok.nodes.keys import load_or_make
 from kapok.nodes.link import Link
 from kapok.nodes.policy import load_policy
 from kapok.nodes.runner import JoinedDataset, Runner
@@ -101,8 +100,8 @@ def _wire(
     if not (home / POLICY_FILE).exists():
         write_new_file(home / POLICY_FILE, template(POLICY_FILE).encode())
     signer, verifier = JwsSigner(credentials), JwsVerifier(credentials.root_pem, clock)
-    version_key = load_or_make(state / VERSION_KEY_FILE, lambda: secrets.token_bytes(_VERSION_KEY_BYTES))
-    tag_key = WrapKey.from_private_bytes(load_or_make(state / TAG_KEY_FILE, _new_tag_key))
+    version_key = read_or_make_private_file(state / VERSION_KEY_FILE, _new_version_key)
+    tag_key = WrapKey.from_private_bytes(read_or_make_private_file(state / TAG_KEY_FILE, _new_tag_key))
     joined: dict[str, JoinedDataset] = {}
     joining = Joining(
         settings=settings,
@@ -126,6 +125,10 @@ def _wire(
         open_jobs_max=settings.open_jobs_max,
     )
     return Link(credentials, settings.broker, runner, joining)
+
+
+def _new_version_key() -> bytes:
+    return secrets.token_bytes(_VERSION_KEY_BYTES)
 
 
 def _new_tag_key() -> bytes:

@@ -21,8 +21,7 @@ from kapok.documents.dataset import DATASET_TYP, Dataset
 from kapok.documents.envelope import encode
 from kapok.documents.statements import MEMBERSHIP_TYP, Membership
 from kapok.errors import PeerProtocolError
-from kapok.identity.keyfiles import make_private_folder
-from kapok.nodes.keys import write_durably
+from kapok.identity.keyfiles import make_private_folder, replace_file
 from kapok.nodes.runner import JoinedDataset
 from kapok.nodes.settings import DatasetEntry, NodeSettings
 from kapok.nodes.sources import Table, TableReport
@@ -66,7 +65,7 @@ class Documents:
             )
         dataset = Dataset.from_payload(payload)
         make_private_folder(self._folder)
-        write_durably(self._folder / f"{dataset_hash}.json", payload)
+        replace_file(self._folder / f"{dataset_hash}.json", payload)
         return dataset
 
     def was_joined(self, dataset_hash: str) -> bool:
@@ -79,7 +78,7 @@ class Documents:
         Raises:
             InvalidInput: ``bad_file``.
         """
-        write_durably(self._folder / f"{dataset_hash}.joined", b"")
+        replace_file(self._folder / f"{dataset_hash}.joined", b"")
 
 
 @dataclass(slots=True)

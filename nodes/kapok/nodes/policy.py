@@ -30,7 +30,7 @@ from kapok.nodes.settings import POLICY_FILE
 from kapok.protocols.secure_sum.cohort import CohortRule, rule_in_force
 from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR, RosterRules
 
-__all__ = ["Allowed", "Asked", "History", "Policy", "Rule", "judge", "load_policy", "roster_rules"]
+__all__ = ["Allowed", "Asked", "History", "Policy", "Rule", "judge", "load_policy", "roster_rules", "rule_for"]
 
 Operation = Literal["count", "sum", "avg"]
 
@@ -133,7 +133,7 @@ def judge(
         The rule that allows it; or why not, with code, clause and remedy (returned, not raised: to refuse
         is a result, not a failure).
     """
-    found = _rule_for(caller, dataset, policy)
+    found = rule_for(caller, dataset, policy)
     if isinstance(found, Refused):
         return found
     for refusal in _objections(spec, question, caller, found, history):
@@ -151,7 +151,11 @@ def roster_rules(rule: Rule) -> RosterRules:
     )
 
 
-def _rule_for(caller: PartyName, dataset: str, policy: Policy) -> Allowed | Refused:
+def rule_for(caller: PartyName, dataset: str, policy: Policy) -> Allowed | Refused:
+    """The first rule that matches an analyst and this node's own name for a dataset; why not if there is none.
+
+    It needs no question: whoever has no rule has none of his text parsed.
+    """
     known = [
         Allowed(rule, number)
         for number, rule in enumerate(policy.rule, 1)

@@ -22,7 +22,6 @@ from typing import Final, Literal, NoReturn
 
 import msgspec
 
-from kapok.client.profile import write_private
 from kapok.client.vault import Locked, Vault
 from kapok.errors import InvalidInput, KapokError, NotFound, error_class
 
@@ -105,12 +104,20 @@ class JobFolder:
     vault: Vault = field(default_factory=Vault, repr=False, compare=False)
 
     def save(self, record: JobRecord) -> None:
-        """Write a record, whole or not at all, its secrets locked; it is on disk when this returns."""
+        """Write a record, whole or not at all, its secrets locked; it is on disk when this returns.
+
+        Raises:
+            InvalidInput: ``bad_folder`` or ``bad_file`` when it cannot be written.
+            IdentityInvalid: ``folder_too_open`` when others can write into the folder.
+        """
+        from kapok.identity.keyfiles import make_private_folder, replace_file
+
         secrets = (record.receiver_key, record.tag_seed)
         if self.vault.locks and secrets != (None, None):
             locked = self.vault.lock(msgspec.json.encode(secrets), _purpose(record.job_id))
             record = msgspec.structs.replace(record, receiver_key=None, tag_seed=None, locked=locked)
-        write_private(self._file(record.job_id), msgspec.json.encode(record))
+        make_private_folder(self.path)
+        replace_file(self._file(record.job_id), msgspec.json.encode(record))
 
     def unlock(self, record: JobRecord) -> JobRecord:
         """The record with its secrets open; as it is, if they are not locked.
@@ -151,6 +158,12 @@ class JobFolder:
         except msgspec.MsgspecError:
             raise InvalidInput(
                 f"{path} is damaged", code="bad_job_file", remedy="ask the question again"
+            ) from None
+        except OSError as error:
+            raise InvalidInput(
+                f"{path} cannot be read: {error.strerror}",
+                code="bad_job_file",
+                remedy="run as the user who owns it",
             ) from None
 
     def whole_id(self, job_id: str) -> str:

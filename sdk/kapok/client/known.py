@@ -15,8 +15,8 @@ from pathlib import Path
 import msgspec
 
 from kapok.client.catalogue import VerifiedDataset, ask_the_others
-from kapok.client.profile import write_private
 from kapok.errors import InvalidInput, Unavailable
+from kapok.identity.keyfiles import make_private_folder, replace_file
 from kapok.identity.names import PartyName
 
 __all__ = ["KnownMembers"]
@@ -55,7 +55,8 @@ class KnownMembers:
         seen = self._seen(dataset.hash)
         now = seen | {str(member.name) for member in dataset.members}
         if now != seen:
-            write_private(self._file(dataset.hash), msgspec.json.encode(_Seen(tuple(sorted(now)))))
+            make_private_folder(self.path)
+            replace_file(self._file(dataset.hash), msgspec.json.encode(_Seen(tuple(sorted(now)))))
 
     def _seen(self, dataset_hash: str) -> frozenset[str]:
         path = self._file(dataset_hash)

@@ -20,7 +20,6 @@ from kapok.errors import (
     error_class,
 )
 from kapok.identity.names import PartyName
-from kapok.protocols.secure_sum.params import Party, Seal, SumTerms
 from kapok.wire.messages import JobState
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from kapok.protocols.secure_sum.params import Verifier
     from kapok.wire.messages import Evidence, JobStatus
 
-__all__ = ["failure_of", "open_evidence", "read_specification", "terms_of", "verified_refusals"]
+__all__ = ["failure_of", "open_evidence", "read_specification", "verified_refusals"]
 
 
 def read_specification(token: str, verifier: Verifier) -> tuple[str, JobSpec, PartyName]:
@@ -44,24 +43,6 @@ def read_specification(token: str, verifier: Verifier) -> tuple[str, JobSpec, Pa
     specification = decode(JobSpec, signed.payload)
     specification.check_signer(signed.signer.name)
     return document_id(signed.payload), specification, PartyName.parse(signed.signer.name)
-
-
-def terms_of(job_id: str, specification: JobSpec, analyst: PartyName) -> SumTerms:
-    """What the specification fixes about the job's sums."""
-    members = (PartyName.parse(name) for name in specification.members)
-    key = specification.result_key
-    return SumTerms(
-        job_id=bytes.fromhex(job_id),
-        members=frozenset(Party(str(name), name.organisation_id) for name in members),
-        at_least=specification.at_least,
-        receiver_organisation=analyst.organisation_id,
-        seal=Seal(specification.seal),
-        words=specification.words,
-        word_bits=specification.word_bits,
-        result_key=(key.n, key.h_s) if key else None,
-        receiver_key=specification.receiver_key,
-        rounds=specification.rounds,
-    )
 
 
 def verified_refusals(
@@ -193,19 +174,17 @@ def open_evidence(
         LocalProtocolError: ``secrets_gone``: this record no longer opens anything.
     """
     from kapok.protocols.secure_sum.analyst import open_sum
-    from kapok.protocols.secure_sum.roster import params_hash_of
     from kapok.protocols.wraps import WrapKey
 
     if record.receiver_key is None or record.tag_seed is None:
         raise LocalProtocolError(
             "this job's secrets have been deleted: it has ended", code="secrets_gone", remedy="ask again"
         )
-    digest = bytes.fromhex(specification.dataset)
     return open_sum(
-        terms_of(record.job_id, specification, analyst),
+        specification.terms(record.job_id, analyst),
         round=evidence.round,
         attempt=evidence.attempt,
-        params_hash=params_hash_of(specification.computation, specification.question, digest),
+        params_hash=specification.params_hash,
         receiver_key=WrapKey.from_private_bytes(record.receiver_key),
         result_key=result_key,
         tag_seed=record.tag_seed,

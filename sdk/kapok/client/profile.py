@@ -12,7 +12,6 @@ With a passphrase (KAPOK_PASSPHRASE) it locks the result key and the secrets of 
 from __future__ import annotations
 
 import os
-import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -28,12 +27,10 @@ if TYPE_CHECKING:
 
     from kapok.protocols.paillier.private import PrivateKey
 
-__all__ = ["HOME_VARIABLE", "AnalystSettings", "Profile", "home_folder", "write_private"]
+__all__ = ["HOME_VARIABLE", "AnalystSettings", "Profile", "home_folder"]
 
 HOME_VARIABLE: Final = "KAPOK_HOME"
 _KEY_PURPOSE: Final = "result key"
-_PRIVATE_FILE: Final = 0o600
-_PRIVATE_FOLDER: Final = 0o700
 
 
 class AnalystSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -50,42 +47,6 @@ def home_folder(given: Path | str | None = None) -> Path:
     """The folder that was given, else the one that KAPOK_HOME names, else ``~/.kapok``."""
     named = given or os.environ.get(HOME_VARIABLE) or "~/.kapok"
     return Path(named).expanduser()
-
-
-def write_private(path: Path, content: bytes, *, exclusive: bool = False) -> None:
-    """Write a file that only its owner may read, whole or not at all, and on disk when this returns.
-
-    Args:
-        path: Where. Its folder is made, mode 0700, where it is missing.
-        content: What.
-        exclusive: Leave a file alone that is there already.
-
-    Raises:
-        FileExistsError: it is there already, and `exclusive` was asked for.
-    """
-    path.parent.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if exclusive:
-            os.link(draft, path)
-        else:
-            draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +104,8 @@ class Profile:
             notice: Told, in words, when a key is made.
 
         Raises:
-            InvalidInput: ``bad_result_key``: the file is damaged, or others may read it.
+            InvalidInput: ``bad_result_key``: the file is damaged, or others may read it; ``bad_file`` when it
+                cannot be written.
             IdentityInvalid: ``passphrase_needed`` or ``passphrase_wrong``.
         """
         if not self.key_path.exists():
@@ -151,33 +113,49 @@ class Profile:
         return self._read_key()
 
     def rotate_key(self) -> PrivateKey:
-        """Replace the result key by a new one. Sums under the old key can no longer be opened."""
+        """Replace the result key by a new one. Sums under the old key can no longer be opened.
+
+        Raises:
+            InvalidInput: ``bad_file`` when it cannot be written; the old key is still there then.
+        """
+        from kapok.identity.keyfiles import replace_file
         from kapok.protocols.paillier.private import generate
 
         key = generate(self.settings.key_bits)
-        write_private(self.key_path, self._locked(key))
+        replace_file(self.key_path, self._locked(key))
         return key
 
     def _make_key(self, notice: Callable[[str], None]) -> None:
+        from kapok.identity.keyfiles import write_new_file
         from kapok.protocols.paillier.private import generate
 
         notice(f"making this profile's result key ({self.settings.key_bits} bits): {self.key_path}")
         key = generate(self.settings.key_bits)
         try:
-            write_private(self.key_path, self._locked(key), exclusive=True)
-        except FileExistsError:
-            return  # another query of the same profile was quicker: its key is the profile's
+            write_new_file(self.key_path, self._locked(key))
+        except InvalidInput as error:
+            if error.code != "file_exists":
+                raise
+            # Another query of the same profile was quicker: its key is the profile's.
 
     def _read_key(self) -> PrivateKey:
         from kapok.protocols.paillier.private import PrivateKey
 
-        if self.key_path.stat().st_mode & 0o077:
+        try:
+            mode, kept = self.key_path.stat().st_mode, self.key_path.read_bytes()
+        except OSError as error:
+            raise InvalidInput(
+                f"{self.key_path} cannot be read: {error.strerror}",
+                code="bad_result_key",
+                remedy="run as the user who owns it",
+            ) from None
+        if mode & 0o077:
             raise InvalidInput(
                 f"{self.key_path} can be read by others",
                 code="bad_result_key",
                 remedy=f"chmod 600 {self.key_path}; if others had access, make a new key: `kapok key rotate`",
             )
-        content = self.vault.unlock_file(self.key_path.read_bytes(), _KEY_PURPOSE, self.key_path)
+        content = self.vault.unlock_file(kept, _KEY_PURPOSE, self.key_path)
         return PrivateKey.from_json_bytes(content)
 
     def _locked(self, key: PrivateKey) -> bytes:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from kapok.client.profile import write_private
 from kapok.client.progress import short_name
 from kapok.errors import InvalidInput
 
@@ -196,13 +195,19 @@ class Result:
         }
 
     def save(self, path: Path) -> None:
-        """Write the whole result into an Arrow file that only its owner may read."""
+        """Write the whole result into an Arrow file that only its owner may read.
+
+        Raises:
+            InvalidInput: ``bad_file`` when it cannot be written.
+        """
         import pyarrow as pa
+
+        from kapok.identity.keyfiles import replace_file
 
         sink = pa.BufferOutputStream()
         with pa.ipc.new_file(sink, self._table.schema) as writer:
             writer.write_table(self._table)
-        write_private(path, sink.getvalue().to_pybytes())
+        replace_file(path, sink.getvalue().to_pybytes())
 
     @classmethod
     def of(cls, table: pa.Table, labels: Labels) -> Result:

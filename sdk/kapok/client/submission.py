@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from kapok.client.catalogue import Member, VerifiedDataset, choose_members
 from kapok.client.jobs import JobRecord
 from kapok.documents.envelope import document_id, encode
-from kapok.documents.statements import JOB_TYP, JobSpec, ResultKey
+from kapok.documents.statements import JOB_TYP, NONCE_BYTES, JobSpec, ResultKey
 from kapok.errors import CohortTooSmall, InvalidInput
 from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR, MOST_MEMBERS, SUITE
 
@@ -102,7 +102,8 @@ def prepare(
     question = Question.parse(request.sql, dataset.schema)
     members = choose_members(dataset, request.parties)
     at_least = _least(request, members, analyst.organisation_id)
-    tag_seed, nonce, receiver = secrets.token_bytes(_SEED_BYTES), secrets.token_bytes(32), WrapKey.generate()
+    tag_seed, nonce = secrets.token_bytes(_SEED_BYTES), secrets.token_bytes(NONCE_BYTES)
+    receiver = WrapKey.generate()
     specification = JobSpec(
         analyst=str(analyst),
         suite=SUITE,

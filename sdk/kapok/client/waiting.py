@@ -20,7 +20,6 @@ from kapok.client.opening import (
     failure_of,
     open_evidence,
     read_specification,
-    terms_of,
     verified_refusals,
 )
 from kapok.client.progress import Listener, Progress, Stopwatch, progress_of
@@ -215,7 +214,7 @@ async def _open(
     What can never open ends the job here, and its secrets. Whatever else goes wrong leaves the record open:
     the broker may hand out better evidence when it is asked again.
     """
-    terms = terms_of(record.job_id, specification, session.name)
+    terms = specification.terms(record.job_id, session.name)
     evidence, chunks = await session.line.patiently(lambda broker: fetch(broker, terms))
     try:
         opened, answer = await asyncio.to_thread(_unseal, session, record, specification, evidence, chunks)

@@ -11,11 +11,15 @@ from typing import Final, Literal
 
 import msgspec
 
-from kapok.errors import NotAuthorised
+from kapok.errors import InvalidInput, NotAuthorised
+from kapok.identity.names import PartyName
+from kapok.protocols.secure_sum.params import Party, Seal, SumTerms
+from kapok.protocols.secure_sum.roster import params_hash_of
 
 __all__ = [
     "JOB_TYP",
     "MEMBERSHIP_TYP",
+    "NONCE_BYTES",
     "REFUSAL_TYP",
     "JobSpec",
     "Membership",
@@ -26,6 +30,7 @@ __all__ = [
 JOB_TYP: Final = "kapok-job+jws"
 MEMBERSHIP_TYP: Final = "kapok-membership+jws"
 REFUSAL_TYP: Final = "kapok-refusal+jws"
+NONCE_BYTES: Final = 32
 
 
 class ResultKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,6 +94,48 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     rounds: int
     deadline: int
     nonce: bytes
+
+    @property
+    def params_hash(self) -> bytes:
+        """The hash that every seal of a one-round job carries, 32 bytes: its question is all its parameters.
+
+        Raises:
+            InvalidInput: ``bad_specification`` when `dataset` is no hash.
+        """
+        try:
+            dataset = bytes.fromhex(self.dataset)
+        except ValueError:
+            raise InvalidInput(
+                "the specification's dataset is no hash in hexadecimal",
+                code="bad_specification",
+                clause="specification.dataset",
+            ) from None
+        return params_hash_of(self.computation, self.question, dataset)
+
+    def terms(self, job_id: str, analyst: PartyName) -> SumTerms:
+        """What the specification fixes about its sums.
+
+        Args:
+            job_id: Hash of the payload, lower-case hex.
+            analyst: Who signed it (`check_signer`).
+
+        Raises:
+            InvalidInput: ``bad_party_name`` or ``bad_terms`` when its fields do not hold together.
+        """
+        members = [PartyName.parse(name) for name in self.members]
+        key = self.result_key
+        return SumTerms(
+            job_id=bytes.fromhex(job_id),
+            members=frozenset(Party(str(name), name.organisation_id) for name in members),
+            at_least=self.at_least,
+            receiver_organisation=analyst.organisation_id,
+            seal=Seal(self.seal),
+            words=self.words,
+            word_bits=self.word_bits,
+            result_key=None if key is None else (key.n, key.h_s),
+            receiver_key=self.receiver_key,
+            rounds=self.rounds,
+        )
 
     def check_signer(self, signer: str) -> None:
         """Refuse a specification that another party has signed than the analyst whom it names.

@@ -38,8 +38,7 @@ from kapok.identity.names import PartyName
 from kapok.protocols.secure_sum import analyst, cohort
 from kapok.protocols.secure_sum.cohort import CohortStatement, PastRelease
 from kapok.protocols.secure_sum.holder import Holder, ReleaseRecord, SealedContribution, release
-from kapok.protocols.secure_sum.params import SUITE, Party, RosterRules, Seal, SumTerms
-from kapok.protocols.secure_sum.roster import params_hash_of
+from kapok.protocols.secure_sum.params import SUITE, RosterRules, SumTerms
 from kapok.protocols.words import WordVector
 from kapok.protocols.wraps import WrapKey
 from kapok.wire.messages import Assignment, Closed, Completion, Evidence, Idle, JobStatus, Offer, OpenAttempt
@@ -159,7 +158,7 @@ class Analyst:
             asked.terms,
             round=evidence.round,
             attempt=evidence.attempt,
-            params_hash=params_hash(asked.specification),
+            params_hash=asked.specification.params_hash,
             receiver_key=asked.receiver_key,
             result_key=private_key,
             tag_seed=self.world.tag_seed,
@@ -173,29 +172,10 @@ class Analyst:
 
 
 def terms_of(job_id: str, specification: JobSpec, asker: PartyName) -> SumTerms:
-    names = [PartyName.parse(name) for name in specification.members if name.startswith("spiffe:")]
-    key = specification.result_key
     try:
-        return SumTerms(
-            job_id=bytes.fromhex(job_id),
-            members=frozenset(Party(str(name), name.organisation_id) for name in names),
-            at_least=specification.at_least,
-            receiver_organisation=asker.organisation_id,
-            seal=Seal(specification.seal),
-            words=specification.words,
-            word_bits=specification.word_bits,
-            result_key=(key.n, key.h_s) if key else None,
-            receiver_key=specification.receiver_key,
-            rounds=specification.rounds,
-        )
+        return specification.terms(job_id, asker)
     except KapokError:
         return None  # type: ignore[return-value]  # a specification that is to be refused
-
-
-def params_hash(specification: JobSpec) -> bytes:
-    return params_hash_of(
-        specification.computation, specification.question, bytes.fromhex(specification.dataset)
-    )
 
 
 @dataclass
@@ -296,7 +276,7 @@ class Node:
             round=assignment.round,
             attempt=assignment.attempt,
             consents=assignment.consents,
-            params_hash=params_hash(spec),
+            params_hash=spec.params_hash,
         )
         words = WordVector.from_integers(self.contribution, spec.word_bits)
         sealed = holder.seal(attempt, words, tag_seed=self.world.tag_seed, data_version="v1")

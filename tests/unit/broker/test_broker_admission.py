@@ -33,6 +33,7 @@ BAD_SPECIFICATIONS = {
     "no_rounds": ({"rounds": 0}, InvalidInput, "bad_terms"),
     "nonce": ({"nonce": b"short"}, InvalidInput, "bad_specification"),
     "dataset": ({"dataset": "0" * 64}, NotFound, "unknown_dataset"),
+    "dataset_no_hash": ({"dataset": "heart"}, InvalidInput, "bad_specification"),
     "deadline_past": ({"deadline": 1_800_000_000}, InvalidInput, "bad_deadline"),
     "deadline_far": ({"deadline": 1_800_000_000 + 31 * 86_400}, InvalidInput, "bad_deadline"),
     "tag_seeds": ({"tag_seeds": {}}, InvalidInput, "bad_specification"),

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kapok.client.catalogue import VerifiedDataset, verified
-from kapok.client.opening import read_specification, terms_of
+from kapok.client.opening import read_specification
 from kapok.documents.dataset import DATASET_TYP, Column, Dataset
 from kapok.documents.envelope import JwsSigner, JwsVerifier, document_id, encode
 from kapok.documents.statements import MEMBERSHIP_TYP, Membership
@@ -23,7 +23,6 @@ from kapok.protocols.secure_sum.analyst import tag_seed_info
 from kapok.protocols.secure_sum.cohort import CohortStatement
 from kapok.protocols.secure_sum.holder import Holder, release
 from kapok.protocols.secure_sum.params import RosterRules
-from kapok.protocols.secure_sum.roster import params_hash_of
 from kapok.protocols.words import WordVector
 from kapok.protocols.wraps import WrapKey
 from kapok.wire.messages import CatalogueEntry, Evidence
@@ -73,9 +72,9 @@ class Domain:
     def hand_out(self, specification: str) -> list[Evidence | bytes]:
         """What an honest broker hands out after these hospitals' real holders have answered, 10 rows each."""
         job_id, spec, analyst = read_specification(specification, self.verifier)
-        terms = terms_of(job_id, spec, analyst)
+        terms = spec.terms(job_id, analyst)
         names = [PartyName.parse(name) for name in spec.members]
-        params = params_hash_of(spec.computation, spec.question, bytes.fromhex(spec.dataset))
+        params = spec.params_hash
         holders = {
             name: Holder(
                 terms,

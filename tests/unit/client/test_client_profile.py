@@ -1,11 +1,14 @@
+import errno
 import importlib.resources
+import os
 import stat
 import threading
 
 import pytest
 
-from kapok.client.profile import AnalystSettings, Profile, home_folder, write_private
+from kapok.client.profile import AnalystSettings, Profile, home_folder
 from kapok.errors import IdentityInvalid, InvalidInput, NotFound
+from kapok.identity.keyfiles import replace_file
 from kapok.settings import load
 
 
@@ -50,17 +53,16 @@ def test_template_documents_every_setting_with_its_default(tmp_path):
         assert f"\n{name} = " in template
 
 
-def test_private_files_are_for_their_owner_only(tmp_path):
-    path = tmp_path / "new" / "secret"
-    write_private(path, b"one")
-    write_private(path, b"two")
-    assert path.read_bytes() == b"two"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    with pytest.raises(FileExistsError):
-        write_private(path, b"three", exclusive=True)
-    assert path.read_bytes() == b"two"
-    assert [file.name for file in path.parent.iterdir()] == ["secret"]
+def test_a_result_key_that_cannot_be_written_is_said(profile_home, monkeypatch):
+    profile = Profile.load(profile_home)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(InvalidInput, match="No space left") as caught:
+        profile.rotate_key()
+    assert caught.value.code == "bad_file"
 
 
 def test_result_key_is_made_once_and_said(profile_home):
@@ -95,7 +97,7 @@ def test_result_key_that_others_can_read_is_refused(profile_home):
 
 def test_damaged_result_key_is_refused(profile_home):
     profile = Profile.load(profile_home)
-    write_private(profile.key_path, b"{}")
+    replace_file(profile.key_path, b"{}")
     with pytest.raises(InvalidInput):
         profile.result_key()
 

@@ -5,7 +5,7 @@ import pytest
 
 from kapok.client.catalogue import VerifiedDataset
 from kapok.client.jobs import JobRecord
-from kapok.client.opening import read_specification, terms_of
+from kapok.client.opening import read_specification
 from kapok.client.submission import Request, prepare
 from kapok.errors import CohortTooSmall, InvalidInput, NotAuthorised, NotFound
 from kapok.identity.names import Role
@@ -54,7 +54,7 @@ def test_specification_says_what_was_asked_and_its_hash_is_the_job(domain, catal
     assert specification.words == 2 * (2 + 3)
     assert specification.result_key is None
     assert record.sql == SQL
-    terms = terms_of(job_id, specification, signer)
+    terms = specification.terms(job_id, signer)
     assert len(terms.members) == 4
     assert terms.receiver_key == WrapKey.from_private_bytes(record.receiver_key).public
 

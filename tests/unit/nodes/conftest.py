@@ -26,9 +26,7 @@ from kapok.nodes.settings import CsvSource, EngineLimits
 from kapok.nodes.sources import Table
 from kapok.nodes.sources.version import VersionKey
 from kapok.protocols.secure_sum import aggregator, analyst
-from kapok.protocols.secure_sum.params import Party, SumTerms
-from kapok.protocols.secure_sum.params import Seal as SealKind
-from kapok.protocols.secure_sum.roster import params_hash_of
+from kapok.protocols.secure_sum.params import SumTerms
 from kapok.protocols.secure_sum.tag import tag_seed_info
 from kapok.protocols.wraps import WrapKey, wrap
 from kapok.wire.messages import Completion, Offer, OpenAttempt
@@ -280,22 +278,11 @@ class Job:
 
     @property
     def terms(self) -> SumTerms:
-        return SumTerms(
-            job_id=bytes.fromhex(self.id),
-            members=frozenset(Party(one.name, one.credentials.name.organisation_id) for one in self.nodes),
-            at_least=self.spec.at_least,
-            receiver_organisation=self.caller.name.organisation_id,
-            seal=SealKind(self.spec.seal),
-            words=self.spec.words,
-            word_bits=self.spec.word_bits,
-            result_key=self.key.public.encode() if self.key else None,
-            receiver_key=self.receiver.public,
-            rounds=1,
-        )
+        return self.spec.terms(self.id, self.caller.name)
 
     @property
     def params_hash(self) -> bytes:
-        return params_hash_of("query", self.spec.question, bytes.fromhex(DATASET_HASH))
+        return self.spec.params_hash
 
     def offer(self, node: Node):
         return node.runner.handle(Offer(self.token))

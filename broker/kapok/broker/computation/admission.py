@@ -13,7 +13,7 @@ from kapok.broker.computation.office import Office, Step
 from kapok.broker.computation.states import ENDED, FIRST_JOB_STATE, JobState
 from kapok.broker.store.schema import JobRow, MemberRow
 from kapok.documents.envelope import document_id
-from kapok.documents.statements import JOB_TYP, JobSpec
+from kapok.documents.statements import JOB_TYP, NONCE_BYTES, JobSpec
 from kapok.errors import CohortTooSmall, InvalidInput, NotAuthorised, NotFound, Unavailable
 from kapok.identity.names import PartyName, Role
 from kapok.protocols.paillier.public import PublicKey
@@ -24,7 +24,6 @@ __all__ = ["admit"]
 
 _COMPUTATION: Final = re.compile(r"[a-z][a-z0-9-]{0,62}\Z")
 _DATASET: Final = re.compile(r"[0-9a-f]{64}\Z")
-_NONCE_BYTES: Final = 32
 _MOST_SEED_BYTES: Final = 4096
 _UNFINISHED: Final = frozenset(JobState) - ENDED
 
@@ -128,8 +127,8 @@ def _check_question(office: Office, specification: JobSpec) -> None:
         )
     if specification.rounds != 1:
         raise _bad("jobs of several rounds are not taken by this version", "rounds", "unsupported_rounds")
-    if len(specification.nonce) != _NONCE_BYTES:
-        raise _bad(f"a nonce is {_NONCE_BYTES} bytes", "nonce")
+    if len(specification.nonce) != NONCE_BYTES:
+        raise _bad(f"a nonce is {NONCE_BYTES} bytes", "nonce")
 
 
 def _check_members(admitted: AdmittedJob) -> None:

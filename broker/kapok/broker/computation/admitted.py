@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from kapok.documents.envelope import decode
 from kapok.documents.statements import JobSpec
 from kapok.identity.names import PartyName
-from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR, Party, Seal, SumTerms
-from kapok.protocols.secure_sum.roster import params_hash_of
+from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR, SumTerms
 
 __all__ = ["AdmittedJob", "read_admitted"]
 
@@ -50,25 +49,5 @@ def read_admitted(job_id: str, analyst: PartyName, payload: bytes) -> AdmittedJo
         InvalidInput: ``bad_party_name`` or ``bad_terms`` when its fields do not hold together.
     """
     specification = decode(JobSpec, payload, party=str(analyst))
-    key = specification.result_key
-    names = [PartyName.parse(name) for name in specification.members]
-    terms = SumTerms(
-        job_id=bytes.fromhex(job_id),
-        members=frozenset(Party(str(name), name.organisation_id) for name in names),
-        at_least=specification.at_least,
-        receiver_organisation=analyst.organisation_id,
-        seal=Seal(specification.seal),
-        words=specification.words,
-        word_bits=specification.word_bits,
-        result_key=(key.n, key.h_s) if key else None,
-        receiver_key=specification.receiver_key,
-        rounds=specification.rounds,
-    )
-    return AdmittedJob(job_id, analyst, specification, terms, _params_hash(specification))
-
-
-def _params_hash(specification: JobSpec) -> bytes:
-    """The hash that every seal of a one-round job must carry: its question is all its parameters."""
-    return params_hash_of(
-        specification.computation, specification.question, bytes.fromhex(specification.dataset)
-    )
+    terms = specification.terms(job_id, analyst)
+    return AdmittedJob(job_id, analyst, specification, terms, specification.params_hash)

@@ -15,8 +15,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from kapok.errors import InvalidInput, KapokError, Unavailable
+from kapok.identity.keyfiles import replace_file
 from kapok.nodes.journal import tables
-from kapok.nodes.keys import write_durably
 
 __all__ = ["Mirror", "number_of", "take_on"]
 
@@ -77,7 +77,7 @@ class Mirror:
             if number <= self._written:
                 return
             try:
-                write_durably(self._path, f"{number}\n".encode())
+                replace_file(self._path, f"{number}\n".encode())
             except KapokError as error:
                 raise Unavailable(error.message, code="journal_unavailable", remedy=error.remedy) from None
             self._written = number

@@ -12,13 +12,13 @@ from typing import Final, NoReturn
 from kapok.computations.registry import Asked, Computation, computation
 from kapok.documents.dataset import Dataset
 from kapok.documents.envelope import decode, document_id
-from kapok.documents.statements import JOB_TYP, JobSpec
+from kapok.documents.statements import JOB_TYP, NONCE_BYTES, JobSpec
 from kapok.errors import InvalidInput, KapokError, NotAuthorised, NotFound, TimedOut, VersionMismatch
 from kapok.identity.names import PartyName, Role
 from kapok.nodes.sources import Table
 from kapok.protocols.paillier.public import PublicKey
 from kapok.protocols.secure_sum.framing import hashed
-from kapok.protocols.secure_sum.params import MOST_MEMBERS, SUITE, Party, Seal, SumTerms, Verifier
+from kapok.protocols.secure_sum.params import MOST_MEMBERS, SUITE, SumTerms, Verifier
 from kapok.protocols.secure_sum.tag import SEED_BYTES, tag_seed_info
 from kapok.protocols.wraps import WrapKey
 
@@ -32,7 +32,6 @@ __all__ = [
     "read_spec",
 ]
 
-_NONCE_BYTES: Final = 32
 _LONGEST_DEADLINE_S: Final = 31 * 24 * 3600
 _ROUNDS: Final = {"query": 1}
 _log = logging.getLogger(__name__)
@@ -171,7 +170,7 @@ def admit(read: ReadSpec, *, name: str, entry: JoinedDataset | None, tag_key: Wr
             remedy="ask the dataset's members only; this node's holder may join it",
         )
     _check_members(spec, name)
-    if spec.rounds != _ROUNDS.get(spec.computation, spec.rounds) or len(spec.nonce) != _NONCE_BYTES:
+    if spec.rounds != _ROUNDS.get(spec.computation, spec.rounds) or len(spec.nonce) != NONCE_BYTES:
         raise _bad(
             "its number of rounds or its nonce is wrong", "bad_specification", "rounds", "write it anew"
         )
@@ -202,12 +201,15 @@ def admit(read: ReadSpec, *, name: str, entry: JoinedDataset | None, tag_key: Wr
     )
 
 
-def noted_question(spec: JobSpec, entry: JoinedDataset | None) -> str:
+def noted_question(spec: JobSpec, entry: JoinedDataset | None, *, read_it: bool) -> str:
     """The question as the journal keeps it and officers read it: in canonical form, or a note that it is not.
 
-    An analyst's own text goes no further than the parser.
+    An analyst's own text goes no further than the parser, and not as far unless `read_it`: whoever the policy
+    has no rule for has no claim to this node's time.
     """
     text = None
+    if not read_it:
+        return f"(not read: {len(spec.question)} characters)"
     if entry is not None:
         try:
             text = computation(spec.computation).parse(spec.question, entry.dataset).text
@@ -239,22 +241,9 @@ def _check_members(spec: JobSpec, name: str) -> None:
 
 def _terms(read: ReadSpec) -> SumTerms:
     spec = read.spec
-    members = frozenset(Party(text, PartyName.parse(text).organisation_id) for text in spec.members)
-    key = spec.result_key
-    terms = SumTerms(
-        job_id=bytes.fromhex(read.job_id),
-        members=members,
-        at_least=spec.at_least,
-        receiver_organisation=read.caller.organisation_id,
-        seal=Seal(spec.seal),
-        words=spec.words,
-        word_bits=spec.word_bits,
-        result_key=None if key is None else (key.n, key.h_s),
-        receiver_key=spec.receiver_key,
-        rounds=spec.rounds,
-    )
-    if key is not None:
-        PublicKey.decode(key.n, key.h_s)
+    terms = spec.terms(read.job_id, read.caller)
+    if spec.result_key is not None:
+        PublicKey.decode(spec.result_key.n, spec.result_key.h_s)
     return terms
 
 

@@ -25,7 +25,7 @@ from kapok.errors import (
 )
 from kapok.identity.names import PartyName
 from kapok.nodes.journal import JobRecord, Journal, NewJob
-from kapok.nodes.policy import Policy, Rule, judge, roster_rules
+from kapok.nodes.policy import Policy, Rule, judge, roster_rules, rule_for
 from kapok.nodes.runner.admission import (
     AdmittedJob,
     JoinedDataset,
@@ -43,7 +43,7 @@ from kapok.protocols.secure_sum.cohort import CohortStatement, check_roster
 from kapok.protocols.secure_sum.holder import Attempt, Holder, release
 from kapok.protocols.secure_sum.params import Signer, Verifier
 from kapok.protocols.secure_sum.records import ReleaseRecord
-from kapok.protocols.secure_sum.roster import check_members, params_hash_of
+from kapok.protocols.secure_sum.roster import check_members
 from kapok.protocols.wraps import WrapKey
 from kapok.wire.messages import Assignment, Closed, Completion, Idle, Offer, OpenAttempt
 
@@ -217,7 +217,7 @@ class Runner:
                 organisation=read.caller.organisation_id,
                 dataset=entry.name if entry else "",
                 asset=entry.asset if entry else "",
-                question=noted_question(read.spec, entry),
+                question=noted_question(read.spec, entry, read_it=self._has_rule(read, entry)),
                 deadline=float(min(max(read.spec.deadline, 0), _LAST_SECOND)),
             )
         )
@@ -273,7 +273,17 @@ class Runner:
                 clause="specification.dataset",
                 remedy="ask the question again, as a new job",
             )
+        if entry is not None:
+            # Before the question is parsed; what the rule says of the question follows when it is known.
+            found = rule_for(read.caller, entry.name, self._policy)
+            if isinstance(found, Refused):
+                raise found
         return admit(read, name=self._name, entry=entry, tag_key=self._tag_key)
+
+    def _has_rule(self, read: ReadSpec, entry: JoinedDataset | None) -> bool:
+        return entry is not None and not isinstance(
+            rule_for(read.caller, entry.name, self._policy), Refused
+        )
 
     def _judge(self, admitted: AdmittedJob, record: JobRecord) -> Rule:
         scope = self._journal.scope(record.asset, record.organisation)
@@ -323,12 +333,11 @@ class Runner:
 
     def _agree(self, job: OpenJob, asked: OpenAttempt) -> Attempt:
         """Check the roster, and once more what the journal says of the scope now."""
-        spec = job.admitted.read.spec
-        params_hash = params_hash_of(
-            spec.computation, job.admitted.question.text, bytes.fromhex(job.admitted.joined.hash)
-        )
         attempt = job.holder.open(
-            round=asked.round, attempt=asked.attempt, consents=asked.consents, params_hash=params_hash
+            round=asked.round,
+            attempt=asked.attempt,
+            consents=asked.consents,
+            params_hash=job.admitted.read.spec.params_hash,
         )
         stated = {one.name: one.cohort for one in attempt.roster.members}
         check_roster(self._statement(job), attempt.roster.names, stated)
