@@ -16,7 +16,7 @@ from kapok.demo.processes import call
         (["query", "SELECT MEDIAN(age) FROM heart"], 3, "unknown_function"),
         (["query", "SELECT COUNT(*) FROM hart"], 5, "unknown_dataset"),
         (["query", "SELECT COUNT(*) FROM heart LIMIT 3"], 3, "unsupported_sql"),
-        (["query", "SELECT ("], 3, "bad_sql"),
+        (["query", "SELECT COUNT(* FROM heart"], 3, "bad_sql"),
         (["query", "SELECT COUNT(*) FROM heart", "--at-least", "2"], 3, "bad_at_least"),
         (["query", "SELECT COUNT(*) FROM heart", "--deadline", "0"], 3, "bad_deadline"),
         (["query", "SELECT COUNT(*) FROM heart", "--party", "va"], 4, "too_few_organisations"),

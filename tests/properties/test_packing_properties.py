@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from kapok.protocols.paillier.packing import SlotLayout
 from kapok.protocols.words import WordVector
 

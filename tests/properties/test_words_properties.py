@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from kapok.protocols.words import WordVector
 
 WIDTHS = st.integers(1, 32).map(lambda octets: 8 * octets)
