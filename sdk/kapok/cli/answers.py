@@ -46,7 +46,7 @@ def write_result(result: Result, out: Path) -> None:
     say it in the answer's metadata.
 
     Raises:
-        InvalidInput: ``bad_out``: the file cannot be written.
+        InvalidInput: ``bad_out``, or ``bad_file`` for an Arrow file: it cannot be written.
     """
     try:
         match out.suffix:

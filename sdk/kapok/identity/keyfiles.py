@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ __all__ = [
     "make_private_folder",
     "passphrase_or_environment",
     "read_private_file",
+    "read_or_make_private_file",
     "read_public_file",
     "refuse_open_folder",
     "replace_file",
@@ -108,9 +110,18 @@ def refuse_open_folder(folder: Path) -> None:
     """Refuse a folder that others can write: they could put their own root certificate into it.
 
     Raises:
+        InvalidInput: ``bad_folder`` when it cannot be looked at.
         IdentityInvalid: ``folder_too_open``.
     """
-    if stat.S_IMODE(folder.stat().st_mode) & 0o022:
+    try:
+        mode = folder.stat().st_mode
+    except OSError as error:
+        raise InvalidInput(
+            f"the folder {folder} cannot be looked at: {error.strerror}",
+            code="bad_folder",
+            remedy="run as the user who owns it, or name another with --home",
+        ) from None
+    if stat.S_IMODE(mode) & 0o022:
         raise IdentityInvalid(
             f"the folder {folder} can be written by other users of this machine",
             code="folder_too_open",
@@ -188,6 +199,18 @@ def read_private_file(path: Path) -> bytes:
             code="bad_key",
             remedy="run as the user who owns it",
         ) from None
+
+
+def read_or_make_private_file(path: Path, make: Callable[[], bytes]) -> bytes:
+    """Read a file that holds a secret; when there is none, make the secret first and keep it.
+
+    Raises:
+        IdentityInvalid: ``key_file_too_open`` when its mode is wider than 0600.
+        InvalidInput: ``bad_file`` when it cannot be written.
+    """
+    if not path.exists():
+        write_new_file(path, make())
+    return read_private_file(path)
 
 
 def _write(path: Path, content: bytes, mode: int, *, replace: bool) -> None:

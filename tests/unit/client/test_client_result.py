@@ -41,7 +41,7 @@ def test_result_tells_values_suppression_and_parties(result):
 
 
 def test_file_is_the_whole_result(result, tmp_path):
-    path = tmp_path / "jobs" / "one.arrow"
+    path = tmp_path / "one.arrow"
     result.save(path)
     again = Result.load(path)
     assert again.to_document() == result.to_document()

@@ -1,6 +1,7 @@
 import copy
 import os
 import pickle
+import secrets
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,9 @@ from kapok.identity.keyfiles import (
     encode_key,
     generate_key,
     make_private_folder,
+    read_or_make_private_file,
     read_private_file,
+    replace_file,
     write_new_file,
 )
 
@@ -168,3 +171,24 @@ def test_new_files_are_whole_narrow_and_never_replace(tmp_path: Path) -> None:
         write_new_file(tmp_path / "none" / "secret", b"x")
     with pytest.raises(InvalidInput):
         make_private_folder(path / "below")
+
+
+def test_a_replaced_file_is_whole_and_narrow(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(b"wide")
+    path.chmod(0o644)
+    replace_file(path, b"narrow")
+    assert read_private_file(path) == b"narrow"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["secret"]
+    with pytest.raises(InvalidInput) as caught:
+        replace_file(tmp_path / "none" / "secret", b"x")
+    assert caught.value.code == "bad_file"
+
+
+def test_a_secret_is_made_once(tmp_path: Path) -> None:
+    made = [read_or_make_private_file(tmp_path / "key", lambda: secrets.token_bytes(32)) for _ in range(2)]
+    assert made[0] == made[1]
+    (tmp_path / "key").chmod(0o640)
+    with pytest.raises(IdentityInvalid) as caught:
+        read_or_make_private_file(tmp_path / "key", bytes)
+    assert caught.value.code == "key_file_too_open"
