@@ -30,7 +30,17 @@ from kapok.nodes.settings import POLICY_FILE
 from kapok.protocols.secure_sum.cohort import CohortRule, rule_in_force
 from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR, RosterRules
 
-__all__ = ["Allowed", "Asked", "History", "Policy", "Rule", "judge", "load_policy", "roster_rules", "rule_for"]
+__all__ = [
+    "Allowed",
+    "Asked",
+    "History",
+    "Policy",
+    "Rule",
+    "judge",
+    "load_policy",
+    "roster_rules",
+    "rule_for",
+]
 
 Operation = Literal["count", "sum", "avg"]
 
@@ -152,9 +162,9 @@ def roster_rules(rule: Rule) -> RosterRules:
 
 
 def rule_for(caller: PartyName, dataset: str, policy: Policy) -> Allowed | Refused:
-    """The first rule that matches an analyst and this node's own name for a dataset; why not if there is none.
+    """The first rule that matches an analyst and this node's own name for a dataset; else why there is none.
 
-    It needs no question: whoever has no rule has none of his text parsed.
+    It needs no question: of whoever has no rule nothing is parsed.
     """
     known = [
         Allowed(rule, number)

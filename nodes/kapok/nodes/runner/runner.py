@@ -281,9 +281,7 @@ class Runner:
         return admit(read, name=self._name, entry=entry, tag_key=self._tag_key)
 
     def _has_rule(self, read: ReadSpec, entry: JoinedDataset | None) -> bool:
-        return entry is not None and not isinstance(
-            rule_for(read.caller, entry.name, self._policy), Refused
-        )
+        return entry is not None and not isinstance(rule_for(read.caller, entry.name, self._policy), Refused)
 
     def _judge(self, admitted: AdmittedJob, record: JobRecord) -> Rule:
         scope = self._journal.scope(record.asset, record.organisation)

@@ -1,0 +1,61 @@
+"""Whoever the policy has no rule for is refused before a word of the question is parsed."""
+
+import pytest
+import sqlglot
+
+from kapok.nodes.policy import Policy
+from kapok.nodes.runner import Consent
+from kapok.wire.messages import Offer
+
+COUNT = "SELECT COUNT(*) FROM clinic"
+NO_RULE = {
+    "policy.analysts": {"analysts": ("spiffe://kapok.test/org/other/analyst/*",)},
+    "policy.dataset": {"dataset": "other"},
+}
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """What the SQL library was given, tokenizer and parser alike."""
+    seen = []
+    tokenize, parse = sqlglot.tokenize, sqlglot.Parser.parse
+    monkeypatch.setattr(sqlglot, "tokenize", lambda sql, *rest: seen.append(sql) or tokenize(sql, *rest))
+    monkeypatch.setattr(
+        sqlglot.Parser, "parse", lambda self, *given: seen.append(given) or parse(self, *given)
+    )
+    return seen
+
+
+@pytest.mark.parametrize("clause", NO_RULE)
+@pytest.mark.parametrize(
+    "question", [COUNT, "SELECT COUNT(*) FROM clinic WHERE " + "STRUCT(" * 16, "nonsense"]
+)
+def test_without_a_rule_nothing_is_parsed(world, make_rule, parsed, clause, question):
+    node = world.nodes["a"]
+    node.judge_by(Policy((make_rule(**NO_RULE[clause]),)))
+    job = world.job(COUNT, question=question)
+    parsed.clear()
+    refusal = world.refusal(job.offer(node))
+    assert (refusal.code, refusal.clause) == ("not_authorised", clause)
+    assert parsed == []
+
+
+def test_with_a_rule_the_question_is_parsed(world, make_rule, parsed):
+    node = world.nodes["a"]
+    node.judge_by(Policy((make_rule(),)))
+    job = world.job(COUNT)
+    parsed.clear()
+    assert isinstance(job.offer(node)[0], Consent)
+    assert COUNT in parsed
+
+
+def test_a_rule_that_is_withdrawn_lets_nothing_be_parsed_again(world, make_rule, parsed):
+    job = world.job(COUNT)
+    seals = job.seal(job.consent())
+    node = world.nodes["a"]
+    node.policy = Policy((make_rule(dataset="other"),))
+    node.start()
+    parsed.clear()
+    assert world.refusal(node.runner.handle(Offer(job.token))).code == "not_authorised"
+    assert world.refusal(job.complete(node, seals)).code == "not_authorised"
+    assert parsed == []
