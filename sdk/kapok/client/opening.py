@@ -17,7 +17,6 @@ from kapok.errors import (
     Refused,
     TimedOut,
     Unavailable,
-    error_class,
 )
 from kapok.identity.names import PartyName
 from kapok.wire.messages import JobState
@@ -51,7 +50,8 @@ def verified_refusals(
     """Nodes' refusals as errors, each naming its node, after their signatures have been verified.
 
     Raises:
-        PeerProtocolError: ``forged_refusal``: the broker shows one that no member of this job signed.
+        PeerProtocolError: ``forged_refusal``: the broker shows what it cannot have taken from a member of
+            this job: it is not signed by one, or no refusal in its form.
     """
     found: list[KapokError] = []
     for token in tokens:
@@ -62,28 +62,13 @@ def verified_refusals(
             raise _forged(error.message) from None
         if statement.job != job_id or signed.signer.name not in specification.members:
             raise _forged("it is of another job, or of a node that was not asked")
-        found.append(_error_of(statement, signed.signer.name))
+        found.append(statement.error(signed.signer.name))
     return tuple(found)
-
-
-def _error_of(statement: RefusalStatement, node: str) -> KapokError:
-    try:
-        return error_class(statement.kind)(
-            statement.message,
-            code=statement.code,
-            remedy=statement.remedy or None,
-            clause=statement.clause or None,
-            party=node,
-        )
-    except AssertionError:
-        return PeerProtocolError(
-            "a node signed a refusal with a malformed code", code="bad_refusal", party=node
-        )
 
 
 def _forged(why: str) -> PeerProtocolError:
     return PeerProtocolError(
-        f"the broker shows a refusal that no node of this job signed: {why}",
+        f"the broker shows a refusal that it cannot have from a node of this job: {why}",
         code="forged_refusal",
         remedy="do not trust this broker's word on who refused; ask the nodes' people, and the broker's",
     )

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from kapok.errors import InvalidInput, NotAuthorised
+from kapok.errors import InvalidInput, KapokError, NotAuthorised, error_class, is_code
 from kapok.identity.names import PartyName
 from kapok.protocols.secure_sum.params import Party, Seal, SumTerms
 from kapok.protocols.secure_sum.roster import params_hash_of
@@ -163,6 +163,9 @@ class RefusalStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         message: What was refused.
         clause: The rule that failed.
         remedy: What would satisfy it.
+
+    Raises:
+        InvalidInput: ``bad_refusal`` when `code` is no snake_case word.
     """
 
     job: str
@@ -171,3 +174,13 @@ class RefusalStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     message: str
     clause: str
     remedy: str
+
+    def __post_init__(self) -> None:
+        if not is_code(self.code):
+            raise InvalidInput("the code of a refusal is not a snake_case word", code="bad_refusal")
+
+    def error(self, party: str) -> KapokError:
+        """The error that it states, as the node raised it; `party` is the node that signed it."""
+        return error_class(self.kind)(
+            self.message, code=self.code, remedy=self.remedy or None, clause=self.clause or None, party=party
+        )

@@ -34,12 +34,18 @@ __all__ = [
     "Unavailable",
     "VersionMismatch",
     "error_class",
+    "is_code",
     "plain",
     "plain_json",
     "plain_lines",
 ]
 
 _CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\Z")
+
+
+def is_code(text: str) -> bool:
+    """Whether it can be an error's code: a snake_case word. To be asked of text that another party sent."""
+    return bool(_CODE.match(text))
 
 
 class KapokError(Exception):
@@ -67,7 +73,7 @@ class KapokError(Exception):
         party: str | None = None,
     ) -> None:
         code = code or self.default_code
-        if not _CODE.match(code):
+        if not is_code(code):
             raise AssertionError(f"not a snake_case error code: {code!r}")
         super().__init__(message)
         self.code = code
@@ -208,5 +214,8 @@ _CLASSES = _tree(KapokError)
 
 
 def error_class(kind: str) -> type[KapokError]:
-    """The class of that name, as it travels; `InternalError` for one that this version does not know."""
-    return _CLASSES.get(kind, InternalError)
+    """The class of that name, as it travels; `InternalError` for one that this version does not know.
+
+    The root is nobody's class: whoever says it says nothing that this version knows.
+    """
+    return InternalError if kind == KapokError.__name__ else _CLASSES.get(kind, InternalError)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final, assert_never
 
-from kapok.errors import InternalError, InvalidInput, KapokError, PeerProtocolError, error_class
+from kapok.errors import InvalidInput, KapokError, PeerProtocolError, error_class, is_code
 from kapok.wire.messages import (
     MOST_CHUNK_BYTES,
     Assignment,
@@ -149,16 +149,15 @@ def read_error(detail: errors_pb2.ErrorDetail) -> KapokError:
     message = _plain(detail.message, _LONGEST_SENTENCE)
     if not message:
         raise _bad_answer("an error without a message")
-    try:
-        return (InternalError if kind is KapokError else kind)(
-            message,
-            code=detail.code,
-            remedy=_plain(detail.remedy, _LONGEST_SENTENCE) or None,
-            clause=_plain(detail.clause, _LONGEST_WORD) or None,
-            party=_plain(detail.party, _LONGEST_WORD) or None,
-        )
-    except AssertionError:
-        raise _bad_answer("an error whose code is not a snake_case word") from None
+    if detail.code and not is_code(detail.code):
+        raise _bad_answer("an error whose code is not a snake_case word")
+    return kind(
+        message,
+        code=detail.code,
+        remedy=_plain(detail.remedy, _LONGEST_SENTENCE) or None,
+        clause=_plain(detail.clause, _LONGEST_WORD) or None,
+        party=_plain(detail.party, _LONGEST_WORD) or None,
+    )
 
 
 # Datasets.

@@ -26,7 +26,6 @@ from kapok.documents.statements import (
     REFUSAL_TYP,
     JobSpec,
     Membership,
-    RefusalStatement,
     ResultKey,
 )
 from kapok.errors import KapokError, LocalProtocolError
@@ -263,7 +262,7 @@ class Node:
             "clause": "policy.analysts",
             "remedy": "ask its operator",
         }
-        statement = RefusalStatement(job=job_id, kind=kind, code=code, **(given | changes))
+        statement = {"job": job_id, "kind": kind, "code": code} | given | changes
         return self.signer.sign(REFUSAL_TYP, msgspec.json.encode(statement))
 
     def refuse(self, job_id: str, **changes) -> None:

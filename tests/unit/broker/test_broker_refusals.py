@@ -94,6 +94,7 @@ def test_refusals_are_verified(world, ada, another):
         (birch.refusal(asked.id), "not_the_signer"),
         (ash.refusal(other.id), "wrong_job"),
         (ash.refusal(asked.id, code="Not Snake"), "bad_statement"),
+        (ash.refusal(asked.id, code=""), "bad_statement"),
         (ash.refusal(asked.id, message="x" * 9000), "bad_statement"),
     ):
         with pytest.raises(PeerProtocolError) as caught:

@@ -9,7 +9,7 @@ from kapok.broker.computation.office import Step
 from kapok.broker.store.schema import JobRow, MemberRow
 from kapok.documents.envelope import decode
 from kapok.documents.statements import REFUSAL_TYP, RefusalStatement
-from kapok.errors import KapokError, NotFound, PeerProtocolError, error_class
+from kapok.errors import KapokError, NotFound, PeerProtocolError
 from kapok.identity.names import PartyName
 from kapok.protocols.secure_sum.messages import CONSENT_TYP, ConsentStatement, read
 
@@ -73,39 +73,20 @@ def read_refusal(step: Step, caller: PartyName, job_id: str, token: str) -> Kapo
     signed = step.office.verifier.verify(REFUSAL_TYP, token)
     check_signer(caller, signed.signer.name)
     if len(signed.payload) > _MOST_REFUSAL_BYTES:
-        raise _bad_refusal(str(caller))
+        raise PeerProtocolError(
+            f"the refusal of {caller} is too long", code="bad_statement", party=str(caller)
+        )
     statement = decode(RefusalStatement, signed.payload, party=str(caller))
     if statement.job != job_id:
         raise _wrong_job(caller)
-    return _error_of(statement, str(caller))
+    return statement.error(str(caller))
 
 
 def refusal_of(token: str, node: str) -> KapokError:
     """The error that a stored refusal states; it was verified when it came."""
     segment = token.split(".")[1]
     payload = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-    return _error_of(decode(RefusalStatement, payload, party=node), node)
-
-
-def _error_of(statement: RefusalStatement, node: str) -> KapokError:
-    try:
-        return error_class(statement.kind)(
-            statement.message,
-            code=statement.code,
-            remedy=statement.remedy or None,
-            clause=statement.clause or None,
-            party=node,
-        )
-    except AssertionError:
-        raise _bad_refusal(node) from None
-
-
-def _bad_refusal(node: str) -> PeerProtocolError:
-    return PeerProtocolError(
-        f"the refusal of {node} is too long, or its code is not a snake_case word",
-        code="bad_statement",
-        party=node,
-    )
+    return decode(RefusalStatement, payload, party=node).error(node)
 
 
 def _wrong_job(caller: PartyName) -> PeerProtocolError:
