@@ -11,14 +11,11 @@ flight some seconds; what they had not finished is sent again by whoever began i
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
-import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -30,8 +27,9 @@ from kapok.broker.desks import BrokerAnalystDesk, BrokerCatalogueDesk, BrokerNod
 from kapok.broker.line import Bells, Presence, Worker
 from kapok.broker.settings import BrokerSettings
 from kapok.broker.store import Store
+from kapok.daemon import alone, stopped_by_sigterm
 from kapok.documents.envelope import JwsVerifier
-from kapok.errors import InvalidInput, KapokError
+from kapok.errors import KapokError
 from kapok.identity.credentials import Credentials
 from kapok.identity.names import Role
 from kapok.logs import configure
@@ -41,7 +39,6 @@ from kapok.wire.server import RunningServer, serve
 __all__ = ["SETTINGS_FILE", "run"]
 
 SETTINGS_FILE: Final = "broker.toml"
-_LOCK_FILE: Final = "broker.lock"
 _TICK_S: Final = 1.0
 _log = logging.getLogger(__name__)
 
@@ -74,18 +71,11 @@ async def run(
         Unavailable: the database does not answer.
     """
     home = Path(home)
-    credentials = Credentials.load(home, passphrase, clock=clock)
-    if credentials.name.role is not Role.BROKER:
-        raise InvalidInput(
-            f"{home} is the folder of {credentials.name}, which is no broker",
-            code="wrong_role",
-            party=str(credentials.name),
-            remedy="name the broker's folder with --home, or enrol with a token for a broker",
-        )
+    credentials = Credentials.load(home, passphrase, role=Role.BROKER, clock=clock)
     settings = load(home / SETTINGS_FILE, BrokerSettings)
     configure(sys.stderr, settings.log_level)
     stop = stop or asyncio.Event()
-    with _alone(home), _stopped_by_sigterm(stop):
+    with alone(home, "broker"), stopped_by_sigterm(stop):
         store = Store.open(_place(home, settings.store))
         try:
             async with _serving(credentials, settings, store, clock) as server:
@@ -160,41 +150,5 @@ async def _take_care(worker: Worker, jobs: JobDesk, fold: asyncio.Event) -> None
                 await fold.wait()
 
 
-@contextmanager
-def _stopped_by_sigterm(stop: asyncio.Event) -> Iterator[None]:
-    """Set `stop` at SIGTERM. Ctrl-C cancels the task that waits for it, which drains the server as well."""
-    loop = asyncio.get_running_loop()
-    # Outside the main thread there are no signals to handle: `stop` alone ends it there.
-    with suppress(NotImplementedError, RuntimeError, ValueError):
-        loop.add_signal_handler(signal.SIGTERM, stop.set)
-    try:
-        yield
-    finally:
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.remove_signal_handler(signal.SIGTERM)
-
-
 def _place(home: Path, store: str) -> Path | str:
     return store if "://" in store else home / Path(store).expanduser()
-
-
-@contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    """Refuse to run twice over one folder: each would take the other's work for its own.
-
-    Raises:
-        InvalidInput: ``already_running``.
-    """
-    descriptor = os.open(home / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InvalidInput(
-                f"a broker runs over {home} already",
-                code="already_running",
-                remedy="stop it first, or name another folder with --home",
-            ) from None
-        yield
-    finally:
-        os.close(descriptor)

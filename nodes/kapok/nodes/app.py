@@ -9,20 +9,17 @@ everything that was answered is in the journal.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
 import secrets
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from kapok.daemon import alone, stopped_by_sigterm
 from kapok.documents.envelope import JwsSigner, JwsVerifier
-from kapok.errors import InvalidInput
 from kapok.identity.credentials import Credentials
 from kapok.identity.keyfiles import make_private_folder, read_or_make_private_file, write_new_file
 from kapok.identity.names import Role
@@ -40,7 +37,6 @@ from kapok.protocols.wraps import WrapKey
 
 __all__ = ["CheckReport", "check", "run"]
 
-LOCK_FILE: Final = "node.lock"
 TAG_KEY_FILE: Final = "tag.key"
 VERSION_KEY_FILE: Final = "version.key"
 _VERSION_KEY_BYTES: Final = 32
@@ -74,21 +70,19 @@ async def run(
             wrong with the settings.
     """
     home = Path(home)
-    credentials = Credentials.load(home, passphrase, clock=clock)
-    if credentials.name.role is not Role.NODE:
-        raise InvalidInput(
-            f"{home} is the folder of {credentials.name}, which is no node",
-            code="wrong_role",
-            party=str(credentials.name),
-            remedy="name the node's folder with --home, or enrol with a token for a node",
-        )
+    credentials = Credentials.load(home, passphrase, role=Role.NODE, clock=clock)
     settings = load_settings(home)
     configure(sys.stderr, settings.log_level)
     make_private_folder(settings.state_folder)
-    with _alone(settings.state_folder), _journal(settings, clock) as journal:
+    stop = stop or asyncio.Event()
+    with (
+        alone(settings.state_folder, "node"),
+        stopped_by_sigterm(stop),
+        _journal(settings, clock) as journal,
+    ):
         link = _wire(home, settings, credentials, journal, clock)
         _log.info("node starts", extra={"party": str(credentials.name), "broker": settings.broker})
-        await _until_stopped(link, stop or asyncio.Event(), ready)
+        await link.run(stop, ready)
         _log.info("node stopped")
 
 
@@ -153,37 +147,3 @@ def _journal(settings: NodeSettings, clock: Clock) -> Iterator[Journal]:
         yield journal
     finally:
         journal.close()
-
-
-@contextmanager
-def _alone(state: Path) -> Iterator[None]:
-    """Refuse to run twice over one folder: two nodes would hold different keys under one name.
-
-    Raises:
-        InvalidInput: ``already_running``.
-    """
-    descriptor = os.open(state / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InvalidInput(
-                f"a node runs over {state} already",
-                code="already_running",
-                remedy="stop it first, or name another folder with --home",
-            ) from None
-        yield
-    finally:
-        os.close(descriptor)
-
-
-async def _until_stopped(link: Link, stop: asyncio.Event, ready: Callable[[str], None] | None) -> None:
-    loop = asyncio.get_running_loop()
-    # Outside the main thread there are no signals to handle: `stop` alone ends it there.
-    with suppress(NotImplementedError, RuntimeError, ValueError):
-        loop.add_signal_handler(signal.SIGTERM, stop.set)
-    try:
-        await link.run(stop, ready)
-    finally:
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.remove_signal_handler(signal.SIGTERM)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kapok.documents.dataset import Dataset
 from kapok.documents.envelope import JwsVerifier
-from kapok.errors import InvalidInput, KapokError, NotFound
+from kapok.errors import KapokError, NotFound
 from kapok.identity.credentials import Credentials
 from kapok.identity.keyfiles import make_private_folder
 from kapok.identity.names import Role
@@ -97,13 +97,7 @@ def check(
         InvalidInput: ``wrong_role``, or what is wrong with settings or policy.
     """
     home = Path(home)
-    credentials = Credentials.load(home, passphrase, clock=clock)
-    if credentials.name.role is not Role.NODE:
-        raise InvalidInput(
-            f"{home} is the folder of {credentials.name}, which is no node",
-            code="wrong_role",
-            remedy="name the node's folder with --home",
-        )
+    credentials = Credentials.load(home, passphrase, role=Role.NODE, clock=clock)
     settings, policy = load_settings(home), load_policy(home)
     documents = Documents(settings.state_folder, JwsVerifier(credentials.root_pem, clock))
     found, broker_problem = _documents(settings, documents, credentials, dial=dial)

@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -26,6 +25,7 @@ from kapok.authority.register import Register
 from kapok.authority.root import RootKey
 from kapok.authority.service import make_identity, renew_identity
 from kapok.authority.settings import AuthorityHome, AuthoritySettings, check_lifetime, template
+from kapok.daemon import alone, stopped_by_sigterm
 from kapok.errors import IdentityInvalid, InvalidInput
 from kapok.identity.certificates import TrustRoot
 from kapok.identity.credentials import IDENTITY_FOLDER, Credentials
@@ -186,7 +186,7 @@ async def run(
     Raises:
         NotFound: ``no_authority``.
         IdentityInvalid: a key or certificate is wrong, or the passphrase.
-        InvalidInput: ``port_in_use``, or what is wrong with the settings.
+        InvalidInput: ``already_running``, ``port_in_use``, or what is wrong with the settings.
     """
     place = AuthorityHome(Path(home))
     settings = place.load()
@@ -198,9 +198,10 @@ async def run(
             code="foreign_certificate",
             remedy="put the trust domain of the root back into authority.toml",
         )
-    with _register(place) as register:
+    stop = stop or asyncio.Event()
+    with alone(place.folder, "authority"), stopped_by_sigterm(stop), _register(place) as register:
         renew_identity(place, settings, root, register, secret, clock())
-        credentials = Credentials.load(place.folder, secret, clock=clock)
+        credentials = Credentials.load(place.folder, secret, role=Role.AUTHORITY, clock=clock)
         desk = Desk(register, root, leaf_days=settings.leaf_days, clock=clock)
         running = await serve_enrolment(
             credentials.key_pem(), credentials.certificate_pem, settings.listen, desk
@@ -209,7 +210,7 @@ async def run(
             dial = _note_address(place, settings, running.port)
             _LOG.info("authority listens", extra={"address": running.address, "dial": dial})
             ready(dial)
-            await _until_stopped(stop or asyncio.Event())
+            await stop.wait()
         finally:
             await running.stop(_GRACE_S)
             _LOG.info("authority stopped", extra=asdict(running.traffic))
@@ -253,18 +254,6 @@ def _note_address(place: AuthorityHome, settings: AuthoritySettings, port: int) 
     dial = str(Address(address.host, port))
     replace_file(place.dial_file, dial.encode("ascii"), mode=0o644)
     return dial
-
-
-async def _until_stopped(stop: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    # Outside the main thread there are no signals to handle: `stop` alone ends it there.
-    with suppress(NotImplementedError, RuntimeError, ValueError):
-        loop.add_signal_handler(signal.SIGTERM, stop.set)
-    try:
-        await stop.wait()
-    finally:
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.remove_signal_handler(signal.SIGTERM)
 
 
 @contextmanager

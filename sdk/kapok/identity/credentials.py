@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from kapok.errors import IdentityInvalid
+from kapok.errors import IdentityInvalid, InvalidInput
 from kapok.identity.certificates import (
     TrustRoot,
     certificate_from_pem,
@@ -31,7 +31,7 @@ from kapok.identity.keyfiles import (
     read_public_file,
     refuse_open_folder,
 )
-from kapok.identity.names import PartyName
+from kapok.identity.names import PartyName, Role
 
 __all__ = ["CERTIFICATE_FILE", "IDENTITY_FOLDER", "KEY_FILE", "ROOT_FILE", "Credentials"]
 
@@ -78,18 +78,25 @@ class Credentials:
 
     @classmethod
     def load(
-        cls, home: Path | str, passphrase: str | None = None, *, clock: Callable[[], float] = time.time
+        cls,
+        home: Path | str,
+        passphrase: str | None = None,
+        *,
+        role: Role | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> Credentials:
         """Read ``<home>/identity/{key,certificate,root}.pem`` and check them.
 
         Args:
             home: The party's home folder.
             passphrase: Opens the private key; else that of the environment variable ``KAPOK_PASSPHRASE``.
+            role: What the party must be; None for any.
             clock: Seconds since the epoch.
 
         Raises:
             NotFound: ``no_identity``.
             IdentityInvalid: with what is wrong, and what to do.
+            InvalidInput: ``wrong_role``.
         """
         folder = Path(home) / IDENTITY_FOLDER
         key_path = folder / KEY_FILE
@@ -100,7 +107,15 @@ class Credentials:
             read_public_file(folder / CERTIFICATE_FILE), str(folder / CERTIFICATE_FILE)
         )
         root = TrustRoot.from_pem(read_public_file(folder / ROOT_FILE))
-        return cls(key, certificate, root, clock())
+        found = cls(key, certificate, root, clock())
+        if role is not None and found.name.role is not role:
+            raise InvalidInput(
+                f"{home} is the folder of {found.name}, whose role is not {role}",
+                code="wrong_role",
+                party=str(found.name),
+                remedy=f"name the folder of the {role} with --home, or enrol with a token for that role",
+            )
+        return found
 
     @property
     def root_pem(self) -> bytes:

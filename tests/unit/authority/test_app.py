@@ -408,3 +408,10 @@ async def test_the_blocking_call_works_inside_a_running_loop(home: Path, tmp_pat
         assert name.role is Role.ANALYST
     with pytest.raises(InvalidInput):
         enrol(text, tmp_path / "ada")
+
+
+async def test_a_second_authority_over_the_same_folder_is_refused(home: Path) -> None:
+    async with running(home):
+        with pytest.raises(InvalidInput) as caught:
+            await app.run(home)
+    assert caught.value.code == "already_running"
