@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -18,6 +19,8 @@ class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wait_s: float = 1.0
     sources: dict[str, Source] = {}
     tags: tuple[str, ...] = ()
+    level: Literal["high", "low"] = "low"
+    colours: tuple[Literal["red", "blue"], ...] = ()
 
     def __post_init__(self) -> None:
         if self.least_rows < 1:
@@ -53,6 +56,9 @@ def test_reads_values_and_paths_relative_to_the_file(tmp_path: Path) -> None:
         ('broker = "h"\n[sources.a]\nhash = "x"', "file", "add it"),
         ('broker = "h"\n[sources.a]\nfile = 5', "text in quotes", "kind"),
         ('broker = "h"\ntags = ["a", 2]', "tags[1]", "kind"),
+        ('broker = "h"\nlevel = "loud"', "key 'level': invalid enum value 'loud'", "use high or low"),
+        ('broker = "h"\ncolours = ["red", "pink"]', "colours[1]", "use blue or red"),
+        ('broker = "h"\nlevel = 3', "key 'level': expected a text in quotes", "kind"),
         ("broker = ", "is not TOML", "line"),
         ('broker = "h"\nleast_rows = 0', "below 1", "raise it"),
     ],

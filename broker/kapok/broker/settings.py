@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from kapok.errors import InvalidInput
+from kapok.logs import LogLevel
 
 __all__ = ["BrokerSettings", "Limits"]
 
@@ -69,13 +70,13 @@ class BrokerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     Attributes:
         listen: ``host:port``; port 0 lets the system pick one.
         store: Path of the SQLite file, relative to the home folder, or a SQLAlchemy URL.
-        log_level: ``debug``, ``info``, ``warning`` or ``error``.
+        log_level: Least level that is logged.
         drain_s: How long calls in flight may go on after SIGTERM.
         limits: See `Limits`.
     """
 
     listen: str = "127.0.0.1:7443"
     store: str = "broker.db"
-    log_level: str = "info"
+    log_level: LogLevel = "info"
     drain_s: float = 5.0
     limits: Limits = msgspec.field(default_factory=Limits)

@@ -301,11 +301,10 @@ def _check_name(
     role: Role,
     key: str,
     bad: Callable[[str, str, str], InvalidInput],
-    read: Callable[[str], object],
+    read: Callable[[str], PartyName | PartyPattern],
 ) -> None:
     try:
-        read(text)
-        fits = text.split("/")[5] == role
+        fits = read(text).role is role
     except InvalidInput as error:
         raise bad(key, f"has {text!r}, not a party's name", error.remedy or "") from None
     if not fits:

@@ -14,6 +14,8 @@ import msgspec
 
 from kapok import settings
 from kapok.errors import InvalidInput
+from kapok.logs import LogLevel
+from kapok.wire.address import Address
 
 __all__ = [
     "CsvSource",
@@ -91,7 +93,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state: Path | None = None
     instance: Path | None = None
     accept_rollback: int | None = None
-    log_level: str = "info"
+    log_level: LogLevel = "info"
     open_jobs_max: int = 256
     engine: EngineLimits = EngineLimits()
     datasets: dict[str, DatasetEntry] = {}
@@ -147,11 +149,12 @@ def _bad(path: Path, key: str, what: str, remedy: str) -> InvalidInput:
 
 
 def _check_daemon(path: Path, found: NodeSettings) -> None:
-    host, colon, port = found.broker.rpartition(":")
-    if not (host and colon and port.isdecimal() and 0 < int(port) < 2**16):
-        raise _bad(path, "broker", f"is {found.broker!r}, not an address", 'write "host:port"')
-    if found.log_level not in ("debug", "info", "warning", "error"):
-        raise _bad(path, "log_level", "is not a level", "use debug, info, warning or error")
+    try:
+        dialled = Address.parse(found.broker)
+    except InvalidInput as error:
+        raise _bad(path, "broker", f"is {found.broker!r}, not an address", error.remedy or "") from None
+    if not dialled.port:
+        raise _bad(path, "broker", "has the port 0", "write the port on which the broker listens")
     if not 1 <= found.open_jobs_max <= 100_000:
         raise _bad(path, "open_jobs_max", "is out of range", "write a number from 1 to 100000")
     limits = found.engine

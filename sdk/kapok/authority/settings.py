@@ -15,6 +15,7 @@ from kapok import settings
 from kapok.errors import InvalidInput, NotFound
 from kapok.identity.issuing import check_host
 from kapok.identity.names import PartyName, Role
+from kapok.logs import LogLevel
 from kapok.wire.address import Address
 
 __all__ = ["AuthorityHome", "AuthoritySettings", "template"]
@@ -38,7 +39,7 @@ class AuthoritySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     broker: str = ""
     leaf_days: int = 365
     token_lifetime_s: float = 86_400
-    log_level: str = "info"
+    log_level: LogLevel = "info"
 
     def __post_init__(self) -> None:
         PartyName(self.trust_domain, "authority", Role.AUTHORITY, "authority")

@@ -20,7 +20,9 @@ import msgspec
 
 from kapok.client.vault import Vault
 from kapok.errors import InvalidInput, NotFound
+from kapok.protocols.sizes import DEFAULT_KEY_BITS, KeyBits
 from kapok.settings import load
+from kapok.wire.address import Address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +41,7 @@ class AnalystSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     broker: str
     seal: Literal["paillier", "pad"] = "paillier"
     deadline_s: int = 60
-    key_bits: Literal[2048, 3072, 4096] = 3072
+    key_bits: KeyBits = DEFAULT_KEY_BITS
     patience_s: int = 10
 
 
@@ -74,12 +76,14 @@ class Profile:
                 remedy="enrol with `kapok enroll TOKEN`, or name another folder with --home or KAPOK_HOME",
             )
         settings = load(path, AnalystSettings)
-        if ":" not in settings.broker:
+        try:
+            Address.parse(settings.broker)
+        except InvalidInput as error:
             raise InvalidInput(
                 f"{path}: broker must be host:port, not {settings.broker!r}",
                 code="bad_settings",
-                remedy="write the address of the broker, for instance broker.example.org:7443",
-            )
+                remedy=error.remedy,
+            ) from None
         return cls(folder, settings)
 
     @property

@@ -115,6 +115,11 @@ class PartyPattern:
             parts[6] = "any" if parts[6] == "*" else parts[6]
         PartyName.parse("/".join(parts))
 
+    @property
+    def role(self) -> Role:
+        """The role of every party that it covers."""
+        return Role(self.text.split("/")[5])
+
     def matches(self, name: PartyName) -> bool:
         """Whether the pattern covers this name."""
         mine, theirs = self.text.split("/"), str(name).split("/")

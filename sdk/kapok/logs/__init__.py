@@ -11,11 +11,14 @@ import json
 import logging
 import traceback
 from datetime import UTC, datetime
-from typing import Any, Final, TextIO
+from typing import Any, Final, Literal, TextIO
 
 from kapok.errors import InvalidInput, KapokError, plain_json
 
-__all__ = ["JsonFormatter", "configure"]
+__all__ = ["JsonFormatter", "LogLevel", "configure"]
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+"""The levels that settings name, from most lines to fewest."""
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _NOISY: Final = ("alembic", "sqlalchemy", "grpc", "asyncio")

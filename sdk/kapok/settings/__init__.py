@@ -24,6 +24,7 @@ _MOST_BYTES: Final = 4 * 2**20
 _AT: Final = re.compile(r" - at `(?:key in )?\$\.?(?P<key>[^`]*)`\Z")
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
 _MISSING: Final = re.compile(r"Object missing required field `(?P<key>[^`]*)`")
+_INDEX: Final = re.compile(r"\[[^]]*\]")
 _WORDS: Final = {
     "`str`": "a text in quotes",
     "`int`": "a whole number",
@@ -48,12 +49,12 @@ def load(path: Path | str, struct_type: type[_Settings]) -> _Settings:
         InvalidInput: ``bad_settings``, naming file, key and what is expected.
     """
     path = Path(path)
-    names = _field_names(struct_type)
+    fields = _fields(struct_type)
     document = _read(path)
     try:
         return msgspec.convert(document, struct_type, dec_hook=_path_reader(path.parent))
     except msgspec.ValidationError as error:
-        raise _explain(path, str(error), names) from None
+        raise _explain(path, str(error), fields) from None
     except KapokError as error:
         raise type(error)(
             f"{path}: {error.message}",
@@ -97,17 +98,19 @@ def _path_reader(folder: Path) -> Any:
     return read
 
 
-def _explain(path: Path, text: str, names: frozenset[str]) -> InvalidInput:
+def _explain(path: Path, text: str, fields: dict[str, tuple[str, ...]]) -> InvalidInput:
     where = _AT.search(text)
     at, what = (where["key"], text[: where.start()]) if where else ("", text)
     if unknown := _UNKNOWN.match(what):
         key = f"{at}.{unknown['key']}" if at else unknown["key"]
-        near = difflib.get_close_matches(unknown["key"], sorted(names), n=3)
+        near = difflib.get_close_matches(unknown["key"], sorted(fields), n=3)
         remedy = f"did you mean {' or '.join(near)}?" if near else "remove it"
         return _bad(path, f"key {key!r} is not known", remedy)
     if missing := _MISSING.match(what):
         key = f"{at}.{missing['key']}" if at else missing["key"]
         return _bad(path, f"key {key!r} is missing", "add it")
+    if what.startswith("Invalid enum value") and (choices := fields.get(_INDEX.sub("", at.split(".")[-1]))):
+        return _bad(path, f"key {at!r}: {what[:1].lower()}{what[1:]}", f"use {' or '.join(choices)}")
     for word, plain in _WORDS.items():
         what = what.replace(word, plain)
     what = what[:1].lower() + what[1:]
@@ -118,9 +121,12 @@ def _bad(path: Path, what: str, remedy: str) -> InvalidInput:
     return InvalidInput(f"{path}: {what}", code="bad_settings", remedy=remedy)
 
 
-def _field_names(struct_type: type[msgspec.Struct]) -> frozenset[str]:
-    """Names of all keys of a structure and those in it; one that ignores unknown keys is a defect."""
-    names: set[str] = set()
+def _fields(struct_type: type[msgspec.Struct]) -> dict[str, tuple[str, ...]]:
+    """All keys of a structure and those in it, with the values that each may have, if they are listed.
+
+    A structure that ignores unknown keys is a defect.
+    """
+    found: dict[str, tuple[str, ...]] = {}
     seen: set[type] = set()
     waiting: list[object] = [msgspec.inspect.type_info(struct_type)]
     while waiting:
@@ -130,7 +136,7 @@ def _field_names(struct_type: type[msgspec.Struct]) -> frozenset[str]:
                     raise AssertionError(f"{cls.__name__} must forbid unknown fields to be settings")
                 if cls not in seen:
                     seen.add(cls)
-                    names.update(field.encode_name for field in fields)
+                    found.update({field.encode_name: _choices(field.type) for field in fields})
                     waiting.extend(field.type for field in fields)
             case msgspec.inspect.UnionType(types=types):
                 waiting.extend(types)
@@ -142,4 +148,15 @@ def _field_names(struct_type: type[msgspec.Struct]) -> frozenset[str]:
                 waiting.append(value)
             case _:
                 pass
-    return frozenset(names)
+    return found
+
+
+def _choices(wanted: msgspec.inspect.Type) -> tuple[str, ...]:
+    """The values that are listed for a key, or for each item of the list that it holds."""
+    match wanted:
+        case msgspec.inspect.LiteralType(values=values):
+            return tuple(str(value) for value in values)
+        case msgspec.inspect.CollectionType(item_type=item):
+            return _choices(item)
+        case _:
+            return ()

@@ -39,6 +39,7 @@ def test_patterns_cover_whole_segments_only() -> None:
     name = PartyName.parse("spiffe://kapok.test/org/a/analyst/ada")
     assert PartyPattern(str(name)).matches(name)
     assert PartyPattern("spiffe://kapok.test/org/*/analyst/*").matches(name)
+    assert PartyPattern("spiffe://kapok.test/org/*/analyst/*").role is Role.ANALYST
     assert not PartyPattern("spiffe://kapok.test/org/*/node/*").matches(name)
     assert not PartyPattern("spiffe://other.test/org/*/analyst/*").matches(name)
     for text in ("spiffe://kapok.test/org/a*/analyst/ada", "spiffe://*/org/a/analyst/ada", "*"):

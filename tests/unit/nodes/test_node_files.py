@@ -101,6 +101,8 @@ def test_the_templates_document_every_value_with_its_default(tmp_path):
     [
         ("broker.example.org:7443", "broker", "broker"),
         ("broker.example.org:7443", "broker:99999", "broker"),
+        ("broker.example.org:7443", "broker:0", "broker"),
+        ("broker.example.org:7443", "http://broker:7443", "broker"),
         (HASH, "abc", "datasets.heart.hash"),
         ("patients.csv", "patients*.csv", "datasets.heart.source.path"),
         ('format = "csv"', 'format = "xml"', "source"),
