@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from kapok.broker.computation.office import Office
 from kapok.broker.computation.statements import check_signer
@@ -12,13 +11,11 @@ from kapok.broker.store.schema import DatasetRow
 from kapok.documents.dataset import DATASET_TYP, Dataset
 from kapok.documents.envelope import decode, document_id
 from kapok.documents.statements import MEMBERSHIP_TYP, Membership
-from kapok.errors import BudgetExhausted, IdentityInvalid, InvalidInput, NotAuthorised, NotFound
+from kapok.errors import BudgetExhausted, IdentityInvalid, NotAuthorised, NotFound
 from kapok.identity.names import PartyName, Role
 from kapok.wire.messages import CatalogueEntry
 
 __all__ = ["Catalogue"]
-
-_MOST_TAG_KEY_BYTES: Final = 4096
 
 
 class Catalogue:
@@ -94,7 +91,6 @@ class Catalogue:
             IdentityInvalid: the signature does not hold.
             PeerProtocolError: ``not_the_signer`` or ``bad_statement``.
             NotAuthorised: ``wrong_role``.
-            InvalidInput: ``bad_tag_key``.
             NotFound: ``unknown_dataset``.
         """
         signed = self._office.verifier.verify(MEMBERSHIP_TYP, token)
@@ -104,10 +100,6 @@ class Catalogue:
                 f"a {caller.role} cannot join a dataset", code="wrong_role", party=str(caller)
             )
         membership = decode(Membership, signed.payload, party=str(caller))
-        if not 0 < len(membership.tag_key) <= _MOST_TAG_KEY_BYTES:
-            raise InvalidInput(
-                "the tag key has a wrong length", code="bad_tag_key", clause="membership.tag_key"
-            )
         with self._office.step() as step:
             if step.tx.catalogue.dataset(membership.dataset) is None:
                 raise _unknown()

@@ -28,17 +28,15 @@ from cryptography.hazmat.primitives.hpke import (
 )
 
 from kapok.errors import InvalidInput, PeerProtocolError
+from kapok.protocols.sizes import MLKEM_PUBLIC_BYTES, WRAP_KEY_BYTES, X25519_BYTES
 
-__all__ = ["PUBLIC_BYTES", "WRAP_OVERHEAD", "WrapKey", "wrap"]
+__all__ = ["WRAP_OVERHEAD", "WrapKey", "wrap"]
 
-_MLKEM_PUBLIC: Final = 1184
 _MLKEM_SEED: Final = 64
-_X25519: Final = 32
 _MLKEM_CIPHERTEXT: Final = 1088
 _AEAD_TAG: Final = 16
 
-PUBLIC_BYTES: Final = _MLKEM_PUBLIC + _X25519
-WRAP_OVERHEAD: Final = _MLKEM_CIPHERTEXT + _X25519 + _AEAD_TAG
+WRAP_OVERHEAD: Final = _MLKEM_CIPHERTEXT + X25519_BYTES + _AEAD_TAG
 """By how many bytes a wrap is longer than its secret."""
 
 
@@ -75,7 +73,7 @@ class WrapKey:
         Raises:
             InvalidInput: ``bad_wrap_key`` when it is anything else.
         """
-        if len(encoded) != _MLKEM_SEED + _X25519:
+        if len(encoded) != _MLKEM_SEED + X25519_BYTES:
             raise _bad_key("the private key")
         try:
             return cls(
@@ -122,12 +120,12 @@ def wrap(public: bytes, secret: bytes, info: bytes) -> bytes:
         InvalidInput: ``bad_wrap_key`` when `public` is not such a key (a key of small order among them: every
             secret wrapped to it would be one half in the open).
     """
-    if len(public) != PUBLIC_BYTES:
+    if len(public) != WRAP_KEY_BYTES:
         raise _bad_key("the public key")
     try:
         key = MLKEM768X25519PublicKey(
-            MLKEM768PublicKey.from_public_bytes(public[:_MLKEM_PUBLIC]),
-            X25519PublicKey.from_public_bytes(public[_MLKEM_PUBLIC:]),
+            MLKEM768PublicKey.from_public_bytes(public[:MLKEM_PUBLIC_BYTES]),
+            X25519PublicKey.from_public_bytes(public[MLKEM_PUBLIC_BYTES:]),
         )
         return _suite().encrypt(secret, key, info)
     except (ValueError, UnsupportedAlgorithm):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kapok.cli.options import Json
+from kapok.protocols.sizes import DEFAULT_KEY_BITS
 
 __all__ = ["demo"]
 
@@ -18,7 +19,9 @@ def demo(
         Path | None,
         typer.Option("--keep", metavar="DIR", help="Work in DIR, and leave it there.", show_default=False),
     ] = None,
-    bits: Annotated[int, typer.Option(help="Bits of the analyst's result key: 2048, 3072 or 4096.")] = 3072,
+    bits: Annotated[
+        int, typer.Option(help="Bits of the analyst's result key: 2048, 3072 or 4096.")
+    ] = DEFAULT_KEY_BITS,
 ) -> None:
     """Run an authority, a broker, four hospitals and an analyst; compare the answers with the truth."""
     from kapok.demo.story import tell

@@ -21,6 +21,7 @@ from typing import Final, Self
 from kapok.demo.hospitals import HOSPITALS, TRUST_DOMAIN, Hospital, Rules, schema_file
 from kapok.demo.processes import Daemon, Finished, call
 from kapok.errors import InternalError
+from kapok.protocols.sizes import DEFAULT_KEY_BITS
 
 __all__ = ["Network"]
 
@@ -36,7 +37,7 @@ class Network:
         self,
         folder: Path,
         *,
-        bits: int = 3072,
+        bits: int = DEFAULT_KEY_BITS,
         rules: Mapping[str, Rules] | None = None,
         tell: Callable[[str], None] = lambda _text: None,
     ) -> None:

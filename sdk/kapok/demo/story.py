@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Any
 
 from kapok.computations.query.params import Question
 from kapok.demo import telling
@@ -25,10 +25,9 @@ from kapok.demo.pooled import pooled_answer
 from kapok.demo.witness import Sample, Witness
 from kapok.documents.dataset import Dataset
 from kapok.errors import InternalError, InvalidInput
+from kapok.protocols.sizes import DEFAULT_KEY_BITS, GENERATED_KEY_BITS
 
 __all__ = ["Asked", "ask", "tell"]
-
-_KEY_BITS: Final = (2048, 3072, 4096)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +51,7 @@ class Asked:
     peak_memory: int | None
 
 
-def tell(*, keep: Path | None = None, bits: int = 3072, as_json: bool = False) -> bool:
+def tell(*, keep: Path | None = None, bits: int = DEFAULT_KEY_BITS, as_json: bool = False) -> bool:
     """Run the whole demonstration and print it.
 
     Args:
@@ -67,7 +66,7 @@ def tell(*, keep: Path | None = None, bits: int = 3072, as_json: bool = False) -
         InvalidInput: ``bad_key_bits``, ``not_empty``.
         InternalError: a process did not do what it should.
     """
-    if bits not in _KEY_BITS:
+    if bits not in GENERATED_KEY_BITS:
         raise InvalidInput(
             f"{bits} bits are no size of a result key", code="bad_key_bits", remedy="use 2048, 3072 or 4096"
         )

@@ -24,11 +24,11 @@ from kapok.documents.columns import (
     check_description,
 )
 from kapok.errors import InvalidInput, NotFound
+from kapok.protocols.secure_sum.params import MOST_MEMBERS
 
 __all__ = ["DATASET_TYP", "Column", "ColumnType", "Dataset", "DomainValue"]
 
 DATASET_TYP: Final = "kapok-dataset+jws"
-MOST_HOLDERS: Final = 256
 HIDING_BITS: Final = 40
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
@@ -114,7 +114,7 @@ class Dataset(
     @property
     def random_bits(self) -> int:
         """W = ⌈log₂(256·V)⌉ + 40: words that stand for a suppressed cell are uniform below 2^w."""
-        return (MOST_HOLDERS * self.word_value_bound - 1).bit_length() + HIDING_BITS
+        return (MOST_MEMBERS * self.word_value_bound - 1).bit_length() + HIDING_BITS
 
     @property
     def word_bits(self) -> int:

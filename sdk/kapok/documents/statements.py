@@ -15,6 +15,7 @@ from kapok.errors import InvalidInput, KapokError, NotAuthorised, error_class, i
 from kapok.identity.names import PartyName
 from kapok.protocols.secure_sum.params import Party, Seal, SumTerms
 from kapok.protocols.secure_sum.roster import params_hash_of
+from kapok.protocols.sizes import WRAP_KEY_BYTES
 
 __all__ = [
     "JOB_TYP",
@@ -45,11 +46,21 @@ class Membership(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         dataset: Hash of the dataset, lower-case hex.
-        tag_key: Public HPKE key (ML-KEM-768 ‖ X25519) to which analysts wrap tag seeds for this node.
+        tag_key: Public HPKE key (ML-KEM-768 ‖ X25519, 1216 bytes) to which analysts wrap tag seeds for this
+            node.
+
+    Raises:
+        InvalidInput: ``bad_tag_key`` when the key has another length.
     """
 
     dataset: str
     tag_key: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.tag_key) != WRAP_KEY_BYTES:
+            raise InvalidInput(
+                f"a tag key is {WRAP_KEY_BYTES} bytes", code="bad_tag_key", clause="membership.tag_key"
+            )
 
 
 class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

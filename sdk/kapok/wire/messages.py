@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
 from kapok.errors import KapokError
+from kapok.protocols.sizes import MOST_CHUNK_BYTES
 
 __all__ = [
     "MOST_CHUNK_BYTES",
@@ -26,10 +26,6 @@ __all__ = [
     "Offer",
     "OpenAttempt",
 ]
-
-
-MOST_CHUNK_BYTES: Final = 256 * 1024
-"""Largest chunk of a sealed vector or sum in one message."""
 
 
 class JobState(StrEnum):

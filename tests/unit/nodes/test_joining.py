@@ -25,7 +25,7 @@ def connect(realm, dataset, tmp_path):
     digest = hashlib.sha256(dataset.to_payload()).hexdigest()
     entry = DatasetEntry(hash=digest, source=CsvSource(tmp_path / "patients.csv"), asset="clinic")
 
-    def connected(tag_key=b"key"):
+    def connected(tag_key=b"k" * 1216):
         joining = Joining(
             settings=NodeSettings(broker="127.0.0.1:1", datasets={"clinic": entry}),
             documents=Documents(tmp_path / "state", verifier),
@@ -62,4 +62,4 @@ def test_once_joined_a_reconnection_tells_nothing_of_the_table(connect, tmp_path
         assert connect() == first
     table.unlink()
     # A new tag key, after a journal was restored, is published too.
-    assert connect(b"other")[0].tag_key == b"other"
+    assert connect(b"o" * 1216)[0].tag_key == b"o" * 1216

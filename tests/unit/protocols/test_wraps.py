@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from kapok.errors import InvalidInput, PeerProtocolError
-from kapok.protocols.wraps import PUBLIC_BYTES, WRAP_OVERHEAD, WrapKey, wrap
+from kapok.protocols.wraps import WRAP_KEY_BYTES, WRAP_OVERHEAD, WrapKey, wrap
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def test_opens_with_its_key_and_info(key):
     sealed = wrap(key.public, b"secret", b"purpose")
     assert key.unwrap(sealed, b"purpose") == b"secret"
     assert len(sealed) == len(b"secret") + WRAP_OVERHEAD
-    assert len(key.public) == PUBLIC_BYTES == 1216
+    assert len(key.public) == WRAP_KEY_BYTES == 1216
 
 
 def test_two_wraps_of_one_secret_differ(key):

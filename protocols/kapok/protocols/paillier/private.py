@@ -22,11 +22,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from kapok.errors import InvalidInput
 from kapok.protocols.paillier.public import LEAST_KEY_BITS, PublicKey
 from kapok.protocols.paillier.vector import CiphertextVector
+from kapok.protocols.sizes import DEFAULT_KEY_BITS, GENERATED_KEY_BITS
 
-__all__ = ["DEFAULT_KEY_BITS", "GENERATED_KEY_BITS", "PrivateKey", "generate"]
+__all__ = ["PrivateKey", "generate"]
 
-DEFAULT_KEY_BITS: Final = 3072
-GENERATED_KEY_BITS: Final = (2048, 3072, 4096)
 _FORMAT: Final = "kapok-paillier-private-key"
 _VERSION: Final = "1"
 _FIELDS: Final = frozenset({"format", "version", "p", "q", "h_s"})

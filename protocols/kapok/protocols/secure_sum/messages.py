@@ -20,13 +20,13 @@ from kapok.protocols.secure_sum.cohort import CohortStatement
 from kapok.protocols.secure_sum.context import Context
 from kapok.protocols.secure_sum.framing import HASH_BYTES
 from kapok.protocols.secure_sum.params import Signed, Verifier
+from kapok.protocols.sizes import WRAP_KEY_BYTES, X25519_BYTES
 
 __all__ = [
     "CONSENT_TYP",
     "MASK_KEY_BYTES",
     "RELEASE_TYP",
     "SEAL_TYP",
-    "WRAP_KEY_BYTES",
     "ConsentStatement",
     "ReleaseStatement",
     "SealStatement",
@@ -38,8 +38,7 @@ CONSENT_TYP: Final = "kapok-consent+jws"
 SEAL_TYP: Final = "kapok-seal+jws"
 RELEASE_TYP: Final = "kapok-release+jws"
 
-MASK_KEY_BYTES: Final = 32
-WRAP_KEY_BYTES: Final = 1216
+MASK_KEY_BYTES: Final = X25519_BYTES
 MOST_RELEASE_BYTES: Final = 4096
 MOST_DATA_VERSION: Final = 200
 _FIELD_PRIME: Final = 2**255 - 19

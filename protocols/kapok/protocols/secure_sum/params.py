@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from kapok.errors import InvalidInput
+from kapok.protocols.sizes import WRAP_KEY_BYTES
 
 __all__ = [
     "LEAST_PARTIES_FLOOR",
@@ -41,7 +42,6 @@ MOST_WORDS: Final = 1 << 28
 MOST_WORD_BITS: Final = 192
 TAG_EXTRA_BITS: Final = 64
 _HASH_BYTES: Final = 32
-_RECEIVER_KEY_BYTES: Final = 1216
 
 
 class Seal(StrEnum):
@@ -150,8 +150,8 @@ class SumTerms:
                 "a result key belongs to the paillier seal and to no other",
             ),
             (
-                len(self.receiver_key) == _RECEIVER_KEY_BYTES,
-                f"the receiver key is {_RECEIVER_KEY_BYTES} bytes",
+                len(self.receiver_key) == WRAP_KEY_BYTES,
+                f"the receiver key is {WRAP_KEY_BYTES} bytes",
             ),
             (1 <= self.rounds <= MOST_ROUNDS, f"1 to {MOST_ROUNDS} rounds"),
         )

@@ -11,15 +11,14 @@ data chunk has the tag's length, so that a chunk's length tells what is in it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from kapok.errors import InvalidInput
 from kapok.protocols.paillier.packing import SlotLayout
 from kapok.protocols.paillier.public import PublicKey
 from kapok.protocols.secure_sum.params import SumTerms
+from kapok.protocols.sizes import MOST_CHUNK_BYTES
 
 __all__ = [
-    "MOST_CHUNK_BYTES",
     "chunk_bytes",
     "chunk_lengths",
     "chunks",
@@ -27,8 +26,6 @@ __all__ = [
     "result_key",
     "vector_bytes",
 ]
-
-MOST_CHUNK_BYTES: Final = 256 * 1024
 
 
 def result_key(terms: SumTerms) -> PublicKey:

@@ -14,8 +14,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from kapok.computations.query.params import Item, OutputKind, Question
-from kapok.documents.dataset import MOST_HOLDERS, Dataset
+from kapok.documents.dataset import Dataset
 from kapok.errors import PeerProtocolError
+from kapok.protocols.secure_sum.params import MOST_MEMBERS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -169,11 +170,11 @@ def _open(column: str | None, with_sum: bool, rest: Any, dataset: Dataset) -> _O
     count = next(rest)
     total = next(rest) if with_sum else None
     flag = next(rest)
-    if flag < 0 or flag >= MOST_HOLDERS << dataset.random_bits:
+    if flag < 0 or flag >= MOST_MEMBERS << dataset.random_bits:
         raise _impossible("a flag is out of range")
     if flag:
         return _Opened(None, None)
-    if not 0 <= count <= MOST_HOLDERS * dataset.rows_max:
+    if not 0 <= count <= MOST_MEMBERS * dataset.rows_max:
         raise _impossible("a count is out of range")
     if total is not None and column is not None:
         least, largest = dataset.column(column).step_bounds
@@ -202,7 +203,7 @@ def _column(item: Item, dataset: Dataset) -> AnswerColumn:
     elif item.kind == "avg":
         kind = "float64"
     elif item.kind == "sum":
-        largest = max(map(abs, column.step_bounds)) * dataset.rows_max * MOST_HOLDERS
+        largest = max(map(abs, column.step_bounds)) * dataset.rows_max * MOST_MEMBERS
         # The type follows from the schema, never from the value.
         if column.type == "decimal" or largest > _LARGEST_INT64:
             kind, decimals = "decimal", column.decimals
