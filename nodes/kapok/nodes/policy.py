@@ -16,6 +16,7 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from kapok import settings
+from kapok.computations.registry import known_operations
 from kapok.documents.statements import JobSpec
 from kapok.errors import (
     BudgetExhausted,
@@ -42,8 +43,6 @@ __all__ = [
     "rule_for",
 ]
 
-Operation = Literal["count", "sum", "avg"]
-
 _FINGERPRINT: Final = re.compile(r"([0-9a-f]{64})?\Z")
 
 
@@ -52,7 +51,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     analysts: tuple[str, ...]
     dataset: str
-    operations: tuple[Operation, ...]
+    operations: tuple[str, ...]
     columns: tuple[str, ...]
     questions: int
     min_rows: int
@@ -282,6 +281,8 @@ def _check_rule(path: Path, number: int, rule: Rule) -> None:
     for key, listed in (("analysts", rule.analysts), ("operations", rule.operations), ("seals", rule.seals)):
         if not listed:
             raise bad(key, "is empty", "list at least one, or remove the rule")
+    if foreign := sorted(set(rule.operations) - (known := known_operations())):
+        raise bad("operations", f"has {foreign[0]!r}", "use " + ", ".join(sorted(known)))
     for key, role, patterns in (
         ("analysts", Role.ANALYST, rule.analysts),
         ("members", Role.NODE, rule.members),

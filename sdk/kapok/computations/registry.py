@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kapok.computations.engines import Engine, Thresholds
     from kapok.protocols.words import WordVector
 
-__all__ = ["Asked", "Computation", "computation"]
+__all__ = ["Asked", "Computation", "computation", "known_operations"]
 
 _MODULES: Final = {"query": "kapok.computations.query.entry"}
 
@@ -58,6 +58,8 @@ class Computation:
 
     Attributes:
         name: As in a job specification.
+        rounds_max: Most rounds that one job may take.
+        operations: Names of all that such a question may do with columns, as policies list them.
         parse: Text and dataset → question; raises `InvalidInput`.
         contribute: Question, dataset, engine and thresholds → this holder's words; never fails because of
             data.
@@ -65,6 +67,8 @@ class Computation:
     """
 
     name: str
+    rounds_max: int
+    operations: tuple[str, ...]
     parse: Callable[[str, Dataset], Asked]
     contribute: Callable[[Any, Dataset, Engine, Thresholds], WordVector]
     answer: Callable[[Any, Dataset, Sequence[int]], Any]
@@ -85,3 +89,8 @@ def computation(name: str) -> Computation:
         )
     found: Computation = import_module(module).COMPUTATION
     return found
+
+
+def known_operations() -> frozenset[str]:
+    """Names of the operations of all kinds of questions."""
+    return frozenset(name for kind in _MODULES for name in computation(kind).operations)

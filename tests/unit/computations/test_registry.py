@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from kapok.computations import computation
+from kapok.computations.registry import known_operations
 from kapok.documents.dataset import Dataset
 from kapok.errors import InvalidInput
 
@@ -17,6 +18,8 @@ def test_finds_the_query(heart: Dataset) -> None:
     asked = query.parse("select count(*) from heart", heart)
     assert asked.text == "SELECT COUNT(*) FROM heart"
     assert asked.words == 2
+    assert query.rounds_max == 1
+    assert set(asked.operations) <= set(query.operations) == known_operations()
     assert query.answer(asked, heart, [12, 0]).rows == ((12,),)
 
 

@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 from kapok.computations.registry import Asked, Computation, computation
 from kapok.documents.dataset import Dataset
 from kapok.documents.envelope import decode, document_id
-from kapok.documents.statements import JOB_TYP, NONCE_BYTES, JobSpec
+from kapok.documents.statements import JOB_TYP, MOST_DEADLINE_S, NONCE_BYTES, JobSpec
 from kapok.errors import InvalidInput, KapokError, NotAuthorised, NotFound, TimedOut, VersionMismatch
 from kapok.identity.names import PartyName, Role
 from kapok.nodes.sources import Table
@@ -32,8 +32,7 @@ __all__ = [
     "read_spec",
 ]
 
-_LONGEST_DEADLINE_S: Final = 31 * 24 * 3600
-_ROUNDS: Final = {"query": 1}
+_CLOCK_SKEW_S: Final = 24 * 3600
 _log = logging.getLogger(__name__)
 
 
@@ -137,7 +136,7 @@ def check_deadline(deadline: float, now: float) -> None:
             clause="specification.deadline",
             remedy="ask again with a later deadline, and see that the clocks agree",
         )
-    if deadline > now + _LONGEST_DEADLINE_S:
+    if deadline > now + MOST_DEADLINE_S + _CLOCK_SKEW_S:
         raise _bad("its deadline is too far away", "deadline_too_far", "deadline", "ask for 30 days at most")
 
 
@@ -170,11 +169,11 @@ def admit(read: ReadSpec, *, name: str, entry: JoinedDataset | None, tag_key: Wr
             remedy="ask the dataset's members only; this node's holder may join it",
         )
     _check_members(spec, name)
-    if spec.rounds != _ROUNDS.get(spec.computation, spec.rounds) or len(spec.nonce) != NONCE_BYTES:
+    kind = computation(spec.computation)
+    if not 1 <= spec.rounds <= kind.rounds_max or len(spec.nonce) != NONCE_BYTES:
         raise _bad(
             "its number of rounds or its nonce is wrong", "bad_specification", "rounds", "write it anew"
         )
-    kind = computation(spec.computation)
     question = kind.parse(spec.question, entry.dataset)
     if question.text != spec.question:
         raise _bad(

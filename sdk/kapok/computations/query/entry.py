@@ -11,4 +11,11 @@ from kapok.computations.registry import Computation
 
 __all__ = ["COMPUTATION"]
 
-COMPUTATION: Final = Computation("query", Question.parse, contribute, answer)
+COMPUTATION: Final = Computation(
+    name="query",
+    rounds_max=1,
+    operations=("count", "sum", "avg"),
+    parse=Question.parse,
+    contribute=contribute,
+    answer=answer,
+)
