@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from kapok.documents.statements import MOST_DEADLINE_S
 from kapok.errors import InvalidInput
 from kapok.logs import LogLevel
 
@@ -21,7 +22,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     Attributes:
         question_bytes_max: Longest question, as UTF-8.
         vector_mib_max: Largest sealed vector of one node, in mebibytes.
-        deadline_s_max: Longest time that a job may ask for.
+        deadline_s_max: Longest time that a job may ask for; nodes take none above `MOST_DEADLINE_S`.
         open_jobs_max: Most jobs of one organisation that have not ended.
         attempts_max: Most attempts of one round, hence most times that a node may come with new keys.
         datasets_max: Most datasets that one party may publish.
@@ -33,12 +34,12 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         closed_notice_s: How long a node that comes back is told that a job has ended.
 
     Raises:
-        InvalidInput: ``bad_settings`` when a value is not positive.
+        InvalidInput: ``bad_settings`` when a value is not positive, or `deadline_s_max` above 30 days.
     """
 
     question_bytes_max: int = 65_536
     vector_mib_max: int = 64
-    deadline_s_max: int = 30 * _DAY_S
+    deadline_s_max: int = MOST_DEADLINE_S
     open_jobs_max: int = 64
     attempts_max: int = 32
     datasets_max: int = 256
@@ -57,6 +58,12 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
                     code="bad_settings",
                     remedy="leave it out for the value that it has by itself",
                 )
+        if self.deadline_s_max > MOST_DEADLINE_S:
+            raise InvalidInput(
+                "deadline_s_max is longer than any node takes on a job",
+                code="bad_settings",
+                remedy=f"set 1 to {MOST_DEADLINE_S} seconds (30 days)",
+            )
 
     @property
     def vector_bytes_max(self) -> int:

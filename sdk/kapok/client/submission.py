@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from kapok.client.catalogue import Member, VerifiedDataset, choose_members
 from kapok.client.jobs import JobRecord
 from kapok.documents.envelope import document_id, encode
-from kapok.documents.statements import JOB_TYP, NONCE_BYTES, JobSpec, ResultKey
+from kapok.documents.statements import JOB_TYP, MOST_DEADLINE_S, NONCE_BYTES, JobSpec, ResultKey
 from kapok.errors import CohortTooSmall, InvalidInput
 from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR, MOST_MEMBERS, SUITE
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Request", "prepare"]
 
 _SEED_BYTES: Final = 32
-_LONGEST_DEADLINE_S: Final = 30 * 24 * 3600
 SealName = Literal["paillier", "pad"]
 
 
@@ -63,11 +62,11 @@ class Request:
                 code="bad_at_least",
                 remedy=f"ask for {LEAST_PARTIES_FLOOR} or more",
             )
-        if not 1 <= self.deadline_s <= _LONGEST_DEADLINE_S:
+        if not 1 <= self.deadline_s <= MOST_DEADLINE_S:
             raise InvalidInput(
                 f"a deadline of {self.deadline_s} seconds is not possible",
                 code="bad_deadline",
-                remedy=f"give 1 to {_LONGEST_DEADLINE_S} seconds (30 days)",
+                remedy=f"give 1 to {MOST_DEADLINE_S} seconds (30 days)",
             )
 
 

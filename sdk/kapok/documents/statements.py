@@ -20,6 +20,7 @@ from kapok.protocols.sizes import WRAP_KEY_BYTES
 __all__ = [
     "JOB_TYP",
     "MEMBERSHIP_TYP",
+    "MOST_DEADLINE_S",
     "NONCE_BYTES",
     "REFUSAL_TYP",
     "JobSpec",
@@ -32,6 +33,8 @@ JOB_TYP: Final = "kapok-job+jws"
 MEMBERSHIP_TYP: Final = "kapok-membership+jws"
 REFUSAL_TYP: Final = "kapok-refusal+jws"
 NONCE_BYTES: Final = 32
+MOST_DEADLINE_S: Final = 30 * 24 * 3600
+"""Farthest deadline of a job from the moment it is asked: 30 days, which journals have to remember."""
 
 
 class ResultKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,0 +1,13 @@
+import pytest
+
+from kapok.broker.settings import Limits
+from kapok.documents.statements import MOST_DEADLINE_S
+from kapok.errors import InvalidInput
+
+
+@pytest.mark.parametrize("seconds", [0, -1, MOST_DEADLINE_S + 1])
+def test_a_deadline_that_no_node_takes_is_not_offered(seconds):
+    assert Limits(deadline_s_max=MOST_DEADLINE_S) == Limits()
+    with pytest.raises(InvalidInput) as caught:
+        Limits(deadline_s_max=seconds)
+    assert caught.value.code == "bad_settings"
