@@ -13,7 +13,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn, Self
+from typing import Final, NoReturn, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -171,9 +171,6 @@ class WordVector:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("word vectors are not pickled: they can hold a contribution")
-
-    def __reduce_ex__(self, _protocol: Any) -> NoReturn:
-        self.__reduce__()
 
     def _limbs(self) -> npt.NDArray[np.uint32]:
         """Shape (count, ⌈bits/32⌉), little-endian uint32, the highest limb padded with zeros."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import re
 import secrets
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -113,9 +113,6 @@ class PrivateKey:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("private keys are neither pickled nor copied")
-
-    def __reduce_ex__(self, _protocol: Any) -> NoReturn:
-        self.__reduce__()
 
     def _opened(self, ciphertext: int) -> int:
         modulo_p = _log(ciphertext, self._p) * self._p_scale % self._p
