@@ -68,10 +68,6 @@ class RunningServer:
         self._gate.stopping.set()
         await self._server.stop(grace_s)
 
-    async def wait_stopped(self) -> None:
-        """Return when the server has stopped."""
-        await self._server.wait_for_termination()
-
 
 async def serve(
     credentials: Credentials,

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
+from support.broker import DrivenDesk, history, stored_chunks
 
 from kapok.broker.catalogue import Catalogue
-from kapok.broker.computation.desk import JobDesk
 from kapok.broker.computation.office import Office
 from kapok.broker.settings import Limits
 from kapok.broker.store import Store
@@ -344,7 +344,7 @@ class World:
             announce=lambda nodes, jobs: self.announced.append((nodes, jobs)),
             connected=self.up.__contains__,
         )
-        self.desk = JobDesk(self.office)
+        self.desk = DrivenDesk(self.office)
         self.catalogue = Catalogue(self.office, self.up.__contains__)
 
     def close(self) -> None:
@@ -392,12 +392,10 @@ class World:
         return [sum(column) for column in zip(*(node.contribution for node in chosen), strict=True)]
 
     def history(self, asked: Asked) -> list[str]:
-        with self.store.snapshot() as tx:
-            return [row.event for row in tx.jobs.history(asked.id)]
+        return history(self.store, asked.id)
 
     def stored_chunks(self) -> tuple[int, int]:
-        with self.store.snapshot() as tx:
-            return tx.vectors.stored_chunks()
+        return stored_chunks(self.store)
 
 
 @pytest.fixture(scope="session")

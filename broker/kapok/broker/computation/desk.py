@@ -6,7 +6,6 @@ and may be called again with the same arguments.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from kapok.broker.computation import admission, deadlines, gathering, releasing, sealing
@@ -68,7 +67,11 @@ class JobDesk:
             if job.state == JobState.CANCELLED:
                 return
             if job.state in ENDED:
-                raise InvalidInput(f"the job is {job.state} already", code="job_ended")
+                raise InvalidInput(
+                    f"the job is {job.state} already",
+                    code="job_ended",
+                    remedy="there is nothing to cancel; `kapok job show` says how it ended",
+                )
             cancel_job(step, job)
             gathering.settle(step, job.organisation)
 
@@ -129,19 +132,6 @@ class JobDesk:
         """Begin to take a sealed vector; None when it is there already. See `sealing.begin_upload`."""
         return sealing.begin_upload(self._office, caller, job_id, token)
 
-    def seal(self, caller: PartyName, job_id: str, token: str, chunks: Sequence[bytes]) -> None:
-        """Take a whole sealed vector at once.
-
-        Raises:
-            KapokError: what `sealing.begin_upload` and `Upload` raise; then nothing of it is kept.
-        """
-        upload = self.begin_upload(caller, job_id, token)
-        if upload is None:
-            return
-        with upload:
-            upload.add(chunks)
-            upload.finish()
-
     def release(self, caller: PartyName, job_id: str, token: str) -> None:
         """Take a release. See `releasing.take_release` for what it raises."""
         with self._office.step() as step:
@@ -162,12 +152,6 @@ class JobDesk:
     def fold_some(self, job_id: str) -> bool:
         """Fold the next chunks of a job's vectors; return whether there are more."""
         return sealing.fold_some(self._office, job_id)
-
-    def fold_all(self) -> None:
-        """Fold everything that there is to fold."""
-        for job_id in self.unfolded():
-            while self.fold_some(job_id):
-                pass
 
     def resume(self) -> None:
         """After a start: forget uploads that were cut off, then do what the clock asks for."""

@@ -131,12 +131,12 @@ def _refused(answer: Answer) -> KapokError:
 
 
 def _too_few(job: AdmittedJob, refusals: Sequence[Answer]) -> KapokError:
+    # It is nobody's own error, so it names no party: who refused is in the message.
     said = "; ".join(f"{answer.node}: {_refused(answer).message}" for answer in refusals)
     last = refusals[-1] if refusals else None
     return CohortTooSmall(
         f"fewer than {job.terms.at_least} organisations can take part" + (f" ({said})" if said else ""),
         code="too_few_organisations",
         clause=_refused(last).clause if last else "specification.at_least",
-        party=last.node if last else None,
         remedy=_refused(last).remedy if last else "ask again when more of the nodes are running",
     )

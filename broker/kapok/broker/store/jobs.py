@@ -105,12 +105,6 @@ class JobTable:
         """Add a line to the history."""
         self._session.add(row)
 
-    def history(self, job_id: str) -> Sequence[EventRow]:
-        """What happened to a job, oldest first."""
-        return self._session.scalars(
-            select(EventRow).where(EventRow.job == job_id).order_by(EventRow.id)
-        ).all()
-
     def neighbours(self, job: JobRow, states: Collection[str]) -> Sequence[JobRow]:
         """Other jobs of the same organisation in one of these states, in the order of submission."""
         query = select(JobRow).where(

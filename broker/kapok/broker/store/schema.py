@@ -223,7 +223,10 @@ class ReleaseRow(Base):
 
 
 class EventRow(Base):
-    """History: one line for each event of a job or attempt."""
+    """History: one line for each event of a job, with the number of its attempt then.
+
+    Attempts' own events have none: what they mean for the job is the line.
+    """
 
     __tablename__ = "event"
     __table_args__ = _NUMBERED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.orm import Session
 
 from kapok.broker.store.schema import SealedChunkRow, SealedVectorRow, SumChunkRow
@@ -102,11 +102,3 @@ class VectorTable:
     def delete_sum(self, attempt_id: int) -> None:
         """Forget the sum of an attempt."""
         self._session.execute(delete(SumChunkRow).where(SumChunkRow.attempt == attempt_id))
-
-    def stored_chunks(self) -> tuple[int, int]:
-        """How many chunks of sealed vectors and of sums are stored, over all jobs."""
-        count = func.count()
-        return (
-            self._session.scalar(select(count).select_from(SealedChunkRow)) or 0,
-            self._session.scalar(select(count).select_from(SumChunkRow)) or 0,
-        )

@@ -1,0 +1,48 @@
+"""The broker's job desk driven by hand, and what its store holds, as tests look at both."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from kapok.broker.computation.desk import JobDesk
+from kapok.broker.store import Store
+from kapok.broker.store.schema import EventRow, SealedChunkRow, SumChunkRow
+from kapok.identity.names import PartyName
+
+
+class DrivenDesk(JobDesk):
+    """A desk whose uploads and sums are done in one go."""
+
+    def seal(self, caller: PartyName, job_id: str, token: str, chunks: Sequence[bytes]) -> None:
+        """Take a whole sealed vector at once."""
+        upload = self.begin_upload(caller, job_id, token)
+        if upload is None:
+            return
+        with upload:
+            upload.add(chunks)
+            upload.finish()
+
+    def fold_all(self) -> None:
+        """Fold everything that there is to fold."""
+        for job_id in self.unfolded():
+            while self.fold_some(job_id):
+                pass
+
+
+def history(store: Store, job_id: str) -> list[str]:
+    """The events of a job, oldest first."""
+    with store._engine.connect() as connection:
+        rows = connection.scalars(
+            sa.select(EventRow.event).where(EventRow.job == job_id).order_by(EventRow.id)
+        )
+        return list(rows)
+
+
+def stored_chunks(store: Store) -> tuple[int, int]:
+    """How many chunks of sealed vectors and of sums are stored, over all jobs."""
+    with store._engine.connect() as connection:
+        sealed, summed = (
+            connection.scalar(sa.select(sa.func.count()).select_from(table))
+            for table in (SealedChunkRow, SumChunkRow)
+        )
+    return sealed, summed
