@@ -14,16 +14,14 @@ from support.parties import ANALYST_ORGANISATION, exchange
 
 from kapok.errors import PeerProtocolError
 from kapok.protocols.masking.pairwise import derive
-from kapok.protocols.secure_sum import parameters as parameters_module
+from kapok.protocols.secure_sum import round_parameters as parameters_module
 from kapok.protocols.secure_sum.framing import framed, label
-from kapok.protocols.secure_sum.messages import encode
-from kapok.protocols.secure_sum.parameters import (
-    PARAMETERS_TYP,
+from kapok.protocols.secure_sum.messages import PARAMETERS_TYP, ParametersStatement, encode
+from kapok.protocols.secure_sum.roster import read_roster
+from kapok.protocols.secure_sum.round_parameters import (
     Parameters,
-    ParametersStatement,
     SealedParameters,
 )
-from kapok.protocols.secure_sum.roster import read_roster
 from kapok.protocols.wraps import wrap
 
 NONCE = bytes(12)

@@ -23,9 +23,9 @@ from kapok.protocols.secure_sum.context import Context
 from kapok.protocols.secure_sum.framing import framed
 from kapok.protocols.secure_sum.holder import Attempt
 from kapok.protocols.secure_sum.messages import CONSENT_TYP, ConsentStatement, encode, read
-from kapok.protocols.secure_sum.parameters import Parameters
 from kapok.protocols.secure_sum.params import RosterRules, Signed
 from kapok.protocols.secure_sum.roster import Roster, read_roster
+from kapok.protocols.secure_sum.round_parameters import Parameters
 from kapok.protocols.words import WordVector
 from kapok.protocols.wraps import WrapKey
 

@@ -32,11 +32,11 @@ from kapok.protocols.secure_sum.messages import (
     SealStatement,
     encode,
 )
-from kapok.protocols.secure_sum.parameters import Parameters, SealedParameters, open_parameters
 from kapok.protocols.secure_sum.params import RosterRules, Signer, SumTerms, Verifier
 from kapok.protocols.secure_sum.records import RecordedMember, ReleaseRecord
 from kapok.protocols.secure_sum.releasing import release
 from kapok.protocols.secure_sum.roster import Roster, check_rules, read_roster
+from kapok.protocols.secure_sum.round_parameters import Parameters, SealedParameters, open_parameters
 from kapok.protocols.words import WordVector
 from kapok.protocols.wraps import WrapKey, wrap
 

@@ -1,8 +1,9 @@
-"""The three signed statements of the masked sum, and how they are read.
+"""The signed statements of the masked sum, and how they are read.
 
-    ConsentStatement   holder ──▶ everyone     two keys for this job, and the cohort statement
-    SealStatement      holder ──▶ everyone     the digest of its sealed vector and of its release to come
-    ReleaseStatement   holder ──▶ receiver     b_i, wrapped to the receiver's key R
+    ConsentStatement     holder ──▶ everyone   two keys for this job, and the cohort statement
+    SealStatement        holder ──▶ everyone   the digest of its sealed vector and of its release to come
+    ReleaseStatement     holder ──▶ receiver   b_i, wrapped to the receiver's key R
+    ParametersStatement  analyst ──▶ holders   one round's parameters, in a job of several rounds
 
 Each travels as a signed text; its `typ` is part of what is signed, so that no statement passes for another.
 The payload is JSON in exactly one form: whoever reads another form of the same fields refuses it, so that one
@@ -19,15 +20,17 @@ from kapok.errors import KapokError, PeerProtocolError
 from kapok.protocols.secure_sum.cohort import CohortStatement
 from kapok.protocols.secure_sum.context import Context
 from kapok.protocols.secure_sum.framing import HASH_BYTES
-from kapok.protocols.secure_sum.params import Signed, Verifier
+from kapok.protocols.secure_sum.params import MOST_ROUNDS, Signed, Verifier
 from kapok.protocols.sizes import WRAP_KEY_BYTES, X25519_BYTES
 
 __all__ = [
     "CONSENT_TYP",
     "MASK_KEY_BYTES",
+    "PARAMETERS_TYP",
     "RELEASE_TYP",
     "SEAL_TYP",
     "ConsentStatement",
+    "ParametersStatement",
     "ReleaseStatement",
     "SealStatement",
     "encode",
@@ -37,6 +40,7 @@ __all__ = [
 CONSENT_TYP: Final = "kapok-consent+jws"
 SEAL_TYP: Final = "kapok-seal+jws"
 RELEASE_TYP: Final = "kapok-release+jws"
+PARAMETERS_TYP: Final = "kapok-parameters+jws"
 
 MASK_KEY_BYTES: Final = X25519_BYTES
 MOST_RELEASE_BYTES: Final = 4096
@@ -140,6 +144,32 @@ class ReleaseStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     def context(self) -> Context:
         """The attempt that the statement is about."""
         return _context(self)
+
+
+class ParametersStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the analyst signs about one round's parameters.
+
+    Attributes:
+        job: The job's identity, 32 bytes.
+        round: From 1.
+        roster: Roster hash, 32 bytes.
+        params: Parameters hash, over the plaintext and the seed, 32 bytes.
+        name: The analyst's name.
+        wraps: The job key, wrapped to each member, in roster order.
+    """
+
+    job: bytes
+    round: int
+    roster: bytes
+    params: bytes
+    name: str
+    wraps: tuple[bytes, ...]
+
+    def __post_init__(self) -> None:
+        if any(len(digest) != HASH_BYTES for digest in (self.job, self.roster, self.params)):
+            raise ValueError("a hash is 32 bytes long")
+        if not 1 <= self.round <= MOST_ROUNDS:
+            raise ValueError("round is out of its bounds")
 
 
 class Named(Protocol):

@@ -201,11 +201,13 @@ def test_context_has_bounds_and_covers_every_field():
     encodings = {Context(**given).encode()}
     for name in ("job_id", "roster_hash", "params_hash"):
         encodings.add(Context(**given | {name: b"x" * 32}).encode())
-        with pytest.raises(InvalidInput):
+        with pytest.raises(InvalidInput) as refused:
             Context(**given | {name: bytes(31)})
+        assert refused.value.code == "bad_context"
     for name, most in (("round", 1_000_000), ("attempt", 65_535)):
         encodings.add(Context(**given | {name: most}).encode())
         for bad in (0, -1, most + 1):
-            with pytest.raises(InvalidInput):
+            with pytest.raises(InvalidInput) as refused:
                 Context(**given | {name: bad})
+            assert refused.value.code == "bad_context"
     assert len(encodings) == 6

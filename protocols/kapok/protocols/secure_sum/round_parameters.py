@@ -24,60 +24,30 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
-import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kapok.errors import InvalidInput, KapokError, LocalProtocolError, PeerProtocolError
 from kapok.protocols.masking.pairwise import derive
-from kapok.protocols.secure_sum.framing import HASH_BYTES, framed, hashed, label
-from kapok.protocols.secure_sum.messages import encode, read
-from kapok.protocols.secure_sum.params import MOST_ROUNDS, Signer, SumTerms, Verifier
+from kapok.protocols.secure_sum.framing import framed, hashed, label
+from kapok.protocols.secure_sum.messages import PARAMETERS_TYP, ParametersStatement, encode, read
+from kapok.protocols.secure_sum.params import Signer, SumTerms, Verifier
 from kapok.protocols.secure_sum.roster import Roster
 from kapok.protocols.secure_sum.tag import SEED_BYTES
 from kapok.protocols.wraps import WrapKey, wrap
 
 __all__ = [
-    "PARAMETERS_TYP",
     "JobKey",
     "Parameters",
-    "ParametersStatement",
     "SealedParameters",
     "open_parameters",
     "seal_parameters",
 ]
 
-PARAMETERS_TYP: Final = "kapok-parameters+jws"
 MOST_PARAMETERS_BYTES: Final = 1 << 31
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _GCM_TAG_BYTES: Final = 16
-
-
-class ParametersStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the analyst signs about one round's parameters.
-
-    Attributes:
-        job: The job's identity, 32 bytes.
-        round: From 1.
-        roster: Roster hash, 32 bytes.
-        params: Parameters hash, over the plaintext and the seed, 32 bytes.
-        name: The analyst's name.
-        wraps: The job key, wrapped to each member, in roster order.
-    """
-
-    job: bytes
-    round: int
-    roster: bytes
-    params: bytes
-    name: str
-    wraps: tuple[bytes, ...]
-
-    def __post_init__(self) -> None:
-        if any(len(digest) != HASH_BYTES for digest in (self.job, self.roster, self.params)):
-            raise ValueError("a hash is 32 bytes long")
-        if not 1 <= self.round <= MOST_ROUNDS:
-            raise ValueError("round is out of its bounds")
 
 
 @dataclass(frozen=True, slots=True)

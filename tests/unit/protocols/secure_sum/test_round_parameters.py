@@ -7,16 +7,14 @@ import pytest
 from support.parties import ANALYST_ORGANISATION, again, exchange
 
 from kapok.errors import InvalidInput, LocalProtocolError, PeerProtocolError
-from kapok.protocols.secure_sum.messages import encode
-from kapok.protocols.secure_sum.parameters import (
-    PARAMETERS_TYP,
+from kapok.protocols.secure_sum.messages import PARAMETERS_TYP, ParametersStatement, encode
+from kapok.protocols.secure_sum.roster import read_roster
+from kapok.protocols.secure_sum.round_parameters import (
     JobKey,
     Parameters,
-    ParametersStatement,
     SealedParameters,
     seal_parameters,
 )
-from kapok.protocols.secure_sum.roster import read_roster
 from kapok.protocols.words import WordVector
 
 MODEL = b"coefficients of round 1"
