@@ -1,18 +1,21 @@
 """Draw the state diagrams of docs/data-model.md from the transition tables that the code runs on.
 
 python tests/tools/state_diagrams.py            write them into the page
-python tests/tools/state_diagrams.py --check    fail if the page says anything else
+python tests/tools/state_diagrams.py --check    fail if the page says anything else, or lists other tables
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 
 from kapok.broker.computation import states as broker_states
+from kapok.broker.store.schema import Base
 from kapok.nodes import states as node_states
+from kapok.nodes.journal import tables as journal_tables
 
 PAGE = Path(__file__).parents[2] / "docs" / "data-model.md"
 
@@ -34,6 +37,20 @@ DIAGRAMS = {
 }
 
 
+STORED = {"Broker": Base.metadata, "Node": journal_tables.metadata}
+
+
+def differences(page: str) -> list[str]:
+    """What a section of the page says of stored tables and the schema does not, or the other way about."""
+    found = []
+    for section, metadata in STORED.items():
+        text = page.split(f"\n## {section}\n")[1].split("\n## ")[0]
+        for name in sorted(set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) ^ set(metadata.tables)):
+            where = "is not stored" if name not in metadata.tables else "is not on the page"
+            found.append(f"docs/data-model.md, {section}: the table {name} {where}\n")
+    return found
+
+
 def drawn(page: str) -> str:
     """The page with every diagram between its marks drawn anew."""
     for name, text in DIAGRAMS.items():
@@ -48,10 +65,11 @@ def main() -> int:
     page = PAGE.read_text(encoding="utf-8")
     fresh = drawn(page)
     if "--check" in sys.argv[1:]:
+        wrong = differences(page)
         if fresh != page:
-            sys.stderr.write("docs/data-model.md does not show the transition tables: run `make gen`\n")
-            return 1
-        return 0
+            wrong.append("docs/data-model.md does not show the transition tables: run `make gen`\n")
+        sys.stderr.write("".join(wrong))
+        return 1 if wrong else 0
     PAGE.write_text(fresh, encoding="utf-8")
     return 0
 
