@@ -97,7 +97,10 @@ class Catalogue:
         check_signer(caller, signed.signer.name)
         if caller.role is not Role.NODE:
             raise NotAuthorised(
-                f"a {caller.role} cannot join a dataset", code="wrong_role", party=str(caller)
+                f"a {caller.role} cannot join a dataset",
+                code="wrong_role",
+                party=str(caller),
+                remedy="join it with a node: name the dataset in its node.toml",
             )
         membership = decode(Membership, signed.payload, party=str(caller))
         with self._office.step() as step:

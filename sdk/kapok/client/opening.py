@@ -122,7 +122,11 @@ def _broker_says(said: KapokError) -> KapokError:
 def _ended(status: JobStatus) -> KapokError:
     if status.state == JobState.CANCELLED:
         return Unavailable("the job was cancelled", code="job_cancelled", remedy="ask again")
-    return Unavailable("the job has failed, and the broker does not say why", code="job_failed")
+    return Unavailable(
+        "the job has failed, and the broker does not say why",
+        code="job_failed",
+        remedy="ask the broker's people, or ask the question again",
+    )
 
 
 def _with_others(error: KapokError, others: Iterable[KapokError]) -> KapokError:

@@ -153,7 +153,9 @@ class JwsVerifier:
         header, payload = _split(token)
         if header["typ"] != typ:
             raise IdentityInvalid(
-                f"the document is signed as {_short(header['typ'])}, wanted is {typ}", code="wrong_typ"
+                f"the document is signed as {_short(header['typ'])}, wanted is {typ}",
+                code="wrong_typ",
+                remedy=f"give the document that was signed as {typ}",
             )
         certificate, name = self._certificate(_certificate_of(header))
         key = public_key(certificate)

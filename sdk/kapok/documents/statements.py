@@ -62,7 +62,10 @@ class Membership(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if len(self.tag_key) != WRAP_KEY_BYTES:
             raise InvalidInput(
-                f"a tag key is {WRAP_KEY_BYTES} bytes", code="bad_tag_key", clause="membership.tag_key"
+                f"a tag key is {WRAP_KEY_BYTES} bytes",
+                code="bad_tag_key",
+                clause="membership.tag_key",
+                remedy="the node's people must run a version of Kapok that speaks this protocol suite",
             )
 
 

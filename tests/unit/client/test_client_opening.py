@@ -155,6 +155,11 @@ def test_what_no_node_signed_is_the_brokers_word_and_names_no_party(domain, said
     assert said.code in found.message
 
 
+def test_too_few_organisations_is_nobodys_own_error_and_keeps_its_code():
+    said = CohortTooSmall("fewer than 3 organisations can take part", code="too_few_organisations")
+    assert failure_of(status(said), ()).code == "too_few_organisations"
+
+
 def test_refusal_that_was_signed_for_another_reason_does_not_cover_the_brokers_words(domain, job):
     job_id, specification = job
     refusals = verified_refusals(job_id, specification, [refusal(domain, job_id)], domain.verifier)

@@ -49,7 +49,12 @@ def admit(step: Step, caller: PartyName, token: str) -> str:
             remedy="sign it with the key with which you connect",
         )
     if caller.role is not Role.ANALYST:
-        raise NotAuthorised(f"a {caller.role} cannot submit jobs", code="wrong_role", party=str(caller))
+        raise NotAuthorised(
+            f"a {caller.role} cannot submit jobs",
+            code="wrong_role",
+            party=str(caller),
+            remedy="ask with the identity of an analyst",
+        )
     job_id = document_id(signed.payload)
     known = step.tx.jobs.get(job_id)
     if known is not None:

@@ -28,7 +28,11 @@ class _NoTable:
 
     def fetch(self, select_sql: str) -> list[tuple[object, ...]]:  # noqa: ARG002
         """Refuse, whatever is asked."""
-        raise InvalidInput("there is no table to read", code="source_unreadable")
+        raise InvalidInput(
+            "there is no table to read",
+            code="source_unreadable",
+            remedy="see with `kapok node check` what is wrong with its source",
+        )
 
 
 def contribute(job: AdmittedJob, rule: Rule) -> tuple[WordVector, str]:

@@ -200,6 +200,7 @@ class Runner:
                     "the holder's officer denied the question",
                     code="approval_denied",
                     clause="policy.approval",
+                    remedy="ask the holder's people why; another question is decided anew",
                 )
             case _S.PENDING:
                 check_deadline(read.spec.deadline, self._clock())

@@ -12,7 +12,7 @@ from typing import Final
 from kapok.documents.dataset import Dataset
 from kapok.errors import InvalidInput
 from kapok.nodes.sources.cells import FAULTS, Cell, cell
-from kapok.nodes.sources.engine import SourceEngine, select_list
+from kapok.nodes.sources.engine import MEND_SOURCE, SourceEngine, select_list
 
 __all__ = ["Problem", "TableReport", "check_table", "define_source"]
 
@@ -70,7 +70,7 @@ def define_source(dataset: Dataset, engine: SourceEngine) -> None:
     """
     cells, missing = _cells(dataset, engine)
     if missing:
-        raise InvalidInput("the source lacks columns", code="source_unreadable")
+        raise InvalidInput("the source lacks columns", code="source_unreadable", remedy=MEND_SOURCE)
     values = select_list({name: one.value for name, one in cells.items()})
     engine.define(f"SELECT {values} FROM {engine.relation}")  # noqa: S608 - names of the schema, quoted
 
@@ -120,5 +120,7 @@ def _pass(dataset: Dataset, engine: SourceEngine, cells: dict[str, Cell]) -> lis
 
 def _whole(value: object) -> int:
     if not isinstance(value, int):
-        raise InvalidInput("the engine's answer is not a number", code="source_unreadable")
+        raise InvalidInput(
+            "the engine's answer is not a number", code="source_unreadable", remedy=MEND_SOURCE
+        )
     return value

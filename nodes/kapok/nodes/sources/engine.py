@@ -24,6 +24,7 @@ from kapok.nodes.sources.cells import literal, quoted
 __all__ = ["SourceEngine", "open_engine"]
 
 _LINE: Final = re.compile(r"\bLine: (\d+)")
+MEND_SOURCE: Final = "`kapok node check` says what is wrong: mend the file, or its section of node.toml"
 _REASONS: Final = {
     "Expected Number of Columns": "another number of cells than columns",
     "not utf-8": "it is not UTF-8 text",
@@ -64,7 +65,9 @@ class SourceEngine:
         try:
             statements = self._connection.extract_statements(select_sql)
             if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-                raise InvalidInput("only one SELECT is run over the source", code="source_unreadable")
+                raise InvalidInput(
+                    "only one SELECT is run over the source", code="source_unreadable", remedy=MEND_SOURCE
+                )
             return self._connection.execute(statements[0]).fetchall()
         except duckdb.Error as error:
             raise _unreadable(error) from None
@@ -93,7 +96,9 @@ def open_engine(source: CsvSource | ParquetSource, limits: EngineLimits) -> Iter
     path = source.path.resolve()
     if _PATTERN & set(str(path)):
         # The settings look at the path as it is written; a link may lead to another.
-        raise InvalidInput("the file's real path has one of * ? [ ] { } in it", code="source_unreadable")
+        raise InvalidInput(
+            "the file's real path has one of * ? [ ] { } in it", code="source_unreadable", remedy=MEND_SOURCE
+        )
     relation = _csv(source, path) if isinstance(source, CsvSource) else _parquet(path)
     try:
         connection = duckdb.connect(
@@ -108,7 +113,9 @@ def open_engine(source: CsvSource | ParquetSource, limits: EngineLimits) -> Iter
             },
         )
     except duckdb.Error:
-        raise InvalidInput("the engine does not start", code="source_unreadable") from None
+        raise InvalidInput(
+            "the engine does not start", code="source_unreadable", remedy=MEND_SOURCE
+        ) from None
     try:
         try:
             connection.execute(f"SET allowed_paths = [{literal(str(path))}]")
@@ -122,7 +129,9 @@ def open_engine(source: CsvSource | ParquetSource, limits: EngineLimits) -> Iter
         engine = SourceEngine(connection, relation, limits.timeout_s)
         for name, kind, *_ in described:
             if engine.columns.setdefault(str(name).lower(), (str(name), str(kind))) != (name, kind):
-                raise InvalidInput(f"the source has the column {name} twice", code="source_unreadable")
+                raise InvalidInput(
+                    f"the source has the column {name} twice", code="source_unreadable", remedy=MEND_SOURCE
+                )
         yield engine
     finally:
         connection.close()
@@ -162,7 +171,9 @@ def _check_names(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         while inner:
             inner += next(nodes, ("", 0))[1] - 1
         if name.lower() in seen:
-            raise InvalidInput(f"the source has the column {name} twice", code="source_unreadable")
+            raise InvalidInput(
+                f"the source has the column {name} twice", code="source_unreadable", remedy=MEND_SOURCE
+            )
         seen.add(name.lower())
 
 
@@ -176,6 +187,7 @@ def _check_lines(path: Path) -> None:
                         f"line {number} of the file is blank, and in a file of one column that could be an "
                         "unknown cell or no row: remove it, or write a word for unknown and name it as null",
                         code="source_unreadable",
+                        remedy=MEND_SOURCE,
                     )
     except OSError:
         raise _missing() from None
@@ -194,23 +206,31 @@ def _header(path: Path, delimiter: str) -> list[str]:
     names = [name.strip(" \t") for name in names]
     lower = [name.lower() for name in names]
     if not all(lower) or len(set(lower)) != len(lower):
-        raise InvalidInput("the first line does not name each column once", code="source_unreadable")
+        raise InvalidInput(
+            "the first line does not name each column once", code="source_unreadable", remedy=MEND_SOURCE
+        )
     return names
 
 
 def _missing() -> InvalidInput:
-    return InvalidInput("the file is not there, or cannot be read as text", code="source_unreadable")
+    return InvalidInput(
+        "the file is not there, or cannot be read as text", code="source_unreadable", remedy=MEND_SOURCE
+    )
 
 
 def _unreadable(error: duckdb.Error) -> InvalidInput:
     """What may be said: where, never what. The engine's own words quote the line."""
     if isinstance(error, duckdb.InterruptException):
-        return InvalidInput("the engine took too long", code="source_unreadable")
+        return InvalidInput(
+            "the engine took too long",
+            code="source_unreadable",
+            remedy="give it more time: timeout_s under [engine] in node.toml",
+        )
     said = str(error)
     line = _LINE.search(said)
     where = f"line {line[1]} of the file cannot be read" if line else "the engine cannot read the file so"
     reason = next((words for mark, words in _REASONS.items() if mark in said), type(error).__name__)
-    return InvalidInput(f"{where} ({reason})", code="source_unreadable")
+    return InvalidInput(f"{where} ({reason})", code="source_unreadable", remedy=MEND_SOURCE)
 
 
 def select_list(parts: dict[str, str]) -> str:
