@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from kapok.cli.grammar import group
-from kapok.cli.options import Home, Json
+from kapok.cli.options import Home, JobId, Json
 from kapok.cli.query import OutFile, wait_for
-from kapok.cli.terminal import as_document, print_json, print_table, say
+from kapok.cli.terminal import SHOWN_DIGITS, as_document, print_json, print_table, say, when
 from kapok.errors import plain
 
 if TYPE_CHECKING:
@@ -19,14 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = group("Questions that were asked earlier.")
-
-JobId = Annotated[
-    str,
-    typer.Argument(
-        metavar="ID", help="A job's identity, or at least its first 4 digits.", show_default=False
-    ),
-]
-_SHOWN_DIGITS = 12
 
 
 @app.command("list")
@@ -46,9 +35,7 @@ def list_jobs(json: Json = False, home: Home = None) -> None:
     elif not views:
         say("no jobs yet")
     else:
-        rows = [
-            (view.job_id[:_SHOWN_DIGITS], view.state, _when(view.submitted_at), view.sql) for view in views
-        ]
+        rows = [(view.job_id[:SHOWN_DIGITS], view.state, when(view.submitted_at), view.sql) for view in views]
         print_table(("job", "state", "asked", "question"), rows)
 
 
@@ -98,11 +85,7 @@ def cancel(job_id: JobId, json: Json = False, home: Home = None) -> None:
     if json:
         print_json({"job": whole, "state": "cancelled"})
     else:
-        say(f"job {whole[:_SHOWN_DIGITS]} is cancelled")
-
-
-def _when(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+        say(f"job {whole[:SHOWN_DIGITS]} is cancelled")
 
 
 def _document(view: JobView) -> dict[str, Any]:
@@ -123,9 +106,9 @@ def _say_view(view: JobView) -> None:
     say(f"job       {view.job_id}")
     say(f"state     {view.state}")
     say(f"question  {plain(view.sql)}")
-    say(f"asked     {_when(view.submitted_at)}")
+    say(f"asked     {when(view.submitted_at)}")
     if view.deadline:
-        say(f"deadline  {_when(view.deadline)}")
+        say(f"deadline  {when(view.deadline)}")
     for member in view.members:
         turn = "  (its turn)" if member in view.waiting_for else ""
         say(f"member    {plain(member)}{turn}")

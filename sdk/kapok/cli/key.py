@@ -8,7 +8,7 @@ import typer
 
 from kapok.cli.grammar import group
 from kapok.cli.options import Home, Json
-from kapok.cli.terminal import print_json, say
+from kapok.cli.terminal import SHOWN_DIGITS, print_json, say
 
 __all__ = ["app"]
 
@@ -34,9 +34,10 @@ def rotate(
     waiting = [job_id for job_id in folder.known() if folder.load(job_id).outcome == "open"]
     if waiting and not force:
         raise InvalidInput(
-            f"{len(waiting)} jobs are open, {waiting[0][:12]} among them: their sums need the present key",
+            f"{len(waiting)} jobs are open, {waiting[0][:SHOWN_DIGITS]} among them:"
+            " their sums need the present key",
             code="open_jobs",
-            remedy="take their answers (`kapok job wait ID`) or cancel them first, or say --force",
+            remedy="take their answers (`kapok job wait JOB`) or cancel them first, or say --force",
         )
     key = profile.rotate_key()
     if json:

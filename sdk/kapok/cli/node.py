@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from kapok.cli.grammar import group
-from kapok.cli.options import Home, Json, resolved_home
-from kapok.cli.terminal import print_json, print_table, say
+from kapok.cli.options import Home, JobId, Json, resolved_home
+from kapok.cli.terminal import SHOWN_DIGITS, print_json, print_table, say, when
 from kapok.errors import plain
 
 if TYPE_CHECKING:
@@ -19,11 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = group("A holder's node: answers beside its data, as its policy says.")
-
-JobId = Annotated[
-    str, typer.Argument(metavar="JOB", help="A job's identity, or the beginning of it.", show_default=False)
-]
-_SHOWN_DIGITS = 12
 
 
 @app.command("check")
@@ -106,7 +98,7 @@ def _decided(question: Question, verdict: str, *, json: bool) -> None:
     if json:
         print_json({"job": question.job_id, "verdict": verdict})
     else:
-        say(f"job {question.job_id[:_SHOWN_DIGITS]} is {verdict}")
+        say(f"job {question.job_id[:SHOWN_DIGITS]} is {verdict}")
 
 
 def _document(shown: ShownQuestion) -> dict[str, Any]:
@@ -126,15 +118,11 @@ def _say(shown: ShownQuestion) -> None:
     say(f"dataset   {question.dataset}")
     say(f"question  {plain(question.question)}")
     say(f"in words  {plain(question.in_words)}")
-    say(f"deadline  {_when(question.deadline)}")
+    say(f"deadline  {when(question.deadline)}")
     say(f"cohort    rule {shown.cohort.rule}")
     for names in shown.cohort.names:
         say(f"          answered before together with: {plain(', '.join(names))}")
     if shown.earlier:
-        rows = [(_when(one.asked_at), one.state, one.question) for one in shown.earlier]
+        rows = [(when(one.asked_at), one.state, one.question) for one in shown.earlier]
         print_table(("asked before", "state", "question"), rows)
-    say(f"decide with: kapok node approve {question.job_id[:_SHOWN_DIGITS]} (or deny)\n")
-
-
-def _when(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    say(f"decide with: kapok node approve {question.job_id[:SHOWN_DIGITS]} (or deny)\n")

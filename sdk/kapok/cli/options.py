@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-__all__ = ["EXIT_STATUSES", "Home", "Json", "resolved_home"]
+__all__ = ["EXIT_STATUSES", "Home", "JobId", "Json", "resolved_home"]
 
 EXIT_STATUSES: Final = (
     "Exit status: 0 done, 1 a defect of Kapok or of the machine, 2 wrong use of the command line, "
@@ -24,6 +24,12 @@ Home = Annotated[
         help="Folder with settings, identity and state.  [default: $KAPOK_HOME, or ~/.kapok]",
         show_default=False,
         show_envvar=False,
+    ),
+]
+JobId = Annotated[
+    str,
+    typer.Argument(
+        metavar="JOB", help="A job's identity, or at least its first 4 digits.", show_default=False
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

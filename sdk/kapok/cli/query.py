@@ -10,7 +10,7 @@ import typer
 
 from kapok.cli.live import Live
 from kapok.cli.options import Home, Json
-from kapok.cli.terminal import note, print_json, say
+from kapok.cli.terminal import SHOWN_DIGITS, note, print_json, say
 
 if TYPE_CHECKING:
     from kapok.client.result import Result
@@ -109,7 +109,7 @@ def _until_interrupted(live: Live, work: Callable[[], _Answer]) -> _Answer:
             return work()
         except KeyboardInterrupt:
             if live.job_id:
-                note(f"the job goes on; `kapok job wait {live.job_id[:12]}` takes its answer later")
+                note(f"the job goes on; `kapok job wait {live.job_id[:SHOWN_DIGITS]}` takes its answer later")
             raise
 
 

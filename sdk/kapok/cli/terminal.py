@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -18,6 +19,7 @@ from kapok.errors import InternalError, KapokError, plain, plain_json, plain_lin
 
 __all__ = [
     "DEBUG_VARIABLE",
+    "SHOWN_DIGITS",
     "as_document",
     "note",
     "print_json",
@@ -25,9 +27,12 @@ __all__ = [
     "report",
     "report_usage",
     "say",
+    "when",
 ]
 
 DEBUG_VARIABLE: Final = "KAPOK_DEBUG"
+SHOWN_DIGITS: Final = 12
+"""So many digits of an identity are shown where the whole is too long: enough to name it by."""
 _PIPED_WIDTH: Final = 200
 
 
@@ -99,6 +104,11 @@ def shown(cell: object) -> str:
             return f"{cell:f}"
         case _:
             return plain(str(cell))
+
+
+def when(seconds: float) -> str:
+    """A time, seconds since the epoch, for people: in this machine's time zone."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def as_document(error: KapokError) -> dict[str, Any]:
