@@ -128,9 +128,9 @@ def check(run):
     return words
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_right_result_or_none(seed):
-    check(Run(seed))
+def test_right_result_or_none():
+    answers = [check(Run(seed)) for seed in range(60)]
+    assert any(words is not None for words in answers)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -138,12 +138,14 @@ def test_a_network_that_only_loses_doubles_and_reorders_does_not_stop_a_job(seed
     assert check(Run(seed, faults=Faults(drop=0.15, double=0.3))) is not None
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_altered_messages_are_refused_and_asked_for_again(seed):
-    run = Run(seed, faults=Faults(alter=0.2))
-    check(run)
-    named = [error for actor in (run.broker, *run.nodes) for error in actor.refusals]
-    assert all(isinstance(error, KapokError) and error.code for error in named)
+def test_altered_messages_are_refused_and_asked_for_again():
+    answers, refused = 0, set()
+    for seed in range(20):
+        run = Run(seed, faults=Faults(alter=0.2))
+        answers += check(run) is not None
+        refused |= {error.code for actor in (run.broker, *run.nodes) for error in actor.refusals}
+    assert answers
+    assert {"bad_signature", "organisations_missing"} <= refused, refused
 
 
 @pytest.mark.parametrize("seed", range(20))

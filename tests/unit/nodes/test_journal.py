@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -273,3 +274,16 @@ def test_a_closed_job_and_an_answered_one_cannot_go_back():
     assert (NodeJobState.DENIED, Event.CONSENT) not in TRANSITIONS
     assert (NodeJobState.PENDING, Event.CONSENT) not in TRANSITIONS
     assert set(NodeJobState) - {NodeJobState.RELEASED, NodeJobState.CLOSED} == REFUSABLE
+
+
+def test_an_attempt_is_sealed_with_one_vector_and_no_other(world):
+    node = world.nodes["a"]
+    job = world.job(COUNT)
+    job.seal(job.consent())
+    record = node.journal.sealed(job.id, 1, 1)
+    node.journal.seal(record)
+    with pytest.raises(LocalProtocolError) as refused:
+        node.journal.seal(msgspec.structs.replace(record, vector_sha256=bytes(32)))
+    assert refused.value.code == "sealed_otherwise"
+    assert node.journal.sealed(job.id, 1, 1) == record
+    assert node.journal.job(job.id).state is NodeJobState.SEALED
