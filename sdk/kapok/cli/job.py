@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from kapok.cli.grammar import group
 from kapok.cli.options import Home, JobId, Json
 from kapok.cli.query import OutFile, wait_for
-from kapok.cli.terminal import SHOWN_DIGITS, as_document, print_json, print_table, say, when
+from kapok.cli.terminal import as_document, print_json, print_table, say, when
+from kapok.client.progress import SHOWN_DIGITS
 from kapok.errors import plain
 
 if TYPE_CHECKING:

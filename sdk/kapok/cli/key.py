@@ -8,7 +8,8 @@ import typer
 
 from kapok.cli.grammar import group
 from kapok.cli.options import Home, Json
-from kapok.cli.terminal import SHOWN_DIGITS, print_json, say
+from kapok.cli.terminal import print_json, say
+from kapok.client.progress import SHOWN_DIGITS
 
 __all__ = ["app"]
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from kapok.cli.grammar import group
 from kapok.cli.options import Home, JobId, Json, resolved_home
-from kapok.cli.terminal import SHOWN_DIGITS, print_json, print_table, say, when
+from kapok.cli.terminal import print_json, print_table, say, when
+from kapok.client.progress import SHOWN_DIGITS
 from kapok.errors import plain
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import typer
 
 from kapok.cli.live import Live
 from kapok.cli.options import Home, Json
-from kapok.cli.terminal import SHOWN_DIGITS, note, print_json, say
+from kapok.cli.terminal import note, print_json, say
+from kapok.client.progress import SHOWN_DIGITS
 
 if TYPE_CHECKING:
     from kapok.client.result import Result

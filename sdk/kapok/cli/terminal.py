@@ -19,7 +19,6 @@ from kapok.errors import InternalError, KapokError, plain, plain_json, plain_lin
 
 __all__ = [
     "DEBUG_VARIABLE",
-    "SHOWN_DIGITS",
     "as_document",
     "note",
     "print_json",
@@ -31,8 +30,6 @@ __all__ = [
 ]
 
 DEBUG_VARIABLE: Final = "KAPOK_DEBUG"
-SHOWN_DIGITS: Final = 12
-"""So many digits of an identity are shown where the whole is too long: enough to name it by."""
 _PIPED_WIDTH: Final = 200
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from kapok.client.memberships import Member, read_memberships
+from kapok.client.progress import SHOWN_DIGITS
 from kapok.documents.dataset import DATASET_TYP, Dataset
 from kapok.documents.envelope import document_id
 from kapok.errors import IdentityInvalid, InvalidInput, KapokError, NotFound
@@ -37,7 +38,6 @@ __all__ = [
 ]
 
 _HASH_MARK: Final = "@"
-_SHOWN_DIGITS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class VerifiedDataset:
     @property
     def label(self) -> str:
         """Name and the beginning of the hash, as it may stand in FROM: ``heart@ab12cd34ef56``."""
-        return f"{self.schema.name}{_HASH_MARK}{self.hash[:_SHOWN_DIGITS]}"
+        return f"{self.schema.name}{_HASH_MARK}{self.hash[:SHOWN_DIGITS]}"
 
 
 def verified(entry: CatalogueEntry, verifier: Verifier) -> VerifiedDataset:

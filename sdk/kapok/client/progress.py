@@ -14,7 +14,10 @@ from kapok.wire.messages import JobState
 if TYPE_CHECKING:
     from kapok.wire.messages import JobStatus
 
-__all__ = ["Listener", "Progress", "Stopwatch", "progress_of", "short_name", "silent"]
+__all__ = ["SHOWN_DIGITS", "Listener", "Progress", "Stopwatch", "progress_of", "short_name", "silent"]
+
+SHOWN_DIGITS: Final = 12
+"""So many digits of an identity are shown where the whole is too long: enough to name it by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

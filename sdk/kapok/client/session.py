@@ -21,7 +21,7 @@ from kapok.client.known import KnownMembers
 from kapok.client.line import Line
 from kapok.client.memberships import Member
 from kapok.client.profile import Profile
-from kapok.client.progress import Listener, Progress, Stopwatch, short_name, silent
+from kapok.client.progress import SHOWN_DIGITS, Listener, Progress, Stopwatch, short_name, silent
 from kapok.client.submission import Request, SealName, prepare
 from kapok.client.waiting import JobView, follow, settle, view_of, view_or_why_not
 from kapok.errors import KapokError, NotFound
@@ -291,9 +291,9 @@ class AsyncSession:
             if not error.retryable:
                 self.folder.close(record, "failed", error)
             elif not error.remedy:
-                error.remedy = f"`kapok job wait {record.job_id[:12]}` sends it again"
+                error.remedy = f"`kapok job wait {record.job_id[:SHOWN_DIGITS]}` sends it again"
             raise
-        progress(Progress(step="submitted", text=f"job {record.job_id[:12]}", job_id=record.job_id))
+        progress(Progress(step="submitted", text=f"job {record.job_id[:SHOWN_DIGITS]}", job_id=record.job_id))
 
 
 def _asking(members: Sequence[Member]) -> Progress:

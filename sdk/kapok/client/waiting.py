@@ -22,7 +22,7 @@ from kapok.client.opening import (
     read_specification,
     verified_refusals,
 )
-from kapok.client.progress import Listener, Progress, Stopwatch, progress_of
+from kapok.client.progress import SHOWN_DIGITS, Listener, Progress, Stopwatch, progress_of
 from kapok.client.result import Cost, Result
 from kapok.errors import KapokError, NotFound, PeerProtocolError, SealBroken, Unavailable
 from kapok.wire.messages import Evidence, JobState, JobStatus
@@ -138,7 +138,7 @@ def settle(session: AsyncSession, record: JobRecord) -> Result | None:
     if record.failure is not None:
         raise record.failure.error()
     raise NotFound(
-        f"job {record.job_id[:12]} was {record.outcome}, and its answer is not here",
+        f"job {record.job_id[:SHOWN_DIGITS]} was {record.outcome}, and its answer is not here",
         code="no_answer",
         remedy="ask again",
     )
@@ -202,7 +202,7 @@ async def _watch(
         except KapokError as error:
             broken = error
         if broken.retryable and not broken.remedy:
-            broken.remedy = f"`kapok job wait {record.job_id[:12]}` takes it up again"
+            broken.remedy = f"`kapok job wait {record.job_id[:SHOWN_DIGITS]}` takes it up again"
         await pauses.after(broken, listener)
 
 
@@ -297,7 +297,7 @@ def _specification(session: AsyncSession, job_id: str, token: str) -> JobSpec:
     found, specification, signer = read_specification(token, session.verifier)
     if found != job_id or signer != session.name:
         raise PeerProtocolError(
-            f"the broker shows a specification that is not the one of our job {job_id[:12]}",
+            f"the broker shows a specification that is not the one of our job {job_id[:SHOWN_DIGITS]}",
             code="foreign_specification",
         )
     return specification
@@ -305,7 +305,7 @@ def _specification(session: AsyncSession, job_id: str, token: str) -> JobSpec:
 
 def _not_ready(job_id: str, status: JobStatus) -> Unavailable:
     return Unavailable(
-        f"job {job_id[:12]} is not done: {progress_of(status, len(status.waiting_for)).text}",
+        f"job {job_id[:SHOWN_DIGITS]} is not done: {progress_of(status, len(status.waiting_for)).text}",
         code="not_ready",
-        remedy=f"`kapok job wait {job_id[:12]}` waits for it",
+        remedy=f"`kapok job wait {job_id[:SHOWN_DIGITS]}` waits for it",
     )
