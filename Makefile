@@ -28,7 +28,7 @@ $(VENV)/dev.stamp: $(VENV)/run.stamp requirements/dev.lock
 env: $(VENV)/run.stamp  ## Only make the environment: then `. .venv/bin/activate`
 
 demo: $(VENV)/run.stamp  ## An authority, a broker and four hospitals on this machine answer an analyst's questions
-	$(BIN)/kapok demo $(ARGS)
+	@$(BIN)/kapok demo $(ARGS)
 
 test: check  ## Lint, types, import contracts, generated code, then every test but the slow sweeps
 	$(BIN)/python -m pytest -n 2 $(ARGS)

@@ -1,6 +1,6 @@
 """Ask a running network from Python: mean age and highest heart rate for each kind of chest pain.
 
-    python examples/age_by_chest_pain.py analyst
+    python examples/age_by_chest_pain.py net/analyst
 
 The argument is the folder that `kapok enroll` made for the analyst (README, "By hand"). Nothing in the answer
 comes from fewer patients at any one hospital than its policy allows; such cells are None.

@@ -124,7 +124,7 @@ class Inbox:
             raise InvalidInput(
                 f"job {job_id} does not wait for a decision: {late}",
                 code="not_pending",
-                remedy="see `kapok node approve` without a job for those that do",
+                remedy="see `kapok node pending` for those that do",
             )
         connection.execute(
             tables.job.update()
@@ -141,5 +141,5 @@ def _unknown(job_id: str) -> NotFound:
     return NotFound(
         f"this node was never asked the job {job_id}",
         code="unknown_job",
-        remedy="see `kapok node approve` without a job for those that wait",
+        remedy="see `kapok node pending` for those that wait",
     )
