@@ -109,6 +109,7 @@ class Joining:
             self.place(entry.source.path.resolve(), entry.asset)
             if dataset := self.documents.kept(entry.hash):
                 self._open(name, entry, dataset)
+                self._warn(name, entry.hash)
 
     def missing(self) -> list[str]:
         """Hashes of datasets whose document is still wanted."""
@@ -144,19 +145,23 @@ class Joining:
         if report.ok:
             self.documents.note_joined(joined.hash)
         else:
-            _say(name, report)
+            _say(name, report, "not joined: the table is not what the schema says")
         return report.ok
+
+    def _warn(self, name: str, dataset_hash: str) -> None:
+        """Tell the holder, and nobody else, of a table that went bad after it was joined."""
+        if self.documents.was_joined(dataset_hash):
+            report = self.joined[dataset_hash].table.check()
+            _say(name, report, "every cell will be suppressed: the table is not what the schema says")
 
     def _open(self, name: str, entry: DatasetEntry, dataset: Dataset) -> None:
         table = Table(dataset, entry.source, self.settings.engine, self.version_key)
         self.joined[entry.hash] = JoinedDataset(name, entry.hash, entry.asset, table)
 
 
-def _say(name: str, report: TableReport) -> None:
+def _say(name: str, report: TableReport, consequence: str) -> None:
     for problem in report.problems:
-        _log.error(
-            "not joined: the table is not what the schema says", extra={"dataset": name, "what": str(problem)}
-        )
+        _log.error(consequence, extra={"dataset": name, "what": str(problem)})
 
 
 def _hash(payload: bytes) -> str:

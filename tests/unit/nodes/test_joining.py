@@ -63,3 +63,15 @@ def test_once_joined_a_reconnection_tells_nothing_of_the_table(connect, tmp_path
     table.unlink()
     # A new tag key, after a journal was restored, is published too.
     assert connect(b"o" * 1216)[0].tag_key == b"o" * 1216
+
+
+def test_a_table_that_went_bad_after_joining_is_named_to_its_holder(connect, tmp_path, caplog):
+    table = tmp_path / "patients.csv"
+    table.write_text(FIT)
+    connect()
+    assert not caplog.records
+    table.write_text(UNFIT)
+    connect()
+    (record,) = [one for one in caplog.records if "suppressed" in one.getMessage()]
+    assert "age" in record.what
+    assert "999" not in record.what
