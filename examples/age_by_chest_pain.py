@@ -22,4 +22,6 @@ def main(profile: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python examples/age_by_chest_pain.py FOLDER, the analyst's (README, 'By hand')")
     main(sys.argv[1])

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
@@ -21,13 +20,14 @@ from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 from kapok.errors import KapokError, NotFound, Unavailable
 from kapok.nodes.joining import Joining
 from kapok.nodes.runner import Consent, Outgoing, Refusal, Release, Runner, Seal
+from kapok.wire.backoff import Backoff
 from kapok.wire.channel import Connection, connect
 from kapok.wire.messages import Assignment, Idle
 
 if TYPE_CHECKING:
     from kapok.identity.credentials import Credentials
 
-__all__ = ["Backoff", "Link"]
+__all__ = ["Link"]
 
 T = TypeVar("T")
 
@@ -39,24 +39,6 @@ _TRIES: Final = 5
 _AT_ONCE: Final = 32
 _THREADS: Final = 4
 _log = logging.getLogger(__name__)
-
-
-class Backoff:
-    """Waits that double, each drawn at random below its bound, so that nodes do not come back all at once."""
-
-    def __init__(self, first_s: float = 0.5, most_s: float = 30.0) -> None:
-        self._first_s, self._most_s = first_s, most_s
-        self._bound_s = first_s
-        self._random = secrets.SystemRandom()
-
-    def reset(self) -> None:
-        """All is well again."""
-        self._bound_s = self._first_s
-
-    def next_s(self) -> float:
-        """The next wait, in seconds."""
-        bound_s, self._bound_s = self._bound_s, min(self._bound_s * 2, self._most_s)
-        return self._random.uniform(bound_s / 2, bound_s)
 
 
 class Link:
@@ -91,7 +73,7 @@ class Link:
                     await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
 
     async def _stay(self, ready: Callable[[str], None] | None) -> None:
-        backoff, loop, was_ready = Backoff(), asyncio.get_running_loop(), False
+        backoff, loop, was_ready = Backoff(0.5, 30.0), asyncio.get_running_loop(), False
 
         def is_ready() -> None:
             nonlocal was_ready

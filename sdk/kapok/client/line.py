@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from kapok.client.progress import Listener, Progress, silent
 from kapok.errors import KapokError
+from kapok.wire.backoff import Backoff
 
 if TYPE_CHECKING:
     from kapok.client.profile import Profile
@@ -24,25 +24,24 @@ _LONGEST_PAUSE_S: Final = 5.0
 
 
 class Pauses:
-    """Growing pauses with jitter (AWS's "full jitter": uniform below a bound that doubles)."""
+    """Growing pauses until a given moment."""
 
     def __init__(self, until: float) -> None:
         """Pauses that end at `until`, a reading of `time.monotonic`."""
         self._until = until
-        self._bound = _FIRST_PAUSE_S
+        self._backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
 
     async def after(self, error: KapokError, listener: Listener) -> None:
         """Wait a little, or raise `error` if it cannot be helped by waiting or time is up."""
         if not error.retryable or time.monotonic() >= self._until:
             raise error
         listener(Progress(step="retrying", text=f"{error.message}; trying again"))
-        await asyncio.sleep(random.uniform(self._bound / 2, self._bound))  # noqa: S311 - jitter, not a secret
-        self._bound = min(self._bound * 2, _LONGEST_PAUSE_S)
+        await asyncio.sleep(self._backoff.next_s())
 
     def restart(self, until: float) -> None:
         """Begin again with short pauses: something has worked in between."""
         self._until = until
-        self._bound = _FIRST_PAUSE_S
+        self._backoff.reset()
 
 
 class Line:

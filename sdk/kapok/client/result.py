@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SUPPRESSED_NOTE", "Cost", "PartyReport", "Result"]
 
-SUPPRESSED_NOTE: Final = "suppressed: at one holder or more there are too few rows to show it"
+SUPPRESSED_NOTE: Final = (
+    "suppressed: at one holder or more there are too few rows to show it, or its table cannot be used"
+)
 """What stands under an answer that has such cells. No more can be promised: how large a cell's random sum is
 tells the analyst roughly how many holders suppressed it."""
 

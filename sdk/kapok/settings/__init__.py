@@ -90,7 +90,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _path_reader(folder: Path) -> Any:
     def read(wanted: type, value: object) -> object:
         if wanted is not Path:
-            raise NotImplementedError(f"settings cannot hold {wanted}")
+            raise AssertionError(f"settings cannot hold {wanted}")
         if not isinstance(value, str) or not value:
             raise ValueError("Expected `str`")
         return folder / Path(value).expanduser()

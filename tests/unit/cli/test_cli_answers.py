@@ -44,7 +44,7 @@ def test_table_labels_suppressed_cells_and_not_nulls(result, capsys):
     assert lines[0] == ["sex", "count", "sum_st"]
     assert lines[2] == ["f", "suppressed", "-1.50"]
     assert lines[3] == ["m", "726"]
-    note = "suppressed: at one holder or more there are too few rows to show it"
+    note = "suppressed: at one holder or more there are too few rows to show it, or its table cannot be used"
     assert [line for line in said.out.splitlines() if "suppressed:" in line] == [note]
     assert "va · 1.50 s · 4,096 sealed bytes" in said.err
     assert "written to x.csv" in said.err

@@ -17,7 +17,7 @@ from kapok.errors import IdentityInvalid, InvalidInput, NotFound
 from kapok.identity.names import Role
 from kapok.nodes import approvals
 from kapok.nodes.app import check, run
-from kapok.nodes.link import Backoff
+from kapok.wire.backoff import Backoff
 from kapok.wire.channel import connect
 from kapok.wire.messages import Evidence, JobState
 

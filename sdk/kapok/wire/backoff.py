@@ -1,0 +1,32 @@
+"""How long to wait before trying again: the one rule for nodes and analysts."""
+
+from __future__ import annotations
+
+import secrets
+
+__all__ = ["Backoff"]
+
+
+class Backoff:
+    """Waits that double, each drawn at random from the upper half below its bound ("equal jitter").
+
+    So parties that lost the broker together do not come back all at once.
+
+    Args:
+        first_s: First bound, in seconds.
+        most_s: Largest bound, in seconds.
+    """
+
+    def __init__(self, first_s: float, most_s: float) -> None:
+        self._first_s, self._most_s = first_s, most_s
+        self._bound_s = first_s
+        self._random = secrets.SystemRandom()
+
+    def reset(self) -> None:
+        """All is well again."""
+        self._bound_s = self._first_s
+
+    def next_s(self) -> float:
+        """The next wait, in seconds."""
+        bound_s, self._bound_s = self._bound_s, min(self._bound_s * 2, self._most_s)
+        return self._random.uniform(bound_s / 2, bound_s)
