@@ -107,12 +107,12 @@ def approve(home: Path | str, job_id: str) -> Question:
         InvalidInput: ``not_pending``, ``ambiguous_job`` or ``journal_restored``.
         Unavailable: ``journal_unavailable``.
     """
-    return _decide(home, job_id, Event.APPROVE)
+    return _decide(home, job_id, Event.APPROVAL)
 
 
 def deny(home: Path | str, job_id: str) -> Question:
     """Refuse a pending question. Raises what `approve` raises."""
-    return _decide(home, job_id, Event.DENY)
+    return _decide(home, job_id, Event.DENIAL)
 
 
 def _decide(home: Path | str, job_id: str, event: Event) -> Question:

@@ -36,49 +36,49 @@ class NodeJobState(StrEnum):
 class Event(StrEnum):
     """What happens to a job."""
 
-    DEFER = "defer"
-    APPROVE = "approve"
-    DENY = "deny"
+    DEFERRAL = "deferral"
+    APPROVAL = "approval"
+    DENIAL = "denial"
     CONSENT = "consent"
-    REFUSE = "refuse"
-    SEAL = "seal"
+    REFUSAL = "refusal"
+    SEALING = "sealing"
     RELEASE = "release"
-    CLOSE = "close"
+    CLOSING = "closing"
 
 
 _S, _E = NodeJobState, Event
 
 TRANSITIONS: Final[dict[tuple[NodeJobState, Event], NodeJobState]] = {
-    (_S.OFFERED, _E.DEFER): _S.PENDING,
+    (_S.OFFERED, _E.DEFERRAL): _S.PENDING,
     (_S.OFFERED, _E.CONSENT): _S.CONSENTED,
-    (_S.OFFERED, _E.REFUSE): _S.REFUSED,
-    (_S.OFFERED, _E.CLOSE): _S.CLOSED,
-    (_S.PENDING, _E.APPROVE): _S.APPROVED,
-    (_S.PENDING, _E.DENY): _S.DENIED,
-    (_S.PENDING, _E.REFUSE): _S.REFUSED,
-    (_S.PENDING, _E.CLOSE): _S.CLOSED,
+    (_S.OFFERED, _E.REFUSAL): _S.REFUSED,
+    (_S.OFFERED, _E.CLOSING): _S.CLOSED,
+    (_S.PENDING, _E.APPROVAL): _S.APPROVED,
+    (_S.PENDING, _E.DENIAL): _S.DENIED,
+    (_S.PENDING, _E.REFUSAL): _S.REFUSED,
+    (_S.PENDING, _E.CLOSING): _S.CLOSED,
     (_S.APPROVED, _E.CONSENT): _S.CONSENTED,
-    (_S.APPROVED, _E.REFUSE): _S.REFUSED,
-    (_S.APPROVED, _E.CLOSE): _S.CLOSED,
-    (_S.DENIED, _E.REFUSE): _S.REFUSED,
-    (_S.DENIED, _E.CLOSE): _S.CLOSED,
+    (_S.APPROVED, _E.REFUSAL): _S.REFUSED,
+    (_S.APPROVED, _E.CLOSING): _S.CLOSED,
+    (_S.DENIED, _E.REFUSAL): _S.REFUSED,
+    (_S.DENIED, _E.CLOSING): _S.CLOSED,
     (_S.CONSENTED, _E.CONSENT): _S.CONSENTED,
-    (_S.CONSENTED, _E.SEAL): _S.SEALED,
-    (_S.CONSENTED, _E.REFUSE): _S.REFUSED,
-    (_S.CONSENTED, _E.CLOSE): _S.CLOSED,
+    (_S.CONSENTED, _E.SEALING): _S.SEALED,
+    (_S.CONSENTED, _E.REFUSAL): _S.REFUSED,
+    (_S.CONSENTED, _E.CLOSING): _S.CLOSED,
     (_S.SEALED, _E.CONSENT): _S.SEALED,
-    (_S.SEALED, _E.SEAL): _S.SEALED,
+    (_S.SEALED, _E.SEALING): _S.SEALED,
     (_S.SEALED, _E.RELEASE): _S.RELEASED,
-    (_S.SEALED, _E.REFUSE): _S.REFUSED,
-    (_S.SEALED, _E.CLOSE): _S.CLOSED,
+    (_S.SEALED, _E.REFUSAL): _S.REFUSED,
+    (_S.SEALED, _E.CLOSING): _S.CLOSED,
     (_S.RELEASED, _E.RELEASE): _S.RELEASED,
-    (_S.RELEASED, _E.CLOSE): _S.CLOSED,
-    (_S.REFUSED, _E.REFUSE): _S.REFUSED,
-    (_S.REFUSED, _E.CLOSE): _S.CLOSED,
-    (_S.CLOSED, _E.CLOSE): _S.CLOSED,
+    (_S.RELEASED, _E.CLOSING): _S.CLOSED,
+    (_S.REFUSED, _E.REFUSAL): _S.REFUSED,
+    (_S.REFUSED, _E.CLOSING): _S.CLOSED,
+    (_S.CLOSED, _E.CLOSING): _S.CLOSED,
 }
 
-REFUSABLE: Final = frozenset(state for state, event in TRANSITIONS if event is _E.REFUSE)
+REFUSABLE: Final = frozenset(state for state, event in TRANSITIONS if event is _E.REFUSAL)
 """States of a job that may still be refused: neither released nor closed."""
 
 
@@ -90,5 +90,5 @@ def after(state: NodeJobState, event: Event) -> NodeJobState:
     """
     found = TRANSITIONS.get((state, event))
     if found is None:
-        raise LocalProtocolError(f"a job that is {state} cannot {event}", code="wrong_state")
+        raise LocalProtocolError(f"the job is {state}: {event} cannot happen to it now", code="wrong_state")
     return found

@@ -13,12 +13,13 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, NoReturn, Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from kapok.errors import InvalidInput
+from kapok.errors.secrecy import NeverPickled
 
 __all__ = ["MOST_WORD_BITS", "WordVector"]
 
@@ -30,7 +31,7 @@ _LIMB_MASK: Final = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
-class WordVector:
+class WordVector(NeverPickled):
     """A vector of `count` words of `bits` bits each, arithmetic modulo 2^bits.
 
     Attributes:
@@ -168,9 +169,6 @@ class WordVector:
 
     def __len__(self) -> int:
         return self.count
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("word vectors are not pickled: they can hold a contribution")
 
     def _limbs(self) -> npt.NDArray[np.uint32]:
         """Shape (count, ⌈bits/32⌉), little-endian uint32, the highest limb padded with zeros."""

@@ -13,7 +13,7 @@ private key = ML-KEM-768 seed (64 bytes) ‖ X25519 private key (32 bytes).
 
 from __future__ import annotations
 
-from typing import Final, NoReturn
+from typing import Final
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.hpke import (
 )
 
 from kapok.errors import InvalidInput, PeerProtocolError
+from kapok.errors.secrecy import NeverPickled
 from kapok.protocols.sizes import MLKEM_PUBLIC_BYTES, WRAP_KEY_BYTES, X25519_BYTES
 
 __all__ = ["WRAP_OVERHEAD", "WrapKey", "wrap"]
@@ -52,7 +53,7 @@ def _bad_key(what: str) -> InvalidInput:
     )
 
 
-class WrapKey:
+class WrapKey(NeverPickled):
     """A private key to which others wrap secrets. Never printed, never pickled."""
 
     __slots__ = ("_mlkem", "_x25519")
@@ -108,9 +109,6 @@ class WrapKey:
 
     def __repr__(self) -> str:
         return "WrapKey(<hidden>)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a wrap key is never pickled or copied")
 
 
 def wrap(public: bytes, secret: bytes, info: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Final, NoReturn
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from kapok.authority.register import Enrolment, Register
 from kapok.authority.root import RootKey
 from kapok.errors import KapokError
+from kapok.errors.secrecy import NeverPickled
 from kapok.identity.issuing import requested_key
 from kapok.identity.names import PartyName
 from kapok.identity.tokens import secret_hash
@@ -22,7 +23,7 @@ __all__ = ["Desk"]
 _LOG: Final = logging.getLogger(__name__)
 
 
-class Desk:
+class Desk(NeverPickled):
     """Implements `kapok.wire.desks.EnrolmentDesk`. It holds the root key: never printed or pickled."""
 
     def __init__(
@@ -77,6 +78,3 @@ class Desk:
 
     def __repr__(self) -> str:
         return f"<Desk of the authority of {self._root.root.trust_domain}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("the authority's desk is not pickled")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NoReturn
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kapok.authority.settings import AuthorityHome
 from kapok.errors import IdentityInvalid
+from kapok.errors.secrecy import NeverPickled
 from kapok.identity import issuing
 from kapok.identity.certificates import TrustRoot
 from kapok.identity.keyfiles import (
@@ -26,7 +26,7 @@ from kapok.identity.names import PartyName
 __all__ = ["RootKey"]
 
 
-class RootKey:
+class RootKey(NeverPickled):
     """A root's private key and certificate. Never printed, never pickled.
 
     Attributes:
@@ -77,6 +77,3 @@ class RootKey:
 
     def __repr__(self) -> str:
         return f"<RootKey of {self.root.trust_domain}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a root key is not pickled")

@@ -18,12 +18,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, NoReturn
+from typing import Final, Literal
 
 import msgspec
 
 from kapok.client.vault import Locked, Vault
 from kapok.errors import InvalidInput, KapokError, NotFound, error_class
+from kapok.errors.secrecy import NeverPickled
 
 __all__ = ["Failure", "JobFolder", "JobRecord", "Outcome"]
 
@@ -62,7 +63,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         )
 
 
-class JobRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class JobRecord(NeverPickled, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One job as its analyst keeps it.
 
     Attributes:
@@ -91,9 +92,6 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def __repr__(self) -> str:
         return f"JobRecord({self.job_id}, {self.outcome})"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a job's record holds secrets and is not pickled")
 
 
 @dataclass(frozen=True, slots=True)

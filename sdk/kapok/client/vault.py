@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final, Literal, NoReturn
+from typing import Final, Literal
 
 import msgspec
 
 from kapok.errors import IdentityInvalid, InvalidInput
+from kapok.errors.secrecy import NeverPickled
 
 __all__ = ["Locked", "Vault"]
 
@@ -41,7 +42,7 @@ class _Form(msgspec.Struct):
     format: str = ""
 
 
-class Vault:
+class Vault(NeverPickled):
     """Locks and opens with one passphrase. Never printed, never pickled."""
 
     __slots__ = ("_keys", "_passphrase", "_salt")
@@ -124,9 +125,6 @@ class Vault:
 
     def __repr__(self) -> str:
         return "Vault(<hidden>)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a vault is not pickled")
 
 
 def _bound_to(purpose: str) -> bytes:

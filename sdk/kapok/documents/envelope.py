@@ -19,7 +19,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from cryptography import x509
@@ -28,6 +28,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from kapok.errors import IdentityInvalid, InvalidInput, KapokError, PeerProtocolError
+from kapok.errors.secrecy import NeverPickled
 from kapok.identity.certificates import (
     TrustRoot,
     certificate_from_der,
@@ -98,7 +99,7 @@ def decode(struct_type: type[_Statement], payload: bytes, *, party: str | None =
         ) from None
 
 
-class JwsSigner:
+class JwsSigner(NeverPickled):
     """Signs statements with a party's credentials."""
 
     def __init__(self, credentials: Credentials) -> None:
@@ -125,9 +126,6 @@ class JwsSigner:
 
     def __repr__(self) -> str:
         return f"<JwsSigner of {self._credentials.name}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a signer is not pickled")
 
 
 class JwsVerifier:

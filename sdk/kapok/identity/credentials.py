@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kapok.errors import IdentityInvalid, InvalidInput
+from kapok.errors.secrecy import NeverPickled
 from kapok.identity.certificates import (
     TrustRoot,
     certificate_from_pem,
@@ -41,7 +42,7 @@ CERTIFICATE_FILE: Final = "certificate.pem"
 ROOT_FILE: Final = "root.pem"
 
 
-class Credentials:
+class Credentials(NeverPickled):
     """What a party proves its name with. Never printed, never pickled.
 
     Attributes:
@@ -154,12 +155,3 @@ class Credentials:
 
     def __repr__(self) -> str:
         return f"<Credentials of {self.name}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("credentials are not pickled")
-
-    def __copy__(self) -> NoReturn:
-        raise TypeError("credentials are not copied")
-
-    def __deepcopy__(self, _memo: object) -> NoReturn:
-        raise TypeError("credentials are not copied")

@@ -14,12 +14,13 @@ import base64
 import hashlib
 import re
 import secrets
-from typing import Final, NoReturn
+from typing import Final
 
 import msgspec
 from cryptography.hazmat.primitives import serialization
 
 from kapok.errors import IdentityInvalid, KapokError
+from kapok.errors.secrecy import NeverPickled
 from kapok.identity.certificates import TrustRoot, certificate_from_der
 from kapok.identity.names import PartyName
 
@@ -49,7 +50,7 @@ def secret_hash(secret: bytes) -> bytes:
     return hashlib.sha256(b"kapok enrolment token" + secret).digest()
 
 
-class EnrolmentToken:
+class EnrolmentToken(NeverPickled):
     """A token, read. Printing it shows name and address; only `text` shows the secret.
 
     Attributes:
@@ -112,9 +113,6 @@ class EnrolmentToken:
 
     def __repr__(self) -> str:
         return f"<EnrolmentToken for {self.name} at {self.address}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a token is not pickled")
 
 
 def _bad() -> IdentityInvalid:

@@ -135,7 +135,7 @@ class Journal:
             self._step(
                 connection,
                 job_id,
-                Event.DEFER,
+                Event.DEFERRAL,
                 specification=specification,
                 in_words=in_words,
                 rule=_json(rule),
@@ -169,7 +169,7 @@ class Journal:
                 return found.refusal
             if found.state not in REFUSABLE:
                 return token
-            self._step(connection, job_id, Event.REFUSE, refusal=token)
+            self._step(connection, job_id, Event.REFUSAL, refusal=token)
             return token
 
     def decided(self) -> Sequence[JobRecord]:
@@ -185,7 +185,7 @@ class Journal:
         """The job has ended: what could still release it is forgotten. Unknown jobs are not noted."""
         with self._write() as connection:
             if find_job(connection, job_id):
-                self._step(connection, job_id, Event.CLOSE)
+                self._step(connection, job_id, Event.CLOSING)
                 connection.execute(tables.seal.delete().where(tables.seal.c.job_id == job_id))
 
     def forget_expired(self, now: float) -> None:
@@ -212,7 +212,7 @@ class Journal:
                 if earlier != encoded:
                     raise LocalProtocolError("this attempt was sealed otherwise", code="sealed_otherwise")
                 return
-            self._step(connection, job_id, Event.SEAL)
+            self._step(connection, job_id, Event.SEALING)
             connection.execute(
                 tables.seal.insert().values(
                     job_id=job_id,

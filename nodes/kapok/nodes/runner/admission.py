@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import Final, NoReturn
+from typing import Final
 
 from kapok.computations.registry import Asked, Computation, computation
 from kapok.documents.dataset import Dataset
 from kapok.documents.envelope import decode, document_id
 from kapok.documents.statements import JOB_TYP, MOST_DEADLINE_S, NONCE_BYTES, JobSpec
 from kapok.errors import InvalidInput, KapokError, NotAuthorised, NotFound, TimedOut, VersionMismatch
+from kapok.errors.secrecy import NeverPickled
 from kapok.identity.names import PartyName, Role
 from kapok.nodes.sources import Table
 from kapok.protocols.paillier.public import PublicKey
@@ -69,7 +70,7 @@ class ReadSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdmittedJob:
+class AdmittedJob(NeverPickled):
     """A specification that is in itself as it must be. The policy has not been asked yet.
 
     Attributes:
@@ -95,9 +96,6 @@ class AdmittedJob:
     def job_id(self) -> str:
         """Lower-case hex."""
         return self.read.job_id
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("an admitted job is never pickled: it has its tag seed in it")
 
 
 def read_spec(token: str, verifier: Verifier) -> ReadSpec:

@@ -12,14 +12,16 @@ import hmac
 import os
 import threading
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
+
+from kapok.errors.secrecy import NeverPickled
 
 __all__ = ["VersionKey"]
 
 _NO_FILE: Final = b"\0" * 32
 
 
-class VersionKey:
+class VersionKey(NeverPickled):
     """The node's key for data versions, and what it last knew of each file. Never printed, never pickled."""
 
     __slots__ = ("_key", "_lock", "_seen")
@@ -60,9 +62,6 @@ class VersionKey:
 
     def __repr__(self) -> str:
         return "VersionKey(<hidden>)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a version key is never pickled or copied")
 
 
 def _mark(path: Path) -> tuple[int, ...]:

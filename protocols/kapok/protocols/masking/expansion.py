@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final, NoReturn
+from typing import Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
+from kapok.errors.secrecy import NeverPickled
 from kapok.protocols.words import WordVector
 
 __all__ = ["MaskStream", "expand", "keystream"]
@@ -24,14 +25,11 @@ _BLOCK: Final = bytes(1 << 16)
 
 
 @dataclass(frozen=True, slots=True)
-class MaskStream:
+class MaskStream(NeverPickled):
     """An expansion: `words` (of b bits each) and `tag`, an integer below 2^tag_bits; never printed."""
 
     words: WordVector = field(repr=False)
     tag: int = field(repr=False)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a mask is never pickled or copied")
 
 
 def expand(key: bytes, *, count: int, bits: int, tag_bits: int) -> MaskStream:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, NoReturn
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from kapok.errors import PeerProtocolError
+from kapok.errors.secrecy import NeverPickled
 
 __all__ = ["KEY_BYTES", "MaskKey", "derive"]
 
@@ -20,7 +21,7 @@ def derive(secret: bytes, info: bytes, length: int = KEY_BYTES) -> bytes:
     return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(secret)
 
 
-class MaskKey:
+class MaskKey(NeverPickled):
     """A party's private key for masks: one job, memory only. Never printed, pickled or revealed."""
 
     __slots__ = ("_private",)
@@ -57,6 +58,3 @@ class MaskKey:
 
     def __repr__(self) -> str:
         return "MaskKey(<hidden>)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a mask key is never pickled or copied")

@@ -14,12 +14,13 @@ from __future__ import annotations
 import math
 import re
 import secrets
-from typing import Final, NoReturn
+from typing import Final
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from kapok.errors import InvalidInput
+from kapok.errors.secrecy import NeverPickled
 from kapok.protocols.paillier.public import LEAST_KEY_BITS, PublicKey
 from kapok.protocols.paillier.vector import CiphertextVector
 from kapok.protocols.sizes import DEFAULT_KEY_BITS, GENERATED_KEY_BITS
@@ -34,7 +35,7 @@ _MOST_FILE_BYTES: Final = 16_384
 _RSA_EXPONENT: Final = 65_537
 
 
-class PrivateKey:
+class PrivateKey(NeverPickled):
     """The factors of a result key's modulus. It prints nothing of them and cannot be pickled or copied.
 
     Attributes:
@@ -110,9 +111,6 @@ class PrivateKey:
 
     def __repr__(self) -> str:
         return f"<PrivateKey of {self.public.bits} bits>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("private keys are neither pickled nor copied")
 
     def _opened(self, ciphertext: int) -> int:
         modulo_p = _log(ciphertext, self._p) * self._p_scale % self._p

@@ -17,9 +17,9 @@ import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
 
 from kapok.errors import LocalProtocolError, PeerProtocolError
+from kapok.errors.secrecy import NeverPickled
 from kapok.protocols.masking.pairwise import MaskKey
 from kapok.protocols.paillier import plain
 from kapok.protocols.secure_sum import sealing, vector
@@ -52,7 +52,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class SealedContribution:
+class SealedContribution(NeverPickled):
     """What leaves the holder: the signed digests, and the masked (and encrypted) vector in chunks.
 
     Attributes:
@@ -65,11 +65,8 @@ class SealedContribution:
     chunks: tuple[bytes, ...] = field(repr=False)
     record: ReleaseRecord = field(repr=False)
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a sealed contribution is never pickled or copied: its record goes to the journal")
 
-
-class Holder:
+class Holder(NeverPickled):
     """One holder's part in one job, with the two keys that it made for it. Never printed, never pickled.
 
     Args:
@@ -122,9 +119,6 @@ class Holder:
 
     def __repr__(self) -> str:
         return f"Holder(job={self._terms.job_id.hex()}, name={self._name!r}, <hidden>)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a holder is never pickled or copied: it has keys")
 
     def consent(self) -> str:
         """The signed consent with this holder's keys: the same text whenever it is asked for."""

@@ -7,11 +7,12 @@ the sum.
 
 from __future__ import annotations
 
-from typing import Literal, NoReturn
+from typing import Literal
 
 import msgspec
 
 from kapok.errors import LocalProtocolError
+from kapok.errors.secrecy import NeverPickled
 from kapok.protocols.secure_sum.cohort import CohortStatement, PastRelease
 from kapok.protocols.secure_sum.context import Context
 
@@ -25,7 +26,7 @@ class RecordedMember(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key_fingerprint: bytes
 
 
-class ReleaseRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ReleaseRecord(NeverPickled, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that a later release needs, across a restart.
 
     It is written to the journal before the seal is sent.
@@ -62,9 +63,6 @@ class ReleaseRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     def __repr__(self) -> str:
         return f"ReleaseRecord(job={self.job.hex()}, round={self.round}, attempt={self.attempt}, <hidden>)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a release record is never pickled: it goes to the journal as JSON")
 
     def __rich_repr__(self) -> list[tuple[str, object]]:
         return [("job", self.job.hex()), ("round", self.round), ("attempt", self.attempt)]

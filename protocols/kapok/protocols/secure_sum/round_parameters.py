@@ -22,12 +22,13 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from typing import Final, NoReturn
+from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kapok.errors import InvalidInput, KapokError, LocalProtocolError, PeerProtocolError
+from kapok.errors.secrecy import NeverPickled
 from kapok.protocols.masking.pairwise import derive
 from kapok.protocols.secure_sum.framing import framed, hashed, label
 from kapok.protocols.secure_sum.messages import PARAMETERS_TYP, ParametersStatement, encode, read
@@ -51,7 +52,7 @@ _GCM_TAG_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Parameters:
+class Parameters(NeverPickled):
     """One round's parameters as a holder decoded them itself; in iterative jobs they are the model.
 
     Attributes:
@@ -74,9 +75,6 @@ class Parameters:
         """SHA-256 over seed and plaintext, 32 bytes."""
         return hashed("parameters/several-rounds", self.tag_seed, self.plaintext)
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("parameters are never pickled or copied")
-
 
 @dataclass(frozen=True, slots=True)
 class SealedParameters:
@@ -86,7 +84,7 @@ class SealedParameters:
     ciphertext: bytes = field(repr=False)
 
 
-class JobKey:
+class JobKey(NeverPickled):
     """The key that one roster's parameters are encrypted under. Never printed, never pickled.
 
     Made by the analyst after it has verified the roster (`kapok.protocols.secure_sum.roster.read_roster`).
@@ -114,9 +112,6 @@ class JobKey:
 
     def __repr__(self) -> str:
         return "JobKey(<hidden>)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a job key is never pickled or copied")
 
     def _wrapped(self, name: str, key: bytes) -> bytes:
         try:
