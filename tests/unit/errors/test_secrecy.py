@@ -52,7 +52,7 @@ def test_the_base_costs_no_dict_and_hides_no_field(kind):
 
 
 def test_it_is_the_one_way_to_refuse():
-    """A class that hides itself in what it prints refuses pickling by this base, and by no method of its own."""
+    """A class that hides itself in what it prints refuses pickling, by this base alone."""
     by_hand, unguarded = [], []
     for path in (path for root in ROOTS for path in root.rglob("*.py")):
         text = path.read_text()
