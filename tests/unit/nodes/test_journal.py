@@ -181,7 +181,7 @@ def decide(node, job, event):
 
 def test_an_officers_decision_that_a_copy_would_undo_is_noticed(waiting):
     node, job = waiting
-    decide(node, job, Event.DENY)
+    decide(node, job, Event.DENIAL)
     restore_copy(node)
     assert number_to_accept(node)
 
@@ -193,7 +193,7 @@ def test_an_officer_decides_nothing_over_a_restored_journal(world, waiting):
     restore_copy(node)
     mirrored = (node.home / "instance").read_text()
     with pytest.raises(InvalidInput) as caught:
-        decide(node, job, Event.APPROVE)
+        decide(node, job, Event.APPROVAL)
     assert caught.value.code == "journal_restored"
     assert (node.home / "instance").read_text() == mirrored
 
@@ -201,10 +201,10 @@ def test_an_officer_decides_nothing_over_a_restored_journal(world, waiting):
 def test_an_officers_decision_does_not_set_the_mirror_back(world, waiting):
     node, job = waiting
     node.start()
-    decide(node, job, Event.DENY)
+    decide(node, job, Event.DENIAL)
     world.job(COUNT).offer(node)
     mirrored = int((node.home / "instance").read_text())
-    decide(node, job, Event.DENY)
+    decide(node, job, Event.DENIAL)
     assert int((node.home / "instance").read_text()) == mirrored
 
 
@@ -264,13 +264,13 @@ def test_tries_are_numbered_in_the_order_of_asking(tmp_path):
 
 def test_a_closed_job_and_an_answered_one_cannot_go_back():
     assert {state for (state, _), _ in TRANSITIONS.items()} == set(NodeJobState)
-    for event in set(Event) - {Event.CLOSE}:
+    for event in set(Event) - {Event.CLOSING}:
         with pytest.raises(LocalProtocolError):
             after(NodeJobState.CLOSED, event)
-    for event in set(Event) - {Event.CLOSE, Event.RELEASE}:
+    for event in set(Event) - {Event.CLOSING, Event.RELEASE}:
         with pytest.raises(LocalProtocolError):
             after(NodeJobState.RELEASED, event)
-    assert after(NodeJobState.DENIED, Event.REFUSE) is NodeJobState.REFUSED
+    assert after(NodeJobState.DENIED, Event.REFUSAL) is NodeJobState.REFUSED
     assert (NodeJobState.DENIED, Event.CONSENT) not in TRANSITIONS
     assert (NodeJobState.PENDING, Event.CONSENT) not in TRANSITIONS
     assert set(NodeJobState) - {NodeJobState.RELEASED, NodeJobState.CLOSED} == REFUSABLE

@@ -31,7 +31,7 @@ def test_a_question_waits_for_approval_and_is_then_answered(world, node):
     job = world.job(COUNT)
     assert job.offer(node) == job.offer(node) == []
     assert node.runner.decided() == []
-    decide(node, job, Event.APPROVE)
+    decide(node, job, Event.APPROVAL)
     [answer] = node.runner.decided()
     assert isinstance(answer, Consent)
     assert node.runner.decided() == []
@@ -46,7 +46,7 @@ def test_waiting_and_approval_outlive_restarts(world, node):
     job.offer(node)
     node.start()
     assert job.offer(node) == []
-    decide(node, job, Event.APPROVE)
+    decide(node, job, Event.APPROVAL)
     node.start()
     assert isinstance(job.offer(node)[0], Consent)
 
@@ -54,14 +54,14 @@ def test_waiting_and_approval_outlive_restarts(world, node):
 def test_a_denied_question_is_refused_for_good(world, node):
     job = world.job(COUNT)
     job.offer(node)
-    decide(node, job, Event.DENY)
+    decide(node, job, Event.DENIAL)
     refusal = world.refusal(node.runner.decided())
     assert (refusal.kind, refusal.code) == ("ConsentWithheld", "approval_denied")
     assert node.runner.decided() == []
     node.start()
     assert world.refusal(job.offer(node)) == refusal
     with pytest.raises(InvalidInput) as caught:
-        decide(node, job, Event.APPROVE)
+        decide(node, job, Event.APPROVAL)
     assert caught.value.code == "not_pending"
 
 
@@ -77,14 +77,14 @@ def test_a_question_whose_deadline_has_passed_cannot_be_approved(world, node):
     job.offer(node)
     world.clock.now += 61
     with pytest.raises(InvalidInput, match="deadline"):
-        decide(node, job, Event.APPROVE)
+        decide(node, job, Event.APPROVAL)
     assert world.refusal(job.offer(node)).code == "deadline_passed"
 
 
 def test_an_approval_that_comes_too_late_at_the_node_is_a_refusal(world, node):
     job = world.job(COUNT)
     job.offer(node)
-    decide(node, job, Event.APPROVE)
+    decide(node, job, Event.APPROVAL)
     world.clock.now += 61
     assert world.refusal(node.runner.decided()).code == "deadline_passed"
     assert node.runner.decided() == []
