@@ -100,7 +100,7 @@ def test_manual_approval_shows_words_and_never_a_count(network, fails, until):
         job = network.kapok("query", sql, "--detach", "--deadline", "120").stdout.strip()
         until(lambda: pending(node.home))
         (shown,) = call(["node", "pending", "--json"], node.home).document()["pending"]
-        assert shown["job_id"] == job
+        assert shown["job"] == job
         assert "age" in shown["in_words"]
         assert shown["analyst"].endswith("/org/university/analyst/research")
         assert len(shown["cohort"]["names"][0]) == 4

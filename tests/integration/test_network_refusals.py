@@ -125,5 +125,6 @@ def test_node_check_tells_what_is_wrong_with_data_and_never_a_cell(network, fail
     (home / "processed.va.data").write_text("\n".join([",".join(["4711", *cells[1:]]), *rows[1:]]))
     bad = call(["node", "check"], home)
     fails(bad, 3, "check_failed")
+    assert "asset    heart: 200 rows" in bad.stdout
     assert "age" in bad.stdout
     assert "4711" not in bad.stdout + bad.stderr

@@ -5,14 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from kapok.cli.grammar import group
 from kapok.cli.options import Home, JobId, Json, resolved_home
 from kapok.cli.terminal import print_json, print_table, say, when
 from kapok.client.progress import SHOWN_DIGITS
-from kapok.errors import plain
+from kapok.errors import InvalidInput, plain
 
 if TYPE_CHECKING:
     from kapok.nodes.approvals import Question, ShownQuestion
+    from kapok.nodes.checking import CheckReport, DatasetReport
 
 __all__ = ["app"]
 
@@ -30,27 +33,19 @@ def check(json: Json = False, home: Home = None) -> None:
 
         print_json(msgspec.to_builtins(report) | {"ok": report.ok})
     else:
-        say(f"party    {report.party}")
-        say(f"key      {report.key_fingerprint}")
-        say(f"broker   {report.broker}" + (f"  ({report.broker_problem})" if report.broker_problem else ""))
-        for dataset in report.datasets:
-            say(f"dataset  {dataset.name}: {dataset.title or 'unknown'} {dataset.hash}")
-        for line in report.policy:
-            say(f"policy   {line}")
-        for warning in report.warnings:
-            say(f"warning  {plain(warning)}")
-        for problem in report.problems:
-            say(f"problem  {plain(problem)}")
-        if report.ok:
-            say("ok       nothing keeps this node from answering")
-    if not report.ok:
-        from kapok.errors import InvalidInput
-
-        raise InvalidInput(
-            f"{len(report.problems)} problems keep this node from answering: {report.problems[0]}",
-            code="check_failed",
-            remedy="mend them, and check again",
-        )
+        _say_report(report)
+    if report.ok:
+        return
+    more = f" (the first of {len(report.problems)} problems)" if report.problems[1:] else ""
+    failed = InvalidInput(
+        f"this node cannot answer as it is: {report.problems[0]}{more}",
+        code="check_failed",
+        remedy="mend what is named as a problem, and check again",
+    )
+    if json:
+        # All of it is in the document: an error beside it would be a second one.
+        raise typer.Exit(failed.exit_status)
+    raise failed
 
 
 @app.command("run")
@@ -102,13 +97,48 @@ def _decided(question: Question, verdict: str, *, json: bool) -> None:
         say(f"job {question.job_id[:SHOWN_DIGITS]} is {verdict}")
 
 
-def _document(shown: ShownQuestion) -> dict[str, Any]:
-    import msgspec
+def _say_report(report: CheckReport) -> None:
+    say(f"party    {report.party}")
+    say(f"key      {report.key_fingerprint}")
+    say(f"broker   {report.broker}" + (f"  ({report.broker_problem})" if report.broker_problem else ""))
+    for dataset in report.datasets:
+        say(f"dataset  {dataset.name}: {dataset.title or 'unknown'} {dataset.hash}")
+        say(f"asset    {dataset.asset}: {_rows(dataset)}")
+    for line in report.policy:
+        say(f"policy   {line}")
+    for warning in report.warnings:
+        say(f"warning  {plain(warning)}")
+    for problem in report.problems:
+        say(f"problem  {plain(problem)}")
+    if report.ok:
+        say("ok       nothing keeps this node from answering")
 
+
+def _rows(dataset: DatasetReport) -> str:
+    if dataset.table is None:
+        return "rows unknown without the dataset's document"
+    rows = dataset.table.rows
+    return "rows unknown, for it cannot be read" if rows is None else f"{rows:,} rows"
+
+
+def _document(shown: ShownQuestion) -> dict[str, Any]:
     return {
-        **msgspec.to_builtins(shown.question),
-        "earlier": msgspec.to_builtins(shown.earlier),
-        "cohort": msgspec.to_builtins(shown.cohort),
+        **_question(shown.question),
+        "earlier": [_question(one) for one in shown.earlier],
+        "cohort": {"rule": shown.cohort.rule, "names": shown.cohort.names},
+    }
+
+
+def _question(question: Question) -> dict[str, Any]:
+    return {
+        "job": question.job_id,
+        "analyst": question.analyst,
+        "dataset": question.dataset,
+        "question": question.question,
+        "in_words": question.in_words,
+        "state": question.state,
+        "asked_at": question.asked_at,
+        "deadline": question.deadline,
     }
 
 

@@ -1,0 +1,94 @@
+"""`kapok node` on the terminal: one document with --json, one name for a job, rows for people."""
+
+import json
+import time
+
+import pytest
+
+from kapok.cli.app import run
+from kapok.nodes.checking import CheckReport, DatasetReport
+from kapok.nodes.journal import Journal, NewJob
+from kapok.nodes.policy import Rule
+from kapok.nodes.sources import Problem, TableReport
+
+
+def dataset(rows: int | None, name: str = "heart") -> DatasetReport:
+    table = TableReport(rows, (Problem("column age: cells are out of bounds", 2, (3, 7)),))
+    problems = tuple(str(problem) for problem in table.problems)
+    return DatasetReport(name, "ab" * 32, f"{name}-table", "heart", table, problems)
+
+
+@pytest.fixture
+def checked(monkeypatch):
+    """Let the check find what a test says."""
+
+    def arrange(*datasets: DatasetReport, problems: tuple[str, ...]) -> None:
+        report = CheckReport(
+            party="spiffe://kapok.test/org/a/node/main",
+            key_fingerprint="cd" * 32,
+            broker="127.0.0.1:1",
+            broker_problem=None,
+            policy=("No rule: every question is refused.",),
+            datasets=datasets,
+            problems=problems,
+        )
+        monkeypatch.setattr("kapok.nodes.app.check", lambda _home: report)
+
+    return arrange
+
+
+@pytest.mark.parametrize("problems", [(), ("dataset heart: no", "policy: no")])
+def test_a_check_is_one_document_whether_it_fails_or_not(checked, problems, capsys):
+    checked(dataset(1234), problems=problems)
+    assert run(["node", "check", "--json"]) == (3 if problems else 0)
+    out, err = capsys.readouterr()
+    assert err == ""
+    document = json.loads(out)
+    assert document["ok"] is (not problems)
+    assert document["problems"] == list(problems)
+    assert document["datasets"][0]["table"]["rows"] == 1234
+
+
+def test_a_failed_check_ends_with_an_error_for_people(checked, capsys):
+    checked(dataset(1234), problems=("dataset heart: no", "policy: no"))
+    assert run(["node", "check"]) == 3
+    out, err = capsys.readouterr()
+    assert err.startswith(
+        "error: this node cannot answer as it is: dataset heart: no (the first of 2 problems)"
+    )
+    assert "[check_failed]" in err
+    assert "problem  policy: no" in out
+
+
+def test_people_read_how_many_rows_each_asset_has(checked, capsys):
+    absent = DatasetReport("lungs", "ef" * 32, "lungs", None, None, ("not here",))
+    checked(dataset(1234), dataset(0, "liver"), dataset(None, "brain"), absent, problems=())
+    assert run(["node", "check"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("asset")]
+    assert lines == [
+        "asset    heart-table: 1,234 rows",
+        "asset    liver-table: 0 rows",
+        "asset    brain-table: rows unknown, for it cannot be read",
+        "asset    lungs: rows unknown without the dataset's document",
+    ]
+
+
+def test_a_job_is_called_job_in_every_document(tmp_path, capsys):
+    (tmp_path / "node.toml").write_text('broker = "127.0.0.1:1"\nstate = "."\n')
+    now, job_ids = time.time(), ("ab" * 32, "cd" * 32)
+    journal = Journal.open(tmp_path / "journal.db", tmp_path / "instance", clock=lambda: now)
+    asked = {"analyst": "a", "organisation": "o", "dataset": "d", "asset": "d", "deadline": now + 3600}
+    rule = Rule(
+        analysts=(), dataset="d", operations=("count",), columns=(), questions=1, min_rows=1, min_cell=1
+    )
+    for job_id in job_ids:
+        journal.count_try(NewJob(job_id=job_id, question="SELECT", **asked))
+        journal.defer(job_id, specification="", in_words="how many", rule=rule)
+    journal.close()
+    assert run(["node", "pending", "--json", "--home", str(tmp_path)]) == 0
+    first, second = json.loads(capsys.readouterr().out)["pending"]
+    assert (first["job"], second["job"]) == job_ids
+    assert [one["job"] for one in second["earlier"]] == [job_ids[0]]
+    assert run(["node", "approve", job_ids[0], "--json", "--home", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out) == {"job": job_ids[0], "verdict": "approved"}
+    assert "job_id" not in {*first, *second, *second["earlier"][0]}
