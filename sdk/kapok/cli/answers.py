@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kapok.cli.terminal import note, print_json, print_table, say, shown
-from kapok.errors import InvalidInput
+from kapok.errors import InvalidInput, counted
 
 if TYPE_CHECKING:
     from kapok.client.result import Result
@@ -102,6 +102,8 @@ def show_result(result: Result, *, json: bool, written: Path | None) -> None:
 
         say(SUPPRESSED_NOTE)
     who = ", ".join(sorted(party.organisation_name for party in result.parties))
-    note(f"{len(result.parties)} parties: {who} · {result.seconds:.2f} s · {result.bytes:,} sealed bytes")
+    parties = counted(len(result.parties), "party", "parties")
+    sealed = counted(result.bytes, "sealed byte")
+    note(f"{parties}: {who} · {result.seconds:.2f} s · {sealed}")
     if written:
         note(f"written to {written}")

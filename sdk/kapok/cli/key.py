@@ -28,15 +28,15 @@ def rotate(
     """Replace the result key by a new one."""
     from kapok.client.jobs import JobFolder
     from kapok.client.profile import Profile
-    from kapok.errors import InvalidInput
+    from kapok.errors import InvalidInput, counted
 
     profile = Profile.load(home)
     folder = JobFolder(profile.jobs_folder)
     waiting = [job_id for job_id in folder.known() if folder.load(job_id).outcome == "open"]
     if waiting and not force:
         raise InvalidInput(
-            f"{len(waiting)} jobs are open, {waiting[0][:SHOWN_DIGITS]} among them:"
-            " their sums need the present key",
+            counted(len(waiting), "job is", "jobs are")
+            + f" open, {waiting[0][:SHOWN_DIGITS]} among them: sums need the present key",
             code="open_jobs",
             remedy="take their answers (`kapok job wait JOB`) or cancel them first, or say --force",
         )

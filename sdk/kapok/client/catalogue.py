@@ -8,7 +8,6 @@ nor invent a member or a member's key (nodes sign memberships).
 from __future__ import annotations
 
 import base64
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -19,7 +18,7 @@ from kapok.client.memberships import Member, read_memberships
 from kapok.client.progress import SHOWN_DIGITS
 from kapok.documents.dataset import DATASET_TYP, Dataset
 from kapok.documents.envelope import document_id
-from kapok.errors import IdentityInvalid, InvalidInput, KapokError, NotFound
+from kapok.errors import IdentityInvalid, InvalidInput, KapokError, NotFound, near
 from kapok.identity.names import PartyName
 
 if TYPE_CHECKING:
@@ -188,8 +187,8 @@ def _does_not_verify(wanted: str, error: KapokError) -> KapokError:
 
 
 def _unknown(wanted: str, known: Sequence[str]) -> NotFound:
-    near = difflib.get_close_matches(wanted, known, n=1)
-    guess = f"did you mean {near[0]}? " if near else ""
+    meant = near(wanted, known)
+    guess = f"did you mean {meant[0]}? " if meant else ""
     there = ", ".join(known[:20]) if known else "none is published yet"
     return NotFound(
         f"there is no dataset {wanted}",

@@ -24,7 +24,7 @@ from kapok.client.profile import Profile
 from kapok.client.progress import SHOWN_DIGITS, Listener, Progress, Stopwatch, short_name, silent
 from kapok.client.submission import Request, SealName, prepare
 from kapok.client.waiting import JobView, follow, settle, view_of, view_or_why_not
-from kapok.errors import KapokError, NotFound
+from kapok.errors import KapokError, NotFound, counted
 from kapok.identity.names import Role
 
 if TYPE_CHECKING:
@@ -299,7 +299,7 @@ class AsyncSession:
 def _asking(members: Sequence[Member]) -> Progress:
     """Whom the question is put to: told before anything is signed, for the broker chose whom to show."""
     names = ", ".join(short_name(str(member.name)) for member in members)
-    return Progress(step="notice", text=f"asking {len(members)} nodes: {names}")
+    return Progress(step="notice", text=f"asking {counted(len(members), 'node')}: {names}")
 
 
 def _not_an_analyst(role: Role) -> KapokError:

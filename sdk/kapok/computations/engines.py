@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from kapok.errors import InvalidInput
 
-__all__ = ["SOURCE", "Engine", "Thresholds"]
+__all__ = ["SOURCE", "Engine", "Note", "Thresholds", "unheard"]
 
 SOURCE: Final = "source"
+
+Note: TypeAlias = Callable[[str, str], None]
+"""Hears which measure was suppressed and why: a column and a reason, no count, no group, no value.
+
+It depends on data: it is for the holder's own log, and no part of it may leave the holder.
+"""
+
+
+def unheard(measure: str, why: str) -> None:
+    """The note of whoever keeps no log."""
 
 
 class Engine(Protocol):

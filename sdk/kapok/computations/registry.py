@@ -11,7 +11,7 @@ from kapok.documents.dataset import Dataset
 from kapok.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from kapok.computations.engines import Engine, Thresholds
+    from kapok.computations.engines import Engine, Note, Thresholds
     from kapok.protocols.words import WordVector
 
 __all__ = ["Asked", "Computation", "computation", "known_operations"]
@@ -61,8 +61,8 @@ class Computation:
         rounds_max: Most rounds that one job may take.
         operations: Names of all that such a question may do with columns, as policies list them.
         parse: Text and dataset → question; raises `InvalidInput`.
-        contribute: Question, dataset, engine and thresholds → this holder's words; never fails because of
-            data.
+        contribute: Question, dataset, engine, thresholds and a note for the holder's own log → this holder's
+            words; never fails because of data.
         answer: Question, dataset and the sum of all words → answer.
     """
 
@@ -70,7 +70,7 @@ class Computation:
     rounds_max: int
     operations: tuple[str, ...]
     parse: Callable[[str, Dataset], Asked]
-    contribute: Callable[[Any, Dataset, Engine, Thresholds], WordVector]
+    contribute: Callable[[Any, Dataset, Engine, Thresholds, Note], WordVector]
     answer: Callable[[Any, Dataset, Sequence[int]], Any]
 
 

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from kapok.errors import counted
+
 if TYPE_CHECKING:
     from kapok.demo.ledger import Entry
     from kapok.demo.story import Asked
@@ -99,8 +101,9 @@ class Voice:
         verdict = "agree with" if agree else "DO NOT AGREE with"
         self._console.print()
         self._console.print(
-            f"[bold]{shown} cells {verdict} the pooled truth[/bold] (largest difference {largest:.3g}); "
-            f"{hidden} cells suppressed; {seconds['total']:.1f} s in all"
+            f"[bold]{counted(shown, 'cell')} {verdict} the pooled truth[/bold] "
+            f"(largest difference {largest:.3g}); "
+            f"{counted(hidden, 'cell')} suppressed; {seconds['total']:.1f} s in all"
         )
         if kept is not None:
             self._console.print(Text(f"everything is kept in {kept.absolute()}"))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
@@ -23,7 +22,7 @@ from kapok.documents.columns import (
     bad_dataset,
     check_description,
 )
-from kapok.errors import InvalidInput, NotFound
+from kapok.errors import InvalidInput, NotFound, near
 from kapok.protocols.secure_sum.params import MOST_MEMBERS
 
 __all__ = ["DATASET_TYP", "Column", "ColumnType", "Dataset", "DomainValue"]
@@ -91,12 +90,12 @@ class Dataset(
         """
         found = self._by_name.get(name)
         if found is None:
-            near = get_close_matches(name, self._by_name, n=3)
+            meant = near(name, self._by_name)
             raise InvalidInput(
                 f"dataset {self.name} has no column {name!r}",
                 code="unknown_column",
-                remedy="did you mean " + " or ".join(near) + "?"
-                if near
+                remedy="did you mean " + " or ".join(meant) + "?"
+                if meant
                 else "its columns are " + ", ".join(list(self._by_name)[:40]),
             )
         return found

@@ -14,6 +14,7 @@ import re
 from typing import ClassVar
 
 from kapok.errors.plain import plain, plain_json, plain_lines
+from kapok.errors.wording import counted, near
 
 __all__ = [
     "BudgetExhausted",
@@ -33,8 +34,10 @@ __all__ = [
     "TimedOut",
     "Unavailable",
     "VersionMismatch",
+    "counted",
     "error_class",
     "is_code",
+    "near",
     "plain",
     "plain_json",
     "plain_lines",

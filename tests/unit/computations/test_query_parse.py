@@ -388,9 +388,7 @@ def test_refuses_expressions_that_could_overflow(text: str, *, fits: bool) -> No
 
 
 def test_near_values_are_not_searched_in_a_long_domain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "kapok.computations.query.parse_filter.get_close_matches", lambda *_, **__: pytest.fail("searched")
-    )
+    monkeypatch.setattr("kapok.computations.query.parse_filter.near", lambda *_: pytest.fail("searched"))
     long = Dataset(
         name="long",
         rows_max=9,
@@ -400,6 +398,30 @@ def test_near_values_are_not_searched_in_a_long_domain(monkeypatch: pytest.Monke
         where("x = 'value'", long)
     assert caught.value.code == "outside_domain"
     assert "value 0" in (caught.value.remedy or "")
+    assert (caught.value.remedy or "").endswith(" and 181 more")
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "remedy"),
+    [
+        ("sex = 7", "7 is not in the domain of sex", "the domain is 0, 1"),
+        ("sex IN (0, -7)", "-7 is not in the domain of sex", "the domain is 0, 1"),
+        ("sex <> 0.5", "0.5 is not in the domain of sex", "the domain is 0, 1"),
+    ],
+)
+def test_a_value_outside_the_domain_is_named_with_the_domain(
+    heart: Dataset, text: str, said: str, remedy: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        where(text, heart)
+    assert (caught.value.message, caught.value.remedy) == (said, remedy)
+
+
+def test_a_misspelt_text_is_guessed_and_the_domain_is_listed_all_the_same() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        where("place = 'norht'")
+    assert caught.value.message == "'norht' is not in the domain of place"
+    assert caught.value.remedy == "did you mean 'north'? the domain is north, o'clock, 北"
 
 
 def test_an_expression_is_measured_once_however_often_it_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:

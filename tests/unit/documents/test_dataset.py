@@ -244,6 +244,13 @@ def test_an_unknown_column_is_told_with_near_names() -> None:
     assert "trestbps" in (caught.value.remedy or "")
 
 
+def test_an_unknown_column_like_no_other_is_told_with_all_of_them() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Dataset.from_toml(HEART / "heart.toml").column("nope")
+    assert "did you mean" not in (caught.value.remedy or "")
+    assert "age, sex, cp" in (caught.value.remedy or "")
+
+
 @pytest.mark.parametrize("hospital", ["cleveland", "hungarian", "switzerland", "va"])
 def test_the_demonstration_files_keep_to_their_schema(hospital: str) -> None:
     heart = Dataset.from_toml(HEART / "heart.toml")

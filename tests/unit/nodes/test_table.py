@@ -58,19 +58,19 @@ def test_cells_are_cast_to_the_schemas_types(tmp_path):
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("1.5,1,c,t", "column n: 1 cells are finer than the resolution"),
-        ("1e2,1,c,t", "column n: 1 cells cannot be read as integer"),
-        ("0x10,1,c,t", "column n: 1 cells cannot be read as integer"),
-        ("1_0,1,c,t", "column n: 1 cells cannot be read as integer"),
-        ("99999999999999999999999999999999999999999,1,c,t", "column n: 1 cells cannot be read as integer"),
-        ("1001,1,c,t", "column n: 1 cells are out of bounds or outside the domain"),
-        ("1,0.001,c,t", "column dose: 1 cells are finer than the resolution"),
-        ("1,100,c,t", "column dose: 1 cells are out of bounds or outside the domain"),
-        ("1,nan,c,t", "column dose: 1 cells cannot be read as decimal"),
-        ("1,1,C,t", "column kind: 1 cells are out of bounds or outside the domain"),
-        ("1,1,c ,t", "column kind: 1 cells are out of bounds or outside the domain"),
-        ("1,1,,t", "column kind: 1 cells are empty, and the schema does not allow it"),
-        ("1,1,c,maybe", "column seen: 1 cells cannot be read as boolean"),
+        ("1.5,1,c,t", "column n: 1 cell is finer than the resolution"),
+        ("1e2,1,c,t", "column n: 1 cell cannot be read as integer"),
+        ("0x10,1,c,t", "column n: 1 cell cannot be read as integer"),
+        ("1_0,1,c,t", "column n: 1 cell cannot be read as integer"),
+        ("99999999999999999999999999999999999999999,1,c,t", "column n: 1 cell cannot be read as integer"),
+        ("1001,1,c,t", "column n: 1 cell is out of bounds or outside the domain"),
+        ("1,0.001,c,t", "column dose: 1 cell is finer than the resolution"),
+        ("1,100,c,t", "column dose: 1 cell is out of bounds or outside the domain"),
+        ("1,nan,c,t", "column dose: 1 cell cannot be read as decimal"),
+        ("1,1,C,t", "column kind: 1 cell is out of bounds or outside the domain"),
+        ("1,1,c ,t", "column kind: 1 cell is out of bounds or outside the domain"),
+        ("1,1,,t", "column kind: 1 cell is empty, and the schema does not allow it"),
+        ("1,1,c,maybe", "column seen: 1 cell cannot be read as boolean"),
     ],
 )
 def test_a_wrong_cell_is_named_by_column_and_row_and_never_by_content(tmp_path, line, what):
@@ -150,10 +150,10 @@ def test_parquet_of_other_types_is_named(tmp_path):
     rows = "(DATE '2020-01-01', 0.705::DOUBLE, 1, 2)"
     duckdb.sql(f"SELECT * FROM (VALUES {rows}) t(n, dose, kind, seen)").write_parquet(str(path))
     assert [problem.what for problem in table(path, ParquetSource(path)).check().problems] == [
-        "column n: 1 cells cannot be read as integer",
-        "column dose: 1 cells are finer than the resolution",
-        "column kind: 1 cells cannot be read as text",
-        "column seen: 1 cells cannot be read as boolean",
+        "column n: 1 cell cannot be read as integer",
+        "column dose: 1 cell is finer than the resolution",
+        "column kind: 1 cell cannot be read as text",
+        "column seen: 1 cell cannot be read as boolean",
     ]
 
 

@@ -105,7 +105,7 @@ def test_only_plain_spaces_around_a_number_are_trimmed(tmp_path):
     assert cells(table(CsvSource(path))) == [(40, 0)]
     for blank in ("\u00a0", "\u2003", "\t", "\u3000"):
         path.write_text(f"age,sex\n40,0\n41{blank},0\n")
-        assert problems(table(CsvSource(path))) == ["column age: 1 cells cannot be read as integer (row 2)"]
+        assert problems(table(CsvSource(path))) == ["column age: 1 cell cannot be read as integer (row 2)"]
     path.write_text("age\u00a0,sex\n40,0\n")
     assert problems(table(CsvSource(path))) == ["column age is missing in the source"]
 
@@ -117,7 +117,7 @@ def test_only_plain_spaces_around_a_boolean_are_trimmed(tmp_path):
     assert cells(table(CsvSource(path), dataset), "ill") == [(True,)]
     path.write_text("ill\ntrue\u00a0\n")
     assert problems(table(CsvSource(path), dataset)) == [
-        "column ill: 1 cells cannot be read as boolean (row 1)"
+        "column ill: 1 cell cannot be read as boolean (row 1)"
     ]
 
 

@@ -14,7 +14,7 @@ from kapok.broker.computation.states import ENDED, FIRST_JOB_STATE, JobState
 from kapok.broker.store.schema import JobRow, MemberRow
 from kapok.documents.envelope import document_id
 from kapok.documents.statements import JOB_TYP, NONCE_BYTES, JobSpec
-from kapok.errors import CohortTooSmall, InvalidInput, NotAuthorised, NotFound, Unavailable
+from kapok.errors import CohortTooSmall, InvalidInput, NotAuthorised, NotFound, Unavailable, counted
 from kapok.identity.names import PartyName, Role
 from kapok.protocols.paillier.public import PublicKey
 from kapok.protocols.secure_sum.aggregator import vector_bytes
@@ -86,7 +86,7 @@ def _judge(step: Step, job_id: str, caller: PartyName, payload: bytes) -> Admitt
     open_jobs = step.tx.jobs.count(_UNFINISHED, caller.organisation_id)
     if open_jobs >= step.office.limits.open_jobs_max:
         raise Unavailable(
-            f"your organisation has {open_jobs} jobs that have not ended; this broker takes no more",
+            f"your organisation has {counted(open_jobs, 'open job')}, and this broker takes no more",
             code="too_many_jobs",
             remedy="wait for some of them, fetch their results, or cancel them",
         )

@@ -16,10 +16,10 @@ from kapok.documents.dataset import Column
 __all__ = ["FAULTS", "Cell", "cell", "literal", "quoted"]
 
 FAULTS: Final = {
-    "null": "are empty, and the schema does not allow it",
+    "null": "{are} empty, and the schema does not allow it",
     "type": "cannot be read as {type}",
-    "resolution": "are finer than the resolution",
-    "range": "are out of bounds or outside the domain",
+    "resolution": "{are} finer than the resolution",
+    "range": "{are} out of bounds or outside the domain",
 }
 """What can be wrong with a cell, in the order in which it is looked for: one cell has one fault."""
 

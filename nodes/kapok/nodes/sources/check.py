@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kapok.documents.dataset import Dataset
-from kapok.errors import InvalidInput
+from kapok.errors import InvalidInput, counted
 from kapok.nodes.sources.cells import FAULTS, Cell, cell
 from kapok.nodes.sources.engine import MEND_SOURCE, SourceEngine, select_list
 
@@ -90,7 +90,9 @@ def _check(dataset: Dataset, engine: SourceEngine) -> TableReport:
     [(rows,)] = engine.fetch(f"SELECT count(*) FROM {engine.relation}")  # noqa: S608
     rows = _whole(rows)
     if rows > dataset.rows_max:
-        problems.append(Problem(f"the source has {rows} rows, the schema allows {dataset.rows_max}"))
+        problems.append(
+            Problem(f"the source has {counted(rows, 'row')}, the schema allows {dataset.rows_max}")
+        )
     names = list(cells)
     for start in range(0, len(names), _COLUMNS_A_PASS):
         problems += _pass(
@@ -112,9 +114,12 @@ def _pass(dataset: Dataset, engine: SourceEngine, cells: dict[str, Cell]) -> lis
     problems = []
     for (name, fault, _), count, rows in zip(asked, found[0::2], found[1::2], strict=True):
         if number := _whole(count):
-            words = FAULTS[fault].format(type=dataset.column(name).type)
+            are = "is" if number == 1 else "are"
+            words = (
+                counted(number, "cell") + " " + FAULTS[fault].format(type=dataset.column(name).type, are=are)
+            )
             examples = tuple(_whole(row) for row in rows) if isinstance(rows, list) else ()
-            problems.append(Problem(f"column {name}: {number} cells {words}", number, examples))
+            problems.append(Problem(f"column {name}: {words}", number, examples))
     return problems
 
 

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from kapok.errors import CohortTooSmall, ConsentWithheld, InvalidInput, PeerProtocolError
+from kapok.errors import CohortTooSmall, ConsentWithheld, InvalidInput, PeerProtocolError, counted
 from kapok.protocols.secure_sum.cohort import CohortStatement
 from kapok.protocols.secure_sum.context import Context
 from kapok.protocols.secure_sum.framing import hashed
@@ -183,7 +183,7 @@ def check_members(
     least = max(rules.min_parties, LEAST_PARTIES_FLOOR)
     if len(organisations) < least:
         raise CohortTooSmall(
-            f"the roster has {len(organisations)} organisations besides the receiver's own, "
+            f"the roster has {counted(len(organisations), 'organisation')} besides the receiver's own, "
             f"this node asks for {least}",
             code="too_few_parties",
             clause="policy.min_parties",
@@ -255,7 +255,8 @@ def _check_organisations(terms: SumTerms, roster: Roster) -> None:
     if len(present) < terms.at_least:
         missing = sorted(terms.organisations - present)
         raise CohortTooSmall(
-            f"the roster has {len(present)} organisations, the specification asks for {terms.at_least}; "
+            f"the roster has {counted(len(present), 'organisation')}, "
+            f"the specification asks for {terms.at_least}; "
             f"missing: {', '.join(missing)}",
             code="organisations_missing",
             clause="specification.at_least",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Final
 
-from kapok.errors import InvalidInput
+from kapok.errors import InvalidInput, near
 
 __all__ = ["ASKABLE", "FIRST_CUT", "of_function", "of_part", "of_sign", "of_word", "refuse", "shown"]
 
@@ -110,6 +109,6 @@ def of_sign(sign: str) -> InvalidInput:
 
 def of_function(name: str) -> InvalidInput:
     """The error of a function that a question does not have."""
-    near = get_close_matches(name.lower(), ["count", "sum", "avg"], n=1)
-    remedy = _INSTEAD.get(name.lower(), f"did you mean {near[0].upper()}?" if near else ASKABLE)
+    meant = near(name.lower(), ["count", "sum", "avg"])
+    remedy = _INSTEAD.get(name.lower(), f"did you mean {meant[0].upper()}?" if meant else ASKABLE)
     return refuse(f"there is no function {shown(name.upper())} here", remedy, "unknown_function")

@@ -26,13 +26,12 @@ Source: design page "Suppression happens inside the mask".
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kapok.computations.engines import Engine, Thresholds
+from kapok.computations.engines import Engine, Note, Thresholds, unheard
 from kapok.computations.query.build import engine_sql, two_values
 from kapok.computations.query.params import Measure, Question
 from kapok.documents.dataset import Column, Dataset, DomainValue
@@ -40,7 +39,10 @@ from kapok.protocols.words import WordVector
 
 __all__ = ["Engine", "Thresholds", "contribute"]
 
-_LOG: Final = logging.getLogger("kapok.computations.query")
+_EVERY: Final = "every measure"
+_FEW_ROWS: Final = "a cell has fewer rows than min_cell"
+_FEW_KNOWN: Final = "a cell has fewer known values than min_cell"
+_FEW_CONTRIBUTORS: Final = "a cell has fewer contributors, or fewer others, than min_cell"
 
 
 class _ImpossibleError(Exception):
@@ -62,11 +64,13 @@ class _Cell:
     total: int | None
     parts: tuple[int, ...] = ()
 
-    def shown(self, least: int, *, empty: bool) -> bool:
-        """Whether it leaves the holder as it is; `empty` says whether a cell without rows does."""
-        if self.count == 0:
-            return empty
-        return self.count >= least and all(part == 0 or part >= least for part in self.parts)
+    def hidden(self, measure: Measure, least: int, *, empty: bool) -> str | None:
+        """Why it does not leave the holder as it is, if so; `empty` says whether a cell without rows does."""
+        if self.count == 0 and empty:
+            return None
+        if self.count == 0 or self.count < least:
+            return _FEW_ROWS if measure.column is None else _FEW_KNOWN
+        return None if all(part == 0 or part >= least for part in self.parts) else _FEW_CONTRIBUTORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,9 @@ class _Group:
     cells: tuple[_Cell, ...]
 
 
-def contribute(question: Question, dataset: Dataset, engine: Engine, thresholds: Thresholds) -> WordVector:
+def contribute(
+    question: Question, dataset: Dataset, engine: Engine, thresholds: Thresholds, note: Note = unheard
+) -> WordVector:
     """Compute this holder's words for a question.
 
     Args:
@@ -83,30 +89,45 @@ def contribute(question: Question, dataset: Dataset, engine: Engine, thresholds:
         dataset: Its schema.
         engine: Knows the holder's table as ``source``.
         thresholds: The least sizes of the holder's policy.
+        note: Hears what was suppressed and why, for the holder's own log.
 
     Returns:
         `question.words` words of `dataset.word_bits` bits, in the layout that `kapok.computations.query`
         describes. Each is at most V in magnitude, or uniform below 2^w.
     """
-    try:
-        found = _groups(question, dataset, engine)
-    except Exception as error:  # noqa: BLE001  whatever it is, it depends on data: nobody outside may notice
-        # The class alone: an engine's message can quote a value.
-        _LOG.warning("every cell suppressed: the engine could not answer (%s)", type(error).__name__)
-        found = None
-    if found is not None and sum(group.rows for group in found.values()) < thresholds.min_rows:
-        found = None
-    least = thresholds.min_cell
+    found = _found(question, dataset, engine, thresholds, note)
     words: list[int] = []
+    hidden: dict[tuple[str, str], None] = {}
     empty = _Group(0, tuple(_Cell(0, 0 if measure.with_sum else None) for measure in question.measures))
     for key in question.groups():
         cells = empty.cells if found is None else found.get(key, empty).cells
         for measure, cell in zip(question.measures, cells, strict=True):
-            if found is None or not cell.shown(least, empty=dataset.empty_cells == "show"):
+            why = cell.hidden(measure, thresholds.min_cell, empty=dataset.empty_cells == "show")
+            if found is None or why:
                 words.extend(_random_words(measure, dataset.random_bits))
             else:
                 words.extend([cell.count, *([] if cell.total is None else [cell.total]), 0])
+            if found is not None and why:
+                hidden[measure.column or "COUNT(*)", why] = None
+    for measure_and_why in hidden:
+        note(*measure_and_why)
     return WordVector.from_integers(words, dataset.word_bits)
+
+
+def _found(
+    question: Question, dataset: Dataset, engine: Engine, thresholds: Thresholds, note: Note
+) -> Mapping[tuple[DomainValue, ...], _Group] | None:
+    """The groups, or None when all of them are suppressed."""
+    try:
+        found = _groups(question, dataset, engine)
+    except Exception as error:  # noqa: BLE001  whatever it is, it depends on data: nobody outside may notice
+        # The class alone: an engine's message can quote a value.
+        note(_EVERY, f"the engine could not answer ({type(error).__name__})")
+        return None
+    if sum(group.rows for group in found.values()) < thresholds.min_rows:
+        note(_EVERY, "the filter keeps fewer rows than min_rows")
+        return None
+    return found
 
 
 def _random_words(measure: Measure, bits: int) -> list[int]:

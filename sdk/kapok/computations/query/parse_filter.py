@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import Final, Literal, cast
 
 from sqlglot import exp
@@ -31,7 +30,9 @@ from kapok.computations.query.hints import refuse, shown
 from kapok.computations.query.names import column_of, unsupported
 from kapok.computations.query.ranges import Ranges, aligned
 from kapok.computations.query.reading import strict
+from kapok.computations.query.writing import number_text
 from kapok.documents.dataset import Column, Dataset
+from kapok.errors import near
 
 __all__ = ["parse_filter"]
 
@@ -53,6 +54,7 @@ _NUMBER: Final = re.compile(r"([0-9]*)\.?([0-9]*)\Z")
 _MOST_DIGITS: Final = 18
 _MOST_DEPTH: Final = 64
 _MOST_SEARCHED: Final = 200
+_MOST_SHOWN: Final = 20
 
 Kind = Literal["number", "text", "boolean"]
 
@@ -279,10 +281,16 @@ def _check_domain(column: Column, literal: Number | Text) -> None:
     known = [str(known) for known in column.domain[:_MOST_SEARCHED]]
     # To compare with each of a long domain would take the node, which parses what others wrote, too long.
     search = isinstance(literal, Text) and len(column.domain) <= _MOST_SEARCHED
-    near = get_close_matches(str(value), known, n=3) if search else []
-    what = shown(literal.value) if isinstance(literal, Text) else "a number"
+    meant = near(str(value), known) if search else []
+    what = shown(literal.value) if isinstance(literal, Text) else number_text(literal)
+    guess = "did you mean " + " or ".join(map(repr, meant)) + "? " if meant else ""
     raise refuse(
         f"{what} is not in the domain of {column.name}",
-        "did you mean " + " or ".join(map(repr, near)) + "?" if near else "it has " + ", ".join(known[:20]),
+        f"{guess}the domain is {_listed(known, len(column.domain))}",
         "outside_domain",
     )
+
+
+def _listed(known: list[str], count: int) -> str:
+    shown_of = ", ".join(known[:_MOST_SHOWN])
+    return shown_of if count <= _MOST_SHOWN else f"{shown_of} and {count - _MOST_SHOWN:,} more"
