@@ -29,7 +29,7 @@ def _rule(number: int, rule: Rule) -> str:
     asked = f"{' and '.join(rule.analysts)} may ask {rule.dataset} for {', '.join(rule.operations)}"
     least = f"Filters that keep fewer than {rule.min_rows} rows, and cells of fewer than {rule.min_cell}"
     return (
-        f"Rule {number}: {asked} over {columns}, {counted(rule.questions, 'question')} for each organisation, "
-        f"{approval}. Sums of at least {rule.min_parties} organisations{among} besides the analyst's own"
-        f"{required}, sealed with {' or '.join(rule.seals)}; {_COHORT[rule.cohort]}. {least}, are suppressed."
+        f"Rule {number}: {asked} over {columns}, {counted(rule.questions, 'question')} "
+        f"for each organisation, {approval}. Sums of at least {rule.min_parties} organisations{among} "
+        f"besides the analyst's own{required}, sealed with {' or '.join(rule.seals)}; {_COHORT[rule.cohort]}. {least}, are suppressed."
     )
