@@ -31,5 +31,6 @@ def _rule(number: int, rule: Rule) -> str:
     return (
         f"Rule {number}: {asked} over {columns}, {counted(rule.questions, 'question')} "
         f"for each organisation, {approval}. Sums of at least {rule.min_parties} organisations{among} "
-        f"besides the analyst's own{required}, sealed with {' or '.join(rule.seals)}; {_COHORT[rule.cohort]}. {least}, are suppressed."
+        f"besides the analyst's own{required}, sealed with {' or '.join(rule.seals)}; "
+        f"{_COHORT[rule.cohort]}. {least}, are suppressed."
     )
