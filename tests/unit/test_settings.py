@@ -13,6 +13,14 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hash: str = ""
 
 
+class Circle(msgspec.Struct, tag_field="kind", tag="circle", frozen=True, forbid_unknown_fields=True):
+    radius: int = 1
+
+
+class Square(msgspec.Struct, tag_field="kind", tag="square", frozen=True, forbid_unknown_fields=True):
+    side: int = 1
+
+
 class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     broker: str
     least_rows: int = 10
@@ -21,6 +29,8 @@ class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tags: tuple[str, ...] = ()
     level: Literal["high", "low"] = "low"
     colours: tuple[Literal["red", "blue"], ...] = ()
+    moods: tuple[str, ...] = ()
+    shape: Circle | Square | None = None
 
     def __post_init__(self) -> None:
         if self.least_rows < 1:
@@ -52,13 +62,23 @@ def test_reads_values_and_paths_relative_to_the_file(tmp_path: Path) -> None:
         ("broker = 5", "key 'broker': expected a text in quotes", "kind"),
         ('broker = "h"\nleast_rows = "5"', "key 'least_rows': expected a whole number", "kind"),
         ('broker = "h"\nleast_rows = true', "whole number", "kind"),
+        ('broker = "h"\nleast_rows = 1999-12-31', "expected a whole number", "kind"),
         ("least_rows = 5", "key 'broker' is missing", "add it"),
         ('broker = "h"\n[sources.a]\nhash = "x"', "file", "add it"),
         ('broker = "h"\n[sources.a]\nfile = 5', "text in quotes", "kind"),
         ('broker = "h"\ntags = ["a", 2]', "tags[1]", "kind"),
-        ('broker = "h"\nlevel = "loud"', "key 'level': invalid enum value 'loud'", "use high or low"),
-        ('broker = "h"\ncolours = ["red", "pink"]', "colours[1]", "use blue or red"),
-        ('broker = "h"\nlevel = 3', "key 'level': expected a text in quotes", "kind"),
+        ('broker = "h"\nlevel = "loud"', "key 'level' must be one of: high, low; it is 'loud'", "in quotes"),
+        (
+            'broker = "h"\ncolours = ["red", "pink"]',
+            "'colours[1]' must be one of: blue, red; it is 'pink'",
+            "",
+        ),
+        ('broker = "h"\ncolours = "red"', "key 'colours': expected a list [...]", "blue, red"),
+        ('broker = "h"\nlevel = 3', "key 'level' must be one of: high, low", "in quotes"),
+        ('broker = "h"\n[shape]\nkind = "oval"', "key 'shape.kind' must be one of: circle, square", ""),
+        ('broker = "h"\n[shape]\nradius = 1', "key 'shape.kind' is missing", "one of circle, square"),
+        ('broker = "h"\n[shape]\nkind = "square"\nradius = 1', "'shape.radius' is not known", "belong here"),
+        ('broker = "h"\n[sources.a]\nfile = "x"\n[sources.b]\nfile = 5', "key 'sources.b.file'", "kind"),
         ("broker = ", "is not TOML", "line"),
         ('broker = "h"\nleast_rows = 0', "below 1", "raise it"),
     ],
@@ -73,6 +93,13 @@ def test_refuses_with_file_key_and_what_is_expected(
     assert str(path) in caught.value.message
     assert says in caught.value.message
     assert remedy in (caught.value.remedy or "")
+
+
+def test_values_that_a_type_does_not_list_can_be_named(tmp_path: Path) -> None:
+    path = write(tmp_path, 'broker = "h"\nmoods = "sad"\n')
+    with pytest.raises(InvalidInput) as caught:
+        settings.load(path, Example, choices={"moods": {"sad", "glad"}})
+    assert "glad, sad" in (caught.value.remedy or "")
 
 
 def test_absent_file_says_enrol(tmp_path: Path) -> None:

@@ -93,6 +93,10 @@ def _wire(
     state = settings.state_folder
     if not (home / POLICY_FILE).exists():
         write_new_file(home / POLICY_FILE, template(POLICY_FILE).encode())
+        _log.warning(
+            "there was no policy file: one without rules was written, and every question is refused",
+            extra={"file": str(home / POLICY_FILE), "remedy": "add the rules that you agree to, and restart"},
+        )
     signer, verifier = JwsSigner(credentials), JwsVerifier(credentials.root_pem, clock)
     version_key = read_or_make_private_file(state / VERSION_KEY_FILE, _new_version_key)
     tag_key = WrapKey.from_private_bytes(read_or_make_private_file(state / TAG_KEY_FILE, _new_tag_key))

@@ -24,7 +24,9 @@ from kapok.errors import (
     ConsentWithheld,
     InvalidInput,
     NotAuthorised,
+    NotFound,
     Refused,
+    counted,
 )
 from kapok.identity.names import PartyName, PartyPattern, Role
 from kapok.nodes.settings import POLICY_FILE
@@ -43,6 +45,7 @@ __all__ = [
     "rule_for",
 ]
 
+_IN_A_RULE: Final = re.compile(r"key 'rule\[(\d+)\]\.")
 _FINGERPRINT: Final = re.compile(r"([0-9a-f]{64})?\Z")
 
 
@@ -111,14 +114,21 @@ def load_policy(home: Path) -> Policy:
     """Read and check ``<home>/policy.toml``.
 
     Raises:
-        NotFound: ``no_settings``.
+        NotFound: ``no_policy``.
         InvalidInput: ``bad_settings``, naming file, rule number (from 1) and key.
     """
     path = home / POLICY_FILE
     try:
-        policy = settings.load(path, Policy)
+        policy = settings.load(path, Policy, choices={"operations": known_operations()})
+    except NotFound:
+        raise NotFound(
+            f"there is no policy file {path}: nothing says who may ask this node what",
+            code="no_policy",
+            remedy="put the file back; or let `kapok node run` write one there that explains every key and "
+            "refuses every question, and add to it what you agree to",
+        ) from None
     except InvalidInput as error:
-        message = re.sub(r"rule\[(\d+)\]\.?", lambda found: f"rule {int(found[1]) + 1}: ", error.message)
+        message = _IN_A_RULE.sub(lambda found: f"rule {int(found[1]) + 1}: key '", error.message)
         raise InvalidInput(message, code=error.code, remedy=error.remedy) from None
     for number, rule in enumerate(policy.rule, 1):
         _check_rule(path, number, rule)
@@ -229,7 +239,8 @@ def _objections_to_members(
     others = {name.organisation_id for name in names} - {caller.organisation_id}
     if len(others) < rule.min_parties:
         yield CohortTooSmall(
-            f"{len(others)} organisations other than the analyst's are fewer than {rule.min_parties}",
+            counted(len(others), "organisation")
+            + f" other than the analyst's: fewer than {rule.min_parties}",
             code="too_few_parties",
             clause=f"{clause}.min_parties",
             remedy=f"ask {rule.min_parties} organisations or more",
@@ -282,7 +293,11 @@ def _check_rule(path: Path, number: int, rule: Rule) -> None:
         if not listed:
             raise bad(key, "is empty", "list at least one, or remove the rule")
     if foreign := sorted(set(rule.operations) - (known := known_operations())):
-        raise bad("operations", f"has {foreign[0]!r}", "use " + ", ".join(sorted(known)))
+        raise bad(
+            "operations",
+            f"must be one of: {', '.join(sorted(known))}; it is {foreign[0]!r}",
+            "write only those, each in quotes",
+        )
     for key, role, patterns in (
         ("analysts", Role.ANALYST, rule.analysts),
         ("members", Role.NODE, rule.members),

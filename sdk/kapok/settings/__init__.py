@@ -6,15 +6,17 @@ refused instead of ignored. A `pathlib.Path` in it is read relative to the folde
 
 from __future__ import annotations
 
-import difflib
+import copy
 import re
 import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
-from kapok.errors import InvalidInput, KapokError, NotFound
+from kapok.errors import InvalidInput, KapokError, NotFound, near
 
 __all__ = ["load"]
 
@@ -25,36 +27,43 @@ _AT: Final = re.compile(r" - at `(?:key in )?\$\.?(?P<key>[^`]*)`\Z")
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
 _MISSING: Final = re.compile(r"Object missing required field `(?P<key>[^`]*)`")
 _INDEX: Final = re.compile(r"\[[^]]*\]")
+_STEP: Final = re.compile(r"\[\d+\]|[^.[]+")
+_GIVEN: Final = re.compile(r"Invalid (?:enum )?value (?P<value>.*)\Z", re.DOTALL)
+_KINDS: Final = re.compile(r"`([a-z]+(?: \| [a-z]+)*)`")
 _WORDS: Final = {
-    "`str`": "a text in quotes",
-    "`int`": "a whole number",
-    "`float`": "a number",
-    "`bool`": "true or false",
-    "`array`": "a list [...]",
-    "`object`": "a table",
-    "`null`": "nothing",
+    "str": "a text in quotes",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list [...]",
+    "object": "a table",
+    "null": "nothing",
 }
 
 
-def load(path: Path | str, struct_type: type[_Settings]) -> _Settings:
+def load(
+    path: Path | str, struct_type: type[_Settings], *, choices: Mapping[str, Iterable[str]] | None = None
+) -> _Settings:
     """Read a TOML file into a structure, refusing unknown keys and wrong types.
 
     Args:
         path: The settings file.
         struct_type: A `msgspec.Struct`; it and every structure in it forbid unknown fields. Its
             ``__post_init__`` may raise `InvalidInput`; the file's name is put in front of that message.
+        choices: For keys whose types do not list them: the values to name when a value is wrong.
 
     Raises:
         NotFound: ``no_settings`` when there is no such file.
         InvalidInput: ``bad_settings``, naming file, key and what is expected.
     """
     path = Path(path)
-    fields = _fields(struct_type)
+    fields = _fields(struct_type) | {key: tuple(sorted(values)) for key, values in (choices or {}).items()}
     document = _read(path)
+    read = partial(msgspec.convert, type=struct_type, dec_hook=_path_reader(path.parent))
     try:
-        return msgspec.convert(document, struct_type, dec_hook=_path_reader(path.parent))
+        return cast("_Settings", read(document))
     except msgspec.ValidationError as error:
-        raise _explain(path, str(error), fields) from None
+        raise _explain(path, *_placed(str(error), document, read), fields) from None
     except KapokError as error:
         raise type(error)(
             f"{path}: {error.message}",
@@ -98,23 +107,70 @@ def _path_reader(folder: Path) -> Any:
     return read
 
 
-def _explain(path: Path, text: str, fields: dict[str, tuple[str, ...]]) -> InvalidInput:
+def _placed(text: str, document: dict[str, Any], read: Callable[[Any], object]) -> tuple[str, str]:
+    """The key that msgspec's words are about, and the rest of them.
+
+    Where msgspec says ``[...]``, some key of a table, the key is named: the first that is as wrong by itself.
+    """
     where = _AT.search(text)
-    at, what = (where["key"], text[: where.start()]) if where else ("", text)
+    if where is None:
+        return "", text
+    at, what = where["key"], text[: where.start()]
+    before, any_key, after = at.partition("[...]")
+    for key in _follow(document, before) if any_key else ():
+        trial = copy.deepcopy(document)
+        table = _follow(trial, before)
+        alone = {key: table[key]}
+        table.clear()
+        table.update(alone)
+        try:
+            read(trial)
+        except msgspec.ValidationError as error:
+            if str(error) == text:
+                return f"{before}.{key}{after}", what
+    return at, what
+
+
+def _follow(document: Any, path: str) -> dict[str, Any]:
+    """The table at the end of a path such as ``rule[1].required_members``."""
+    for step in _STEP.findall(path):
+        document = document[int(step[1:-1]) if step.startswith("[") else step]
+    return cast("dict[str, Any]", document)
+
+
+def _explain(path: Path, at: str, what: str, fields: dict[str, tuple[str, ...]]) -> InvalidInput:
     if unknown := _UNKNOWN.match(what):
         key = f"{at}.{unknown['key']}" if at else unknown["key"]
-        near = difflib.get_close_matches(unknown["key"], sorted(fields), n=3)
-        remedy = f"did you mean {' or '.join(near)}?" if near else "remove it"
-        return _bad(path, f"key {key!r} is not known", remedy)
+        return _bad(path, f"key {key!r} is not known", _instead(unknown["key"], fields))
+    choices = fields.get(_INDEX.sub("", at.split(".")[-1]), ())
     if missing := _MISSING.match(what):
         key = f"{at}.{missing['key']}" if at else missing["key"]
-        return _bad(path, f"key {key!r} is missing", "add it")
-    if what.startswith("Invalid enum value") and (choices := fields.get(_INDEX.sub("", at.split(".")[-1]))):
-        return _bad(path, f"key {at!r}: {what[:1].lower()}{what[1:]}", f"use {' or '.join(choices)}")
-    for word, plain in _WORDS.items():
-        what = what.replace(word, plain)
+        return _bad(path, f"key {key!r} is missing", _add(fields.get(missing["key"], ())))
+    if choices and not what.startswith("Expected `array`"):
+        given = _GIVEN.match(what)
+        return _bad(
+            path,
+            f"key {at!r} must be one of: {', '.join(choices)}"
+            + (f"; it is {given['value']}" if given else ""),
+            "write one of them, in quotes",
+        )
+    what = _KINDS.sub(lambda found: " or ".join(_WORDS.get(kind, kind) for kind in found[1].split(" | ")), what)
     what = what[:1].lower() + what[1:]
-    return _bad(path, f"key {at!r}: {what}" if at else what, "give the key a value of that kind")
+    remedy = "give the key a value of that kind"
+    if choices:
+        remedy = f"list one or more of: {', '.join(choices)}, each in quotes"
+    return _bad(path, f"key {at!r}: {what}" if at else what, remedy)
+
+
+def _instead(name: str, fields: dict[str, tuple[str, ...]]) -> str:
+    if name in fields:
+        return "it does not belong here: remove it, or write it where it does"
+    alike = near(name, sorted(fields))
+    return f"did you mean {' or '.join(alike)}?" if alike else "remove it"
+
+
+def _add(choices: tuple[str, ...]) -> str:
+    return "add it: one of " + ", ".join(choices) if choices else "add it"
 
 
 def _bad(path: Path, what: str, remedy: str) -> InvalidInput:
@@ -131,12 +187,14 @@ def _fields(struct_type: type[msgspec.Struct]) -> dict[str, tuple[str, ...]]:
     waiting: list[object] = [msgspec.inspect.type_info(struct_type)]
     while waiting:
         match waiting.pop():
-            case msgspec.inspect.StructType(cls=cls, fields=fields, forbid_unknown_fields=forbids):
+            case msgspec.inspect.StructType(cls=cls, fields=fields, forbid_unknown_fields=forbids) as one:
                 if not forbids:
                     raise AssertionError(f"{cls.__name__} must forbid unknown fields to be settings")
                 if cls not in seen:
                     seen.add(cls)
                     found.update({field.encode_name: _choices(field.type) for field in fields})
+                    if one.tag_field is not None:
+                        found[one.tag_field] = tuple(sorted({*found.get(one.tag_field, ()), str(one.tag)}))
                     waiting.extend(field.type for field in fields)
             case msgspec.inspect.UnionType(types=types):
                 waiting.extend(types)

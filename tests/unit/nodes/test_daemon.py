@@ -307,6 +307,23 @@ async def test_check_names_what_is_missing_without_a_broker(network):
         assert "rule 1 is about 'clinic'" in report.problems[-1]
 
 
+async def test_a_deleted_policy_is_named_and_a_daemon_without_one_says_that_it_refuses_everything(
+    network, caplog
+):
+    async with network() as net:
+        node = net.furnish("a")
+        (node.home / "policy.toml").unlink()
+        with pytest.raises(NotFound) as caught:
+            await asyncio.to_thread(check, node.home)
+        assert caught.value.code == "no_policy"
+        await node.start()
+        await node.stop()
+        (said,) = [one for one in caplog.records if "no policy file" in one.getMessage()]
+        assert said.file == str(node.home / "policy.toml")
+        report = await asyncio.to_thread(check, node.home)
+        assert report.policy == ("No rule: every question is refused.",)
+
+
 async def test_another_role_or_a_foreign_root_ends_it_before_or_at_the_first_call(network, make_realm):
     async with network() as net:
         home = furnish(net.folder / "analyst", net.analyst)

@@ -174,11 +174,52 @@ def test_a_slip_in_policy_toml_is_named_with_file_rule_and_key(tmp_path, before,
     assert named in caught.value.message
 
 
-def test_a_missing_file_is_named(tmp_path):
-    for load in (load_settings, load_policy):
-        with pytest.raises(NotFound) as caught:
-            load(tmp_path)
-        assert caught.value.code == "no_settings"
+@pytest.mark.parametrize(
+    ("line", "key", "allowed"),
+    [
+        ('approval = "yes"', "approval", "automatic, manual"),
+        ("approval = true", "approval", "automatic, manual"),
+        ('cohort = "loose"', "cohort", "fixed, free, same-question"),
+        ('seals = ["wax"]', "seals[0]", "pad, paillier"),
+        ('seals = "pad"', "seals", "pad, paillier"),
+        ('operations = ["count", "median"]', "operations", "avg, count, sum"),
+        ('operations = "count"', "operations", "avg, count, sum"),
+        ("operations = [1]", "operations[0]", "avg, count, sum"),
+    ],
+)
+def test_a_value_that_is_not_allowed_is_told_all_that_are(tmp_path, line, key, allowed):
+    others = [one for one in RULE.splitlines() if not one.startswith(line.split(" ")[0])]
+    rule = "\n".join([*others, line])
+    with pytest.raises(InvalidInput) as caught:
+        policy(tmp_path, RULE + rule)
+    assert caught.value.message.startswith(f"{tmp_path / 'policy.toml'}: rule 2: key '{key}'")
+    assert allowed in f"{caught.value.message} {caught.value.remedy}"
+
+
+def test_a_format_that_is_not_known_is_told_those_that_are_and_in_which_section(tmp_path):
+    second = SETTINGS.split("[datasets.heart]", 1)[1].replace("heart", "lungs").replace("patients", "others")
+    with pytest.raises(InvalidInput) as caught:
+        settings(
+            tmp_path, f"{SETTINGS}[datasets.lungs]{second}".replace('"csv"\npath = "o', '"xml"\npath = "o')
+        )
+    expected = "key 'datasets.lungs.source.format' must be one of: csv, parquet; it is 'xml'"
+    assert caught.value.message == f"{tmp_path / 'node.toml'}: {expected}"
+
+
+def test_a_missing_settings_file_is_named(tmp_path):
+    with pytest.raises(NotFound) as caught:
+        load_settings(tmp_path)
+    assert caught.value.code == "no_settings"
+    assert "kapok enroll" in caught.value.remedy
+
+
+def test_a_missing_policy_file_is_named_with_what_to_put_there(tmp_path):
+    with pytest.raises(NotFound) as caught:
+        load_policy(tmp_path)
+    assert caught.value.code == "no_policy"
+    assert str(tmp_path / "policy.toml") in caught.value.message
+    assert "kapok node run" in caught.value.remedy
+    assert "enrol" not in caught.value.diagnostics()
 
 
 def test_the_safe_choice_is_the_default(tmp_path):
