@@ -197,11 +197,7 @@ def test_cloned_randomness(defended, monkeypatch):
 
     monkeypatch.setattr(holder_module.secrets, "token_bytes", cloned)
     if not defended:
-        monkeypatch.setattr(
-            sealing,
-            "own_mask",
-            lambda b, _context, name, terms: sealing._stream(derive(b, name.encode()), terms),
-        )
+        monkeypatch.setattr(sealing, "own_key", lambda b, _context, name: derive(b, name.encode()))
     job = exchange(at_least=3)
     first, second = job.seal_all(), job.seal_all([0, 1, 2], attempt=2)
     whole = job.open_sum(first).words

@@ -10,11 +10,10 @@ import json
 from dataclasses import replace
 
 import pytest
-from support.collusion import mask_keys, masked_words, own_mask, strip
+from support.collusion import mask_keys, mask_of, masked_words, own_mask, strip
 from support.parties import Authority, exchange
 
 from kapok.errors import CohortTooSmall, IdentityInvalid, KapokError, PeerProtocolError
-from kapok.protocols.masking.expansion import expand
 from kapok.protocols.masking.pairwise import MaskKey, derive
 from kapok.protocols.secure_sum import roster as roster_module
 from kapok.protocols.secure_sum import sealing, tag
@@ -159,7 +158,7 @@ def test_a_key_of_small_order(defended, u, monkeypatch):
     commitment = tag.commitment(job.tag_seed, attempt.context)
     victim, weak_member = attempt.roster.members[0], attempt.roster.members[3]
     known = derive(bytes(32), sealing.pair_info(attempt.context, commitment, victim, weak_member))
-    mask = expand(known, count=3, bits=64, tag_bits=128)
+    mask = mask_of(job, known)
     left = strip(job, attempt.roster, sealed, mask_keys(job, [1, 2]))
     assert WordVector.from_integers(left, 64).subtract(mask.words).to_integers() == VICTIM
 
@@ -239,8 +238,8 @@ def test_rosters_equivocated_between_nodes(defended, monkeypatch):
         victim = roster.member(one.record.name)
         colluder = replace(roster.members[3], mask_key=key.public)
         info = sealing.pair_info(one.record.context, commitment, victim, colluder)
-        stream = sealing._stream(key.agree(victim.mask_key, info, party=victim.name), job.terms)
-        left = WordVector.from_integers(left, 64).subtract(stream.words).to_integers()
+        mask = mask_of(job, key.agree(victim.mask_key, info, party=victim.name))
+        left = WordVector.from_integers(left, 64).subtract(mask.words).to_integers()
     assert (left == job.truth([0, 1, 2])) is not defended
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.masks import expand
 
+from kapok.protocols.masking import expansion
+from kapok.protocols.masking.expansion import with_masks
 from kapok.protocols.words import WordVector
 
 WIDTHS = st.integers(1, 32).map(lambda octets: 8 * octets)
@@ -48,3 +52,37 @@ def test_signed_words_are_the_twos_complement(data: st.DataObject) -> None:
     assert vector.to_integers() == values
     assert vector.to_integers(signed=False) == [value % (2 * half) for value in values]
     assert WordVector.from_bytes(vector.to_bytes(), bits) == vector
+
+
+KEYS = st.lists(st.binary(min_size=32, max_size=32), max_size=4)
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data(), plus=KEYS, minus=KEYS, block=st.sampled_from([32, 50, 96, 1 << 17]))
+def test_masks_are_what_their_definition_says(
+    data: st.DataObject, plus: list[bytes], minus: list[bytes], block: int
+) -> None:
+    """In blocks of any size, for any width whose tag is at most 256 bits wide."""
+    bits = 8 * data.draw(st.integers(1, 24))
+    start = data.draw(st.lists(words_of(bits), max_size=20))
+    tag = data.draw(words_of(bits + 64))
+    masks = [
+        (sign, expand(key, count=len(start), bits=bits))
+        for sign, keys in ((1, plus), (-1, minus))
+        for key in keys
+    ]
+    columns = [mask.words.to_integers(signed=False) for _, mask in masks]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(expansion, "_BLOCK_BYTES", block)
+        masked, masked_tag = with_masks(
+            WordVector.from_integers(start, bits, signed=False),
+            tag,
+            tag_bits=bits + 64,
+            plus=plus,
+            minus=minus,
+        )
+    assert masked.to_integers(signed=False) == [
+        (word + sum(sign * column[place] for (sign, _), column in zip(masks, columns, strict=True))) % 2**bits
+        for place, word in enumerate(start)
+    ]
+    assert masked_tag == (tag + sum(sign * mask.tag for sign, mask in masks)) % 2 ** (bits + 64)

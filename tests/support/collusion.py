@@ -3,12 +3,12 @@ vector."""
 
 from collections.abc import Mapping, Sequence
 
-from kapok.protocols.masking.expansion import MaskStream
 from kapok.protocols.masking.pairwise import MaskKey
 from kapok.protocols.secure_sum import sealing, tag
 from kapok.protocols.secure_sum.holder import SealedContribution
 from kapok.protocols.secure_sum.roster import Roster
 from kapok.protocols.words import WordVector
+from support.masks import Mask, expand
 from support.parties import Exchange
 
 
@@ -26,11 +26,16 @@ def masked_words(job: Exchange, sealed: SealedContribution) -> tuple[WordVector,
     return WordVector.from_bytes(body[:end], job.terms.word_bits), int.from_bytes(body[end:], "little")
 
 
-def own_mask(job: Exchange, sealed: SealedContribution) -> MaskStream:
+def own_mask(job: Exchange, sealed: SealedContribution) -> Mask:
     """The mask that the victim's release gives to the receiver."""
     record = sealed.record
     b = job.receiver_key.unwrap(record.release, sealing.release_info(record.context, record.name))
-    return sealing.own_mask(b, record.context, record.name, job.terms)
+    return mask_of(job, sealing.own_key(b, record.context, record.name))
+
+
+def mask_of(job: Exchange, key: bytes) -> Mask:
+    """The mask that a key expands to under the terms of a job."""
+    return expand(key, count=job.terms.words, bits=job.terms.word_bits)
 
 
 def strip(
@@ -56,8 +61,8 @@ def strip(
         before = roster.names.index(other.name) < roster.names.index(victim.name)
         pair = (other, victim) if before else (victim, other)
         info = sealing.pair_info(record.context, commitment, *pair)
-        stream = sealing._stream(keys[other.name].agree(victim.mask_key, info, party=victim.name), job.terms)
-        left = left.add(stream.words) if before else left.subtract(stream.words)
+        mask = mask_of(job, keys[other.name].agree(victim.mask_key, info, party=victim.name))
+        left = left.add(mask.words) if before else left.subtract(mask.words)
     return left.to_integers()
 
 

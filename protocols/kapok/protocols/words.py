@@ -2,8 +2,8 @@
 
 A word is an integer modulo 2^b, b a multiple of 8 up to 256, read as unsigned or, by two's complement, as
 signed. A vector keeps its words as contiguous little-endian bytes, the form in which they travel; sums and
-differences work on whole arrays of 32-bit limbs, one carry pass for any number of vectors, so that no word is
-ever a Python integer on the way.
+differences work on whole arrays (`kapok.protocols.word_sum`), so that no word is ever a Python integer on the
+way.
 
 A vector can be a holder's contribution in clear: it does not print its words and cannot be pickled.
 """
@@ -11,7 +11,7 @@ A vector can be a holder's contribution in clear: it does not print its words an
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -20,14 +20,13 @@ import numpy.typing as npt
 
 from kapok.errors import InvalidInput
 from kapok.errors.secrecy import NeverPickled
+from kapok.protocols.word_sum import WordSum
 
 __all__ = ["MOST_WORD_BITS", "WordVector"]
 
 MOST_WORD_BITS: Final = 256
-# Limbs below 2^32 are gathered in signed 64-bit accumulators: room for 2^31 vectors before the carry pass.
-_LIMB_BITS: Final = 32
-_LIMB_BYTES: Final = 4
-_LIMB_MASK: Final = 0xFFFFFFFF
+_INT64_BITS: Final = 64
+_INT64_BYTES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +114,10 @@ class WordVector(NeverPickled):
             if int(values.min()) < -bound or int(values.max()) >= bound:
                 raise _overflow(bits, signed=True)
         octets = bits // 8
-        low = np.ascontiguousarray(values, dtype="<i8").view(np.uint8).reshape(values.size, 8)
+        low = np.ascontiguousarray(values, dtype="<i8").view(np.uint8).reshape(values.size, _INT64_BYTES)
         words = np.empty((values.size, octets), dtype=np.uint8)
-        words[:, :8] = low[:, :octets]
-        words[:, 8:] = np.where(values < 0, 0xFF, 0).astype(np.uint8)[:, None]
+        words[:, :_INT64_BYTES] = low[:, :octets]
+        words[:, _INT64_BYTES:] = np.where(values < 0, 0xFF, 0).astype(np.uint8)[:, None]
         return cls(bits, values.size, words.tobytes())
 
     def to_bytes(self) -> bytes:
@@ -127,11 +126,38 @@ class WordVector(NeverPickled):
 
     def to_integers(self, *, signed: bool = True) -> list[int]:
         """The words as Python integers, by two's complement unless ``signed=False``."""
+        if self.bits <= _INT64_BITS - (not signed):
+            words = self.to_int64() if signed else self.to_int64() & ((1 << self.bits) - 1)
+            integers: list[int] = words.tolist()
+            return integers
         octets = self.bits // 8
         return [
             int.from_bytes(self.body[start : start + octets], "little", signed=signed)
             for start in range(0, len(self.body), octets)
         ]
+
+    def to_int64(self) -> npt.NDArray[np.int64]:
+        """The words as signed 64-bit integers, shape (count,), by two's complement.
+
+        Raises:
+            InvalidInput: code ``word_overflow`` where words are wider than 64 bits.
+        """
+        octets = self.bits // 8
+        if octets > _INT64_BYTES:
+            raise InvalidInput(
+                f"words of {self.bits} bits do not fit 64-bit integers",
+                code="word_overflow",
+                remedy="read them as Python integers",
+            )
+        wide = np.zeros((self.count, _INT64_BYTES), dtype=np.uint8)
+        wide[:, _INT64_BYTES - octets :] = np.frombuffer(self.body, dtype=np.uint8).reshape(-1, octets)
+        # An arithmetic shift brings the words down from the highest bytes, sign and all.
+        return wide.view("<i8")[:, 0] >> (_INT64_BITS - self.bits)
+
+    def blocks(self, words: int) -> Iterator[memoryview]:
+        """The words as bytes, in order, in blocks of so many words and a last one of the rest; no copies."""
+        body, step = memoryview(self.body), words * (self.bits // 8)
+        return (body[start : start + step] for start in range(0, len(body), step))
 
     def add(self, *others: WordVector) -> WordVector:
         """The sum of this vector and all others, word by word modulo 2^bits.
@@ -150,36 +176,22 @@ class WordVector(NeverPickled):
         return self.accumulate(minus=others)
 
     def accumulate(self, *, plus: Iterable[WordVector] = (), minus: Iterable[WordVector] = ()) -> WordVector:
-        """This vector with all of `plus` added and all of `minus` taken away, in one carry pass.
+        """This vector with all of `plus` added and all of `minus` taken away.
 
-        Words are reduced modulo 2^bits. Both are read one vector at a time, so that a generator of masks
-        holds only one of them in memory.
+        Words are reduced modulo 2^bits. Both are read one vector at a time.
 
         Raises:
             InvalidInput: code ``bad_words`` where widths or counts differ.
         """
-        total = self._limbs().astype(np.int64)
-        for vectors, gather in ((plus, np.add), (minus, np.subtract)):
+        total = WordSum(memoryview(self.body), self.bits // 8)
+        for vectors, gather in ((plus, total.add), (minus, total.subtract)):
             for vector in vectors:
                 self._check_like(vector)
-                gather(total, vector._limbs(), out=total)
-        octets = self.bits // 8
-        words = _carried(total).view(np.uint8)[:, :octets]
-        return WordVector(self.bits, self.count, words.tobytes())
+                gather(memoryview(vector.body))
+        return WordVector(self.bits, self.count, total.to_bytes())
 
     def __len__(self) -> int:
         return self.count
-
-    def _limbs(self) -> npt.NDArray[np.uint32]:
-        """Shape (count, ⌈bits/32⌉), little-endian uint32, the highest limb padded with zeros."""
-        octets = self.bits // 8
-        limbs = -(-octets // _LIMB_BYTES)
-        words = np.frombuffer(self.body, dtype=np.uint8).reshape(self.count, octets)
-        if octets % _LIMB_BYTES:
-            padded = np.zeros((self.count, limbs * _LIMB_BYTES), dtype=np.uint8)
-            padded[:, :octets] = words
-            words = padded
-        return words.view("<u4")
 
     def _check_like(self, other: WordVector) -> None:
         if other.bits != self.bits or other.count != self.count:
@@ -188,16 +200,6 @@ class WordVector(NeverPickled):
                 f"{other.count} words of {other.bits} bits",
                 code="bad_words",
             )
-
-
-def _carried(total: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
-    """Limbs of any 64-bit signed size to limbs below 2^32; what leaves the highest limb is dropped.
-
-    The shift is arithmetic, so a negative limb borrows from the next one.
-    """
-    for limb in range(total.shape[1] - 1):
-        total[:, limb + 1] += total[:, limb] >> _LIMB_BITS
-    return (total & _LIMB_MASK).astype("<u4")
 
 
 def _check_width(bits: int) -> None:

@@ -61,6 +61,30 @@ def test_int64_out_of_range_is_refused(bits: int) -> None:
         assert refused.value.code == "word_overflow"
 
 
+@pytest.mark.parametrize("bits", range(8, 65, 8))
+def test_words_are_read_as_int64(bits: int) -> None:
+    half = 1 << (bits - 1)
+    values = [-half, -half + 1, -1, 0, 1, half - 1]
+    read = WordVector.from_integers(values, bits).to_int64()
+    assert (read.dtype, read.tolist()) == (np.int64, values)
+    assert WordVector.zeros(0, bits).to_int64().shape == (0,)
+
+
+@pytest.mark.parametrize("bits", [72, 256])
+def test_wide_words_are_not_read_as_int64(bits: int) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        WordVector.zeros(1, bits).to_int64()
+    assert refused.value.code == "word_overflow"
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(0, []), (1, [1]), (4, [4]), (5, [4, 1]), (8, [4, 4])])
+def test_blocks_are_whole_words_and_make_up_the_vector(count: int, sizes: list[int]) -> None:
+    vector = WordVector.from_integers(range(count), 24)
+    blocks = list(vector.blocks(4))
+    assert [len(block) // 3 for block in blocks] == sizes
+    assert b"".join(blocks) == vector.to_bytes()
+
+
 def test_int64_reads_strided_arrays() -> None:
     values = np.arange(-6, 6)[::-2]
     assert WordVector.from_int64(values, 40).to_integers() == values.tolist()

@@ -14,11 +14,10 @@ for them.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from kapok.errors import InvalidInput, PeerProtocolError, SealBroken
-from kapok.protocols.masking.expansion import MaskStream
 from kapok.protocols.paillier.private import PrivateKey
 from kapok.protocols.paillier.vector import CiphertextVector
 from kapok.protocols.secure_sum import sealing, vector
@@ -48,18 +47,26 @@ class OpenedSum:
     """A sum that has passed every check.
 
     Attributes:
-        words: The sum of all contributions, signed, one integer for each word.
+        vector: The sum of all contributions, to be read as signed words.
         members: Who took part, in roster order.
         round: The round that it answers.
         attempt: The attempt that was opened.
         roster_hash: 32 bytes.
     """
 
-    words: list[int] = field(repr=False)
+    vector: WordVector = field(repr=False)
     members: tuple[MemberReport, ...]
     round: int
     attempt: int
     roster_hash: bytes
+
+    @property
+    def words(self) -> list[int]:
+        """The sum as signed Python integers, one for each word, made anew at every call.
+
+        They take ten times the bytes of `vector`; `vector.to_int64()` reads a long sum as an array.
+        """
+        return self.vector.to_integers()
 
     @property
     def cohort(self) -> tuple[str, ...]:
@@ -117,11 +124,11 @@ def open_sum(
         params_hash=params_hash,
     )
     masked, masked_tag = _read_sum(terms, len(roster.members), result_key, sum_chunks)
-    masks = _own_masks(terms, roster, context, receiver_key, released)
-    words, tag_word = sealing.unmask(terms, masked, masked_tag, masks)
+    own = _own_keys(roster, context, receiver_key, released)
+    words, tag_word = sealing.unmask(terms, masked, masked_tag, own)
     _check_tag(terms, tag_word, tag_of(words, tag_seed, context))
     return OpenedSum(
-        words=words.to_integers(),
+        vector=words,
         members=tuple(
             MemberReport(member.name, member.organisation, sealed[member.name].data_version)
             for member in roster.members
@@ -199,31 +206,30 @@ def _read_sum(
     terms: SumTerms, members: int, result_key: PrivateKey | None, sum_chunks: Iterable[bytes]
 ) -> tuple[WordVector, int]:
     expected = vector.vector_bytes(terms, members)
-    body = bytearray()
+    pieces: list[bytes] = []
+    received = 0
     for chunk in sum_chunks:
-        body += chunk
-        if len(body) > expected:
+        pieces.append(chunk)
+        received += len(chunk)
+        if received > expected:
             break
-    if len(body) != expected:
+    if received != expected:
         raise SealBroken("the sum has another length than its vectors", code="sum_malformed")
+    body = b"".join(pieces)
     if result_key is None:
         end = len(body) - terms.tag_bits // 8
-        words = WordVector.from_bytes(bytes(body[:end]), terms.word_bits)
-        return words, int.from_bytes(body[end:], "little")
+        return WordVector.from_bytes(body[:end], terms.word_bits), int.from_bytes(body[end:], "little")
     try:
-        ciphertexts = CiphertextVector.from_body(result_key.public, bytes(body))
+        ciphertexts = CiphertextVector.from_body(result_key.public, body)
         return vector.layout(terms, members).unpack(result_key.decrypt(ciphertexts))
     except PeerProtocolError as error:
         raise SealBroken(f"the sum does not decrypt: {error.message}", code="sum_malformed") from None
 
 
-def _own_masks(
-    terms: SumTerms,
-    roster: Roster,
-    context: Context,
-    receiver_key: WrapKey,
-    released: dict[str, ReleaseStatement],
-) -> Iterator[MaskStream]:
+def _own_keys(
+    roster: Roster, context: Context, receiver_key: WrapKey, released: dict[str, ReleaseStatement]
+) -> list[bytes]:
+    keys = []
     for name in roster.names:
         try:
             b = receiver_key.unwrap(released[name].release, sealing.release_info(context, name))
@@ -235,7 +241,8 @@ def _own_masks(
                 code="release_does_not_open",
                 party=name,
             )
-        yield sealing.own_mask(b, context, name, terms)
+        keys.append(sealing.own_key(b, context, name))
+    return keys
 
 
 def _check_tag(terms: SumTerms, tag_word: int, expected: int) -> None:

@@ -12,10 +12,10 @@ its machine does not repeat a mask.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Final
 
-from kapok.protocols.masking.expansion import MaskStream, expand
+from kapok.protocols.masking.expansion import with_masks
 from kapok.protocols.masking.pairwise import MaskKey, derive
 from kapok.protocols.secure_sum import tag
 from kapok.protocols.secure_sum.framing import framed, label
@@ -23,7 +23,7 @@ from kapok.protocols.secure_sum.params import SumTerms
 from kapok.protocols.secure_sum.roster import Context, Member, Roster
 from kapok.protocols.words import WordVector
 
-__all__ = ["B_BYTES", "mask", "own_mask", "pair_info", "release_info", "unmask"]
+__all__ = ["B_BYTES", "mask", "own_key", "pair_info", "release_info", "unmask"]
 
 B_BYTES: Final = 32
 """Length of b, the secret that a release opens."""
@@ -47,9 +47,9 @@ def release_info(context: Context, name: str) -> bytes:
     return framed(label("release"), context.encode(), name)
 
 
-def own_mask(b: bytes, context: Context, name: str, terms: SumTerms) -> MaskStream:
-    """G(κ), the mask that its release takes away."""
-    return _stream(derive(b, framed(label("own-mask"), context.encode(), name)), terms)
+def own_key(b: bytes, context: Context, name: str) -> bytes:
+    """κ, the key of the mask that its release takes away, 32 bytes."""
+    return derive(b, framed(label("own-mask"), context.encode(), name))
 
 
 def mask(
@@ -68,46 +68,31 @@ def mask(
     Raises:
         PeerProtocolError: ``bad_mask_key`` naming the member whose key is of small order.
     """
-    total = tag.tag_of(contribution, tag_seed, context)
-    position = roster.names.index(name)
+    tag_word = tag.tag_of(contribution, tag_seed, context)
     seed_commitment = tag.commitment(tag_seed, context)
-    tags: list[int] = []
+    position = roster.names.index(name)
+    own, before, after = roster.members[position], roster.members[:position], roster.members[position + 1 :]
 
-    def streams(members: tuple[Member, ...], sign: int) -> Iterator[WordVector]:
-        for other in members:
-            stream = _stream(
-                _pair_key(roster.members[position], other, sign, key, context, seed_commitment), terms
-            )
-            tags.append(sign * stream.tag)
-            yield stream.words
+    def pair_key(first: Member, second: Member, other: Member) -> bytes:
+        info = pair_info(context, seed_commitment, first, second)
+        return key.agree(other.mask_key, info, party=other.name)
 
-    own = own_mask(b, context, name, terms)
-    before, after = roster.members[:position], roster.members[position + 1 :]
-    words = contribution.add(own.words).accumulate(plus=streams(after, 1), minus=streams(before, -1))
-    return words, (total + own.tag + sum(tags)) % (1 << terms.tag_bits)
-
-
-def unmask(
-    terms: SumTerms, words: WordVector, tag_word: int, masks: Iterator[MaskStream]
-) -> tuple[WordVector, int]:
-    """Take the members' own masks away from a sum."""
-    tags: list[int] = []
-
-    def streams() -> Iterator[WordVector]:
-        for stream in masks:
-            tags.append(stream.tag)
-            yield stream.words
-
-    bare = words.accumulate(minus=streams())
-    return bare, (tag_word - sum(tags)) % (1 << terms.tag_bits)
+    return with_masks(
+        contribution,
+        tag_word,
+        tag_bits=terms.tag_bits,
+        plus=[own_key(b, context, name), *(pair_key(own, other, other) for other in after)],
+        minus=[pair_key(other, own, other) for other in before],
+    )
 
 
-def _pair_key(
-    own: Member, other: Member, sign: int, key: MaskKey, context: Context, seed_commitment: bytes
-) -> bytes:
-    first, second = (own, other) if sign > 0 else (other, own)
-    return key.agree(other.mask_key, pair_info(context, seed_commitment, first, second), party=other.name)
+def unmask(terms: SumTerms, words: WordVector, tag_word: int, own: Sequence[bytes]) -> tuple[WordVector, int]:
+    """Take the members' own masks away from a sum.
 
-
-def _stream(key: bytes, terms: SumTerms) -> MaskStream:
-    return expand(key, count=terms.words, bits=terms.word_bits, tag_bits=terms.tag_bits)
+    Args:
+        terms: The job's terms.
+        words: The sum of the masked words.
+        tag_word: The sum of the masked tag words, modulo 2^(b+64).
+        own: Every member's κ.
+    """
+    return with_masks(words, tag_word, tag_bits=terms.tag_bits, minus=own)

@@ -33,8 +33,9 @@ __all__ = ["SEED_BYTES", "commitment", "tag_of", "tag_seed_info"]
 
 SEED_BYTES: Final = 32
 _LIMB_BITS: Final = 16
-# Products of 16-bit limbs are below 2^32: 2^16 of them add up below 2^48, far from 2^53 where float64 rounds.
-_BLOCK_WORDS: Final = 1 << 16
+# Products of 16-bit limbs are below 2^32: a block of them adds up below 2^45, far from 2^53 where float64
+# rounds, and MOST_WORDS = 2^28 of them below 2^60, which int64 holds.
+_BLOCK_WORDS: Final = 1 << 13
 
 
 def tag_seed_info(dataset_hash: bytes, nonce: bytes, member_name: str) -> bytes:
@@ -70,38 +71,56 @@ def tag_of(words: WordVector, seed: bytes, context: Context) -> int:
             label("tag-coefficients"), context.job_id, context.round, context.attempt, context.roster_hash
         ),
     )
-    tag_bytes = (words.bits + TAG_EXTRA_BITS) // 8
-    word_bytes = words.bits // 8
-    body = words.to_bytes()
-    total, start = 0, 0
-    for piece in keystream(key, len(words) * tag_bytes, block=_BLOCK_WORDS * tag_bytes):
-        end = start + len(piece) // tag_bytes * word_bytes
-        total += _dot(piece, tag_bytes, body[start:end], word_bytes)
-        start = end
+    tag_bytes, word_bytes = (words.bits + TAG_EXTRA_BITS) // 8, words.bits // 8
+    blocks = list(words.blocks(_BLOCK_WORDS))
+    coefficients = keystream(key, [len(block) // word_bytes * tag_bytes for block in blocks])
+    products = np.zeros((_limb_count(word_bytes), _limb_count(tag_bytes)), dtype=np.int64)
+    for block in blocks:
+        products += _products(next(coefficients), tag_bytes, block, word_bytes)
+    total = sum(
+        product << (_LIMB_BITS * (row + column))
+        for row, line in enumerate(products.tolist())
+        for column, product in enumerate(line)
+    )
     return total % (1 << (8 * tag_bytes))
 
 
-def _dot(coefficients: bytes, coefficient_bytes: int, words: bytes, word_bytes: int) -> int:
-    """Σ a_l·x_l: a_l unsigned, x_l signed, both little-endian bytes, at most `_BLOCK_WORDS` of each."""
-    left = _limbs(coefficients, coefficient_bytes)
-    right = _limbs(words, word_bytes)
-    # Two's complement: x = (bits read as unsigned) − 2^b·(highest bit).
-    highest = np.frombuffer(words, dtype=np.uint8).reshape(-1, word_bytes)[:, -1] >> 7
-    products = left.T @ np.column_stack([right, highest.astype(np.float64)])
-    weights = [1 << (_LIMB_BITS * limb) for limb in range(right.shape[1])] + [-(1 << (8 * word_bytes))]
-    return sum(
-        (int(product) << (_LIMB_BITS * row)) * weight
-        for row, line in enumerate(products.tolist())
-        for product, weight in zip(line, weights, strict=True)
-    )
+def _products(
+    coefficients: bytes, tag_bytes: int, words: bytes | memoryview, word_bytes: int
+) -> npt.NDArray[np.int64]:
+    """Σ a_l·x_l limb by limb, for at most `_BLOCK_WORDS` of each: shape (limbs of x, limbs of a).
+
+    By two's complement a word is the sum of its limbs if the highest one is read as signed.
+    """
+    a = _limbs(coefficients, tag_bytes, highest="u")
+    x = _limbs(words, word_bytes, highest="i")
+    return (x.T @ a).astype(np.int64)
 
 
-def _limbs(body: bytes, width: int) -> npt.NDArray[np.float64]:
-    """Little-endian words of `width` bytes as 16-bit limbs: shape (count, ⌈width/2⌉), float64."""
+def _limbs(body: bytes | memoryview, width: int, *, highest: str) -> npt.NDArray[np.float64]:
+    """Little-endian words of `width` bytes as 16-bit limbs, lowest first; an odd width leaves one of 8 bits.
+
+    Args:
+        body: The words.
+        width: Bytes of a word.
+        highest: How the highest limb is read: "u" as unsigned, "i" as signed; all others are unsigned.
+
+    Returns:
+        Shape (count, ⌈width/2⌉), float64.
+    """
     octets = np.frombuffer(body, dtype=np.uint8).reshape(-1, width)
-    if width % 2:
-        octets = np.pad(octets, ((0, 0), (0, 1)))
-    return np.ascontiguousarray(octets).view("<u2").astype(np.float64)
+    if highest == "u" and width % 2 == 0:
+        return octets.view("<u2").astype(np.float64)
+    limbs = np.empty((_limb_count(width), len(octets)))
+    for limb, start in enumerate(range(0, width, 2)):
+        piece = octets[:, start : start + 2]
+        kind = highest if start + 2 >= width else "u"
+        limbs[limb] = piece.view(f"<{kind}{piece.shape[1]}")[:, 0]
+    return limbs.T
+
+
+def _limb_count(width: int) -> int:
+    return -(-width // 2)
 
 
 def _check_seed(seed: bytes) -> None:

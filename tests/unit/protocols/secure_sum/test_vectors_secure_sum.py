@@ -87,15 +87,15 @@ class TestKnownAnswers:
         terms = exchange([[0] * 5] * 3, word_bits=bits).terms
         columns = [[int(word) for word in y] for y in case["masked"]]
         words = [sum(column) % 2**bits for column in zip(*(y[:-1] for y in columns), strict=True)]
-        masks = (
-            sealing.own_mask(bytes.fromhex(member["b"]), context_of(case), member["name"], terms)
+        own = [
+            sealing.own_key(bytes.fromhex(member["b"]), context_of(case), member["name"])
             for member in case["members"]
-        )
+        ]
         bare, tag_word = sealing.unmask(
             terms,
             WordVector.from_integers(words, bits, signed=False),
             sum(y[-1] for y in columns) % 2 ** (bits + 64),
-            masks,
+            own,
         )
         assert bare.to_integers() == case["sum"]
         assert tag_word == sum(int(one) for one in case["tags"]) % 2 ** (bits + 64)
