@@ -32,6 +32,7 @@ from kapok.wire.messages import CatalogueEntry
 __all__ = ["Documents", "Joining"]
 
 DOCUMENTS_FOLDER: Final = "datasets"
+_REMEDY: Final = "`kapok node check` says how many cells are wrong, and in which rows"
 _log = logging.getLogger(__name__)
 
 
@@ -145,14 +146,14 @@ class Joining:
         if report.ok:
             self.documents.note_joined(joined.hash)
         else:
-            _say(name, report, "not joined: the table is not what the schema says")
+            _say(name, report, "not joined: the table cannot be used")
         return report.ok
 
     def _warn(self, name: str, dataset_hash: str) -> None:
         """Tell the holder, and nobody else, of a table that went bad after it was joined."""
         if self.documents.was_joined(dataset_hash):
             report = self.joined[dataset_hash].table.check()
-            _say(name, report, "every cell will be suppressed: the table is not what the schema says")
+            _say(name, report, "every cell will be suppressed: the table cannot be used")
 
     def _open(self, name: str, entry: DatasetEntry, dataset: Dataset) -> None:
         table = Table(dataset, entry.source, self.settings.engine, self.version_key)
@@ -161,7 +162,7 @@ class Joining:
 
 def _say(name: str, report: TableReport, consequence: str) -> None:
     for problem in report.problems:
-        _log.error(consequence, extra={"dataset": name, "what": str(problem)})
+        _log.error(consequence, extra={"dataset": name, "what": problem.reason, "remedy": _REMEDY})
 
 
 def _hash(payload: bytes) -> str:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from kapok.computations import Thresholds
+from kapok.computations.engines import unheard
 from kapok.computations.query.build import engine_sql
 from kapok.computations.query.holder import contribute
 from kapok.computations.query.params import Question
@@ -41,10 +42,15 @@ def engine(engine_of: Callable[..., Any], request: pytest.FixtureRequest) -> Any
 
 
 def words_of(
-    sql: str, engine: Any, min_rows: int = 0, min_cell: int = 1, dataset: Dataset = TINY
+    sql: str,
+    engine: Any,
+    min_rows: int = 0,
+    min_cell: int = 1,
+    dataset: Dataset = TINY,
+    note: Callable[[str, str], None] = unheard,
 ) -> list[int]:
     question = Question.parse(sql, dataset)
-    vector = contribute(question, dataset, engine, Thresholds(min_rows, min_cell))
+    vector = contribute(question, dataset, engine, Thresholds(min_rows, min_cell), note)
     assert vector.bits == dataset.word_bits
     assert len(vector) == question.words
     return vector.to_integers()
@@ -249,13 +255,44 @@ def test_a_bad_value_suppresses_everything(
     good = words_of(SQL, engine)
     assert good[:8] == [10, 0, 10, 400, 0, 10, 50, 0]
     engine.connection.execute(f"INSERT INTO raw VALUES {row}")
+    noted: list[tuple[str, str]] = []
     with caplog.at_level(logging.DEBUG):
-        words = words_of(SQL, engine)
+        words = words_of(SQL, engine, note=lambda *said: noted.append(said))
     assert suppressed(words)
     assert len(words) == len(good)
-    assert "suppressed" in caplog.text
+    [(measure, why)] = noted
+    assert measure == "every measure"
+    assert "could not answer" in why
     for content in ("secret", "40", "999", "tiny", "WHERE"):
+        assert content not in why
         assert content not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("sql", "least", "noted"),
+    [
+        ("SELECT COUNT(*), SUM(age) FROM tiny", (0, 2), []),
+        ("SELECT COUNT(*), SUM(age) FROM tiny", (6, 1), [("every measure", "rows than min_rows")]),
+        ("SELECT COUNT(*) FROM tiny WHERE age > 100", (1, 1), [("every measure", "rows than min_rows")]),
+        ("SELECT COUNT(*) FROM tiny GROUP BY sex", (0, 3), [("COUNT(*)", "rows than min_cell")]),
+        ("SELECT COUNT(*), AVG(age) FROM tiny", (0, 3), [("age", "known values than min_cell")]),
+        ("SELECT COUNT(*), SUM(smokes) FROM tiny", (0, 2), [("smokes", "contributors, or fewer others")]),
+        (
+            "SELECT COUNT(*), COUNT(age), SUM(size) FROM tiny GROUP BY sex",
+            (0, 3),
+            [("COUNT(*)", "rows"), ("age", "known values"), ("size", "known values")],
+        ),
+    ],
+)
+def test_what_was_suppressed_and_why_is_noted_once_for_each_measure_without_a_number(
+    engine: Any, sql: str, least: tuple[int, int], noted: list[tuple[str, str]]
+) -> None:
+    heard: list[tuple[str, str]] = []
+    words_of(sql, engine, *least, note=lambda *said: heard.append(said))
+    assert sorted(measure for measure, _ in heard) == sorted(measure for measure, _ in noted)
+    for measure, why in noted:
+        assert why in dict(heard)[measure]
+    assert not any(char.isdigit() for said in heard for char in "".join(said))
 
 
 def test_an_engine_that_is_down_suppresses_everything(engine_of: Callable[..., Any]) -> None:

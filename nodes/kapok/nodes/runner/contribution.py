@@ -1,15 +1,16 @@
 """From a table to this holder's words. After consent a node never fails visibly because of data.
 
 A missing file, an unreadable one, a value out of bounds, a cast or an overflow that the engine does not
-like, a file that changes while it is read: each suppresses every cell. What happened is logged here,
-without content.
+like, a file that changes while it is read: each suppresses every cell. What was suppressed and why is said in
+the node's own log, without content, and nowhere else.
 """
 
 from __future__ import annotations
 
 import logging
+from typing import Final
 
-from kapok.computations.engines import Engine, Thresholds
+from kapok.computations.engines import Engine, Note, Thresholds, unheard
 from kapok.errors import InvalidInput
 from kapok.nodes.policy import Rule
 from kapok.nodes.runner.admission import AdmittedJob
@@ -18,6 +19,7 @@ from kapok.protocols.words import WordVector
 
 __all__ = ["contribute"]
 
+_EVERY: Final = "every measure"
 _log = logging.getLogger(__name__)
 
 
@@ -40,21 +42,39 @@ def contribute(job: AdmittedJob, rule: Rule) -> tuple[WordVector, str]:
     thresholds = Thresholds(rule.min_rows, rule.min_cell)
     reading = Reading(None, job.joined.table.version())
     words = None
+    told: list[tuple[str, str]] = []
     try:
         with job.joined.table.reading() as reading:
             if reading.engine is not None:
-                words = _words(job, reading.engine, thresholds)
+                words = _words(job, reading.engine, thresholds, lambda *said: told.append(said))
     except Exception as error:  # noqa: BLE001 - whatever it is, nobody outside may notice
         # The class alone: a library's words can quote a cell.
         _log.error("the table could not be read", extra={"job": job.job_id, "class": type(error).__name__})
     if words is None or not reading.steady:
-        _log.warning(
-            "every cell is suppressed: the table is not fit, or changed while it was read",
-            extra={"job": job.job_id, "asset": job.joined.asset},
-        )
-        words = _words(job, _NoTable(), thresholds)
+        told = [(_EVERY, why) for why in reading.unfit or ("the table could not be read",)]
+        words = _words(job, _NoTable(), thresholds, unheard)
+    for measure, why in told:
+        _say(job, measure, why)
     return words, reading.version
 
 
-def _words(job: AdmittedJob, engine: Engine, thresholds: Thresholds) -> WordVector:
-    return job.computation.contribute(job.question, job.joined.dataset, engine, thresholds)
+def _words(job: AdmittedJob, engine: Engine, thresholds: Thresholds, note: Note) -> WordVector:
+    return job.computation.contribute(job.question, job.joined.dataset, engine, thresholds, note)
+
+
+def _say(job: AdmittedJob, measure: str, why: str) -> None:
+    """Tell the holder, in its own log, and nobody else: it depends on data.
+
+    A log is read by more people than the table is. So it has the column and the kind of reason, and no count,
+    group, row or value.
+    """
+    _log.warning(
+        "suppressed",
+        extra={
+            "job": job.job_id,
+            "asset": job.joined.asset,
+            "measure": measure,
+            "why": why,
+            "remedy": "`kapok node check` says what the policy suppresses, and what is wrong with the table",
+        },
+    )

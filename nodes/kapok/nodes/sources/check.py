@@ -18,6 +18,10 @@ __all__ = ["Problem", "TableReport", "check_table", "define_source"]
 
 _SHOWN_ROWS: Final = 5
 _COLUMNS_A_PASS: Final = 40
+_EMPTY: Final = (
+    "the source has no rows: whatever this node takes part in would be suppressed; see that path names the "
+    "right file"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +32,18 @@ class Problem:
         what: In words, with the column's name.
         rows: How many rows have it; 0 where it is not about rows.
         examples: Numbers of a few of them, from 1, the header not counted.
+        uncounted: `what` without its counts, where it has some.
     """
 
     what: str
     rows: int = 0
     examples: tuple[int, ...] = ()
+    uncounted: str = ""
+
+    @property
+    def reason(self) -> str:
+        """What a log may have, for it is read by more people than the table: no count, no row."""
+        return self.uncounted or self.what
 
     def __str__(self) -> str:
         if not self.rows:
@@ -90,9 +101,10 @@ def _check(dataset: Dataset, engine: SourceEngine) -> TableReport:
     [(rows,)] = engine.fetch(f"SELECT count(*) FROM {engine.relation}")  # noqa: S608
     rows = _whole(rows)
     if rows > dataset.rows_max:
-        problems.append(
-            Problem(f"the source has {counted(rows, 'row')}, the schema allows {dataset.rows_max}")
-        )
+        what = f"the source has {counted(rows, 'row')}, the schema allows {dataset.rows_max}"
+        problems.append(Problem(what, uncounted="the source has more rows than the schema allows"))
+    if not rows:
+        problems.append(Problem(_EMPTY))
     names = list(cells)
     for start in range(0, len(names), _COLUMNS_A_PASS):
         problems += _pass(
@@ -114,12 +126,11 @@ def _pass(dataset: Dataset, engine: SourceEngine, cells: dict[str, Cell]) -> lis
     problems = []
     for (name, fault, _), count, rows in zip(asked, found[0::2], found[1::2], strict=True):
         if number := _whole(count):
-            are = "is" if number == 1 else "are"
-            words = (
-                counted(number, "cell") + " " + FAULTS[fault].format(type=dataset.column(name).type, are=are)
-            )
+            kind, words = dataset.column(name).type, FAULTS[fault]
+            some = f"{counted(number, 'cell')} {words.format(type=kind, are='is' if number == 1 else 'are')}"
             examples = tuple(_whole(row) for row in rows) if isinstance(rows, list) else ()
-            problems.append(Problem(f"column {name}: {words}", number, examples))
+            uncounted = f"column {name}: cells {words.format(type=kind, are='are')}"
+            problems.append(Problem(f"column {name}: {some}", number, examples, uncounted))
     return problems
 
 

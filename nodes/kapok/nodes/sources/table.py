@@ -7,7 +7,6 @@ says. Then every cell is suppressed. The same holds when the file changed while 
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,8 +20,6 @@ from kapok.nodes.sources.version import VersionKey
 
 __all__ = ["Reading", "Table"]
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass(slots=True)
 class Reading:
@@ -32,11 +29,13 @@ class Reading:
         engine: Answers SELECTs over ``source``; None when the table is not fit.
         version: Of the data, 64 hexadecimal digits.
         steady: Set when the block ends: whether the file stayed what it was.
+        unfit: Why nothing of the table can be used, for the holder's own log; empty when all is well.
     """
 
     engine: SourceEngine | None
     version: str
     steady: bool = False
+    unfit: tuple[str, ...] = ()
 
 
 class Table:
@@ -80,13 +79,16 @@ class Table:
         version, there = self._key.version(self.source.path)
         with contextlib.ExitStack() as stack:
             engine = None
-            if there and self.check().ok:
+            report = self.check()
+            unfit = tuple(problem.reason for problem in report.problems)
+            if there and report.ok:
                 try:
                     engine = stack.enter_context(open_engine(self.source, self._limits))
                     define_source(self.dataset, engine)
                 except InvalidInput as error:
-                    engine = None
-                    _log.warning("the source cannot be read", extra={"reason": error.message})
-            reading = Reading(engine, version)
+                    engine, unfit = None, (error.message,)
+            reading = Reading(engine, version, unfit=unfit)
             yield reading
         reading.steady = self._key.version(self.source.path) == (version, there)
+        if not reading.steady:
+            reading.unfit = ("the file changed while it was read",)
