@@ -82,7 +82,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise NotFound(
             f"there is no settings file {path}",
             code="no_settings",
-            remedy="enrol first (kapok enroll TOKEN writes one), or name the right folder with --home",
+            remedy="enrol first (`kapok enroll TOKEN` writes one), or name the right folder with --home",
         ) from None
     except OSError as error:
         raise _bad(path, f"cannot be read: {error.strerror}", "make it readable for this user") from None
@@ -154,7 +154,9 @@ def _explain(path: Path, at: str, what: str, fields: dict[str, tuple[str, ...]])
             + (f"; it is {given['value']}" if given else ""),
             "write one of them, in quotes",
         )
-    what = _KINDS.sub(lambda found: " or ".join(_WORDS.get(kind, kind) for kind in found[1].split(" | ")), what)
+    what = _KINDS.sub(
+        lambda found: " or ".join(_WORDS.get(kind, kind) for kind in found[1].split(" | ")), what
+    )
     what = what[:1].lower() + what[1:]
     remedy = "give the key a value of that kind"
     if choices:
