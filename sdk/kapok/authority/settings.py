@@ -167,5 +167,5 @@ class AuthorityHome:
             raise NotFound(
                 "the authority's port is picked when it starts, and it has not been started",
                 code="authority_not_running",
-                remedy="start it (kapok authority run), or set a port in authority.toml",
+                remedy="start it (`kapok authority run`), or set a port in authority.toml",
             ) from None

@@ -13,6 +13,7 @@ import typer
 from kapok.cli import authority, broker, dataset, demo, enroll, job, key, node, query
 from kapok.cli.extras import missing_extra
 from kapok.cli.grammar import group
+from kapok.cli.hints import forget_home
 from kapok.cli.options import EXIT_STATUSES
 from kapok.cli.terminal import note, report, report_usage, say
 
@@ -64,6 +65,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in given
+    forget_home()
     try:
         status = typer.main.get_command(app).main(args=given, prog_name="kapok", standalone_mode=False)
     except click.UsageError as error:
@@ -80,6 +82,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return report(missing_extra(error, given) or error, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - the last door: whatever comes here becomes words and a status
         return report(error, as_json=as_json)
+    if status == _INTERRUPTED:  # typer's word for Ctrl-C
+        note("interrupted")
     return status if isinstance(status, int) else 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kapok.cli.grammar import group
+from kapok.cli.hints import pasteable
 from kapok.cli.options import Home, JobId, Json
 from kapok.cli.query import OutFile, wait_for
 from kapok.cli.terminal import as_document, print_json, print_table, say, when
@@ -96,6 +97,7 @@ def _document(view: JobView) -> dict[str, Any]:
         "question": view.sql,
         "submitted_at": view.submitted_at,
         "deadline": view.deadline,
+        "seal": view.seal,
         "members": list(view.members),
         "waiting_for": list(view.waiting_for),
         "refusals": [as_document(refusal) for refusal in view.refusals],
@@ -110,10 +112,12 @@ def _say_view(view: JobView) -> None:
     say(f"asked     {when(view.submitted_at)}")
     if view.deadline:
         say(f"deadline  {when(view.deadline)}")
+    if view.seal:
+        say(f"seal      {view.seal}")
     for member in view.members:
         turn = "  (its turn)" if member in view.waiting_for else ""
         say(f"member    {plain(member)}{turn}")
     for refusal in view.refusals:
-        say("refusal   " + refusal.diagnostics())
+        say("refusal   " + pasteable(refusal.diagnostics()))
     if view.failure and not view.refusals:
-        say("failure   " + view.failure.diagnostics())
+        say("failure   " + pasteable(view.failure.diagnostics()))

@@ -7,6 +7,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from kapok.cli.hints import pasteable
 from kapok.cli.terminal import note
 from kapok.errors import plain
 
@@ -17,11 +18,17 @@ __all__ = ["Live"]
 
 
 class Live:
-    """Shows how a job goes on, and remembers its identity. Call it with each `Progress`."""
+    """Shows how a job goes on, and remembers it. Call it with each `Progress`.
+
+    Attributes:
+        job_id: Of the job, as soon as it has an identity; empty until then.
+        submitted: Whether the broker has it for certain.
+    """
 
     def __init__(self, *, quiet: bool = False) -> None:
         """Show nothing when `quiet`."""
         self.job_id = ""
+        self.submitted = False
         self._quiet = quiet
         self._last = ""
         self._began = time.monotonic()
@@ -44,9 +51,10 @@ class Live:
     def __call__(self, progress: Progress) -> None:
         """Show one thing that happened."""
         self.job_id = progress.job_id or self.job_id
+        self.submitted = self.submitted or (bool(progress.job_id) and progress.step != "notice")
         if self._quiet or progress.text == self._last:
             return
-        self._last, text = progress.text, plain(progress.text)
+        self._last, text = progress.text, pasteable(plain(progress.text))
         if self._status is None or progress.step in ("notice", "submitted"):
             self._line(text)
         if self._status is not None:

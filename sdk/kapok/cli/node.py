@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from kapok.cli.grammar import group
+from kapok.cli.hints import pasteable
 from kapok.cli.options import Home, JobId, Json, resolved_home
 from kapok.cli.terminal import print_json, print_table, say, when
 from kapok.client.progress import SHOWN_DIGITS
@@ -156,4 +157,4 @@ def _say(shown: ShownQuestion) -> None:
     if shown.earlier:
         rows = [(when(one.asked_at), one.state, one.question) for one in shown.earlier]
         print_table(("asked before", "state", "question"), rows)
-    say(f"decide with: kapok node approve {question.job_id[:SHOWN_DIGITS]} (or deny)\n")
+    say(pasteable(f"decide with: `kapok node approve {question.job_id[:SHOWN_DIGITS]}` (or deny)\n"))

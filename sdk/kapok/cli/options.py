@@ -7,6 +7,8 @@ from typing import Annotated, Final
 
 import typer
 
+from kapok.cli.hints import remember_home
+
 __all__ = ["EXIT_STATUSES", "Home", "JobId", "Json", "resolved_home"]
 
 EXIT_STATUSES: Final = (
@@ -24,6 +26,7 @@ Home = Annotated[
         help="Folder with settings, identity and state.  [default: $KAPOK_HOME, or ~/.kapok]",
         show_default=False,
         show_envvar=False,
+        callback=remember_home,
     ),
 ]
 JobId = Annotated[

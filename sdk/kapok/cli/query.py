@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
+from kapok.cli.hints import pasteable
 from kapok.cli.live import Live
 from kapok.cli.options import Home, Json
 from kapok.cli.terminal import note, print_json, say
@@ -94,7 +95,7 @@ def wait_for(job_id: str, *, home: Path | None, out: Path | None, json: bool, on
 
     async def take(live: Live) -> Result:
         async with await connect_async(home) as session:
-            live.job_id = session.folder.whole_id(job_id)
+            live.job_id, live.submitted = session.folder.whole_id(job_id), True
             if only_now:
                 return await session.result(job_id)
             return await session.wait(job_id, progress=live)
@@ -104,14 +105,25 @@ def wait_for(job_id: str, *, home: Path | None, out: Path | None, json: bool, on
 
 
 def _until_interrupted(live: Live, work: Callable[[], _Answer]) -> _Answer:
-    """Run; on Ctrl-C say that the job goes on, and how to take its answer later."""
+    """Run; on Ctrl-C say what has become of the question, and how to go on with it."""
     with live:
         try:
             return work()
         except KeyboardInterrupt:
-            if live.job_id:
-                note(f"the job goes on; `kapok job wait {live.job_id[:SHOWN_DIGITS]}` takes its answer later")
+            note(pasteable(_interrupted(live)))
             raise
+
+
+def _interrupted(live: Live) -> str:
+    if not live.job_id:
+        return "nothing was submitted"
+    job = live.job_id[:SHOWN_DIGITS]
+    if live.submitted:
+        return f"the job goes on; `kapok job wait {job}` takes its answer later"
+    return (
+        f"the broker may have the job or not: `kapok job wait {job}` submits it if need be and takes its "
+        f"answer, `kapok job cancel {job}` withdraws it"
+    )
 
 
 def _show(result: Result, out: Path | None, json: bool) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+from kapok.cli.hints import pasteable
 from kapok.errors import InternalError, KapokError, plain, plain_json, plain_lines
 
 __all__ = [
@@ -104,8 +105,8 @@ def shown(cell: object) -> str:
 
 
 def when(seconds: float) -> str:
-    """A time, seconds since the epoch, for people: in this machine's time zone."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    """A time, seconds since the epoch, for people: in this machine's time zone, which it names."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(seconds))
 
 
 def as_document(error: KapokError) -> dict[str, Any]:
@@ -113,8 +114,8 @@ def as_document(error: KapokError) -> dict[str, Any]:
     return {
         "kind": type(error).__name__,
         "code": error.code,
-        "message": error.message,
-        "remedy": error.remedy,
+        "message": pasteable(error.message),
+        "remedy": pasteable(error.remedy) if error.remedy else None,
         "clause": error.clause,
         "party": error.party,
     }
@@ -135,7 +136,7 @@ def report(error: BaseException, *, as_json: bool) -> int:
     if as_json:
         note(json.dumps({"error": as_document(error), "exit_status": error.exit_status}, indent=2))
     else:
-        note("error: " + error.diagnostics())
+        note("error: " + pasteable(error.diagnostics()))
     return error.exit_status
 
 

@@ -181,8 +181,7 @@ def _does_not_verify(wanted: str, error: KapokError) -> KapokError:
         f"{wanted} is in the catalogue and does not verify: {error.message}",
         code=error.code,
         party=error.party,
-        remedy="its publisher renews its certificate and publishes the same file again "
-        "(`kapok dataset publish FILE`)",
+        remedy="its publisher renews its certificate and publishes the same file again",
     )
 
 

@@ -44,7 +44,7 @@ async def fetch(broker: Connection, terms: SumTerms) -> tuple[Evidence, list[byt
                 raise PeerProtocolError(
                     f"the broker hands out more than the {most} bytes that this job's sum can have",
                     code="sum_too_long",
-                    remedy="`kapok job wait` fetches it again; if it happens again, ask the broker's people",
+                    remedy="`kapok job wait JOB` fetches it again; or ask the broker's people",
                 )
             chunks.append(part)
     if evidence is None:

@@ -69,7 +69,7 @@ class KnownMembers:
             raise InvalidInput(
                 f"{path}, the list of those who joined this dataset, cannot be read",
                 code="bad_known_file",
-                remedy="see with `kapok dataset show` that everybody is there, and delete the file",
+                remedy="see with `kapok dataset show NAME` that everybody is there, and delete the file",
             ) from None
 
     def _missing(self, dataset: VerifiedDataset, name: str) -> Unavailable:

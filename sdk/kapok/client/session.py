@@ -180,14 +180,18 @@ class AsyncSession:
         return await follow(self, record, Stopwatch(silent), only_now=True)
 
     async def cancel(self, job_id: str) -> None:
-        """Withdraw a job that has not ended.
+        """Withdraw a job that has not ended; one that the broker never got is not submitted any more.
 
         Raises:
             NotFound: this profile has no such job.
             KapokError: it cannot be cancelled any more.
         """
         record = self.folder.load(job_id)
-        await self.line.patiently(lambda broker: broker.analyst.cancel(record.job_id))
+        try:
+            await self.line.patiently(lambda broker: broker.analyst.cancel(record.job_id))
+        except NotFound:
+            if record.outcome != "open":
+                raise
         if record.outcome == "open":
             self.folder.close(record, "cancelled")
 
@@ -286,6 +290,9 @@ class AsyncSession:
     async def _send(self, record: JobRecord, progress: Listener) -> None:
         """Submit; the same document again and again if need be, for the broker knows it by its hash."""
         try:
+        # Told before and after: whoever is interrupted in between cannot know whether it has arrived.
+        named = f"job {record.job_id[:SHOWN_DIGITS]}"
+        progress(Progress(step="notice", text=named, job_id=record.job_id))
             await self.line.patiently(lambda broker: broker.analyst.submit(record.specification), progress)
         except KapokError as error:
             if not error.retryable:
@@ -293,7 +300,7 @@ class AsyncSession:
             elif not error.remedy:
                 error.remedy = f"`kapok job wait {record.job_id[:SHOWN_DIGITS]}` sends it again"
             raise
-        progress(Progress(step="submitted", text=f"job {record.job_id[:SHOWN_DIGITS]}", job_id=record.job_id))
+        progress(Progress(step="submitted", text=named, job_id=record.job_id))
 
 
 def _asking(members: Sequence[Member]) -> Progress:

@@ -162,7 +162,7 @@ def read_public_file(path: Path) -> bytes:
         raise NotFound(
             f"the identity here is not complete: {path} is missing",
             code="no_identity",
-            remedy="finish enrolling: give the same token again (kapok enroll TOKEN)",
+            remedy="finish enrolling: give the same token again (`kapok enroll TOKEN`)",
         ) from None
     except OSError as error:
         raise IdentityInvalid(
@@ -191,7 +191,7 @@ def read_private_file(path: Path) -> bytes:
         raise NotFound(
             f"there is no identity here: {path} is missing",
             code="no_identity",
-            remedy="enrol with a token of your authority (kapok enroll TOKEN), or name another --home",
+            remedy="enrol with a token of your authority (`kapok enroll TOKEN`), or name another --home",
         ) from None
     except OSError as error:
         raise IdentityInvalid(

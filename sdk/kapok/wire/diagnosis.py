@@ -61,7 +61,7 @@ def certificate_refused(address: Address, *, shown: bool) -> IdentityInvalid:
     return IdentityInvalid(
         f"{address} does not accept this party's certificate",
         code="certificate_refused",
-        remedy="enrol anew with the authority that the service trusts: kapok enroll TOKEN",
+        remedy="enrol anew with the authority that the service trusts: `kapok enroll TOKEN`",
     )
 
 
@@ -104,7 +104,7 @@ async def _try_tls(address: Address, root_pem: bytes) -> KapokError | None:
         return IdentityInvalid(
             "the root certificate cannot be used for TLS",
             code="root_unusable",
-            remedy="enrol anew: kapok enroll TOKEN",
+            remedy="enrol anew: `kapok enroll TOKEN`",
         )
     try:
         async with asyncio.timeout(_PATIENCE_S):
@@ -150,14 +150,14 @@ def _own_certificate(certificate_pem: bytes) -> IdentityInvalid | None:
         expires = x509.load_pem_x509_certificate(certificate_pem).not_valid_after_utc.timestamp()
     except ValueError:
         return IdentityInvalid(
-            "this party's certificate cannot be read", remedy="enrol anew: kapok enroll TOKEN"
+            "this party's certificate cannot be read", remedy="enrol anew: `kapok enroll TOKEN`"
         )
     if time.time() < expires:
         return None
     return IdentityInvalid(
         "this party's certificate has expired",
         code="certificate_expired",
-        remedy="enrol anew: kapok enroll TOKEN",
+        remedy="enrol anew: `kapok enroll TOKEN`",
     )
 
 

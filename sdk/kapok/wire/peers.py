@@ -58,7 +58,9 @@ def identify(auth: AuthContext, trust_domain: str, now: float) -> PartyName:
     certificates = auth.get(_CERTIFICATE, ())
     if len(certificates) != 1:
         raise IdentityInvalid(
-            "the caller showed no certificate", code="certificate_missing", remedy="enrol: kapok enroll TOKEN"
+            "the caller showed no certificate",
+            code="certificate_missing",
+            remedy="enrol: `kapok enroll TOKEN`",
         )
     name, expires = _named(bytes(certificates[0]))
     if now >= expires:

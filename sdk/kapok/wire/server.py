@@ -190,7 +190,7 @@ def _cannot_listen(address: Address) -> InvalidInput | IdentityInvalid:
             "give one of its own addresses, or 0.0.0.0",
         )
     return IdentityInvalid(
-        "this server's certificate and key cannot be used for TLS", remedy="enrol anew: kapok enroll TOKEN"
+        "this server's certificate and key cannot be used for TLS", remedy="enrol anew: `kapok enroll TOKEN`"
     )
 
 

@@ -79,24 +79,27 @@ def test_debug_shows_where(raising, capsys, monkeypatch):
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_interrupted_is_130_and_says_how_to_go_on(raising, capsys, monkeypatch):
+@pytest.mark.parametrize("submitted", [True, False])
+def test_interrupted_is_130_and_says_how_to_go_on(raising, capsys, monkeypatch, submitted):
     original = query_command.Live.__init__
 
     def asked(self, *, quiet: bool = False) -> None:
         original(self, quiet=quiet)
-        self.job_id = "ab12" * 16
+        self.job_id, self.submitted = "ab12" * 16, submitted
 
     monkeypatch.setattr(query_command.Live, "__init__", asked)
     raising(KeyboardInterrupt())
-    assert run(["query", "SELECT 1"]) == 130
+    assert run(["query", "SELECT 1", "--home", "net/my analyst"]) == 130
     _, err = said(capsys)
-    assert "kapok job wait ab12ab12ab12" in err
+    assert "`kapok job wait ab12ab12ab12 --home 'net/my analyst'`" in err
+    assert ("the job goes on" in err) == submitted
+    assert ("`kapok job cancel ab12ab12ab12 --home 'net/my analyst'`" in err) == (not submitted)
 
 
 def test_interrupted_before_a_job_exists(raising, capsys):
     raising(KeyboardInterrupt())
     assert run(["query", "SELECT 1"]) == 130
-    assert "job wait" not in said(capsys)[1]
+    assert said(capsys)[1].splitlines() == ["nothing was submitted", "interrupted"]
 
 
 @pytest.mark.parametrize(

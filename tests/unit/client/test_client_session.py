@@ -165,7 +165,7 @@ async def test_specification_is_on_disk_before_it_leaves_and_is_sent_again_uncha
     assert len(broker.submitted) == 3
     assert len(set(broker.submitted)) == 1
     assert session.folder.load(job_id).specification == broker.submitted[0]
-    assert [one.step for one in told] == ["notice", "retrying", "retrying", "submitted"]
+    assert [one.step for one in told] == ["notice", "notice", "retrying", "retrying", "submitted"]
 
 
 async def test_broker_that_stays_away_leaves_the_job_to_be_sent_later(session, broker):
@@ -197,7 +197,8 @@ async def test_lost_watch_is_taken_up_again(session, broker):
     told = []
     with pytest.raises(TimedOut):
         await session.query(SQL, progress=told.append)
-    assert [one.step for one in told] == ["notice", "submitted", "retrying", "retrying", "gathering"]
+    steps = ["notice", "notice", "submitted", "retrying", "retrying", "gathering"]
+    assert [one.step for one in told] == steps
 
 
 async def test_job_that_the_broker_never_got_is_sent_by_waiting(session, broker):
@@ -262,6 +263,35 @@ async def test_cancelled_job_forgets_its_secrets(session, broker):
     assert session.folder.load(job_id).receiver_key is None
     with pytest.raises(NotFound):
         await session.wait(job_id)
+
+
+async def test_cancelled_job_that_the_broker_never_got_is_never_submitted(session, broker, monkeypatch):
+    async def unknown(caller, job_id):
+        raise NotFound("no such job", code="unknown_job")
+
+    monkeypatch.setattr(broker, "cancel", unknown)
+    broker.submit_errors = [Unavailable("away") for _ in range(99)]
+    with pytest.raises(Unavailable):
+        await session.submit(SQL)
+    (job_id,) = session.folder.known()
+    before = len(broker.submitted)
+    await session.cancel(job_id)
+    record = session.folder.load(job_id)
+    assert (record.outcome, record.receiver_key, record.tag_seed) == ("cancelled", None, None)
+    with pytest.raises(NotFound):
+        await session.wait(job_id)
+    assert len(broker.submitted) == before
+    with pytest.raises(NotFound):
+        await session.cancel(job_id)
+
+
+async def test_job_is_named_before_it_is_sent_and_said_to_be_submitted_only_when_it_is(session, broker):
+    broker.submit_errors = [CohortTooSmall("few", code="too_few")]
+    told = []
+    with pytest.raises(CohortTooSmall):
+        await session.submit(SQL, progress=told.append)
+    (job_id,) = session.folder.known()
+    assert [(one.step, one.job_id) for one in told] == [("notice", ""), ("notice", job_id)]
 
 
 async def test_jobs_that_the_broker_has_forgotten_are_still_listed(session, broker):

@@ -197,7 +197,7 @@ def _check_dataset(step: Step, specification: JobSpec) -> None:
                 code="not_joined",
                 clause="specification.members",
                 party=name,
-                remedy="ask those who have (kapok dataset show), or let it join",
+                remedy="ask those who have (`kapok dataset show NAME`), or let it join",
             )
 
 

@@ -70,7 +70,7 @@ class JobDesk:
                 raise InvalidInput(
                     f"the job is {job.state} already",
                     code="job_ended",
-                    remedy="there is nothing to cancel; `kapok job show` says how it ended",
+                    remedy="there is nothing to cancel; `kapok job show JOB` says how it ended",
                 )
             cancel_job(step, job)
             gathering.settle(step, job.organisation)

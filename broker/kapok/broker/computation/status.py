@@ -74,12 +74,12 @@ def released_attempt(tx: Transaction, job: JobRow) -> AttemptRow:
         return attempt
     if job.state in (JobState.GATHERING, JobState.SEALING, JobState.RELEASING):
         raise NotFound(
-            "the job has no sum yet", code="no_sum_yet", remedy="wait until it is summed (kapok job wait)"
+            "the job has no sum yet", code="no_sum_yet", remedy="`kapok job wait JOB` waits until it has"
         )
     raise NotFound(
         f"the job is {job.state}: the broker keeps no sum of it",
         code="sum_gone",
-        remedy="see `kapok job show` for the reason, or ask again",
+        remedy="see `kapok job show JOB` for the reason, or ask again",
     )
 
 

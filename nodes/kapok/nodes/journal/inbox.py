@@ -36,7 +36,7 @@ class Inbox:
             raise NotFound(
                 f"there is no journal {path}",
                 code="no_journal",
-                remedy="start the node first: kapok node run",
+                remedy="start the node first: `kapok node run`",
             )
         self._engine = open_database(path, MIGRATIONS)
         self._mirror = Mirror(mirror_path)
