@@ -18,8 +18,9 @@ from kapok.errors import KapokError, NotFound
 from kapok.identity.credentials import Credentials
 from kapok.identity.keyfiles import make_private_folder
 from kapok.identity.names import Role
+from kapok.nodes import policy_check
 from kapok.nodes.joining import Documents
-from kapok.nodes.policy import Policy, load_policy
+from kapok.nodes.policy import load_policy
 from kapok.nodes.settings import NodeSettings, load_settings
 from kapok.nodes.sources import Table, TableReport
 from kapok.nodes.sources.version import VersionKey
@@ -92,7 +93,7 @@ def check(
     Not for use inside a running event loop.
 
     Raises:
-        NotFound: ``no_identity`` or ``no_settings``.
+        NotFound: ``no_identity``, ``no_settings`` or ``no_policy``.
         IdentityInvalid: a key or certificate is wrong here.
         InvalidInput: ``wrong_role``, or what is wrong with settings or policy.
     """
@@ -107,7 +108,12 @@ def check(
         problems.append("node.toml names no dataset")
     if broker_problem:
         problems.append(f"broker: {broker_problem}")
-    problems += _policy_problems(settings, policy)
+    known = {
+        name: None if isinstance(one := found[entry.hash], str) else one
+        for name, entry in settings.datasets.items()
+    }
+    problems += policy_check.problems(policy, known, credentials.name)
+    rows = {one.name: one.table.rows if one.table else None for one in datasets}
     return CheckReport(
         party=str(credentials.name),
         key_fingerprint=credentials.key_fingerprint.hex(),
@@ -116,7 +122,7 @@ def check(
         policy=policy_in_words(policy),
         datasets=datasets,
         problems=tuple(problems),
-        warnings=_warnings(home, settings),
+        warnings=(*_warnings(home, settings), *policy_check.warnings(policy, rows)),
     )
 
 
@@ -127,8 +133,8 @@ def _warnings(home: Path, settings: NodeSettings) -> tuple[str, ...]:
         if mirror.is_relative_to(folder.resolve()):
             return (
                 f"the file `instance` ({mirror}) lies inside {folder}: a backup of that folder takes it "
-                "along, and a journal that is restored from it goes unnoticed; name a file outside in "
-                "node.toml",
+                "along, and a journal that is restored from it goes unnoticed; name a file outside of every "
+                "backup in node.toml, and move this one there if the node has run",
             )
     return ()
 
@@ -176,12 +182,3 @@ def _dataset(settings: NodeSettings, name: str, document: Dataset | str) -> Data
         report,
         tuple(str(problem) for problem in report.problems),
     )
-
-
-def _policy_problems(settings: NodeSettings, policy: Policy) -> list[str]:
-    """Rules that can never apply are more likely a slip of the pen than intended."""
-    found = []
-    for number, rule in enumerate(policy.rule, 1):
-        if rule.dataset not in settings.datasets:
-            found.append(f"policy: rule {number} is about {rule.dataset!r}, which node.toml does not name")
-    return found

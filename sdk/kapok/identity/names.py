@@ -116,11 +116,20 @@ class PartyPattern:
         PartyName.parse("/".join(parts))
 
     @property
+    def trust_domain(self) -> str:
+        """The trust domain of every party that it covers."""
+        return self.text.split("/")[2]
+
+    @property
     def role(self) -> Role:
         """The role of every party that it covers."""
         return Role(self.text.split("/")[5])
 
     def matches(self, name: PartyName) -> bool:
         """Whether the pattern covers this name."""
-        mine, theirs = self.text.split("/"), str(name).split("/")
+        return self.covers(PartyPattern(str(name)))
+
+    def covers(self, other: PartyPattern) -> bool:
+        """Whether every name that the other pattern matches matches this one too."""
+        mine, theirs = self.text.split("/"), other.text.split("/")
         return all(pattern in ("*", part) for pattern, part in zip(mine, theirs, strict=True))

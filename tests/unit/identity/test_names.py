@@ -40,8 +40,20 @@ def test_patterns_cover_whole_segments_only() -> None:
     assert PartyPattern(str(name)).matches(name)
     assert PartyPattern("spiffe://kapok.test/org/*/analyst/*").matches(name)
     assert PartyPattern("spiffe://kapok.test/org/*/analyst/*").role is Role.ANALYST
+    assert PartyPattern("spiffe://kapok.test/org/*/analyst/*").trust_domain == "kapok.test"
     assert not PartyPattern("spiffe://kapok.test/org/*/node/*").matches(name)
     assert not PartyPattern("spiffe://other.test/org/*/analyst/*").matches(name)
     for text in ("spiffe://kapok.test/org/a*/analyst/ada", "spiffe://*/org/a/analyst/ada", "*"):
         with pytest.raises(InvalidInput):
             PartyPattern(text)
+
+
+def test_a_pattern_covers_what_is_no_wider() -> None:
+    one, all_of_a, anybody = (
+        PartyPattern(f"spiffe://kapok.test/org/{end}") for end in ("a/node/b", "a/node/*", "*/node/*")
+    )
+    assert anybody.covers(all_of_a)
+    assert all_of_a.covers(one)
+    assert one.covers(one)
+    assert not one.covers(all_of_a)
+    assert not all_of_a.covers(anybody)

@@ -304,7 +304,7 @@ async def test_check_names_what_is_missing_without_a_broker(network):
         (node.home / "node.toml").write_text('broker = "127.0.0.1:1"\n')
         report = await asyncio.to_thread(check, node.home)
         assert report.broker_problem
-        assert "rule 1 is about 'clinic'" in report.problems[-1]
+        assert "rule 1: key 'dataset' names 'clinic'" in report.problems[-1]
 
 
 async def test_a_deleted_policy_is_named_and_a_daemon_without_one_says_that_it_refuses_everything(

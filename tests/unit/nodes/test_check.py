@@ -1,0 +1,138 @@
+"""`kapok node check`: what can never work is a problem, what may not be meant a warning; with what to do."""
+
+import pytest
+
+from kapok.nodes.checking import check
+
+A, B = "spiffe://kapok.test/org/a/node/main", "spiffe://kapok.test/org/b/node/main"
+ROWS = [f"{30 + index},{index % 2},no" for index in range(30)]
+RULE = {
+    "analysts": '["spiffe://kapok.test/org/university/analyst/*"]',
+    "dataset": '"clinic"',
+    "operations": '["count", "sum"]',
+    "columns": '["age", "smoker"]',
+    "questions": "10",
+    "min_rows": "20",
+    "min_cell": "5",
+}
+
+
+def rule(**changes):
+    return "[[rule]]\n" + "".join(f"{key} = {value}\n" for key, value in (RULE | changes).items())
+
+
+@pytest.fixture
+def checked(tmp_path, world, dataset):
+    """Check a node whose home is as it should be, but for what a test changes."""
+    home, node = tmp_path / "home", world.nodes["a"]
+    documents = home / "state" / "datasets"
+    identity = home / "identity"
+    for folder in (documents, identity):
+        folder.mkdir(parents=True, mode=0o700)
+    for name, content in {
+        "key.pem": node.credentials.key_pem(),
+        "certificate.pem": node.credentials.certificate_pem,
+        "root.pem": node.credentials.root_pem,
+    }.items():
+        (identity / name).write_bytes(content)
+        (identity / name).chmod(0o600)
+    dataset_hash = world.job("SELECT COUNT(*) FROM clinic").spec.dataset
+    (documents / f"{dataset_hash}.json").write_bytes(dataset.to_payload())
+    (home / "node.toml").write_text(
+        f'broker = "127.0.0.1:1"\ninstance = "../instance"\n[datasets.clinic]\nhash = "{dataset_hash}"\n'
+        '[datasets.clinic.source]\nformat = "csv"\npath = "patients.csv"\n'
+    )
+
+    def run(policy=None, rows=ROWS):
+        (home / "policy.toml").write_text(rule() if policy is None else policy)
+        (home / "patients.csv").write_text("\n".join(["age,sex,smoker", *rows]) + "\n")
+        return check(home, dial=False, clock=world.clock)
+
+    return run
+
+
+def test_a_node_that_is_as_it_should_be_has_neither_problem_nor_warning(checked):
+    report = checked()
+    assert (report.problems, report.warnings) == ((), ())
+    assert report.ok
+    assert report.datasets[0].table.rows == 30
+
+
+def test_an_empty_file_is_a_problem(checked):
+    report = checked(rows=[])
+    (problem,) = report.problems
+    assert problem.startswith("dataset clinic: the source has no rows")
+    assert "path names the right file" in problem
+    assert report.datasets[0].table.rows == 0
+    assert report.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "named", "remedy"),
+    [
+        (
+            {"columns": '["age", "smokr"]'},
+            "columns",
+            "'smokr'",
+            "did you mean smoker? it has age, sex, smoker",
+        ),
+        ({"columns": '["*", "weight"]'}, "columns", "'weight'", "it has age, sex, smoker"),
+        (
+            {"analysts": '["spiffe://other.test/org/university/analyst/*"]'},
+            "analysts",
+            "trust domain other.test",
+            "write kapok.test",
+        ),
+        (
+            {"members": f'["{A}", "spiffe://other.test/org/*/node/*"]'},
+            "members",
+            "trust domain other.test",
+            "write kapok.test",
+        ),
+        ({"members": f'["{B}"]'}, "members", f"leaves out {A} (this node itself)", "add it there"),
+        (
+            {"members": f'["{A}"]', "required_members": f'{{"{B}" = ""}}'},
+            "members",
+            f"leaves out {B} (required)",
+            "add it there",
+        ),
+        (
+            {"required_members": '{"spiffe://other.test/org/b/node/main" = ""}'},
+            "required_members",
+            "trust domain other.test",
+            "write kapok.test",
+        ),
+        ({"dataset": '"clinics"'}, "dataset", "[datasets.clinics]", "name one that is there (clinic)"),
+    ],
+)
+def test_what_can_never_work_is_a_problem_of_its_rule_and_key(checked, changes, key, named, remedy):
+    others = {"analysts": '["spiffe://kapok.test/org/x/analyst/*"]'}
+    report = checked(rule() + rule(**(others | changes)))
+    assert not report.ok
+    (problem,) = report.problems
+    assert problem.startswith(f"policy: rule 2: key {key!r} ")
+    assert named in problem
+    assert remedy in problem
+
+
+def test_a_rule_that_earlier_ones_hide_is_a_problem(checked):
+    anybody, one = '["spiffe://kapok.test/org/*/analyst/*"]', '["spiffe://kapok.test/org/x/analyst/one"]'
+    (problem,) = checked(rule(analysts=anybody) + rule(analysts=one, columns='["age"]')).problems
+    assert problem.startswith("policy: rule 2: it never applies")
+    assert checked(rule(analysts=one) + rule(analysts=anybody)).ok
+    assert checked(rule(analysts=one) + rule(analysts=anybody, dataset='"clinic"')).ok
+
+
+def test_what_works_and_may_not_be_meant_is_a_warning(checked):
+    report = checked("")
+    assert report.ok
+    assert report.warnings == (
+        "policy: no rule is about the dataset clinic: every question over it is refused; add one",
+    )
+    for changes, key in (({"min_rows": "31"}, "min_rows"), ({"min_cell": "31"}, "min_cell")):
+        report = checked(rule(**changes))
+        assert report.ok
+        (warning,) = report.warnings
+        assert warning.startswith(f"policy: rule 1: key {key!r} asks for 31 rows")
+        assert "has 30" in warning
+    assert checked(rule(min_rows="30", min_cell="30")).warnings == ()
