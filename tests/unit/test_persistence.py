@@ -80,8 +80,9 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, package: Path) -
     path = tmp_path / "flock.db"
     open_database(path, "flock_migrations").dispose()
     (package / "versions" / "0002_age.py").write_text(BROKEN)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as caught:
         open_database(path, "flock_migrations")
+    assert caught.value.code == "database_unavailable"
     assert columns(path) == ["name"]
     (package / "versions" / "0002_age.py").write_text(SECOND)
     open_database(path, "flock_migrations").dispose()
@@ -133,5 +134,6 @@ def test_bad_files_and_urls(tmp_path: Path, package: Path) -> None:
             open_database(where, "flock_migrations")
         assert caught.value.code == code
         assert "word" not in caught.value.diagnostics()
-    with pytest.raises(NotFound, match="no folder"):
+    with pytest.raises(NotFound) as absent:
         open_database(tmp_path / "none" / "x.db", "flock_migrations")
+    assert absent.value.code == "no_folder"

@@ -379,7 +379,7 @@ def test_a_column_may_be_called_as_anything(engine_of: Callable[..., Any]) -> No
 
 
 def test_thresholds_are_not_negative() -> None:
-    with pytest.raises(InvalidInput):
-        Thresholds(-1, 0)
-    with pytest.raises(InvalidInput):
-        Thresholds(0, -1)
+    for least in ((-1, 0), (0, -1)):
+        with pytest.raises(InvalidInput) as caught:
+            Thresholds(*least)
+        assert caught.value.code == "bad_thresholds"

@@ -2,11 +2,13 @@
 
 import hashlib
 
+import msgspec
 import pytest
 
 from kapok.documents.dataset import DATASET_TYP
 from kapok.documents.envelope import JwsSigner, JwsVerifier, decode
 from kapok.documents.statements import MEMBERSHIP_TYP, Membership
+from kapok.errors import PeerProtocolError
 from kapok.identity.names import Role
 from kapok.nodes.joining import Documents, Joining
 from kapok.nodes.settings import CsvSource, DatasetEntry, NodeSettings
@@ -51,6 +53,19 @@ def test_a_table_is_joined_when_it_is_fit_and_not_before(connect, tmp_path):
     for content, joined in ((UNFIT, False), (FIT, True)):
         (tmp_path / "patients.csv").write_text(content)
         assert bool(connect()) is joined
+
+
+def test_another_document_than_the_one_of_the_hash_is_neither_taken_nor_kept(realm, dataset, tmp_path):
+    """Else a broker that shows another schema would have the node answer for what it never agreed to."""
+    publisher = realm.credentials("university", Role.ANALYST, "one")
+    other = JwsSigner(publisher).sign(DATASET_TYP, msgspec.structs.replace(dataset, rows_max=2).to_payload())
+    documents = Documents(tmp_path, JwsVerifier(realm.root.pem, lambda: 1_800_000_000.0))
+    digest = hashlib.sha256(dataset.to_payload()).hexdigest()
+    with pytest.raises(PeerProtocolError) as caught:
+        documents.take(digest, CatalogueEntry(document=other, memberships=(), connected=()))
+    assert caught.value.code == "wrong_document"
+    assert documents.kept(digest) is None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_once_joined_a_reconnection_tells_nothing_of_the_table(connect, tmp_path):

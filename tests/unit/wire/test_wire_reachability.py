@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import time
 
@@ -147,6 +148,40 @@ async def test_a_port_in_use_is_told(broker, broker_credentials):
     assert caught.value.code == "port_in_use"
     assert broker.address in caught.value.message
     assert caught.value.remedy
+
+
+async def test_a_port_that_this_user_may_not_open_is_told(broker, broker_credentials, monkeypatch):
+    class Forbidden(socket.socket):
+        """What the system does to a user who is not root, for whom gRPC itself cannot listen either."""
+
+        def bind(self, _where):
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("kapok.wire.server.socket.socket", Forbidden)
+    with pytest.raises(InvalidInput) as caught:
+        await start(broker, broker_credentials, broker.address)
+    assert caught.value.code == "port_forbidden"
+    assert "above 1023" in caught.value.remedy
+
+
+async def test_a_server_whose_key_is_not_its_certificates_is_told(broker, broker_credentials, realm):
+    class Torn:
+        """The broker's certificate, and the key of somebody else."""
+
+        root_pem = broker_credentials.root_pem
+        certificate_pem = broker_credentials.certificate_pem
+        name = broker_credentials.name
+
+        def key_pem(self):
+            return realm.credentials(Role.BROKER, "other").key_pem()
+
+        def check_dates(self, now):
+            broker_credentials.check_dates(now)
+
+    with pytest.raises(IdentityInvalid) as caught:
+        await start(broker, Torn())
+    assert caught.value.code == "identity_invalid"
+    assert "kapok enroll" in caught.value.remedy
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1:0", "nobody.invalid:0", "127.0.0.1", "127.0.0.1:http"])

@@ -36,6 +36,7 @@ async def test_the_broker_refuses_another_version(broker, realm, analyst_credent
     assert type(error) is VersionMismatch
     assert f"version {theirs} " in error.message
     assert f"version {version.WIRE_VERSION}" in error.message
+    assert error.code == "wire_version_mismatch"
     assert f"upgrade Kapok on the {side}'s side" == error.remedy
     assert broker.catalogue.calls == []
 
@@ -100,6 +101,7 @@ async def test_a_caller_refuses_an_answer_of_another_version(
         for call in (connection.catalogue.publish_dataset("x"), connection.catalogue.datasets()):
             with pytest.raises(VersionMismatch) as caught:
                 await call
+            assert caught.value.code == ("wire_version_mismatch" if metadata else "wire_version_missing")
             assert who in caught.value.remedy
             assert f"version {version.WIRE_VERSION}" in caught.value.message
             assert not metadata or f"version {metadata[0][1]} " in caught.value.message

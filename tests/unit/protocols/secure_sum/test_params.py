@@ -38,10 +38,10 @@ def test_terms_that_do_not_hold_together(changes):
 
 
 def test_fingerprints_have_their_length():
-    with pytest.raises(InvalidInput):
-        Signed(b"", Party("n", "o"), bytes(32), b"")
-    with pytest.raises(InvalidInput):
-        Signed(b"", Party("n", "o"), b"", bytes(32))
+    for fingerprints in ((bytes(32), b""), (b"", bytes(32))):
+        with pytest.raises(InvalidInput) as error:
+            Signed(b"", Party("n", "o"), *fingerprints)
+        assert error.value.code == "bad_fingerprint"
 
 
 def test_tag_is_64_bits_wider():

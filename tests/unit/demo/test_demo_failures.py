@@ -1,0 +1,36 @@
+"""The demonstration says what it lacks before it begins, and what failed when something does."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from kapok.demo.pooled import pooled_answer
+from kapok.demo.processes import call
+from kapok.demo.story import ask, tell
+from kapok.errors import InternalError, InvalidInput, NotFound
+
+
+def test_a_key_of_another_size_is_refused_before_anything_starts(tmp_path):
+    with pytest.raises(InvalidInput) as caught:
+        tell(keep=tmp_path / "kept", bits=1024)
+    assert caught.value.code == "bad_key_bits"
+    assert "2048, 3072 or 4096" in caught.value.remedy
+    assert not (tmp_path / "kept").exists()
+
+
+def test_without_duckdb_there_is_no_pooled_truth(monkeypatch):
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    with pytest.raises(NotFound) as caught:
+        pooled_answer("SELECT COUNT(*) FROM heart", None, [])
+    assert caught.value.code == "no_duckdb"
+
+
+def test_a_question_that_fails_is_told_with_the_commands_own_words(tmp_path):
+    network = SimpleNamespace(
+        folder=tmp_path, kapok=lambda *arguments, show_progress: call(arguments, tmp_path)
+    )
+    with pytest.raises(InternalError) as caught:
+        ask(network, "SELECT COUNT(*) FROM heart")
+    assert caught.value.code == "demo_failed"
+    assert "[no_profile]" in caught.value.message
