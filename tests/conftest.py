@@ -11,6 +11,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 @pytest.fixture(scope="session")
 def paillier_key_2048():
     """One private result key of 2048 bits for the whole session."""
-    from kapok.protocols.paillier.private import generate
+    from kapok.protocols.paillier.keygen import generate
 
     return generate(2048)

@@ -45,8 +45,8 @@ def multiplied(job, sealed, ciphertext, exponent):
     """The folded vector with one ciphertext multiplied by (1+N)^k: needs the public key only."""
     key = job.result_key.public
     ciphertexts = CiphertextVector.from_body(key, b"".join(job.fold_all(sealed))).to_integers(key)
-    factor = (1 + exponent * key.n) % key.n_squared
-    ciphertexts[ciphertext] = ciphertexts[ciphertext] * factor % key.n_squared
+    factor = 1 + exponent * key.n
+    ciphertexts[ciphertext] = ciphertexts[ciphertext] * factor % key.n**2
     return [CiphertextVector.from_integers(key, ciphertexts).body]
 
 

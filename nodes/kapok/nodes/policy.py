@@ -32,6 +32,7 @@ from kapok.identity.names import PartyName, PartyPattern, Role
 from kapok.nodes.settings import POLICY_FILE
 from kapok.protocols.secure_sum.cohort import CohortRule, rule_in_force
 from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR, RosterRules
+from kapok.protocols.sizes import KeyProfile
 
 __all__ = [
     "Allowed",
@@ -60,6 +61,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     min_rows: int
     min_cell: int
     seals: tuple[Literal["paillier", "pad"], ...] = ("paillier",)
+    key_profiles: tuple[KeyProfile, ...] = ("standard",)
     min_parties: int = LEAST_PARTIES_FLOOR
     cohort: CohortRule = "fixed"
     approval: Literal["automatic", "manual"] = "manual"
@@ -223,6 +225,14 @@ def _objections(
             clause=f"{clause}.seals",
             remedy="use " + " or ".join(rule.seals),
         )
+    if spec.result_key is not None and spec.result_key.profile not in rule.key_profiles:
+        yield ConsentWithheld(
+            f"a result key of the profile {spec.result_key.profile} is not allowed to this analyst",
+            code="key_profile_not_allowed",
+            clause=f"{clause}.key_profiles",
+            remedy=f"set key_profile in analyst.toml to {' or '.join(rule.key_profiles)}, "
+            "and make a new key: `kapok key rotate`",
+        )
     yield from _objections_to_members(spec, caller, rule, clause, history)
     if history.questions >= rule.questions:
         yield BudgetExhausted(
@@ -289,7 +299,12 @@ def _check_rule(path: Path, number: int, rule: Rule) -> None:
     ):
         if value < least:
             raise bad(key, f"is less than {least}", f"write {least} or more")
-    for key, listed in (("analysts", rule.analysts), ("operations", rule.operations), ("seals", rule.seals)):
+    for key, listed in (
+        ("analysts", rule.analysts),
+        ("operations", rule.operations),
+        ("seals", rule.seals),
+        ("key_profiles", rule.key_profiles),
+    ):
         if not listed:
             raise bad(key, "is empty", "list at least one, or remove the rule")
     if foreign := sorted(set(rule.operations) - (known := known_operations())):

@@ -15,6 +15,7 @@ __all__ = [
     "WRAP_KEY_BYTES",
     "X25519_BYTES",
     "KeyBits",
+    "KeyProfile",
 ]
 
 X25519_BYTES: Final = 32
@@ -30,3 +31,7 @@ KeyBits = Literal[2048, 3072, 4096]
 
 GENERATED_KEY_BITS: Final[tuple[int, ...]] = get_args(KeyBits)
 DEFAULT_KEY_BITS: Final = 3072
+
+KeyProfile = Literal["standard", "subgroup"]
+"""How a result key's randomness is made (`kapok.protocols.paillier.public`): ``standard`` unless asked by
+name."""

@@ -42,6 +42,11 @@ def rotate(
         )
     key = profile.rotate_key()
     if json:
-        print_json({"key_id": key.public.key_id.hex(), "bits": key.public.bits})
+        print_json(
+            {"key_id": key.public.key_id.hex(), "bits": key.public.bits, "profile": key.public.profile}
+        )
     else:
-        say(f"new result key of {key.public.bits} bits, {key.public.key_id.hex()[:16]}: {profile.key_path}")
+        say(
+            f"new result key of {key.public.bits} bits, profile {key.public.profile}, "
+            f"{key.public.key_id.hex()[:16]}: {profile.key_path}"
+        )

@@ -192,7 +192,7 @@ def check_result_key(specification: JobSpec, key: PrivateKey) -> None:
         NotFound: ``result_key_rotated``: it has been replaced in between.
     """
     asked = specification.result_key
-    if asked is None or key.public.encode() != (asked.n, asked.h_s):
+    if asked is None or key.public.encode() != (asked.n, asked.h_s, asked.profile):
         raise NotFound(
             "the result key under which this job was asked is no longer there",
             code="result_key_rotated",

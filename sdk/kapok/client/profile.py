@@ -20,7 +20,7 @@ import msgspec
 
 from kapok.client.vault import Vault
 from kapok.errors import InvalidInput, NotFound
-from kapok.protocols.sizes import DEFAULT_KEY_BITS, KeyBits
+from kapok.protocols.sizes import DEFAULT_KEY_BITS, KeyBits, KeyProfile
 from kapok.settings import load
 from kapok.wire.address import Address
 
@@ -42,6 +42,7 @@ class AnalystSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     seal: Literal["paillier", "pad"] = "paillier"
     deadline_s: int = 60
     key_bits: KeyBits = DEFAULT_KEY_BITS
+    key_profile: KeyProfile = "standard"
     patience_s: int = 10
 
 
@@ -109,7 +110,8 @@ class Profile:
 
         Raises:
             InvalidInput: ``bad_result_key``: the file is damaged, or others may read it; ``bad_file`` when it
-                cannot be written.
+                cannot be written; ``bad_key_size`` when the settings ask for a profile that has no keys of
+                that size.
             IdentityInvalid: ``passphrase_needed`` or ``passphrase_wrong``.
         """
         if not self.key_path.exists():
@@ -120,21 +122,23 @@ class Profile:
         """Replace the result key by a new one. Sums under the old key can no longer be opened.
 
         Raises:
-            InvalidInput: ``bad_file`` when it cannot be written; the old key is still there then.
+            InvalidInput: ``bad_file`` when it cannot be written, ``bad_key_size`` when the settings ask for a
+                profile that has no keys of that size; the old key is still there then.
         """
         from kapok.identity.keyfiles import replace_file
-        from kapok.protocols.paillier.private import generate
+        from kapok.protocols.paillier.keygen import generate
 
-        key = generate(self.settings.key_bits)
+        key = generate(self.settings.key_bits, self.settings.key_profile)
         replace_file(self.key_path, self._locked(key))
         return key
 
     def _make_key(self, notice: Callable[[str], None]) -> None:
         from kapok.identity.keyfiles import write_new_file
-        from kapok.protocols.paillier.private import generate
+        from kapok.protocols.paillier.keygen import generate
 
-        notice(f"making this profile's result key ({self.settings.key_bits} bits): {self.key_path}")
-        key = generate(self.settings.key_bits)
+        bits, kind = self.settings.key_bits, self.settings.key_profile
+        notice(f"making this profile's result key ({bits} bits, {kind}): {self.key_path}")
+        key = generate(bits, kind)
         try:
             write_new_file(self.key_path, self._locked(key))
         except InvalidInput as error:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kapok.client.result import Result
     from kapok.documents.dataset import Dataset
     from kapok.protocols.paillier.private import PrivateKey
+    from kapok.protocols.paillier.public import EncodedKey
 
 __all__ = ["AsyncSession", "connect_async"]
 
@@ -269,7 +270,7 @@ class AsyncSession:
         return resolve(wanted.name, wanted.prefix, entries, self.verifier)
 
     def _prepare(self, request: Request, dataset: VerifiedDataset, progress: Listener) -> JobRecord:
-        def result_key() -> tuple[bytes, bytes]:
+        def result_key() -> EncodedKey:
             key = self.result_key(lambda text: progress(Progress(step="notice", text=text)))
             return key.public.encode()
 

@@ -19,6 +19,7 @@ from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR, MOST_MEMBERS,
 
 if TYPE_CHECKING:
     from kapok.identity.names import PartyName
+    from kapok.protocols.paillier.public import EncodedKey
     from kapok.protocols.secure_sum.params import Signer
 
 __all__ = ["Request", "prepare"]
@@ -74,7 +75,7 @@ def prepare(
     request: Request,
     dataset: VerifiedDataset,
     *,
-    result_key: Callable[[], tuple[bytes, bytes]],
+    result_key: Callable[[], EncodedKey],
     analyst: PartyName,
     signer: Signer,
     now: float,

@@ -57,6 +57,7 @@ class JobView:
         refusals: Verified refusals, each naming its node.
         failure: Why there is no answer.
         deadline: Seconds since the epoch.
+        seal: How the sum travels, in words.
     """
 
     job_id: str
@@ -68,6 +69,7 @@ class JobView:
     refusals: tuple[KapokError, ...] = ()
     failure: KapokError | None = None
     deadline: float | None = None
+    seal: str | None = None
 
     @classmethod
     def of_record(cls, record: JobRecord) -> JobView:
@@ -105,6 +107,7 @@ def view_of(session: AsyncSession, status: JobStatus) -> JobView:
         refusals=refusals,
         failure=failure_of(status, refusals) if failed else None,
         deadline=specification.deadline,
+        seal=specification.seal_in_words,
     )
 
 

@@ -13,9 +13,10 @@ import msgspec
 
 from kapok.errors import InvalidInput, KapokError, NotAuthorised, error_class, is_code
 from kapok.identity.names import PartyName
+from kapok.protocols.paillier.public import EncodedKey
 from kapok.protocols.secure_sum.params import Party, Seal, SumTerms
 from kapok.protocols.secure_sum.roster import params_hash_of
-from kapok.protocols.sizes import WRAP_KEY_BYTES
+from kapok.protocols.sizes import WRAP_KEY_BYTES, KeyProfile
 
 __all__ = [
     "JOB_TYP",
@@ -38,10 +39,11 @@ MOST_DEADLINE_S: Final = 30 * 24 * 3600
 
 
 class ResultKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The public half of an analyst's Paillier key: big-endian bytes of `n` and of `h_s`."""
+    """The public half of an analyst's Paillier key (`kapok.protocols.paillier.public.EncodedKey`)."""
 
     n: bytes
     h_s: bytes
+    profile: KeyProfile
 
 
 class Membership(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,6 +115,13 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     nonce: bytes
 
     @property
+    def seal_in_words(self) -> str:
+        """How the sum travels, and under what kind of key, e.g. ``paillier, key of profile standard``."""
+        return (
+            self.seal if self.result_key is None else f"{self.seal}, key of profile {self.result_key.profile}"
+        )
+
+    @property
     def params_hash(self) -> bytes:
         """The hash that every seal of a one-round job carries, 32 bytes: its question is all its parameters.
 
@@ -149,7 +158,7 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             seal=Seal(self.seal),
             words=self.words,
             word_bits=self.word_bits,
-            result_key=None if key is None else (key.n, key.h_s),
+            result_key=None if key is None else EncodedKey(key.n, key.h_s, key.profile),
             receiver_key=self.receiver_key,
             rounds=self.rounds,
         )

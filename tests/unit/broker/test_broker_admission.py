@@ -39,7 +39,7 @@ BAD_SPECIFICATIONS = {
     "tag_seeds": ({"tag_seeds": {}}, InvalidInput, "bad_specification"),
     "word_bits": ({"word_bits": 63}, InvalidInput, "bad_terms"),
     "words": ({"words": 0}, InvalidInput, "bad_terms"),
-    "too_large": ({"words": 2**23 + 1}, InvalidInput, "vector_too_large"),
+    "too_large": ({"words": 2**24 + 1}, InvalidInput, "vector_too_large"),
     "receiver_key": ({"receiver_key": b"short"}, InvalidInput, "bad_terms"),
     "at_least_too_many": ({"at_least": 5}, InvalidInput, "bad_terms"),
     "at_least_too_few": ({"at_least": 2}, CohortTooSmall, "too_few_organisations"),
@@ -89,7 +89,7 @@ def test_two_organisations_and_the_analysts_own_are_too_few(make_world):
 
 def test_a_bad_result_key_is_refused(world, ada):
     with pytest.raises(InvalidInput) as caught:
-        ada.ask(seal="paillier", result_key=(b"\x01" * 256, b"\x02" * 512))
+        ada.ask(seal="paillier", result_key=(b"\x01" * 256, b"\x02" * 1280, "standard"))
     assert caught.value.code == "bad_result_key"
 
 
@@ -154,11 +154,11 @@ def test_an_organisation_has_only_so_many_open_jobs(make_world, another):
 
 
 def test_terms_are_read_from_the_specification(world, ada, paillier_key_2048):
-    n, h_s = paillier_key_2048.public.encode()
-    asked = ada.ask(result_key=(n, h_s))
+    key = paillier_key_2048.public.encode()
+    asked = ada.ask(result_key=key)
     with world.store.snapshot() as tx:
         admitted = world.office.admitted(tx.jobs.get(asked.id))
     assert admitted.terms == asked.terms
-    assert admitted.specification.result_key == ResultKey(n, h_s)
+    assert admitted.specification.result_key == ResultKey(*key)
     assert admitted.needs_everyone
     assert not replace(admitted, terms=replace(admitted.terms, at_least=3)).needs_everyone

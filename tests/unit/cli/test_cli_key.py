@@ -17,7 +17,7 @@ def home(tmp_path):
 def test_key_is_made_and_replaced(home, capsys):
     assert run(["key", "rotate", "--json", "--home", str(home)]) == 0
     first = json.loads(capsys.readouterr().out)
-    assert first["bits"] == 2048
+    assert (first["bits"], first["profile"]) == (2048, "standard")
     assert run(["key", "rotate", "--home", str(home)]) == 0
     said = capsys.readouterr().out
     assert "2048 bits" in said

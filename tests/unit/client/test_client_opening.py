@@ -195,7 +195,7 @@ def test_the_brokers_own_reasons_pass():
 
 
 def test_key_that_was_rotated_meanwhile_is_said(job, paillier_key_2048):
-    from kapok.protocols.paillier.private import generate
+    from kapok.protocols.paillier.keygen import generate
 
     _, specification = job
     check_result_key(specification, paillier_key_2048)

@@ -76,6 +76,20 @@ def test_result_key_is_made_once_and_said(profile_home):
     assert stat.S_IMODE(profile.key_path.stat().st_mode) == 0o600
 
 
+def test_the_key_has_the_profile_that_the_settings_name(profile_home):
+    settings = profile_home / "analyst.toml"
+    settings.write_text(settings.read_text() + 'key_profile = "subgroup"\n')
+    said = []
+    key = Profile.load(profile_home).result_key(said.append)
+    assert key.public.profile == "subgroup"
+    assert "subgroup" in said[0]
+    settings.write_text(settings.read_text().replace("2048", "4096"))
+    with pytest.raises(InvalidInput) as caught:
+        Profile.load(profile_home).rotate_key()
+    assert caught.value.code == "bad_key_size"
+    assert Profile.load(profile_home).result_key().public.key_id == key.public.key_id
+
+
 def test_two_first_questions_at_once_end_with_one_key(profile_home):
     profile, keys = Profile.load(profile_home), []
     threads = [threading.Thread(target=lambda: keys.append(profile.result_key())) for _ in range(3)]

@@ -7,6 +7,7 @@ from kapok.client.catalogue import VerifiedDataset
 from kapok.client.jobs import JobRecord
 from kapok.client.opening import read_specification
 from kapok.client.submission import Request, prepare
+from kapok.documents.statements import ResultKey
 from kapok.errors import CohortTooSmall, InvalidInput, NotAuthorised, NotFound
 from kapok.identity.names import Role
 from kapok.protocols.secure_sum.analyst import tag_seed_info
@@ -95,7 +96,8 @@ def test_result_key_travels_with_seal_paillier_only(domain, catalogued, paillier
         now=0.0,
     )
     _, specification, _ = read_specification(record.specification, domain.verifier)
-    assert (specification.result_key.n, specification.result_key.h_s) == paillier_key_2048.public.encode()
+    assert specification.result_key == ResultKey(*paillier_key_2048.public.encode())
+    assert specification.seal_in_words == "paillier, key of profile standard"
 
 
 @pytest.mark.parametrize(

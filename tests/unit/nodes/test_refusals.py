@@ -46,7 +46,7 @@ BY_SPECIFICATION = {
         "tag_seeds": {"spiffe://kapok.test/org/x/node/main": b""},
     },
     "bad_terms": {"at_least": 5},
-    "bad_result_key": {"seal": "paillier", "result_key": ResultKey(b"\x0f" * 256, b"\x02")},
+    "bad_result_key": {"seal": "paillier", "result_key": ResultKey(b"\x0f" * 256, b"\x02", "standard")},
     "bad_wrap_key": {"receiver_key": b"\0" * 1216},
     "deadline_passed": {"deadline": 1},
     "deadline_too_far": {"deadline": 10**13},
@@ -78,6 +78,20 @@ def test_each_clause_of_the_policy_has_its_code_clause_and_remedy(shared, make_r
     assert refusal.remedy
     if code == "dataset":
         assert refusal.clause == "policy.dataset"
+
+
+def test_a_key_of_the_subgroup_profile_needs_the_holders_word(shared, make_rule, paillier_key_2048):
+    key = paillier_key_2048.public.encode()._replace(profile="subgroup")
+    job = shared.job(COUNT, seal="paillier", result_key=ResultKey(*key))
+    shared.nodes["a"].judge_by(Policy((make_rule(),)))
+    refusal = refusal_of(shared, job)
+    assert (refusal.kind, refusal.code) == ("ConsentWithheld", "key_profile_not_allowed")
+    assert refusal.clause == "policy.rule[1].key_profiles"
+    assert "kapok key rotate" in refusal.remedy
+    shared.nodes["a"].judge_by(Policy((make_rule(key_profiles=("standard", "subgroup")),)))
+    assert isinstance(
+        shared.job(COUNT, seal="paillier", result_key=ResultKey(*key)).offer(shared.nodes["a"])[0], Consent
+    )
 
 
 @pytest.mark.parametrize("code", BY_SPECIFICATION)

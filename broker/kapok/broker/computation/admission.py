@@ -72,7 +72,7 @@ def _judge(step: Step, job_id: str, caller: PartyName, payload: bytes) -> Admitt
     specification.check_signer(str(caller))
     _check_question(step.office, specification)
     _check_members(admitted)
-    _check_keys(specification)
+    _check_keys(admitted)
     _check_deadline(step, specification)
     _check_dataset(step, specification)
     size = vector_bytes(admitted.terms, len(specification.members))
@@ -157,9 +157,10 @@ def _check_members(admitted: AdmittedJob) -> None:
         )
 
 
-def _check_keys(specification: JobSpec) -> None:
-    if specification.result_key is not None:
-        PublicKey.decode(specification.result_key.n, specification.result_key.h_s)
+def _check_keys(admitted: AdmittedJob) -> None:
+    specification = admitted.specification
+    if admitted.terms.result_key is not None:
+        PublicKey.decode(*admitted.terms.result_key)
     if specification.tag_seeds.keys() != set(specification.members):
         raise _bad("there is not exactly one tag seed for each member", "tag_seeds")
     if any(not 0 < len(seed) <= _MOST_SEED_BYTES for seed in specification.tag_seeds.values()):

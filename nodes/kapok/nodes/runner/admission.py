@@ -239,8 +239,8 @@ def _check_members(spec: JobSpec, name: str) -> None:
 def _terms(read: ReadSpec) -> SumTerms:
     spec = read.spec
     terms = spec.terms(read.job_id, read.caller)
-    if spec.result_key is not None:
-        PublicKey.decode(spec.result_key.n, spec.result_key.h_s)
+    if terms.result_key is not None:
+        PublicKey.decode(*terms.result_key)
     return terms
 
 

@@ -1,8 +1,9 @@
 """A vector of Paillier ciphertexts as it travels: contiguous canonical N-adic digits.
 
-A ciphertext c modulo N² is written c = c₀ + c₁·N, both digits in [0, N), each little-endian in ⌈|N|/8⌉ bytes.
-Canonical for secrecy too: an unreduced digit would carry a few bits about the randomness. c₀ must be a unit
-modulo N, for one that is not would factor N, or bring the product of everybody's ciphertexts to zero.
+A ciphertext c modulo N^(s+1) is written c = c₀ + c₁·N + … + c_s·N^s, all digits in [0, N), each
+little-endian in ⌈|N|/8⌉ bytes. Canonical for secrecy too: an unreduced digit would carry a few bits about
+the randomness. c₀ must be a unit modulo N, for one that is not would factor N, or bring the product of
+everybody's ciphertexts to zero.
 
 `CiphertextVector.from_body` is the strict parser for what a peer sent. Integers the size of a ciphertext
 appear only through `to_integers` and `from_integers`, which the plain arithmetic and the exchange with other
@@ -16,104 +17,137 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from kapok.errors import InvalidInput, PeerProtocolError
-from kapok.protocols.paillier.public import PublicKey
+import numpy as np
+import numpy.typing as npt
 
-__all__ = ["KEY_ID_BYTES", "CiphertextVector"]
+from kapok.errors import InvalidInput, PeerProtocolError
+from kapok.protocols.paillier.public import MOST_DEGREE, PublicKey
+
+__all__ = ["KEY_ID_BYTES", "CiphertextVector", "bad_ciphertext"]
 
 KEY_ID_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class CiphertextVector:
-    """Ciphertexts under one public key, in order.
+    """Ciphertexts of one degree under one public key, in order.
 
     Attributes:
         key_id: `PublicKey.key_id` of the key that they are under, 32 bytes.
+        degree: s, 1 to `MOST_DEGREE`.
         count: Number of ciphertexts, at least 1.
-        body: count × 2 digits, c₀ before c₁.
+        body: count × (s + 1) digits, c₀ first.
 
     Raises:
         PeerProtocolError: code ``bad_ciphertext`` where the lengths cannot be right under any key.
     """
 
     key_id: bytes
+    degree: int
     count: int
     body: bytes = field(repr=False)
 
     def __post_init__(self) -> None:
         if len(self.key_id) != KEY_ID_BYTES:
-            raise _bad_ciphertext(f"the key id has {len(self.key_id)} bytes instead of {KEY_ID_BYTES}")
-        if self.count < 1 or not self.body or len(self.body) % (2 * self.count):
-            raise _bad_ciphertext(f"{len(self.body)} bytes are not {self.count} ciphertexts")
+            raise bad_ciphertext(f"the key id has {len(self.key_id)} bytes instead of {KEY_ID_BYTES}")
+        if not 1 <= self.degree <= MOST_DEGREE:
+            raise bad_ciphertext(f"there is no degree {self.degree}")
+        if self.count < 1 or not self.body or len(self.body) % ((self.degree + 1) * self.count):
+            raise bad_ciphertext(f"{len(self.body)} bytes are not {self.count} ciphertexts")
 
     @classmethod
-    def from_body(cls, key: PublicKey, body: bytes) -> CiphertextVector:
-        """Read ciphertexts that a peer sent, under `key`.
+    def from_body(cls, key: PublicKey, body: bytes, degree: int = 1) -> CiphertextVector:
+        """Read ciphertexts of a degree that a peer sent, under `key`.
 
         Raises:
             PeerProtocolError: code ``bad_ciphertext`` for a part of a ciphertext at the end, for none at all,
                 for a digit that is not below N, for a ciphertext that is no unit.
         """
-        count, rest = divmod(len(body), key.ciphertext_bytes)
+        count, rest = divmod(len(body), key.ciphertext_bytes(degree))
         if rest:
-            raise _bad_ciphertext(f"{len(body)} bytes are no whole number of ciphertexts")
-        vector = cls(key.key_id, count, bytes(body))
+            raise bad_ciphertext(f"{len(body)} bytes are no whole number of ciphertexts")
+        vector = cls(key.key_id, degree, count, bytes(body))
         vector.to_integers(key)
         return vector
 
     @classmethod
-    def from_integers(cls, key: PublicKey, ciphertexts: Sequence[int]) -> CiphertextVector:
-        """Write ciphertexts given as integers modulo N², e.g. those of another library.
+    def of_digits(cls, key: PublicKey, digits: npt.NDArray[np.uint8]) -> CiphertextVector:
+        """Write digits that an arithmetic has made: shape (count, degree + 1, ⌈|N|/8⌉), dtype uint8."""
+        return cls(key.key_id, digits.shape[1] - 1, len(digits), digits.tobytes())
+
+    @classmethod
+    def from_integers(cls, key: PublicKey, ciphertexts: Sequence[int], degree: int = 1) -> CiphertextVector:
+        """Write ciphertexts given as integers modulo N^(degree+1), e.g. those of another library.
 
         Raises:
-            InvalidInput: code ``bad_ciphertext`` for none at all, for one out of [0, N²), for one that is no
-                unit.
+            InvalidInput: code ``bad_ciphertext`` for none at all, for one out of [0, N^(degree+1)), for one
+                that is no unit.
         """
-        if not ciphertexts or any(not 0 <= ciphertext < key.n_squared for ciphertext in ciphertexts):
-            raise InvalidInput("ciphertexts must be integers from 0 to N² − 1", code="bad_ciphertext")
+        limit = key.n ** (degree + 1)
+        if not ciphertexts or any(not 0 <= ciphertext < limit for ciphertext in ciphertexts):
+            raise InvalidInput(
+                f"ciphertexts must be integers from 0 to N^{degree + 1} − 1", code="bad_ciphertext"
+            )
         if not _all_units(key, ciphertexts):
             raise InvalidInput("a ciphertext shares a factor with the key's modulus", code="bad_ciphertext")
-        width = key.digit_bytes
-        body = b"".join(
-            digit.to_bytes(width, "little")
-            for ciphertext in ciphertexts
-            for digit in reversed(divmod(ciphertext, key.n))
-        )
-        return cls(key.key_id, len(ciphertexts), body)
+        body = bytearray()
+        for ciphertext in ciphertexts:
+            rest = ciphertext
+            for _ in range(degree + 1):
+                rest, digit = divmod(rest, key.n)
+                body += digit.to_bytes(key.digit_bytes, "little")
+        return cls(key.key_id, degree, len(ciphertexts), bytes(body))
 
     def to_integers(self, key: PublicKey) -> list[int]:
-        """The ciphertexts as integers modulo N², all checked.
+        """The ciphertexts as integers modulo N^(degree+1), all checked.
 
         Raises:
             PeerProtocolError: code ``wrong_result_key`` where `key` is not the one that they are under,
                 ``bad_ciphertext`` for a digit that is not below N or a ciphertext that is no unit.
         """
         self.check_key(key)
-        width = key.digit_bytes
-        if len(self.body) != self.count * key.ciphertext_bytes:
-            raise _bad_ciphertext(f"{len(self.body)} bytes are not {self.count} ciphertexts of this key")
+        width, parts = key.digit_bytes, self.degree + 1
         digits = [
             int.from_bytes(self.body[start : start + width], "little")
             for start in range(0, len(self.body), width)
         ]
         if any(digit >= key.n for digit in digits):
-            raise _bad_ciphertext("a digit is not below the key's modulus")
-        if not _all_units(key, digits[::2]):
-            raise _bad_ciphertext("a ciphertext shares a factor with the key's modulus")
-        return [low + high * key.n for low, high in zip(digits[::2], digits[1::2], strict=True)]
+            raise bad_ciphertext("a digit is not below the key's modulus")
+        if not _all_units(key, digits[::parts]):
+            raise bad_ciphertext("a ciphertext shares a factor with the key's modulus")
+        ciphertexts = digits[self.degree :: parts]
+        for part in range(self.degree - 1, -1, -1):
+            lower = digits[part::parts]
+            ciphertexts = [high * key.n + low for high, low in zip(ciphertexts, lower, strict=True)]
+        return ciphertexts
 
-    def check_key(self, key: PublicKey) -> None:
-        """Refuse a key that these ciphertexts are not under.
+    def digits(self, key: PublicKey) -> npt.NDArray[np.uint8]:
+        """The digits as they travel, unchecked: shape (count, degree + 1, ⌈|N|/8⌉), dtype uint8, read-only.
 
         Raises:
-            PeerProtocolError: code ``wrong_result_key``.
+            PeerProtocolError: code ``wrong_result_key`` or, for a wrong length, ``bad_ciphertext``.
+        """
+        self.check_key(key)
+        return np.frombuffer(self.body, dtype=np.uint8).reshape(self.count, self.degree + 1, key.digit_bytes)
+
+    def check_key(self, key: PublicKey) -> None:
+        """Refuse a key that these ciphertexts are not under, or whose ciphertexts have another length.
+
+        Raises:
+            PeerProtocolError: code ``wrong_result_key``, or ``bad_ciphertext`` for a length.
         """
         if self.key_id != key.key_id:
             raise PeerProtocolError("the ciphertexts are under another result key", code="wrong_result_key")
+        if len(self.body) != self.count * key.ciphertext_bytes(self.degree):
+            raise bad_ciphertext(f"{len(self.body)} bytes are not {self.count} ciphertexts of this key")
 
     def __len__(self) -> int:
         return self.count
+
+
+def bad_ciphertext(why: str) -> PeerProtocolError:
+    """What a vector that cannot be used is refused with."""
+    return PeerProtocolError(f"a sealed vector is malformed: {why}", code="bad_ciphertext")
 
 
 def _all_units(key: PublicKey, numbers: Sequence[int]) -> bool:
@@ -122,7 +156,3 @@ def _all_units(key: PublicKey, numbers: Sequence[int]) -> bool:
     for number in numbers:
         product = product * number % key.n
     return math.gcd(product, key.n) == 1
-
-
-def _bad_ciphertext(why: str) -> PeerProtocolError:
-    return PeerProtocolError(f"a sealed vector is malformed: {why}", code="bad_ciphertext")

@@ -31,7 +31,7 @@ from kapok.protocols.secure_sum.messages import (
 )
 from kapok.protocols.secure_sum.params import SumTerms, Verifier
 from kapok.protocols.secure_sum.roster import Roster, read_roster
-from kapok.protocols.secure_sum.vector import chunk_bytes, chunk_lengths, result_key, vector_bytes
+from kapok.protocols.secure_sum.vector import chunk_bytes, chunk_lengths, degree, result_key, vector_bytes
 from kapok.protocols.words import WordVector
 
 __all__ = [
@@ -113,10 +113,10 @@ def check_chunk(terms: SumTerms, chunk: bytes, *, party: str | None = None) -> N
             raise _bad_chunk(party)
         return
     key = result_key(terms)
-    if not 0 < len(chunk) <= chunk_bytes(terms) or len(chunk) % key.ciphertext_bytes:
+    if not 0 < len(chunk) <= chunk_bytes(terms) or len(chunk) % key.ciphertext_bytes(degree(terms)):
         raise _bad_chunk(party)
     try:
-        CiphertextVector.from_body(key, chunk)
+        CiphertextVector.from_body(key, chunk, degree(terms))
     except PeerProtocolError as error:
         raise PeerProtocolError(error.message, code=error.code, party=party) from None
 
@@ -138,8 +138,8 @@ def check_vector(seal: SealStatement, sha256: bytes) -> None:
 def fold(terms: SumTerms, chunks: Sequence[bytes]) -> bytes:
     """Add the chunks that have the same index in all members' vectors; the result is that chunk of the sum.
 
-    Words add modulo 2^b, the tag word modulo 2^(b+64), ciphertexts multiply modulo N². Adding the sum of some
-    members to further members' chunks gives the same as adding all at once.
+    Words add modulo 2^b, the tag word modulo 2^(b+64), ciphertexts multiply modulo N^(s+1). Adding the sum
+    of some members to further members' chunks gives the same as adding all at once.
 
     Raises:
         PeerProtocolError: ``bad_chunk`` when the lengths differ, are none, or are not those of a chunk;
@@ -149,7 +149,8 @@ def fold(terms: SumTerms, chunks: Sequence[bytes]) -> bytes:
         raise _bad_chunk(None)
     if terms.result_key is not None:
         key = result_key(terms)
-        return plain.add(key, [CiphertextVector.from_body(key, chunk) for chunk in chunks]).body
+        vectors = [CiphertextVector.from_body(key, chunk, degree(terms)) for chunk in chunks]
+        return plain.add(key, vectors).body
     check_chunk(terms, chunks[0])
     bits = terms.tag_bits if len(chunks[0]) == terms.tag_bits // 8 else terms.word_bits
     first, *others = (WordVector.from_bytes(chunk, bits) for chunk in chunks)

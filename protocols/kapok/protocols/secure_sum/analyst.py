@@ -220,7 +220,7 @@ def _read_sum(
         end = len(body) - terms.tag_bits // 8
         return WordVector.from_bytes(body[:end], terms.word_bits), int.from_bytes(body[end:], "little")
     try:
-        ciphertexts = CiphertextVector.from_body(result_key.public, body)
+        ciphertexts = CiphertextVector.from_body(result_key.public, body, vector.degree(terms))
         return vector.layout(terms, members).unpack(result_key.decrypt(ciphertexts))
     except PeerProtocolError as error:
         raise SealBroken(f"the sum does not decrypt: {error.message}", code="sum_malformed") from None

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from kapok.errors import LocalProtocolError, PeerProtocolError
 from kapok.errors.secrecy import NeverPickled
 from kapok.protocols.masking.pairwise import MaskKey
-from kapok.protocols.paillier import plain
+from kapok.protocols.paillier import scheme
 from kapok.protocols.secure_sum import sealing, vector
 from kapok.protocols.secure_sum.cohort import CohortStatement, check_roster
 from kapok.protocols.secure_sum.context import Context
@@ -287,7 +287,7 @@ class Holder(NeverPickled):
             body = words.to_bytes() + tag_word.to_bytes(terms.tag_bits // 8, "little")
         else:
             plaintexts = vector.layout(terms, members).pack(words, tag_word)
-            body = plain.encrypt(vector.result_key(terms), plaintexts).body
+            body = scheme.encrypt(vector.result_key(terms), plaintexts).body
         sealed_b = wrap(terms.receiver_key, b, sealing.release_info(context, self._name))
         record = self._record(attempt, body, sealed_b, data_version)
         return SealedContribution(record.seal, vector.chunks(terms, members, body), record)

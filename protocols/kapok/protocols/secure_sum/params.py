@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from kapok.errors import InvalidInput
+from kapok.protocols.paillier.public import EncodedKey
 from kapok.protocols.sizes import WRAP_KEY_BYTES
 
 __all__ = [
@@ -113,8 +114,7 @@ class SumTerms:
         seal: How words travel.
         words: Data words of a contribution.
         word_bits: Width b of a data word, a multiple of 8.
-        result_key: Encoded Paillier public key (see `kapok.protocols.paillier.public`), or None with seal
-            ``pad``.
+        result_key: Paillier public key as it travels, or None with seal ``pad``.
         receiver_key: Public HPKE key R.
         rounds: Largest number of rounds; round numbers begin with 1.
 
@@ -129,7 +129,7 @@ class SumTerms:
     seal: Seal
     words: int
     word_bits: int
-    result_key: tuple[bytes, bytes] | None
+    result_key: EncodedKey | None
     receiver_key: bytes
     rounds: int
 

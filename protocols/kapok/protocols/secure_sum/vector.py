@@ -3,9 +3,10 @@
     pad         word 0 ‖ word 1 ‖ …   in chunks of whole words     ‖ tag word, a chunk of its own, the last
     paillier    ciphertext 0 ‖ …      in chunks of whole ciphertexts; the tag lies in the last of them
 
-`chunk_lengths` is the one rule of cutting that holders, broker and analyst share. Chunks of the same index
-fold element by element, so no element is ever cut. Under ``pad`` the tag word is wider than a data word: no
-data chunk has the tag's length, so that a chunk's length tells what is in it.
+The degree of the ciphertexts follows from the terms alone, so that everybody knows it before there is a
+roster. `chunk_lengths` is the one rule of cutting that holders, broker and analyst share. Chunks of the
+same index fold element by element, so no element is ever cut. Under ``pad`` the tag word is wider than a
+data word: no data chunk has the tag's length, so that a chunk's length tells what is in it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ __all__ = [
     "chunk_bytes",
     "chunk_lengths",
     "chunks",
+    "degree",
     "layout",
     "result_key",
     "vector_bytes",
@@ -39,13 +41,22 @@ def result_key(terms: SumTerms) -> PublicKey:
     return PublicKey.decode(*terms.result_key)
 
 
+def degree(terms: SumTerms) -> int:
+    """The degree of all ciphertexts of a job: the best one for a roster of all whom the terms name.
+
+    Raises:
+        InvalidInput: ``bad_result_key``.
+    """
+    return _layout(terms, len(terms.members), 1).best_degree
+
+
 def layout(terms: SumTerms, members: int) -> SlotLayout:
     """Where words and tag lie in plaintexts, for a roster of so many members.
 
     Raises:
         InvalidInput: ``bad_result_key``.
     """
-    return SlotLayout(result_key(terms).bits, terms.words, terms.word_bits, terms.tag_bits, members)
+    return _layout(terms, members, degree(terms))
 
 
 def vector_bytes(terms: SumTerms, members: int) -> int:
@@ -80,8 +91,15 @@ def chunks(terms: SumTerms, members: int, body: bytes) -> tuple[bytes, ...]:
     return tuple(out)
 
 
+def _layout(terms: SumTerms, members: int, degree: int) -> SlotLayout:
+    bits = result_key(terms).bits
+    return SlotLayout(bits, terms.words, terms.word_bits, terms.tag_bits, members, degree)
+
+
 def _element_bytes(terms: SumTerms) -> int:
-    return terms.word_bits // 8 if terms.result_key is None else result_key(terms).ciphertext_bytes
+    if terms.result_key is None:
+        return terms.word_bits // 8
+    return result_key(terms).ciphertext_bytes(degree(terms))
 
 
 def _cut(total: int, full: int) -> Iterator[int]:

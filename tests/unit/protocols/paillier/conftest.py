@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kapok.protocols.paillier.private import PrivateKey, generate
+from kapok.protocols.paillier.keygen import generate
+from kapok.protocols.paillier.private import PrivateKey
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +16,8 @@ def private_key() -> PrivateKey:
 @pytest.fixture(scope="session")
 def other_private_key() -> PrivateKey:
     return generate(2048)
+
+
+@pytest.fixture(scope="session")
+def subgroup_key() -> PrivateKey:
+    return generate(2048, "subgroup")

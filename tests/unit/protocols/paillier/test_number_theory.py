@@ -6,7 +6,13 @@ import math
 
 import pytest
 
-from kapok.protocols.paillier.number_theory import SMALL_PRIME_BOUND, has_small_factor, jacobi
+from kapok.protocols.paillier.number_theory import (
+    SMALL_PRIME_BOUND,
+    has_small_factor,
+    is_probable_prime,
+    jacobi,
+    root_of_unity,
+)
 
 LARGE_PRIME = 2**521 - 1
 
@@ -38,3 +44,34 @@ def test_small_factors_are_found(factor: int) -> None:
 @pytest.mark.parametrize("number", [LARGE_PRIME, 65_537 * LARGE_PRIME, 65_537 * 65_539, 1])
 def test_numbers_without_small_factors_pass(number: int) -> None:
     assert not has_small_factor(number)
+
+
+@pytest.mark.parametrize("prime", [65_537, 65_539, 2**89 - 1, LARGE_PRIME])
+def test_primes_are_recognised(prime: int) -> None:
+    assert is_probable_prime(prime)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        65_537 * 65_539,
+        3 * LARGE_PRIME,
+        LARGE_PRIME * LARGE_PRIME,
+        # A Carmichael number (6k+1)(12k+1)(18k+1) without small factors: Fermat's test lets it pass.
+        (6 * 11_045 + 1) * (12 * 11_045 + 1) * (18 * 11_045 + 1),
+        # A strong pseudoprime to the first eleven prime bases (Zhang 2007).
+        3_825_123_056_546_413_051,
+    ],
+)
+def test_composites_are_recognised(number: int) -> None:
+    assert not is_probable_prime(number)
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3, 4])
+@pytest.mark.parametrize("prime", [7, 65_537, LARGE_PRIME])
+def test_roots_of_unity_are_lifts(prime: int, degree: int) -> None:
+    for residue in (1, 2, 5, prime - 1):
+        root = root_of_unity(residue, prime, degree)
+        assert 0 < root < prime ** (degree + 1)
+        assert root % prime == residue
+        assert root == pow(residue, prime**degree, prime ** (degree + 1))

@@ -6,26 +6,30 @@ import copy
 import json
 import math
 import pickle
+import secrets
 from collections.abc import Callable
 
 import pytest
 
 from kapok.errors import InvalidInput
 from kapok.protocols.paillier import plain
-from kapok.protocols.paillier.number_theory import jacobi
-from kapok.protocols.paillier.private import PrivateKey, generate
+from kapok.protocols.paillier.keygen import generate
+from kapok.protocols.paillier.number_theory import is_probable_prime, jacobi
+from kapok.protocols.paillier.opening import Factor
+from kapok.protocols.paillier.private import PrivateKey
+from kapok.protocols.paillier.vector import CiphertextVector
 
 
 def _has_the_structure(key: PrivateKey, bits: int) -> None:
-    p, q, n = key._p, key._q, key.public.n
+    p, q, n = key._p.prime, key._q.prime, key.public.n
     assert p * q == n
     assert n.bit_length() == bits
     assert p % 4 == q % 4 == 3
     assert math.gcd(p - 1, q - 1) == 2
     assert abs(p - q) > 2 ** (bits // 2 - 100)
     assert all(pow(2, prime - 1, prime) == 1 for prime in (p, q))
-    # An N-th power whose root −y² is a non-residue modulo both primes.
-    assert pow(key.public.h_s, (p - 1) * (q - 1), n * n) == 1
+    # An N⁴-th power, of a −y² that is a non-residue modulo both primes.
+    assert pow(key.public.h_s, key._p.order * key._q.order, n**5) == 1
     assert jacobi(key.public.h_s, p) == jacobi(key.public.h_s, q) == -1
 
 
@@ -37,10 +41,70 @@ def test_generated_keys_have_the_structure_that_encryption_needs(
     assert private_key.public.n != other_private_key.public.n
 
 
+def test_one_base_serves_all_degrees(private_key: PrivateKey) -> None:
+    """It is the N^s-th power of its own root, in each degree: as Damgård, Jurik and Nielsen define it."""
+    n, phi = private_key.public.n, (private_key._p.prime - 1) * (private_key._q.prime - 1)
+    for degree in (1, 2, 3, 4):
+        h_s = private_key.public.h_s % n ** (degree + 1)
+        h = pow(h_s, pow(n**degree, -1, phi), n)
+        assert pow(h, n**degree, n ** (degree + 1)) == h_s
+
+
+def test_keys_of_the_subgroup_have_their_structure(subgroup_key: PrivateKey) -> None:
+    _has_the_structure(subgroup_key, 2048)
+    n, h = subgroup_key.public.n, subgroup_key.public.h_s % subgroup_key.public.n
+    orders = [factor.order // 2 for factor in (subgroup_key._p, subgroup_key._q)]
+    assert [order.bit_length() for order in orders] == [224, 224]
+    assert all(is_probable_prime(order) for order in orders)
+    assert all((factor.prime - 1) % factor.order == 0 for factor in (subgroup_key._p, subgroup_key._q))
+    # −y² has order exactly 2·p′·q′.
+    order = 2 * orders[0] * orders[1]
+    assert pow(h, order, n) == 1
+    assert all(pow(h, order // part, n) != 1 for part in (2, *orders))
+
+
+@pytest.mark.slow
+def test_the_subgroup_at_3072_bits() -> None:
+    key = generate(3072, "subgroup")
+    _has_the_structure(key, 3072)
+    assert {factor.order.bit_length() for factor in (key._p, key._q)} == {257}
+    assert key.public.exponent_bits == 512
+    assert key.decrypt_integers(plain.encrypt(key.public, [7], 3)) == [7]
+
+
+@pytest.mark.parametrize("bits", [1024, 2049, 4096])
+def test_other_sizes_have_no_subgroup(bits: int) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        generate(bits, "subgroup")
+    assert refused.value.code in ("key_too_small", "bad_key_size")
+    assert str(refused.value.remedy) == "choose one of 2048, 3072 bits"
+
+
+def test_randomness_outside_the_subgroup_is_opened_too(subgroup_key: PrivateKey) -> None:
+    """Such as that of another library: any N-th power."""
+    n = subgroup_key.public.n
+    foreign = [(1 + m * n) * pow(secrets.randbelow(n), n, n * n) % (n * n) for m in (5, n - 1)]
+    ours = plain.encrypt(subgroup_key.public, [8]).to_integers(subgroup_key.public)
+    vector = CiphertextVector.from_integers(subgroup_key.public, [foreign[0], *ours, foreign[1]])
+    assert subgroup_key.decrypt_integers(vector) == [5, 8, n - 1]
+
+
+@pytest.mark.parametrize("change", [lambda p, q: (p - 1, q - 1), lambda p, q: (2, 2), lambda p, q: (6, q)])
+def test_orders_that_are_not_the_subgroups_are_refused(
+    subgroup_key: PrivateKey, change: Callable[[int, int], tuple[int, int]]
+) -> None:
+    p, q = subgroup_key._p, subgroup_key._q
+    orders = change(p.prime, q.prime)
+    wrong = [Factor(factor.prime, order) for factor, order in zip((p, q), orders, strict=True)]
+    with pytest.raises(InvalidInput) as refused:
+        PrivateKey(wrong[0], wrong[1], subgroup_key.public.h_s, "subgroup")
+    assert refused.value.code == "bad_private_key"
+
+
 def test_the_default_is_3072_bits() -> None:
     key = generate()
     _has_the_structure(key, 3072)
-    assert key.decrypt(plain.encrypt(key.public, [key.public.n - 1])) == [key.public.n - 1]
+    assert key.decrypt_integers(plain.encrypt(key.public, [key.public.n - 1])) == [key.public.n - 1]
 
 
 @pytest.mark.parametrize("bits", [-1, 0, 512, 1024, 2046, 2047])
@@ -60,10 +124,10 @@ def test_odd_sizes_are_not_made(bits: int) -> None:
 
 def test_the_key_file_round_trips(private_key: PrivateKey) -> None:
     body = private_key.to_json_bytes()
-    assert json.loads(body)["version"] == "1"
+    assert json.loads(body)["version"] == "2"
     restored = PrivateKey.from_json_bytes(body)
     assert restored.public == private_key.public
-    assert restored.decrypt(plain.encrypt(private_key.public, [42])) == [42]
+    assert restored.decrypt_integers(plain.encrypt(private_key.public, [42])) == [42]
     assert restored.to_json_bytes() == body
 
 
@@ -99,7 +163,7 @@ def _changed(**changes: object) -> Callable[[dict[str, object]], bytes]:
         lambda fields: json.dumps(fields).encode()[:-1],
         lambda fields: json.dumps(fields).encode() + b" " * 20_000,
         _changed(format="kapok-paillier-public-key"),
-        _changed(version="2"),
+        _changed(version="1"),
         _changed(version=1),
         _changed(extra="1"),
         _changed(p=7),
@@ -109,12 +173,17 @@ def _changed(**changes: object) -> Callable[[dict[str, object]], bytes]:
         _changed(p="7\n"),
         _changed(p="7"),
         _changed(p="f" * 4000),
+        _changed(key_id="00" * 32),
+        _changed(profile="subgroup"),
+        _changed(profile="short"),
+        _changed(p_order="2"),
         _changed(h_s="1"),
         _changed(h_s="4"),
-        lambda fields: json.dumps({name: fields[name] for name in ("format", "version", "p", "q")}).encode(),
+        lambda fields: json.dumps({name: fields[name] for name in fields if name != "h_s"}).encode(),
         lambda fields: json.dumps(fields | {"p": fields["q"]}).encode(),
         lambda fields: json.dumps(fields | {"p": f"{int(str(fields['p']), 16) + 4:x}"}).encode(),
         lambda fields: json.dumps(fields | {"h_s": f"{int(str(fields['h_s']), 16) ^ 2:x}"}).encode(),
+        lambda fields: json.dumps(fields | {"h_s": f"{int(str(fields['h_s']), 16) ^ 1 << 9000:x}"}).encode(),
     ],
 )
 def test_damaged_key_files_are_refused(
@@ -136,5 +205,15 @@ def test_factors_of_two_keys_do_not_mix(private_key: PrivateKey, other_private_k
 
 
 def test_negative_factors_are_refused(private_key: PrivateKey) -> None:
+    p, q = (Factor(-factor.prime, factor.order) for factor in (private_key._p, private_key._q))
     with pytest.raises(InvalidInput):
-        PrivateKey(-private_key._p, -private_key._q, private_key.public.h_s)
+        PrivateKey(p, q, private_key.public.h_s)
+
+
+def test_nothing_of_a_factor_is_shown_or_pickled(private_key: PrivateKey) -> None:
+    private_key.decrypt_integers(plain.encrypt(private_key.public, [1]))
+    secrets_of_it = (private_key._p, *private_key._modulo_factors(1)[:2])
+    for secret in secrets_of_it:
+        assert str(private_key._p.prime)[:9] not in f"{secret} {secret!r}"
+        with pytest.raises(TypeError, match="never pickled"):
+            pickle.dumps(secret)

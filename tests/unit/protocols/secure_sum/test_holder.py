@@ -195,10 +195,11 @@ def test_a_receiver_key_that_cannot_be_used_is_refused_at_once(job):
 
 def test_a_result_key_that_cannot_be_used_is_refused_at_once(job, paillier_key_2048):
     sealed_with = exchange(result_key=paillier_key_2048)
-    n, h_s = sealed_with.terms.result_key
+    key = sealed_with.terms.result_key
     with pytest.raises(InvalidInput) as error:
         sealed_with.holder(
-            sealed_with.identities[0], terms=replace(sealed_with.terms, result_key=(n[:-1] + b"\x00", h_s))
+            sealed_with.identities[0],
+            terms=replace(sealed_with.terms, result_key=key._replace(n=key.n[:-1] + b"\x00")),
         )
     assert error.value.code == "bad_result_key"
 
