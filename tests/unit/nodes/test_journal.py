@@ -276,6 +276,22 @@ def test_a_closed_job_and_an_answered_one_cannot_go_back():
     assert set(NodeJobState) - {NodeJobState.RELEASED, NodeJobState.CLOSED} == REFUSABLE
 
 
+def test_a_mirror_that_cannot_be_read_stops_the_node_before_it_opens_anything(world):
+    node = world.nodes["a"]
+    (node.home / "instance").mkdir()
+    with pytest.raises(InvalidInput) as caught:
+        node.start()
+    assert caught.value.code == "bad_file"
+    assert str(node.home / "instance") in caught.value.message
+    assert not (node.home / "journal.db").exists()
+
+
+def test_a_job_that_was_never_asked_has_no_next_step(world, make_rule):
+    with pytest.raises(LocalProtocolError) as caught:
+        world.nodes["a"].journal.defer("00" * 32, specification="", in_words="", rule=make_rule())
+    assert caught.value.code == "unknown_job"
+
+
 def test_an_attempt_is_sealed_with_one_vector_and_no_other(world):
     node = world.nodes["a"]
     job = world.job(COUNT)

@@ -4,6 +4,7 @@ import pytest
 
 from kapok.errors import InvalidInput, NotFound
 from kapok.nodes import approvals
+from kapok.nodes.journal import NewJob
 from kapok.nodes.policy import Policy
 from kapok.nodes.runner import Consent
 from kapok.nodes.states import Event
@@ -154,6 +155,18 @@ def test_what_the_officer_names_must_be_one_job(world, home, node, real_time):
         job.offer(node)
     with pytest.raises(NotFound):
         approvals.approve(home, "0" * 64)
+
+
+def test_a_beginning_that_two_jobs_have_is_no_name_of_either(world, home, node, real_time):
+    asked = {"analyst": "a", "organisation": "o", "dataset": "clinic", "asset": "clinic", "question": COUNT}
+    for job_id in ("ab12" + "0" * 60, "ab12" + "1" * 60):
+        node.journal.count_try(NewJob(job_id=job_id, deadline=world.clock() + 60, **asked))
+    for decide in (approvals.show, approvals.approve, approvals.deny):
+        with pytest.raises(InvalidInput) as caught:
+            decide(home, "ab12")
+        assert caught.value.code == "ambiguous_job"
+        assert "more digits" in caught.value.remedy
+    assert approvals.show(home, "ab120").question.job_id == "ab12" + "0" * 60
 
 
 def test_without_a_journal_there_is_nothing_to_approve(tmp_path):

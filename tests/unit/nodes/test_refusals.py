@@ -218,6 +218,20 @@ def test_a_policy_that_is_withdrawn_holds_back_the_release(world):
     assert world.refusal(job.complete(node, seals)).code == "not_authorised"
 
 
+def test_a_defect_ends_its_job_alone_and_says_nothing_of_what_it_met(world, monkeypatch):
+    def broken(*_given, **_named):
+        raise ZeroDivisionError("cell 4711")
+
+    node, broken_job = world.nodes["a"], world.job(COUNT)
+    with monkeypatch.context() as patched:
+        patched.setattr("kapok.nodes.runner.runner.judge", broken)
+        refusal = refusal_of(world, broken_job)
+    assert (refusal.kind, refusal.code) == ("InternalError", "internal_error")
+    assert "4711" not in refusal.message + refusal.remedy + refusal.clause
+    assert refusal_of(world, broken_job) == refusal
+    assert isinstance(world.job(COUNT).offer(node)[0], Consent)
+
+
 def test_the_first_rule_that_matches_applies(world, make_rule):
     node = world.nodes["a"]
     node.policy = Policy((make_rule(dataset="other"), make_rule(operations=("sum",)), make_rule()))
