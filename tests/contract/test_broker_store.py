@@ -324,6 +324,20 @@ def test_deleting_chunks_leaves_the_record_of_what_was_counted(store):
     assert stored_chunks(store) == (0, 0)
 
 
+def test_a_folded_chunk_is_deleted_of_every_vector_of_its_attempt_alone(store):
+    job = add_job(store)
+    attempt_id, other = add_attempt(store, job), add_attempt(store, job, number=2)
+    for node in ("n1", "n2"):
+        add_vector(store, attempt_id, node, [b"a", b"b"])
+    add_vector(store, other, "n1", [b"c"])
+    with store.transaction() as tx:
+        tx.vectors.delete_same_chunk(attempt_id, 0)
+    with store.snapshot() as tx:
+        assert tx.vectors.same_chunk(attempt_id, 0) == []
+        assert tx.vectors.same_chunk(attempt_id, 1) == [b"b", b"b"]
+        assert tx.vectors.same_chunk(other, 0) == [b"c"]
+
+
 def test_uploads_are_forgotten_all_at_once_and_counted_vectors_stay(store):
     attempt_id = add_attempt(store, add_job(store))
     add_vector(store, attempt_id, "n1", [b"a"])

@@ -22,7 +22,10 @@ __all__ = ["BrokerAnalystDesk", "BrokerCatalogueDesk", "BrokerNodeDesk"]
 
 _IDLE_S: Final = 15.0
 _SEND_AGAIN_S: Final = 60.0
+# An upload is written down in batches of so many chunks, and of fewer while many come in at once: all their
+# batches together are at most 32 MiB, or one chunk of each.
 _CHUNKS_AT_ONCE: Final = 8
+_CHUNKS_IN_MEMORY: Final = 128
 
 
 class BrokerCatalogueDesk:
@@ -204,12 +207,16 @@ class BrokerNodeDesk:
                 ) from None
             if chunk is not None:
                 batch.append(chunk)
-            if batch and (chunk is None or len(batch) >= _CHUNKS_AT_ONCE):
+            if batch and (chunk is None or len(batch) >= self._batch()):
                 await self._worker.run(upload.add, batch)
                 batch = []
             if chunk is None:
                 break
         await self._worker.run(upload.finish)
+
+    def _batch(self) -> int:
+        """Chunks that an upload may keep in memory just now."""
+        return max(1, min(_CHUNKS_AT_ONCE, _CHUNKS_IN_MEMORY // self._presence.uploads))
 
     async def release(self, caller: PartyName, job_id: str, token: str) -> None:
         """Take a signed release; return once it is stored."""

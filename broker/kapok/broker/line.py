@@ -98,6 +98,11 @@ class Presence:
         """Whether a node is just sending its vector for a job."""
         return self._uploads[node, job_id] > 0
 
+    @property
+    def uploads(self) -> int:
+        """How many vectors are coming in just now."""
+        return self._uploads.total()
+
     @contextmanager
     def line(self, node: str) -> Iterator[None]:
         """Note a node's watch for as long as it lasts.

@@ -38,7 +38,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """
 
     question_bytes_max: int = 65_536
-    vector_mib_max: int = 64
+    vector_mib_max: int = 128
     deadline_s_max: int = MOST_DEADLINE_S
     open_jobs_max: int = 64
     attempts_max: int = 32

@@ -1,6 +1,7 @@
 """Bells, presence, the worker thread, and what a watch sends again."""
 
 import asyncio
+import contextlib
 import threading
 from types import SimpleNamespace
 
@@ -73,6 +74,33 @@ def test_presence_counts_lines_and_bounds_them():
     assert presence.connected("a")
     lines[-1].__exit__(None, None, None)
     assert not presence.connected("a")
+
+
+@pytest.mark.parametrize(("others", "batches"), [(0, [8, 8, 4]), (31, [4] * 5), (300, [1] * 20)])
+async def test_uploads_share_the_memory_for_what_is_not_written_down_yet(worker, others, batches):
+    added = []
+    upload = SimpleNamespace(add=lambda chunks: added.append(len(chunks)), finish=lambda: added.append("end"))
+    presence = Presence()
+    desk = BrokerNodeDesk(
+        worker,
+        None,
+        SimpleNamespace(begin_upload=lambda *_: upload),
+        Bells(asyncio.get_running_loop()),
+        presence,
+        asyncio.Event(),
+        1.0,
+    )
+
+    async def chunks():
+        for _ in range(20):
+            yield b"chunk"
+
+    with contextlib.ExitStack() as stack:
+        for number in range(others):
+            stack.enter_context(presence.upload(f"n{number}", "j"))
+        await desk.seal(NODE, "j", "token", chunks())
+    assert added == [*batches, "end"]
+    assert presence.uploads == 0
 
 
 def node_desk(worker, presence):

@@ -49,7 +49,11 @@ def test_broker_killed_in_the_middle_of_folding_goes_on(make_world):
         for node in world.nodes.values():
             node.work()
     assert world.publisher.status(asked).state is JobState.RELEASING
+    sealed, none = world.stored_chunks()
+    assert none == 0
     assert world.desk.fold_some(asked.id) is True
+    left, folded = world.stored_chunks()
+    assert 0 < 4 * folded == sealed - left < sealed
     world.restart()
     assert world.desk.unfolded() == [asked.id]
     world.run()

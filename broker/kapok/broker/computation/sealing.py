@@ -3,7 +3,8 @@
 An upload's signed statement is checked before a byte is taken, every chunk before it is stored, length and
 digest before the upload counts. What is wrong is refused with the name of the party, and leaves no trace
 but its code. When the last member's vector counts, the attempt is `complete` in the same transaction:
-nothing voids it any more.
+nothing voids it any more. Then the chunks of one number, all members' together, become the chunk of the sum
+and are deleted, some numbers in each step; no vector is ever in memory as a whole.
 """
 
 from __future__ import annotations
@@ -200,6 +201,8 @@ def fold_some(office: Office, job_id: str) -> bool:
             for number in range(attempt.folded, last):
                 folded = fold(terms, step.tx.vectors.same_chunk(attempt.id, number))
                 step.tx.vectors.add_sum_chunk(attempt.id, number, folded)
+                # At once: to delete whole vectors in one step would keep everybody else waiting.
+                step.tx.vectors.delete_same_chunk(attempt.id, number)
         except KapokError as error:
             _log.exception("fold failed", exc_info=error, extra={"job": job_id})
             fail_job(step, job, InternalError("the sealed vectors could not be added", code="fold_failed"))

@@ -89,6 +89,12 @@ class VectorTable:
         bodies = {node: body for node, body in self._session.execute(query)}  # noqa: C416 - rows, not pairs
         return [bodies[node] for node in sorted(bodies, key=str.encode)]
 
+    def delete_same_chunk(self, attempt_id: int, number: int) -> None:
+        """Forget the chunk of that number of every vector: the sum has it."""
+        vectors = select(SealedVectorRow.id).where(SealedVectorRow.attempt == attempt_id)
+        chunk = SealedChunkRow.number == number
+        self._session.execute(delete(SealedChunkRow).where(SealedChunkRow.vector.in_(vectors), chunk))
+
     def add_sum_chunk(self, attempt_id: int, number: int, body: bytes) -> None:
         """Keep a chunk of the folded sum."""
         self._session.add(SumChunkRow(attempt=attempt_id, number=number, body=body))
