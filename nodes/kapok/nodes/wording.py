@@ -27,10 +27,13 @@ def _rule(number: int, rule: Rule) -> str:
     required = "".join(f", only together with {name}" for name in sorted(rule.required_members))
     among = f" that match {' or '.join(rule.members)}" if rule.members else ""
     asked = f"{' and '.join(rule.analysts)} may ask {rule.dataset} for {', '.join(rule.operations)}"
+    sealed = f"sealed with {' or '.join(rule.seals)}"
+    if "subgroup" in rule.key_profiles:
+        sealed += f" under result keys of profile {' or '.join(rule.key_profiles)}"
     least = f"Filters that keep fewer than {rule.min_rows} rows, and cells of fewer than {rule.min_cell}"
     return (
         f"Rule {number}: {asked} over {columns}, {counted(rule.questions, 'question')} "
         f"for each organisation, {approval}. Sums of at least {rule.min_parties} organisations{among} "
-        f"besides the analyst's own{required}, sealed with {' or '.join(rule.seals)}; "
+        f"besides the analyst's own{required}, {sealed}; "
         f"{_COHORT[rule.cohort]}. {least}, are suppressed."
     )

@@ -240,4 +240,7 @@ def test_the_policy_in_words_says_who_may_ask_what(tmp_path):
         "5",
     ):
         assert said in words
+    assert "subgroup" not in words
+    [words] = policy_in_words(policy(tmp_path, RULE + 'key_profiles = ["standard", "subgroup"]\n'))
+    assert "result keys of profile standard or subgroup" in words
     assert "every question is refused" in policy_in_words(Policy())[0]
