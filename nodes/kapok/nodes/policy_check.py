@@ -8,6 +8,7 @@ at no table.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from kapok.documents.dataset import Dataset
 from kapok.errors import counted, near
@@ -15,6 +16,8 @@ from kapok.identity.names import PartyName, PartyPattern
 from kapok.nodes.policy import Policy, Rule
 
 __all__ = ["problems", "warnings"]
+
+_SHOWN_COLUMNS: Final = 40
 
 
 def problems(policy: Policy, datasets: Mapping[str, Dataset | None], me: PartyName) -> Iterator[str]:
@@ -73,9 +76,10 @@ def _of_columns(rule: Rule, dataset: Dataset | None) -> Iterator[str]:
         if name not in ("*", *known):
             alike = near(name, known)
             guess = f"did you mean {' or '.join(alike)}? " if alike else ""
+            more = ", …" if known[_SHOWN_COLUMNS:] else ""
             yield (
                 f"key 'columns' names {name!r}, which the dataset {rule.dataset} does not have: {guess}"
-                f"it has {', '.join(known)}"
+                f"it has {', '.join(known[:_SHOWN_COLUMNS])}{more}"
             )
 
 
