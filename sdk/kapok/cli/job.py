@@ -9,7 +9,7 @@ from kapok.cli.hints import pasteable
 from kapok.cli.options import Home, JobId, Json
 from kapok.cli.query import OutFile, wait_for
 from kapok.cli.terminal import as_document, print_json, print_table, say, when
-from kapok.client.progress import SHOWN_DIGITS
+from kapok.client.progress import SHOWN_DIGITS, with_fewer
 from kapok.errors import plain
 
 if TYPE_CHECKING:
@@ -100,6 +100,9 @@ def _document(view: JobView) -> dict[str, Any]:
         "seal": view.seal,
         "members": list(view.members),
         "waiting_for": list(view.waiting_for),
+        "not_connected": list(view.not_connected),
+        "fewer_after_s": view.fewer_after_s,
+        "cohort_fixed": view.cohort_fixed,
         "refusals": [as_document(refusal) for refusal in view.refusals],
         "failure": as_document(view.failure) if view.failure else None,
     }
@@ -115,8 +118,11 @@ def _say_view(view: JobView) -> None:
     if view.seal:
         say(f"seal      {view.seal}")
     for member in view.members:
-        turn = "  (its turn)" if member in view.waiting_for else ""
-        say(f"member    {plain(member)}{turn}")
+        turn = "  (its turn" if member in view.waiting_for else ""
+        absent = ", not connected" if member in view.not_connected else ""
+        say(f"member    {plain(member)}{turn and turn + absent + ')'}")
+    if fewer := with_fewer(view.fewer_after_s, cohort_fixed=view.cohort_fixed):
+        say(f"at least  {fewer}")
     for refusal in view.refusals:
         say("refusal   " + pasteable(refusal.diagnostics()))
     if view.failure and not view.refusals:

@@ -34,7 +34,13 @@ def query(
     ] = None,
     at_least: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Least number of organisations.  [default: all]", show_default=False),
+        typer.Option(
+            metavar="N",
+            help="Go on with N organisations: at once without those that refuse, without the silent "
+            "after the broker's consent_grace_s (30 s unless its people changed it), which the deadline must "
+            "leave time for. Not once an earlier answer has fixed the nodes.  [default: all]",
+            show_default=False,
+        ),
     ] = None,
     party: Annotated[
         list[str] | None,

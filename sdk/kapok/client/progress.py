@@ -14,7 +14,16 @@ from kapok.wire.messages import JobState
 if TYPE_CHECKING:
     from kapok.wire.messages import JobStatus
 
-__all__ = ["SHOWN_DIGITS", "Listener", "Progress", "Stopwatch", "progress_of", "short_name", "silent"]
+__all__ = [
+    "SHOWN_DIGITS",
+    "Listener",
+    "Progress",
+    "Stopwatch",
+    "progress_of",
+    "short_name",
+    "silent",
+    "with_fewer",
+]
 
 SHOWN_DIGITS: Final = 12
 """So many digits of an identity are shown where the whole is too long: enough to name it by."""
@@ -98,8 +107,20 @@ def short_name(party: str) -> str:
     return f"{name.organisation}/{name.name}"
 
 
+def with_fewer(after_s: float, *, cohort_fixed: bool) -> str:
+    """What becomes of a job that settles for fewer organisations; empty for one that does not.
+
+    Args:
+        after_s: Seconds after which it goes on without the silent; 0: it does not.
+        cohort_fixed: Earlier answers have fixed whom it waits for.
+    """
+    if cohort_fixed:
+        return "does not go on with fewer: earlier answers have fixed which nodes a sum is of"
+    return f"goes on with fewer after {after_s:g} s" if after_s > 0 else ""
+
+
 def progress_of(status: JobStatus, members: int) -> Progress:
-    """What a status means for who waits, e.g. ``waiting for consents 3/4: va/heart``.
+    """What a status means for who waits, e.g. ``waiting for consents 3/4: va/heart (not connected)``.
 
     Args:
         status: As the broker told it.
@@ -110,8 +131,11 @@ def progress_of(status: JobStatus, members: int) -> Progress:
         text = _WORDS[status.state]
     else:
         all_of = len(status.roster) or members
-        missing = ", ".join(short_name(party) for party in status.waiting_for)
-        text = f"{verb} {max(all_of - len(status.waiting_for), 0)}/{all_of}" + (
-            f": {missing}" if missing else ""
+        missing = ", ".join(
+            short_name(party) + (" (not connected)" if party in status.not_connected else "")
+            for party in status.waiting_for
         )
+        fewer = with_fewer(status.fewer_after_s, cohort_fixed=status.cohort_fixed)
+        text = f"{verb} {max(all_of - len(status.waiting_for), 0)}/{all_of}"
+        text += (f": {missing}" if missing else "") + (f"; {fewer}" if fewer else "")
     return Progress(step=status.state.value, text=text, job_id=status.job_id, waiting_for=status.waiting_for)

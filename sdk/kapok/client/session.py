@@ -102,7 +102,9 @@ class AsyncSession:
         Args:
             sql: ``SELECT COUNT(*), AVG(x) FROM dataset WHERE … GROUP BY …``.
             seal: ``paillier`` or ``pad``; the profile's default when None.
-            at_least: Least number of organisations that must take part; None: all that are asked.
+            at_least: Least number of organisations that must take part; None: all that are asked. The broker
+                goes on without the silent after its ``consent_grace_s`` (30 s by itself): the deadline
+                must be later; and not at all once an earlier answer has fixed which nodes a sum is of.
             parties: Organisations to ask; None: all that joined the dataset.
             deadline_s: Seconds after which the job has failed; the profile's default when None.
             progress: Told how it goes on.
@@ -290,10 +292,10 @@ class AsyncSession:
 
     async def _send(self, record: JobRecord, progress: Listener) -> None:
         """Submit; the same document again and again if need be, for the broker knows it by its hash."""
-        try:
         # Told before and after: whoever is interrupted in between cannot know whether it has arrived.
         named = f"job {record.job_id[:SHOWN_DIGITS]}"
         progress(Progress(step="notice", text=named, job_id=record.job_id))
+        try:
             await self.line.patiently(lambda broker: broker.analyst.submit(record.specification), progress)
         except KapokError as error:
             if not error.retryable:
@@ -306,7 +308,9 @@ class AsyncSession:
 
 def _asking(members: Sequence[Member]) -> Progress:
     """Whom the question is put to: told before anything is signed, for the broker chose whom to show."""
-    names = ", ".join(short_name(str(member.name)) for member in members)
+    names = ", ".join(
+        short_name(str(member.name)) + ("" if member.connected else " (not connected)") for member in members
+    )
     return Progress(step="notice", text=f"asking {counted(len(members), 'node')}: {names}")
 
 

@@ -54,6 +54,10 @@ class JobView:
         submitted_at: Seconds since the epoch.
         members: Names of the nodes that were asked.
         waiting_for: Names of the nodes whose turn it is.
+        not_connected: Those of them that are not connected, as the broker says.
+        fewer_after_s: Seconds after which a job that settles for fewer organisations goes on without them; 0
+            where it does not.
+        cohort_fixed: It would settle for fewer, and earlier answers have fixed whom it waits for.
         refusals: Verified refusals, each naming its node.
         failure: Why there is no answer.
         deadline: Seconds since the epoch.
@@ -66,6 +70,9 @@ class JobView:
     submitted_at: float
     members: tuple[str, ...] = ()
     waiting_for: tuple[str, ...] = ()
+    not_connected: tuple[str, ...] = ()
+    fewer_after_s: float = 0.0
+    cohort_fixed: bool = False
     refusals: tuple[KapokError, ...] = ()
     failure: KapokError | None = None
     deadline: float | None = None
@@ -104,6 +111,9 @@ def view_of(session: AsyncSession, status: JobStatus) -> JobView:
         submitted_at=status.submitted_at,
         members=specification.members,
         waiting_for=status.waiting_for,
+        not_connected=status.not_connected,
+        fewer_after_s=status.fewer_after_s,
+        cohort_fixed=status.cohort_fixed,
         refusals=refusals,
         failure=failure_of(status, refusals) if failed else None,
         deadline=specification.deadline,

@@ -192,6 +192,9 @@ def write_status(status: JobStatus) -> analyst_pb2.JobStatus:
         changed_at=status.changed_at,
         attempt=status.attempt,
         bytes_received=status.bytes_received,
+        not_connected=status.not_connected,
+        fewer_after_s=status.fewer_after_s,
+        cohort_fixed=status.cohort_fixed,
     )
 
 
@@ -216,6 +219,9 @@ def read_status(status: analyst_pb2.JobStatus) -> JobStatus:
         changed_at=status.changed_at,
         attempt=status.attempt,
         bytes_received=status.bytes_received,
+        not_connected=tuple(status.not_connected),
+        fewer_after_s=status.fewer_after_s,
+        cohort_fixed=status.cohort_fixed,
     )
 
 

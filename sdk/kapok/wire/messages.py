@@ -51,7 +51,15 @@ class CatalogueEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
-    """What the broker tells an analyst about a job. Times: seconds since the epoch, the broker's clock."""
+    """What the broker tells an analyst about a job. Times: seconds since the epoch, the broker's clock.
+
+    Attributes:
+        not_connected: Those of `waiting_for` that are not connected just now.
+        fewer_after_s: Of a job that settles for fewer organisations: for how many seconds the present step
+            waits for everybody before the job goes on without the silent; 0: it does not go on without them.
+        cohort_fixed: It would settle for fewer, but earlier answers have fixed the cohort: it waits for
+            exactly those nodes.
+    """
 
     job_id: str
     state: JobState
@@ -64,6 +72,9 @@ class JobStatus:
     changed_at: float
     attempt: int
     bytes_received: int
+    not_connected: tuple[str, ...] = ()
+    fewer_after_s: float = 0.0
+    cohort_fixed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,8 @@
 """Jobs that go on without some: who is waited for, and who is left behind."""
 
-from kapok.errors import CohortTooSmall
+import pytest
+
+from kapok.errors import CohortTooSmall, InvalidInput
 from kapok.wire.messages import JobState
 
 
@@ -100,6 +102,52 @@ def test_with_at_least_a_refusal_while_sealing_opens_an_attempt_without_it(world
     assert ada.open(asked) == world.truth(others)
 
 
+def test_with_at_least_it_is_said_after_how_long_each_step_goes_on_without_the_silent(world, ada):
+    asked = ada.ask(at_least=3)
+    assert ada.status(asked).fewer_after_s == world.limits.consent_grace_s
+    for node in hospitals(world):
+        node.work()
+    status = ada.status(asked)
+    assert (status.state, status.fewer_after_s) == (JobState.SEALING, world.limits.seal_grace_s)
+    assert not status.cohort_fixed
+    for node in hospitals(world):
+        node.work()
+    world.desk.fold_all()
+    status = ada.status(asked)
+    assert (status.state, status.fewer_after_s) == (JobState.RELEASING, 0)
+
+
+def test_by_default_no_step_goes_on_without_the_silent(world, ada):
+    asked = ada.ask()
+    assert (ada.status(asked).fewer_after_s, ada.status(asked).cohort_fixed) == (0, False)
+
+
+def test_who_is_waited_for_and_not_connected_is_said(world, ada):
+    ash, birch, *others = hospitals(world)
+    asked = ada.ask()
+    for node in others:
+        node.work()
+    world.up.add(str(birch.name))
+    status = ada.status(asked)
+    assert status.waiting_for == (str(ash.name), str(birch.name))
+    assert status.not_connected == (str(ash.name),)
+    world.up.add(str(ash.name))
+    assert ada.status(asked).not_connected == ()
+
+
+def test_a_deadline_before_the_grace_would_make_at_least_void_and_is_refused(world, ada):
+    grace_s = world.limits.consent_grace_s
+    now = int(world.clock.now)
+    with pytest.raises(InvalidInput) as caught:
+        ada.ask(at_least=3, deadline=now + int(grace_s))
+    error = caught.value
+    assert (error.code, error.clause) == ("bad_deadline", "specification.deadline")
+    assert "only after 30 s" in error.message
+    assert "more than 30 seconds" in error.remedy
+    assert ada.status(ada.ask(deadline=now + int(grace_s))).state is JobState.GATHERING
+    assert ada.status(ada.ask(at_least=3, deadline=now + int(grace_s) + 1)).state is JobState.GATHERING
+
+
 def test_by_default_nobody_is_left_behind(world, ada):
     asked = ada.ask()
     for node in hospitals(world):
@@ -119,9 +167,35 @@ def test_a_cohort_is_waited_for_though_at_least_would_do_with_fewer(world, ada):
     world.run(others)
     world.clock.now += 500
     world.desk.tick()
-    assert ada.status(second).waiting_for == (str(ash.name),)
+    status = ada.status(second)
+    assert status.waiting_for == (str(ash.name),)
+    assert (status.fewer_after_s, status.cohort_fixed) == (0, True)
     world.run()
     assert ada.open(second) == world.truth()
+
+
+def test_a_job_that_ends_waiting_for_its_cohort_says_that_at_least_does_not_help(world, ada):
+    _ash, *others = hospitals(world)
+    first = ada.ask()
+    world.run()
+    assert ada.open(first) == world.truth()
+    second = ada.ask(at_least=3)
+    world.run(others)
+    world.clock.now += 600
+    world.desk.tick()
+    error = ada.status(second).error
+    assert error.code == "deadline_passed"
+    assert "earlier answers to your organisation have fixed which nodes" in error.remedy
+    assert "--at-least does not change that" in error.remedy
+
+
+def test_a_job_that_ends_waiting_for_everybody_says_how_to_settle_for_fewer(world, ada):
+    _ash, *others = hospitals(world)
+    asked = ada.ask()
+    world.run(others)
+    world.clock.now += 600
+    world.desk.tick()
+    assert "--at-least N goes on without the silent after 30 s" in ada.status(asked).error.remedy
 
 
 def test_the_roster_is_the_cohort_even_if_another_would_join(world, ada):

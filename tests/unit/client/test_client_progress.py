@@ -1,8 +1,14 @@
+from typing import Any
+
+import pytest
+
 from kapok.client.progress import Progress, Stopwatch, progress_of, short_name
 from kapok.wire.messages import JobState, JobStatus
 
 
-def status(state: JobState, *, waiting: tuple[str, ...] = (), roster: tuple[str, ...] = ()) -> JobStatus:
+def status(
+    state: JobState, *, waiting: tuple[str, ...] = (), roster: tuple[str, ...] = (), **more: Any
+) -> JobStatus:
     return JobStatus(
         job_id="ab" * 32,
         state=state,
@@ -15,6 +21,7 @@ def status(state: JobState, *, waiting: tuple[str, ...] = (), roster: tuple[str,
         changed_at=0.0,
         attempt=0,
         bytes_received=0,
+        **more,
     )
 
 
@@ -34,6 +41,23 @@ def test_words_for_every_state():
         told = progress_of(status(state), 4)
         assert told.text
         assert told.step == state.value
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"not_connected": (VA,)}, "waiting for consents 3/4: va/main (not connected)"),
+        ({"fewer_after_s": 30.0}, "waiting for consents 3/4: va/main; goes on with fewer after 30 s"),
+        (
+            {"cohort_fixed": True, "not_connected": (VA,)},
+            "waiting for consents 3/4: va/main (not connected); does not go on with fewer: "
+            "earlier answers have fixed which nodes a sum is of",
+        ),
+        ({"fewer_after_s": float("nan")}, "waiting for consents 3/4: va/main"),
+    ],
+)
+def test_who_waits_is_told_who_is_away_and_whether_it_goes_on_without_them(more, text):
+    assert progress_of(status(JobState.GATHERING, waiting=(VA,), **more), 4).text == text
 
 
 def test_names_are_shortened_and_others_left():

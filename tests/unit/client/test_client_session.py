@@ -436,7 +436,7 @@ async def test_job_of_a_locked_profile_opens_with_its_passphrase_alone(domain, b
 async def test_it_is_said_whom_the_question_is_put_to_before_it_is_signed(session, broker):
     told = []
     await session.submit(SQL, parties=["va", "cleveland", "hungarian"], progress=told.append)
-    assert told[0].text == "asking 3 nodes: cleveland/main, hungarian/main, va/main"
+    assert told[0].text == "asking 3 nodes: cleveland/main, hungarian/main, va/main (not connected)"
     told.clear()
     broker.submit_errors = [CohortTooSmall("few", code="too_few")]
     with pytest.raises(CohortTooSmall):

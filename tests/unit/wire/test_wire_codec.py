@@ -34,6 +34,9 @@ def status(**changes) -> JobStatus:
         "changed_at": 1700000001.5,
         "attempt": 0,
         "bytes_received": 2**63,
+        "not_connected": ("n2",),
+        "fewer_after_s": 30.5,
+        "cohort_fixed": True,
     }
     return JobStatus(**{**fields, **changes})
 

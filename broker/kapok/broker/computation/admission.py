@@ -73,7 +73,7 @@ def _judge(step: Step, job_id: str, caller: PartyName, payload: bytes) -> Admitt
     _check_question(step.office, specification)
     _check_members(admitted)
     _check_keys(admitted)
-    _check_deadline(step, specification)
+    _check_deadline(step, admitted)
     _check_dataset(step, specification)
     size = vector_bytes(admitted.terms, len(specification.members))
     if size > step.office.limits.vector_bytes_max:
@@ -167,10 +167,11 @@ def _check_keys(admitted: AdmittedJob) -> None:
         raise _bad(f"a wrapped tag seed has 1 to {_MOST_SEED_BYTES} bytes", "tag_seeds")
 
 
-def _check_deadline(step: Step, specification: JobSpec) -> None:
+def _check_deadline(step: Step, admitted: AdmittedJob) -> None:
+    deadline, grace_s = admitted.specification.deadline, step.office.limits.consent_grace_s
     latest = step.now + step.office.limits.deadline_s_max
-    if not step.now < specification.deadline <= latest:
-        late = specification.deadline <= step.now
+    if not step.now < deadline <= latest:
+        late = deadline <= step.now
         raise _bad(
             "the deadline has passed already by the broker's clock"
             if late
@@ -178,6 +179,14 @@ def _check_deadline(step: Step, specification: JobSpec) -> None:
             "deadline",
             "bad_deadline",
             f"give 1 to {step.office.limits.deadline_s_max} seconds, and see that your clock is right",
+        )
+    if not admitted.needs_everyone and deadline <= step.now + grace_s:
+        raise _bad(
+            f"the job would go on with {admitted.terms.at_least} organisations only after {grace_s:g} s, "
+            "and its deadline is sooner",
+            "deadline",
+            "bad_deadline",
+            f"give more than {grace_s:g} seconds (--deadline), or ask all of them without --at-least",
         )
 
 

@@ -10,10 +10,12 @@ from kapok.broker.computation.cohorts import ask_again
 from kapok.broker.computation.endings import expire_sum, fail_job, void_attempt
 from kapok.broker.computation.gathering import settle
 from kapok.broker.computation.office import Office, Step
+from kapok.broker.computation.patience import no_cohort_yet, patience_of
 from kapok.broker.computation.states import ENDED, LIVE, AttemptState, JobState
 from kapok.broker.computation.status import waited_for
 from kapok.broker.store.schema import AttemptRow, JobRow
 from kapok.errors import NotFound, TimedOut
+from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR
 
 __all__ = ["tick"]
 
@@ -97,7 +99,7 @@ def _go_on(step: Step, job: JobRow) -> None:
 def _late(step: Step, job: JobRow, attempt: AttemptRow) -> list[str]:
     oldest = step.now - step.office.limits.seal_grace_s
     roster = step.tx.attempts.roster(attempt.id)
-    if attempt.opened_at > oldest or not all(_has_no_cohort(step, job, row.node) for row in roster):
+    if attempt.opened_at > oldest or not all(no_cohort_yet(step.tx, job, row.node) for row in roster):
         return []
     busy = {row.node for row in step.tx.vectors.uploads(attempt.id) if row.touched_at > oldest}
     there = busy | step.tx.vectors.counted(attempt.id).keys()
@@ -105,11 +107,6 @@ def _late(step: Step, job: JobRow, attempt: AttemptRow) -> list[str]:
     organisations = {member.node: member.organisation for member in step.tx.jobs.members(job.id)}
     survivors = frozenset(organisations[row.node] for row in roster if row.node in there)
     return late if step.office.admitted(job).enough(survivors) else []
-
-
-def _has_no_cohort(step: Step, job: JobRow, node: str) -> bool:
-    consent = step.tx.jobs.consents(job.id).get(node)
-    return consent is not None and (consent.rule != "fixed" or consent.cohorts == "[]")
 
 
 def _timed_out(step: Step, job: JobRow) -> TimedOut:
@@ -130,14 +127,31 @@ def _timed_out(step: Step, job: JobRow) -> TimedOut:
         f"the deadline passed while waiting for {_WANTED[JobState(job.state)]} {', '.join(shown)}",
         code="deadline_passed",
         party=missing[0],
-        remedy="see that these nodes run and are connected, and ask again; give manual approvals more time",
+        remedy="see that these nodes run and are connected, and ask again; give manual approvals more time"
+        + _how_with_fewer(step, job),
     )
+
+
+def _how_with_fewer(step: Step, job: JobRow) -> str:
+    """What settling for fewer organisations would have changed, or why it did not."""
+    admitted, limits = step.office.admitted(job), step.office.limits
+    if patience_of(step.tx, job, admitted, limits).cohort_fixed:
+        return (
+            "; earlier answers to your organisation have fixed which nodes a sum is of, "
+            "and --at-least does not change that"
+        )
+    if admitted.needs_everyone and len(admitted.terms.organisations) > LEAST_PARTIES_FLOOR:
+        return (
+            f"; or settle for fewer organisations: --at-least N goes on without the silent after "
+            f"{limits.consent_grace_s:g} s, if no earlier answer has fixed the nodes"
+        )
+    return ""
 
 
 def _shown(step: Step, job: JobRow, node: str) -> str:
     member = step.tx.jobs.member(job.id, node)
     notes = []
-    if step.office.connected is not None and not step.office.connected(node):
+    if step.office.absent(node):
         notes.append("not connected")
     if member is not None and member.fault is not None:
         notes.append(f"the last it sent was refused: {member.fault}")

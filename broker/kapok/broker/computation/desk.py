@@ -44,7 +44,7 @@ class JobDesk:
         """The caller's newest jobs, newest first; an operator sees everybody's."""
         with self._office.store.snapshot() as tx:
             analyst = None if caller.role is Role.OPERATOR else str(caller)
-            return [status_of(tx, job) for job in tx.jobs.of_analyst(analyst, _MOST_LISTED)]
+            return [status_of(self._office, tx, job) for job in tx.jobs.of_analyst(analyst, _MOST_LISTED)]
 
     def job(self, caller: PartyName, job_id: str) -> JobStatus:
         """Where one job is.
@@ -53,7 +53,7 @@ class JobDesk:
             NotFound: ``unknown_job``: there is none, or it is another's.
         """
         with self._office.store.snapshot() as tx:
-            return status_of(tx, _own(tx, caller, job_id))
+            return status_of(self._office, tx, _own(tx, caller, job_id))
 
     def cancel(self, caller: PartyName, job_id: str) -> None:
         """End a job.

@@ -22,8 +22,9 @@ from kapok.broker.computation.cohorts import (
 )
 from kapok.broker.computation.endings import fail_job, move_job, void_attempt
 from kapok.broker.computation.office import Step
-from kapok.broker.computation.rosters import Answer, GiveUp, OpenWith, Wait, choose_roster
-from kapok.broker.computation.statements import job_for, read_consent, read_refusal, refusal_of
+from kapok.broker.computation.patience import answers_of
+from kapok.broker.computation.rosters import GiveUp, OpenWith, Wait, choose_roster
+from kapok.broker.computation.statements import job_for, read_consent, read_refusal
 from kapok.broker.computation.states import (
     FIRST_ATTEMPT_STATE,
     LIVE,
@@ -112,16 +113,7 @@ def _settle_job(step: Step, job: JobRow) -> None:
     admitted = step.office.admitted(job)
     consents = step.tx.jobs.consents(job.id)
     stated = {node: statement_of(row) for node, row in consents.items()}
-    answers = [
-        Answer(
-            node=member.node,
-            organisation=member.organisation,
-            consent=stated.get(member.node),
-            refusal=refusal_of(member.refusal, member.node) if member.refusal else None,
-            left_behind=member.left_behind,
-        )
-        for member in step.tx.jobs.members(job.id)
-    ]
+    answers = answers_of(step.tx, job)
     grace_over = step.now >= job.gathering_since + step.office.limits.consent_grace_s
     match choose_roster(admitted, answers, grace_over=grace_over):
         case GiveUp(error):

@@ -81,6 +81,10 @@ class Office:
         self._admitted: OrderedDict[str, AdmittedJob] = OrderedDict()
         self._rosters: OrderedDict[str, Roster] = OrderedDict()
 
+    def absent(self, node: str) -> bool:
+        """Whether a node is known not to be connected just now."""
+        return self.connected is not None and not self.connected(node)
+
     @contextmanager
     def step(self) -> Iterator[Step]:
         """Change something: durable when the block is left, then announced; nothing at all if it raises."""

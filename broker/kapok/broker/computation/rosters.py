@@ -16,7 +16,7 @@ from kapok.broker.computation.admitted import AdmittedJob
 from kapok.errors import CohortTooSmall, KapokError
 from kapok.protocols.secure_sum.cohort import CohortStatement
 
-__all__ = ["Answer", "GiveUp", "OpenWith", "Verdict", "Wait", "choose_roster"]
+__all__ = ["Answer", "GiveUp", "OpenWith", "Verdict", "Wait", "choose_roster", "stated_cohort"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ def choose_roster(job: AdmittedJob, answers: Sequence[Answer], *, grace_over: bo
         return OpenWith(_names(answers)) if all(answer.consent for answer in answers) else Wait()
     willing = _whole(answers, [answer for answer in answers if answer.consent is not None])
     possible = _whole(answers, [answer for answer in answers if answer.consent is not None or answer.silent])
-    cohort = _stated_cohort(job, answers)
+    cohort = stated_cohort(job, answers)
     if cohort:
         lost = [answer for answer in cohort if answer.refusal is not None]
         if lost:
@@ -99,7 +99,7 @@ def _whole(answers: Sequence[Answer], chosen: Sequence[Answer]) -> Sequence[Answ
     return [answer for answer in chosen if answer.organisation not in broken]
 
 
-def _stated_cohort(job: AdmittedJob, answers: Sequence[Answer]) -> Sequence[Answer] | None:
+def stated_cohort(job: AdmittedJob, answers: Sequence[Answer]) -> Sequence[Answer] | None:
     """The members of the one cohort stated under the rule ``fixed``, if this job can be for it."""
     stated = {
         cohort

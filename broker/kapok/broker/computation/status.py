@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kapok.broker.computation.endings import read_error
+from kapok.broker.computation.office import Office
+from kapok.broker.computation.patience import NEEDS_ALL, patience_of
 from kapok.broker.computation.states import AttemptState, JobState
 from kapok.broker.store import Transaction
 from kapok.broker.store.schema import AttemptRow, JobRow, MemberRow
@@ -14,15 +16,17 @@ from kapok.wire.messages import Evidence, JobStatus
 __all__ = ["evidence_of", "released_attempt", "status_of", "waited_for"]
 
 
-def status_of(tx: Transaction, job: JobRow) -> JobStatus:
+def status_of(office: Office, tx: Transaction, job: JobRow) -> JobStatus:
     """Where a job is."""
     members, attempt = tx.jobs.members(job.id), _standing_attempt(tx, job)
     roster = _roster(tx, attempt)
+    missing = _missing(tx, job, members, attempt, roster)
+    patience = patience_of(tx, job, office.admitted(job), office.limits) if missing else NEEDS_ALL
     return JobStatus(
         job_id=job.id,
         state=JobState(job.state),
         specification=job.specification,
-        waiting_for=_missing(tx, job, members, attempt, roster),
+        waiting_for=missing,
         roster=roster,
         refusals=tuple(member.refusal for member in members if member.refusal is not None),
         error=read_error(job.error),
@@ -30,6 +34,9 @@ def status_of(tx: Transaction, job: JobRow) -> JobStatus:
         changed_at=job.changed_at,
         attempt=job.attempts,
         bytes_received=job.bytes_received,
+        not_connected=tuple(node for node in missing if office.absent(node)),
+        fewer_after_s=patience.fewer_after_s,
+        cohort_fixed=patience.cohort_fixed,
     )
 
 

@@ -25,47 +25,47 @@ _sym_db = _symbol_database.Default()
 from kapok.wire.v1 import errors_pb2 as kapok_dot_wire_dot_v1_dot_errors__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bkapok/wire/v1/analyst.proto\x12\rkapok.wire.v1\x1a\x1akapok/wire/v1/errors.proto\"\x8f\x02\n\tJobStatus\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.kapok.wire.v1.JobState\x12\x15\n\rspecification\x18\x03 \x01(\t\x12\x13\n\x0bwaiting_for\x18\x04 \x03(\t\x12\x0e\n\x06roster\x18\x05 \x03(\t\x12\x10\n\x08refusals\x18\x06 \x03(\t\x12)\n\x05\x65rror\x18\x07 \x01(\x0b\x32\x1a.kapok.wire.v1.ErrorDetail\x12\x14\n\x0csubmitted_at\x18\x08 \x01(\x01\x12\x12\n\nchanged_at\x18\t \x01(\x01\x12\x0f\n\x07\x61ttempt\x18\n \x01(\r\x12\x16\n\x0e\x62ytes_received\x18\x0b \x01(\x04\")\n\x10SubmitJobRequest\x12\x15\n\rspecification\x18\x01 \x01(\t\"#\n\x11SubmitJobResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x11\n\x0fListJobsRequest\"9\n\x10ListJobsResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.kapok.wire.v1.JobStatus\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"7\n\x0eGetJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.kapok.wire.v1.JobStatus\"!\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"9\n\x10WatchJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.kapok.wire.v1.JobStatus\"\"\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x13\n\x11\x43\x61ncelJobResponse\"!\n\x0f\x46\x65tchSumRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"X\n\x10\x46\x65tchSumResponse\x12+\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x17.kapok.wire.v1.EvidenceH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"]\n\x08\x45vidence\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x10\n\x08\x63onsents\x18\x03 \x03(\t\x12\r\n\x05seals\x18\x04 \x03(\t\x12\x10\n\x08releases\x18\x05 \x03(\t\"\'\n\x15\x41\x63knowledgeSumRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x18\n\x16\x41\x63knowledgeSumResponse*\xcb\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13JOB_STATE_GATHERING\x10\x01\x12\x15\n\x11JOB_STATE_SEALING\x10\x02\x12\x17\n\x13JOB_STATE_RELEASING\x10\x03\x12\x14\n\x10JOB_STATE_SUMMED\x10\x04\x12\x16\n\x12JOB_STATE_FINISHED\x10\x05\x12\x14\n\x10JOB_STATE_FAILED\x10\x06\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x07\x32\xc3\x04\n\x0e\x41nalystService\x12N\n\tSubmitJob\x12\x1f.kapok.wire.v1.SubmitJobRequest\x1a .kapok.wire.v1.SubmitJobResponse\x12M\n\x08ListJobs\x12\x1e.kapok.wire.v1.ListJobsRequest\x1a\x1f.kapok.wire.v1.ListJobsResponse0\x01\x12\x45\n\x06GetJob\x12\x1c.kapok.wire.v1.GetJobRequest\x1a\x1d.kapok.wire.v1.GetJobResponse\x12M\n\x08WatchJob\x12\x1e.kapok.wire.v1.WatchJobRequest\x1a\x1f.kapok.wire.v1.WatchJobResponse0\x01\x12N\n\tCancelJob\x12\x1f.kapok.wire.v1.CancelJobRequest\x1a .kapok.wire.v1.CancelJobResponse\x12M\n\x08\x46\x65tchSum\x12\x1e.kapok.wire.v1.FetchSumRequest\x1a\x1f.kapok.wire.v1.FetchSumResponse0\x01\x12]\n\x0e\x41\x63knowledgeSum\x12$.kapok.wire.v1.AcknowledgeSumRequest\x1a%.kapok.wire.v1.AcknowledgeSumResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bkapok/wire/v1/analyst.proto\x12\rkapok.wire.v1\x1a\x1akapok/wire/v1/errors.proto\"\xd3\x02\n\tJobStatus\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.kapok.wire.v1.JobState\x12\x15\n\rspecification\x18\x03 \x01(\t\x12\x13\n\x0bwaiting_for\x18\x04 \x03(\t\x12\x0e\n\x06roster\x18\x05 \x03(\t\x12\x10\n\x08refusals\x18\x06 \x03(\t\x12)\n\x05\x65rror\x18\x07 \x01(\x0b\x32\x1a.kapok.wire.v1.ErrorDetail\x12\x14\n\x0csubmitted_at\x18\x08 \x01(\x01\x12\x12\n\nchanged_at\x18\t \x01(\x01\x12\x0f\n\x07\x61ttempt\x18\n \x01(\r\x12\x16\n\x0e\x62ytes_received\x18\x0b \x01(\x04\x12\x15\n\rnot_connected\x18\x0c \x03(\t\x12\x15\n\rfewer_after_s\x18\r \x01(\x01\x12\x14\n\x0c\x63ohort_fixed\x18\x0e \x01(\x08\")\n\x10SubmitJobRequest\x12\x15\n\rspecification\x18\x01 \x01(\t\"#\n\x11SubmitJobResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x11\n\x0fListJobsRequest\"9\n\x10ListJobsResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.kapok.wire.v1.JobStatus\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"7\n\x0eGetJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.kapok.wire.v1.JobStatus\"!\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"9\n\x10WatchJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.kapok.wire.v1.JobStatus\"\"\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x13\n\x11\x43\x61ncelJobResponse\"!\n\x0f\x46\x65tchSumRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"X\n\x10\x46\x65tchSumResponse\x12+\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x17.kapok.wire.v1.EvidenceH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"]\n\x08\x45vidence\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x10\n\x08\x63onsents\x18\x03 \x03(\t\x12\r\n\x05seals\x18\x04 \x03(\t\x12\x10\n\x08releases\x18\x05 \x03(\t\"\'\n\x15\x41\x63knowledgeSumRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x18\n\x16\x41\x63knowledgeSumResponse*\xcb\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13JOB_STATE_GATHERING\x10\x01\x12\x15\n\x11JOB_STATE_SEALING\x10\x02\x12\x17\n\x13JOB_STATE_RELEASING\x10\x03\x12\x14\n\x10JOB_STATE_SUMMED\x10\x04\x12\x16\n\x12JOB_STATE_FINISHED\x10\x05\x12\x14\n\x10JOB_STATE_FAILED\x10\x06\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x07\x32\xc3\x04\n\x0e\x41nalystService\x12N\n\tSubmitJob\x12\x1f.kapok.wire.v1.SubmitJobRequest\x1a .kapok.wire.v1.SubmitJobResponse\x12M\n\x08ListJobs\x12\x1e.kapok.wire.v1.ListJobsRequest\x1a\x1f.kapok.wire.v1.ListJobsResponse0\x01\x12\x45\n\x06GetJob\x12\x1c.kapok.wire.v1.GetJobRequest\x1a\x1d.kapok.wire.v1.GetJobResponse\x12M\n\x08WatchJob\x12\x1e.kapok.wire.v1.WatchJobRequest\x1a\x1f.kapok.wire.v1.WatchJobResponse0\x01\x12N\n\tCancelJob\x12\x1f.kapok.wire.v1.CancelJobRequest\x1a .kapok.wire.v1.CancelJobResponse\x12M\n\x08\x46\x65tchSum\x12\x1e.kapok.wire.v1.FetchSumRequest\x1a\x1f.kapok.wire.v1.FetchSumResponse0\x01\x12]\n\x0e\x41\x63knowledgeSum\x12$.kapok.wire.v1.AcknowledgeSumRequest\x1a%.kapok.wire.v1.AcknowledgeSumResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kapok.wire.v1.analyst_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JOBSTATE']._serialized_start=1035
-  _globals['_JOBSTATE']._serialized_end=1238
+  _globals['_JOBSTATE']._serialized_start=1103
+  _globals['_JOBSTATE']._serialized_end=1306
   _globals['_JOBSTATUS']._serialized_start=75
-  _globals['_JOBSTATUS']._serialized_end=346
-  _globals['_SUBMITJOBREQUEST']._serialized_start=348
-  _globals['_SUBMITJOBREQUEST']._serialized_end=389
-  _globals['_SUBMITJOBRESPONSE']._serialized_start=391
-  _globals['_SUBMITJOBRESPONSE']._serialized_end=426
-  _globals['_LISTJOBSREQUEST']._serialized_start=428
-  _globals['_LISTJOBSREQUEST']._serialized_end=445
-  _globals['_LISTJOBSRESPONSE']._serialized_start=447
-  _globals['_LISTJOBSRESPONSE']._serialized_end=504
-  _globals['_GETJOBREQUEST']._serialized_start=506
-  _globals['_GETJOBREQUEST']._serialized_end=537
-  _globals['_GETJOBRESPONSE']._serialized_start=539
-  _globals['_GETJOBRESPONSE']._serialized_end=594
-  _globals['_WATCHJOBREQUEST']._serialized_start=596
-  _globals['_WATCHJOBREQUEST']._serialized_end=629
-  _globals['_WATCHJOBRESPONSE']._serialized_start=631
-  _globals['_WATCHJOBRESPONSE']._serialized_end=688
-  _globals['_CANCELJOBREQUEST']._serialized_start=690
-  _globals['_CANCELJOBREQUEST']._serialized_end=724
-  _globals['_CANCELJOBRESPONSE']._serialized_start=726
-  _globals['_CANCELJOBRESPONSE']._serialized_end=745
-  _globals['_FETCHSUMREQUEST']._serialized_start=747
-  _globals['_FETCHSUMREQUEST']._serialized_end=780
-  _globals['_FETCHSUMRESPONSE']._serialized_start=782
-  _globals['_FETCHSUMRESPONSE']._serialized_end=870
-  _globals['_EVIDENCE']._serialized_start=872
-  _globals['_EVIDENCE']._serialized_end=965
-  _globals['_ACKNOWLEDGESUMREQUEST']._serialized_start=967
-  _globals['_ACKNOWLEDGESUMREQUEST']._serialized_end=1006
-  _globals['_ACKNOWLEDGESUMRESPONSE']._serialized_start=1008
-  _globals['_ACKNOWLEDGESUMRESPONSE']._serialized_end=1032
-  _globals['_ANALYSTSERVICE']._serialized_start=1241
-  _globals['_ANALYSTSERVICE']._serialized_end=1820
+  _globals['_JOBSTATUS']._serialized_end=414
+  _globals['_SUBMITJOBREQUEST']._serialized_start=416
+  _globals['_SUBMITJOBREQUEST']._serialized_end=457
+  _globals['_SUBMITJOBRESPONSE']._serialized_start=459
+  _globals['_SUBMITJOBRESPONSE']._serialized_end=494
+  _globals['_LISTJOBSREQUEST']._serialized_start=496
+  _globals['_LISTJOBSREQUEST']._serialized_end=513
+  _globals['_LISTJOBSRESPONSE']._serialized_start=515
+  _globals['_LISTJOBSRESPONSE']._serialized_end=572
+  _globals['_GETJOBREQUEST']._serialized_start=574
+  _globals['_GETJOBREQUEST']._serialized_end=605
+  _globals['_GETJOBRESPONSE']._serialized_start=607
+  _globals['_GETJOBRESPONSE']._serialized_end=662
+  _globals['_WATCHJOBREQUEST']._serialized_start=664
+  _globals['_WATCHJOBREQUEST']._serialized_end=697
+  _globals['_WATCHJOBRESPONSE']._serialized_start=699
+  _globals['_WATCHJOBRESPONSE']._serialized_end=756
+  _globals['_CANCELJOBREQUEST']._serialized_start=758
+  _globals['_CANCELJOBREQUEST']._serialized_end=792
+  _globals['_CANCELJOBRESPONSE']._serialized_start=794
+  _globals['_CANCELJOBRESPONSE']._serialized_end=813
+  _globals['_FETCHSUMREQUEST']._serialized_start=815
+  _globals['_FETCHSUMREQUEST']._serialized_end=848
+  _globals['_FETCHSUMRESPONSE']._serialized_start=850
+  _globals['_FETCHSUMRESPONSE']._serialized_end=938
+  _globals['_EVIDENCE']._serialized_start=940
+  _globals['_EVIDENCE']._serialized_end=1033
+  _globals['_ACKNOWLEDGESUMREQUEST']._serialized_start=1035
+  _globals['_ACKNOWLEDGESUMREQUEST']._serialized_end=1074
+  _globals['_ACKNOWLEDGESUMRESPONSE']._serialized_start=1076
+  _globals['_ACKNOWLEDGESUMRESPONSE']._serialized_end=1100
+  _globals['_ANALYSTSERVICE']._serialized_start=1309
+  _globals['_ANALYSTSERVICE']._serialized_end=1888
 # @@protoc_insertion_point(module_scope)

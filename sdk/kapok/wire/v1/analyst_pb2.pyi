@@ -74,6 +74,9 @@ class JobStatus(_message.Message):
     CHANGED_AT_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
     BYTES_RECEIVED_FIELD_NUMBER: _builtins.int
+    NOT_CONNECTED_FIELD_NUMBER: _builtins.int
+    FEWER_AFTER_S_FIELD_NUMBER: _builtins.int
+    COHORT_FIXED_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     state: Global___JobState.ValueType
     specification: _builtins.str
@@ -85,6 +88,12 @@ class JobStatus(_message.Message):
     """attempts opened so far"""
     bytes_received: _builtins.int
     """sealed bytes from nodes so far"""
+    fewer_after_s: _builtins.float
+    """Of a job that settles for fewer organisations: for how many seconds the present step waits for everybody
+    before the job goes on without the silent. 0: it does not go on without them.
+    """
+    cohort_fixed: _builtins.bool
+    """It would settle for fewer, but earlier answers have fixed the cohort: it waits for exactly those nodes."""
     @_builtins.property
     def waiting_for(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """names of nodes"""
@@ -101,6 +110,10 @@ class JobStatus(_message.Message):
     def error(self) -> _errors_pb2.ErrorDetail:
         """set exactly when the job has failed"""
 
+    @_builtins.property
+    def not_connected(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """those of waiting_for that are not connected just now"""
+
     def __init__(
         self,
         *,
@@ -115,10 +128,13 @@ class JobStatus(_message.Message):
         changed_at: _builtins.float = ...,
         attempt: _builtins.int = ...,
         bytes_received: _builtins.int = ...,
+        not_connected: _abc.Iterable[_builtins.str] | None = ...,
+        fewer_after_s: _builtins.float = ...,
+        cohort_fixed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "bytes_received", b"bytes_received", "changed_at", b"changed_at", "error", b"error", "job_id", b"job_id", "refusals", b"refusals", "roster", b"roster", "specification", b"specification", "state", b"state", "submitted_at", b"submitted_at", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "bytes_received", b"bytes_received", "changed_at", b"changed_at", "cohort_fixed", b"cohort_fixed", "error", b"error", "fewer_after_s", b"fewer_after_s", "job_id", b"job_id", "not_connected", b"not_connected", "refusals", b"refusals", "roster", b"roster", "specification", b"specification", "state", b"state", "submitted_at", b"submitted_at", "waiting_for", b"waiting_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
