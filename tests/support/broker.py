@@ -1,12 +1,15 @@
-"""The broker's job desk driven by hand, and what its store holds, as tests look at both."""
+"""The broker's job desk driven by hand, what its store holds, and its home folder, as tests look at them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import sqlalchemy as sa
 
 from kapok.broker.computation.desk import JobDesk
 from kapok.broker.store import Store
 from kapok.broker.store.schema import EventRow, SealedChunkRow, SumChunkRow
+from kapok.identity.credentials import Credentials
+from kapok.identity.keyfiles import make_private_folder, write_new_file
 from kapok.identity.names import PartyName
 
 
@@ -46,3 +49,18 @@ def stored_chunks(store: Store) -> tuple[int, int]:
             for table in (SealedChunkRow, SumChunkRow)
         )
     return sealed, summed
+
+
+def settle(
+    credentials: Credentials, home: Path, listen: str = "127.0.0.1:0", level: str = "error", more: str = ""
+) -> Path:
+    """A broker's home folder as enrolment leaves it."""
+    make_private_folder(home / "identity")
+    for name, content in (
+        ("key.pem", credentials.key_pem()),
+        ("certificate.pem", credentials.certificate_pem),
+        ("root.pem", credentials.root_pem),
+    ):
+        write_new_file(home / "identity" / name, content)
+    (home / "broker.toml").write_text(f'listen = "{listen}"\nlog_level = "{level}"\n{more}')
+    return home

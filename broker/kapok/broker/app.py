@@ -85,7 +85,6 @@ async def run(
                 await stop.wait()
         finally:
             store.close()
-            _log.info("broker stopped")
 
 
 @asynccontextmanager
@@ -119,10 +118,10 @@ async def _serving(
             yield server
         finally:
             await server.stop(settings.drain_s)
-            _log.info("stopped listening", extra=asdict(server.traffic))
             caretaker.cancel()
             with suppress(asyncio.CancelledError):
                 await caretaker
+            _log.info("broker stopped", extra=asdict(server.traffic))
     finally:
         worker.close()
 

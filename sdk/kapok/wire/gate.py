@@ -36,6 +36,7 @@ __all__ = ["Gate"]
 _log = logging.getLogger(__name__)
 
 _DRAIN_S: Final = 30.0
+_PUT_AWAY_S: Final = 10.0
 
 T = TypeVar("T")
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -52,6 +53,7 @@ class Gate:
         traffic: What went through.
         clock: Seconds since the epoch.
         stopping: Set when the server stops: watches end.
+        calls: The tasks of the calls that have not come to their end on this side.
     """
 
     trust_domain: str | None
@@ -59,6 +61,7 @@ class Gate:
     traffic: Traffic = field(default_factory=Traffic)
     clock: Callable[[], float] = time.time
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    calls: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def handlers(self, service: Service) -> grpc.GenericRpcHandler[Any, Any]:
         """What gRPC calls for each method of the service."""
@@ -67,6 +70,15 @@ class Gate:
             for name, method in service.descriptor.methods_by_name.items()
         }
         return grpc.method_handlers_generic_handler(service.descriptor.full_name, methods)
+
+    async def put_away(self) -> None:
+        """Wait until every call has come to its end on this side too, but not for ever.
+
+        gRPC says that it has stopped when the callers know. A call whose own end is still under way would be
+        cut off with the event loop, and gRPC prints a traceback then.
+        """
+        if self.calls:
+            await asyncio.wait(self.calls, timeout=_PUT_AWAY_S)
 
     def _handler(self, service: Service, method: MethodDescriptor) -> grpc.RpcMethodHandler[Any, Any]:
         streams_in, streams_out = bool(method.client_streaming), bool(method.server_streaming)
@@ -141,7 +153,11 @@ class Gate:
         return answer
 
     async def _admit(self, service: Service, context: Context) -> PartyName | None:
-        """Check version, TLS, name and role, in this order; return the caller's name."""
+        """Note the call; check version, TLS, name and role, in this order; return the caller's name."""
+        call = asyncio.current_task()
+        if call is not None:
+            self.calls.add(call)
+            call.add_done_callback(self.calls.discard)
         await context.send_initial_metadata(version.STAMP)
         context.set_trailing_metadata(version.STAMP)
         version.check_caller(cast("Any", context.invocation_metadata()) or ())

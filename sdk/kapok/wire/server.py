@@ -70,9 +70,10 @@ class RunningServer:
     _gate: Gate = field(repr=False)
 
     async def stop(self, grace_s: float = 5.0) -> None:
-        """Take no more calls, end watches at once, give the others `grace_s` seconds to end."""
+        """Take no more calls, end watches at once, give the others `grace_s` seconds; all have ended then."""
         self._gate.stopping.set()
         await self._server.stop(grace_s)
+        await self._gate.put_away()
 
 
 async def serve(

@@ -14,32 +14,18 @@ from pathlib import Path
 import msgspec
 import psutil
 import pytest
+from support.broker import settle
 
 from kapok.broker import app
 from kapok.broker.settings import BrokerSettings
 from kapok.documents.envelope import JwsVerifier
 from kapok.errors import IdentityInvalid, InvalidInput, KapokError, NotFound, Unavailable
-from kapok.identity.credentials import Credentials
-from kapok.identity.keyfiles import make_private_folder, write_new_file
 from kapok.settings import load
 from kapok.wire.channel import connect
 from kapok.wire.messages import Closed, Idle, JobState, Offer
 
 RUN = "import asyncio, sys; from kapok.broker.app import run; asyncio.run(run(sys.argv[1], ready=print))"
 PATIENCE_S = 60
-
-
-def settle(credentials: Credentials, home: Path, listen: str = "127.0.0.1:0", more: str = "") -> Path:
-    """A home folder as enrolment leaves it."""
-    make_private_folder(home / "identity")
-    for name, content in (
-        ("key.pem", credentials.key_pem()),
-        ("certificate.pem", credentials.certificate_pem),
-        ("root.pem", credentials.root_pem),
-    ):
-        write_new_file(home / "identity" / name, content)
-    (home / "broker.toml").write_text(f'listen = "{listen}"\nlog_level = "error"\n{more}')
-    return home
 
 
 class Calls:
