@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +14,8 @@ from kapok.errors import InvalidInput, Refused
 def _restore() -> Iterator[None]:
     root = logging.getLogger()
     level, handlers = root.level, root.handlers[:]
-    yield
+    with warnings.catch_warnings():
+        yield
     root.handlers[:] = handlers
     root.setLevel(level)
 
@@ -50,6 +52,18 @@ def test_text_of_foreign_exceptions_stays_out() -> None:
     assert entry["exception"]["code"] == "too_many"  # type: ignore[index]
     assert entry["exception"]["cause"]["class"] == "ValueError"  # type: ignore[index]
     assert "test_logs.py" in entry["exception"]["at"][0]  # type: ignore[index]
+
+
+def test_a_warning_is_a_line_like_any_other_without_its_text(capsys: pytest.CaptureFixture[str]) -> None:
+    stream = io.StringIO()
+    logs.configure(stream, "warning")
+    warnings.simplefilter("always")
+    warnings.warn("cell 4711", RuntimeWarning, stacklevel=1)
+    (entry,) = lines(stream)
+    assert (entry["level"], entry["class"]) == ("warning", "RuntimeWarning")
+    assert "test_logs.py:" in str(entry["at"])
+    assert "4711" not in stream.getvalue()
+    assert capsys.readouterr().err == ""
 
 
 def test_configuring_again_replaces_the_stream() -> None:

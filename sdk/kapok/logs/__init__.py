@@ -2,7 +2,8 @@
 
 Call ``logging.getLogger(__name__).info("job opened", extra={"job": job_id})``: what is given as `extra`
 becomes keys of the object. Of an exception only its class, code and the places in the code are written: its
-text may hold values from somebody's data (an engine's cast error quotes the cell).
+text may hold values from somebody's data (an engine's cast error quotes the cell). The same goes for Python's
+warnings, which take this way too.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import traceback
+import warnings
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TextIO
 
@@ -20,6 +22,7 @@ __all__ = ["JsonFormatter", "LogLevel", "configure"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 """The levels that settings name, from most lines to fewest."""
 
+_log = logging.getLogger(__name__)
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _NOISY: Final = ("alembic", "sqlalchemy", "grpc", "asyncio")
 
@@ -73,6 +76,19 @@ def configure(stream: TextIO, level: int | str = logging.INFO) -> None:
     root.setLevel(level)
     for name in _NOISY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    warnings.showwarning = _warned
+
+
+def _warned(
+    _message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    _file: TextIO | None = None,
+    _line: str | None = None,
+) -> None:
+    """Takes the place of what prints warnings to stderr."""
+    _log.warning("a library warns", extra={"class": category.__name__, "at": f"{filename}:{lineno}"})
 
 
 def _plain(value: object) -> object:
