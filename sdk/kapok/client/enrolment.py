@@ -16,8 +16,9 @@ from __future__ import annotations
 import asyncio
 import importlib.resources
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -96,9 +97,10 @@ async def enrol_async(
     home = Path(home)
     folder = home / IDENTITY_FOLDER
     _refuse_existing(folder)
-    make_private_folder(folder)
-    key = _own_key(folder / KEY_FILE, passphrase_or_environment(passphrase))
-    der = await enrol_call(read.address, read.root.pem, read.secret, certificate_request(key, read.name))
+    with _nothing_left_if_refused(folder / KEY_FILE):
+        make_private_folder(folder)
+        key = _own_key(folder / KEY_FILE, passphrase_or_environment(passphrase))
+        der = await enrol_call(read.address, read.root.pem, read.secret, certificate_request(key, read.name))
     certificate = _checked(certificate_from_der(der), key, read, clock())
     replace_file(folder / ROOT_FILE, read.root.pem, mode=0o644)
     _write_settings(home, read)
@@ -117,6 +119,25 @@ def _refuse_existing(folder: Path) -> None:
             remedy="name another folder with --home; or, to renew a certificate under the same key, move"
             f" {folder / CERTIFICATE_FILE} away and enrol with a new token",
         )
+
+
+@contextmanager
+def _nothing_left_if_refused(key: Path) -> Iterator[None]:
+    """Take away what was made here if the token is refused: a key that no certificate will ever come for.
+
+    One that was there before stays. So does a new one when there was no clear answer: the token may be spent.
+    """
+    made = [path for path in (key, *key.parents) if not path.exists()]
+    try:
+        yield
+    except (IdentityInvalid, InvalidInput):
+        with suppress(OSError):
+            for path in made:
+                if path == key:
+                    path.unlink(missing_ok=True)
+                else:
+                    path.rmdir()
+        raise
 
 
 def _own_key(path: Path, passphrase: str | None) -> ec.EllipticCurvePrivateKey:

@@ -3,6 +3,7 @@ import contextlib
 import importlib.resources
 import logging
 import os
+import re
 import socket
 import sqlite3
 import stat
@@ -21,7 +22,7 @@ from kapok.errors import IdentityInvalid, InvalidInput, KapokError, NotFound, Un
 from kapok.identity.certificates import TrustRoot
 from kapok.identity.credentials import Credentials
 from kapok.identity.issuing import certificate_request, issue, new_root
-from kapok.identity.keyfiles import generate_key
+from kapok.identity.keyfiles import encode_key, generate_key, make_private_folder, write_new_file
 from kapok.identity.names import PartyName, Role
 from kapok.identity.tokens import EnrolmentToken
 from kapok.wire.channel import enrol_call
@@ -201,9 +202,38 @@ async def test_a_spent_token_enrols_nobody_else(
         with pytest.raises(IdentityInvalid) as spent:
             await enrol_async(text, tmp_path / "thief")
         assert spent.value.code == "token_spent"
-        assert not (tmp_path / "thief" / "identity" / "certificate.pem").exists()
-        assert not list((tmp_path / "thief").glob("*.toml"))
+        assert not (tmp_path / "thief").exists()
     assert "token_spent" in str([vars(record) for record in caplog.records])
+
+
+async def test_a_refused_token_leaves_what_was_there_and_nothing_else(home: Path, tmp_path: Path) -> None:
+    party = tmp_path / "party"
+    make_private_folder(party / "identity")
+    write_new_file(party / "identity" / "key.pem", encode_key(generate_key(), None))
+    (tmp_path / "empty").mkdir(mode=0o700)
+    key = (party / "identity" / "key.pem").read_bytes()
+    async with running(home):
+        text = app.token(home, "node", "clinic", "one")
+        await enrol_async(text, tmp_path / "one")
+        for folder in (party, tmp_path / "empty", tmp_path / "deep" / "party"):
+            with pytest.raises(IdentityInvalid):
+                await enrol_async(text, folder)
+    assert (party / "identity" / "key.pem").read_bytes() == key
+    assert list((tmp_path / "empty").iterdir()) == []
+    assert not (tmp_path / "deep").exists()
+
+
+async def test_a_key_waits_for_an_authority_that_did_not_answer(home: Path, tmp_path: Path) -> None:
+    async with running(home) as address:
+        text = app.token(home, "node", "clinic", "one")
+    with pytest.raises(Unavailable):
+        await enrol_async(text, tmp_path / "one")
+    key = (tmp_path / "one" / "identity" / "key.pem").read_bytes()
+    settings = home / "authority.toml"
+    settings.write_text(re.sub(r"(?m)^listen = .*$", f'listen = "{address}"', settings.read_text()))
+    async with running(home):
+        await enrol_async(text, tmp_path / "one")
+    assert (tmp_path / "one" / "identity" / "key.pem").read_bytes() == key
 
 
 async def test_a_lost_answer_is_asked_for_again(home: Path, tmp_path: Path) -> None:
