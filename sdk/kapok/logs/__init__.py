@@ -80,12 +80,12 @@ def configure(stream: TextIO, level: int | str = logging.INFO) -> None:
 
 
 def _warned(
-    _message: Warning | str,
+    message: Warning | str,  # noqa: ARG001 - as below: Python gives them by name too
     category: type[Warning],
     filename: str,
     lineno: int,
-    _file: TextIO | None = None,
-    _line: str | None = None,
+    file: TextIO | None = None,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
 ) -> None:
     """Takes the place of what prints warnings to stderr."""
     _log.warning("a library warns", extra={"class": category.__name__, "at": f"{filename}:{lineno}"})

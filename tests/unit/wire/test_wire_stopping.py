@@ -15,6 +15,7 @@ class LateToEnd:
     """A desk of nodes whose watches end when they are let go."""
 
     def __init__(self) -> None:
+        self.left = asyncio.Event()
         self.go = asyncio.Event()
         self.ended = False
 
@@ -23,6 +24,7 @@ class LateToEnd:
             yield Idle()
             await asyncio.Event().wait()
         finally:
+            self.left.set()
             await self.go.wait()
             self.ended = True
 
@@ -46,6 +48,7 @@ def test_a_call_that_its_caller_has_left_ends_before_the_server_has_stopped(
             watch = line.node.watch()
             assert await anext(watch) == Idle()
             await watch.aclose()
+            await desk.left.wait()
         await server.stop(5)
         for _ in range(turns):
             await asyncio.sleep(0)
