@@ -42,7 +42,7 @@ __all__ = ["Engine", "Thresholds", "contribute"]
 _EVERY: Final = "every measure"
 _FEW_ROWS: Final = "a cell has fewer rows than min_cell"
 _FEW_KNOWN: Final = "a cell has fewer known values than min_cell"
-_FEW_CONTRIBUTORS: Final = "a cell has fewer contributors, or fewer others, than min_cell"
+_FEW_CONTRIBUTORS: Final = "a cell's sum would tell of fewer rows than min_cell"
 
 
 class _ImpossibleError(Exception):
