@@ -40,46 +40,55 @@ def check_out(out: Path | None) -> None:
 
 
 def write_result(result: Result, out: Path) -> None:
-    """Write an answer into a file, in the format that its name ends with.
+    """Write an answer into a file that only its owner may read, in the format that its name ends with.
 
     Suppressed cells are empty. In CSV files a column ``suppressed`` names them, row by row; the other formats
     say it in the answer's metadata.
 
     Raises:
-        InvalidInput: ``bad_out``, or ``bad_file`` for an Arrow file: it cannot be written.
+        InvalidInput: ``bad_file``: it cannot be written.
     """
-    try:
-        match out.suffix:
-            case ".csv":
-                _write_csv(result, out)
-            case ".json":
-                import msgspec
+    from kapok.identity.keyfiles import replace_file
 
-                encoder = msgspec.json.Encoder(decimal_format="number")
-                out.write_bytes(msgspec.json.format(encoder.encode(result.to_document())) + b"\n")
-            case ".arrow":
-                result.save(out)
-            case _:
-                from pyarrow import parquet
-
-                parquet.write_table(result.to_arrow(), out)
-    except OSError as error:
-        raise InvalidInput(
-            f"{out} cannot be written: {error.strerror}",
-            code="bad_out",
-            remedy="name another file with --out",
-        ) from None
+    match out.suffix:
+        case ".arrow":
+            result.save(out)
+        case ".csv":
+            replace_file(out, _as_csv(result))
+        case ".json":
+            replace_file(out, _as_json(result))
+        case _:
+            replace_file(out, _as_parquet(result))
 
 
-def _write_csv(result: Result, out: Path) -> None:
+def _as_csv(result: Result) -> bytes:
     import csv
+    import io
 
-    with out.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow([*result.columns, _SUPPRESSED])
-        for index, row in enumerate(result.rows):
-            hidden = " ".join(name for name in result.columns if (index, name) in result.suppressed)
-            writer.writerow([*(shown(cell) for cell in row), hidden])
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow([*result.columns, _SUPPRESSED])
+    for index, row in enumerate(result.rows):
+        hidden = " ".join(name for name in result.columns if (index, name) in result.suppressed)
+        writer.writerow([*(shown(cell) for cell in row), hidden])
+    return text.getvalue().encode()
+
+
+def _as_json(result: Result) -> bytes:
+    import msgspec
+
+    encoder = msgspec.json.Encoder(decimal_format="number")
+    return msgspec.json.format(encoder.encode(result.to_document())) + b"\n"
+
+
+def _as_parquet(result: Result) -> bytes:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    sink = pa.BufferOutputStream()
+    parquet.write_table(result.to_arrow(), sink)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
 def show_result(result: Result, *, json: bool, written: Path | None) -> None:
@@ -106,4 +115,4 @@ def show_result(result: Result, *, json: bool, written: Path | None) -> None:
     sealed = counted(result.bytes, "sealed byte")
     note(f"{parties}: {who} · {result.seconds:.2f} s · {sealed}")
     if written:
-        note(f"written to {written}")
+        note(f"written to {written}, which only you may read")

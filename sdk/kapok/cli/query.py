@@ -22,7 +22,11 @@ __all__ = ["query", "wait_for"]
 _Answer = TypeVar("_Answer")
 OutFile = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FILE", help="Write the answer to FILE: .csv, .json, .arrow or .parquet."),
+    typer.Option(
+        "--out",
+        metavar="FILE",
+        help="Write the answer to FILE, which only you may read: .csv, .json, .arrow or .parquet.",
+    ),
 ]
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import signal
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from kapok.client.jobs import JobFolder
+from kapok.client.result import Result
 from kapok.computations.query.params import Question
 from kapok.demo import telling
 from kapok.demo.comparison import Comparison, compare
@@ -95,13 +95,15 @@ def ask(network: Network, sql: str, *options: str, show_progress: bool = False) 
     Raises:
         InternalError: ``demo_failed``: there was no answer.
     """
-    out = network.folder / "answer.json"
+    jobs = JobFolder(network.analyst / "jobs")
+    before = set(jobs.known())
     began = time.monotonic()
-    finished = network.kapok("query", sql, "--out", str(out), *options, show_progress=show_progress)
+    finished = network.kapok("query", sql, *options, show_progress=show_progress)
     seconds = time.monotonic() - began
     if finished.status != 0:
         raise InternalError(f"the question {sql} failed: {finished.stderr.strip()}", code="demo_failed")
-    answer = json.loads(out.read_text(encoding="utf-8"), parse_float=Decimal)
+    [job_id] = (one for one in jobs.known() if one not in before and jobs.load(one).sql == sql)
+    answer = Result.load(jobs.answer_file(job_id)).to_document()
     schema = Dataset.from_toml(network.analyst / "heart.toml")
     files = sorted(network.folder.glob("hospitals/*/processed.*.data"))
     suppressed = frozenset((int(row), str(column)) for row, column in answer["suppressed"])

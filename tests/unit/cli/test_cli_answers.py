@@ -2,6 +2,7 @@
 
 import csv
 import json
+import stat
 from decimal import Decimal
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def test_table_labels_suppressed_cells_and_not_nulls(result, capsys):
     note = "suppressed: at one holder or more there are too few rows to show it, or its table cannot be used"
     assert [line for line in said.out.splitlines() if "suppressed:" in line] == [note]
     assert "va · 1.50 s · 4,096 sealed bytes" in said.err
-    assert "written to x.csv" in said.err
+    assert "written to x.csv, which only you may read" in said.err
     assert all(line == line.rstrip() for line in said.out.splitlines())
 
 
@@ -64,7 +65,9 @@ def test_json_is_one_document_with_all_digits(result, capsys):
 def test_files(result, tmp_path, ending):
     path = tmp_path / f"answer.{ending}"
     check_out(path)
+    path.touch(mode=0o644)
     write_result(result, path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
     if ending == "csv":
         with path.open(newline="") as stream:
             assert list(csv.reader(stream)) == [
@@ -85,9 +88,11 @@ def test_file_that_cannot_be_written_is_said(result, tmp_path):
         with pytest.raises(InvalidInput) as caught:
             check_out(bad)
         assert caught.value.code == "bad_out"
-    (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(InvalidInput):
-        write_result(result, tmp_path / "folder.csv")
+    for ending in ("csv", "json", "arrow", "parquet"):
+        (tmp_path / f"folder.{ending}").mkdir()
+        with pytest.raises(InvalidInput, match="folder") as caught:
+            write_result(result, tmp_path / f"folder.{ending}")
+        assert caught.value.code == "bad_file"
 
 
 def test_progress_is_plain_lines_when_not_a_terminal(capsys):

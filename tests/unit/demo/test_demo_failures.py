@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from kapok.demo.pooled import pooled_answer
-from kapok.demo.processes import call
+from kapok.demo.processes import Finished, call
 from kapok.demo.story import ask, tell
 from kapok.errors import InternalError, InvalidInput, NotFound
 
@@ -26,9 +26,21 @@ def test_without_duckdb_there_is_no_pooled_truth(monkeypatch):
     assert caught.value.code == "no_duckdb"
 
 
+def test_a_question_writes_no_file_that_is_gone_when_the_demonstration_ends(tmp_path):
+    typed = []
+
+    def failing(*arguments, show_progress):
+        typed.append(arguments)
+        return Finished(1, "", "no", None)
+
+    with pytest.raises(InternalError):
+        ask(SimpleNamespace(analyst=tmp_path, kapok=failing), "SELECT COUNT(*) FROM heart", "--seal", "pad")
+    assert typed == [("query", "SELECT COUNT(*) FROM heart", "--seal", "pad")]
+
+
 def test_a_question_that_fails_is_told_with_the_commands_own_words(tmp_path):
     network = SimpleNamespace(
-        folder=tmp_path, kapok=lambda *arguments, show_progress: call(arguments, tmp_path)
+        analyst=tmp_path, kapok=lambda *arguments, show_progress: call(arguments, tmp_path)
     )
     with pytest.raises(InternalError) as caught:
         ask(network, "SELECT COUNT(*) FROM heart")
