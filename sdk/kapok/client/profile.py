@@ -109,9 +109,9 @@ class Profile:
             notice: Told, in words, when a key is made.
 
         Raises:
-            InvalidInput: ``bad_result_key``: the file is damaged, or others may read it; ``bad_file`` when it
-                cannot be written; ``bad_key_size`` when the settings ask for a profile that has no keys of
-                that size.
+            InvalidInput: ``bad_private_key``: the file is damaged; ``bad_result_key``: it cannot be read, or
+                others may read it; ``bad_file`` when it cannot be written; ``bad_key_size`` when the settings
+                ask for a profile that has no keys of that size.
             IdentityInvalid: ``passphrase_needed`` or ``passphrase_wrong``.
         """
         if not self.key_path.exists():
@@ -164,7 +164,15 @@ class Profile:
                 remedy=f"chmod 600 {self.key_path}; if others had access, make a new key: `kapok key rotate`",
             )
         content = self.vault.unlock_file(kept, _KEY_PURPOSE, self.key_path)
-        return PrivateKey.from_json_bytes(content)
+        try:
+            return PrivateKey.from_json_bytes(content)
+        except InvalidInput as error:
+            raise InvalidInput(
+                f"{self.key_path}: {error.message}",
+                code=error.code,
+                remedy="bring it back from a backup; or make a new key (`kapok key rotate`): it opens no "
+                "sum of a job that is open now",
+            ) from None
 
     def _locked(self, key: PrivateKey) -> bytes:
         content = key.to_json_bytes()

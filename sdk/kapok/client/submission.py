@@ -14,7 +14,7 @@ from kapok.client.catalogue import Member, VerifiedDataset, choose_members
 from kapok.client.jobs import JobRecord
 from kapok.documents.envelope import document_id, encode
 from kapok.documents.statements import JOB_TYP, MOST_DEADLINE_S, NONCE_BYTES, JobSpec, ResultKey
-from kapok.errors import CohortTooSmall, InvalidInput
+from kapok.errors import CohortTooSmall, InvalidInput, counted
 from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR, MOST_MEMBERS, SUITE
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Request:
             )
         if not 1 <= self.deadline_s <= MOST_DEADLINE_S:
             raise InvalidInput(
-                f"a deadline of {self.deadline_s} seconds is not possible",
+                f"a deadline of {counted(self.deadline_s, 'second')} is not possible",
                 code="bad_deadline",
                 remedy=f"give 1 to {MOST_DEADLINE_S} seconds (30 days)",
             )
@@ -101,7 +101,7 @@ def prepare(
 
     question = Question.parse(request.sql, dataset.schema)
     members = choose_members(dataset, request.parties)
-    at_least = _least(request, members, analyst.organisation_id)
+    at_least = _least(request, dataset, members, analyst.organisation_id)
     tag_seed, nonce = secrets.token_bytes(_SEED_BYTES), secrets.token_bytes(NONCE_BYTES)
     receiver = WrapKey.generate()
     specification = JobSpec(
@@ -134,7 +134,9 @@ def prepare(
     )
 
 
-def _least(request: Request, members: Sequence[Member], receiver_organisation: str) -> int:
+def _least(
+    request: Request, dataset: VerifiedDataset, members: Sequence[Member], receiver_organisation: str
+) -> int:
     """The least number of organisations, or why there are too few of them to begin with."""
     organisations = {member.name.organisation_id for member in members}
     others = organisations - {receiver_organisation}
@@ -146,17 +148,29 @@ def _least(request: Request, members: Sequence[Member], receiver_organisation: s
         )
     if len(others) < LEAST_PARTIES_FLOOR:
         raise CohortTooSmall(
-            f"only {len(others)} organisations other than your own would answer",
+            f"only {counted(len(others), 'organisation')} other than your own would answer",
             code="too_few_organisations",
-            remedy=f"a sum needs {LEAST_PARTIES_FLOOR} or more: ask of a dataset that more have joined",
+            remedy=f"a sum needs {LEAST_PARTIES_FLOOR} or more: "
+            + (
+                _more_parties(dataset, organisations | {receiver_organisation})
+                or "ask of a dataset that more have joined"
+            ),
         )
     if request.at_least is not None and request.at_least > len(organisations):
         raise CohortTooSmall(
-            f"at least {request.at_least} organisations were asked for, and {len(organisations)} have joined",
+            f"at least {counted(request.at_least, 'organisation')} were asked for, and "
+            f"{len(organisations)} would answer",
             code="too_few_organisations",
-            remedy="ask for fewer, or wait until more have joined",
+            remedy="ask for fewer, or "
+            + (_more_parties(dataset, organisations) or "wait until more have joined"),
         )
     return request.at_least if request.at_least is not None else len(organisations)
+
+
+def _more_parties(dataset: VerifiedDataset, asked: set[str]) -> str:
+    """How to ask more of those who have joined; empty when all of them are asked."""
+    more = sorted({one.name.organisation for one in dataset.members if one.name.organisation_id not in asked})
+    return f"ask more parties, of {', '.join(more)} (--party)" if more else ""
 
 
 def _wrapped_seeds(

@@ -112,8 +112,13 @@ def test_result_key_that_others_can_read_is_refused(profile_home):
 def test_damaged_result_key_is_refused(profile_home):
     profile = Profile.load(profile_home)
     replace_file(profile.key_path, b"{}")
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput) as caught:
         profile.result_key()
+    assert caught.value.code == "bad_private_key"
+    assert caught.value.message.startswith(f"{profile.key_path}: ")
+    assert "`kapok key rotate`" in caught.value.remedy
+    profile.rotate_key()
+    assert profile.result_key().public.bits == 2048
 
 
 def test_rotation_replaces_the_key(profile_home):

@@ -130,6 +130,24 @@ def test_questions_that_cannot_be_asked(make, sql, code):
     assert caught.value.code == code
 
 
+def test_too_few_named_organisations_are_told_whom_else_they_can_ask(catalogued, make):
+    with pytest.raises(CohortTooSmall) as caught:
+        make(request(parties=("va",)))
+    assert caught.value.message == "only 1 organisation other than your own would answer"
+    assert caught.value.remedy == (
+        "a sum needs 3 or more: ask more parties, of cleveland, hungarian, switzerland (--party)"
+    )
+    with pytest.raises(CohortTooSmall) as caught:
+        make(request(parties=("va", "hungarian", "cleveland"), at_least=4))
+    assert caught.value.remedy == "ask for fewer, or ask more parties, of switzerland (--party)"
+    with pytest.raises(CohortTooSmall) as caught:
+        make(request(), dataclasses.replace(catalogued, members=catalogued.members[:2]))
+    assert "a dataset that more have joined" in caught.value.remedy
+    with pytest.raises(CohortTooSmall) as caught:
+        make(request(parties=("cleveland", "hungarian", "switzerland")), organisation="switzerland")
+    assert "ask more parties, of va (--party)" in caught.value.remedy
+
+
 def test_too_few_organisations(catalogued, make):
     few = dataclasses.replace(catalogued, members=catalogued.members[:2])
     with pytest.raises(CohortTooSmall):
