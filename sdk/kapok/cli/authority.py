@@ -71,7 +71,12 @@ def run(home: Home = None) -> None:
 
 @app.command("token")
 def token(
-    role: Annotated[str, typer.Argument(metavar="ROLE", help="broker, node, analyst, …", show_default=False)],
+    role: Annotated[
+        str,
+        typer.Argument(
+            metavar="ROLE", help="broker, node, analyst, officer, operator or supervisor.", show_default=False
+        ),
+    ],
     organisation: Annotated[
         str, typer.Argument(metavar="ORGANISATION", help="Its organisation.", show_default=False)
     ],

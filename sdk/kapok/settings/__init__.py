@@ -148,11 +148,12 @@ def _explain(path: Path, at: str, what: str, fields: dict[str, tuple[str, ...]])
         return _bad(path, f"key {key!r} is missing", _add(fields.get(missing["key"], ())))
     if choices and not what.startswith("Expected `array`"):
         given = _GIVEN.match(what)
+        quotes = "without quotes" if all(map(str.isdigit, choices)) else "in quotes"
         return _bad(
             path,
             f"key {at!r} must be one of: {', '.join(choices)}"
             + (f"; it is {given['value']}" if given else ""),
-            "write one of them, in quotes",
+            f"write one of them, {quotes}",
         )
     what = _KINDS.sub(
         lambda found: " or ".join(_WORDS.get(kind, kind) for kind in found[1].split(" | ")), what

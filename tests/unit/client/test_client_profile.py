@@ -44,6 +44,22 @@ def test_bad_settings_are_named(tmp_path, text, said):
     assert caught.value.code == "bad_settings"
 
 
+@pytest.mark.parametrize(
+    ("text", "listed", "remedy"),
+    [
+        ('seal = "wax"', "pad, paillier; it is 'wax'", "in quotes"),
+        ("key_bits = 1024", "2048, 3072, 4096; it is 1024", "without quotes"),
+        ('key_bits = "3072"', "2048, 3072, 4096", "without quotes"),
+    ],
+)
+def test_a_value_that_is_none_of_the_allowed_is_told_them(tmp_path, text, listed, remedy):
+    (tmp_path / "analyst.toml").write_text(f'broker = "h:1"\n{text}')
+    with pytest.raises(InvalidInput) as caught:
+        Profile.load(tmp_path)
+    assert caught.value.message.endswith(f"must be one of: {listed}")
+    assert caught.value.remedy == f"write one of them, {remedy}"
+
+
 def test_template_documents_every_setting_with_its_default(tmp_path):
     template = (importlib.resources.files("kapok.client") / "analyst.toml").read_text()
     written = tmp_path / "analyst.toml"
