@@ -105,8 +105,8 @@ def show(
     if dataset.schema.description:
         say(f"description   {plain(dataset.schema.description)}")
     say(f"empty cells   {dataset.schema.empty_cells}")
-    for member in dataset.members:
-        say(f"joined by     {member.name}" + ("" if member.connected else "  (not connected)"))
+    if not dataset.members:
+        say("joined by     nobody yet: holders name the hash in their node.toml")
     for error in dataset.unverified:
         say(f"not verified  {plain(error.message)} [{error.code}]")
     rows = [
@@ -114,6 +114,12 @@ def show(
         for one in dataset.schema.columns
     ]
     print_table(("column", "type", "nullable", "values", "unit", "description"), rows)
+    if dataset.members:
+        joined = [
+            (one.name.organisation, one.name.name, "yes" if one.connected else "no", str(one.name))
+            for one in dataset.members
+        ]
+        print_table(("joined by", "node", "connected", "name"), joined)
 
 
 def values(column: Column) -> str:
@@ -132,6 +138,14 @@ def _summary(dataset: VerifiedDataset) -> dict[str, Any]:
         "hash": dataset.hash,
         "published_by": str(dataset.publisher),
         "description": dataset.schema.description,
-        "members": [{"name": str(one.name), "connected": one.connected} for one in dataset.members],
+        "members": [
+            {
+                "name": str(one.name),
+                "organisation": one.name.organisation,
+                "node": one.name.name,
+                "connected": one.connected,
+            }
+            for one in dataset.members
+        ],
         "unverified": [error.code for error in dataset.unverified],
     }
