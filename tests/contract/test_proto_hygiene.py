@@ -14,8 +14,8 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(path.stem for path in (ROOT / "proto/kapok/wire/v1").glob("*.proto"))
 FLOATS = {FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT}
-# A time is seconds since the epoch. Nothing else is a floating-point number: a sum must be exact.
-TIMES = "_at"
+# A time is seconds since the epoch, or how many. Nothing else is a floating-point number: sums are exact.
+TIMES = ("_at", "_s")
 
 
 def descriptor(name: str) -> FileDescriptor:

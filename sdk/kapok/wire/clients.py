@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from kapok.wire import codec
@@ -74,10 +75,12 @@ class AnalystClient:
             Unavailable: the connection was lost or the broker shuts down: watch again later.
         """
         request = analyst_pb2.WatchJobRequest(job_id=codec.read_id("job", job_id))
-        answers = self._line.read(self._stub.WatchJob, request, endless=True)
+        answers, specification = self._line.read(self._stub.WatchJob, request, endless=True), ""
         async with contextlib.aclosing(answers):
             async for answer in answers:
-                yield codec.read_status(answer.job)
+                status = codec.read_status(answer.job)
+                specification = specification or status.specification
+                yield replace(status, specification=specification)
 
     async def cancel(self, job_id: str) -> None:
         """End a job that has not ended."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from google.protobuf.descriptor import ServiceDescriptor
@@ -113,9 +113,12 @@ class _AnalystMethods:
     async def watch(
         self, caller: PartyName, request: analyst_pb2.WatchJobRequest
     ) -> AsyncIterator[analyst_pb2.WatchJobResponse]:
+        begun = False
         async with _closing(self._desk.watch(caller, codec.read_id("job", request.job_id))) as statuses:
             async for status in statuses:
-                yield analyst_pb2.WatchJobResponse(job=codec.write_status(status))
+                shown = replace(status, specification="") if begun else status
+                yield analyst_pb2.WatchJobResponse(job=codec.write_status(shown))
+                begun = True
 
     async def cancel(
         self, caller: PartyName, request: analyst_pb2.CancelJobRequest

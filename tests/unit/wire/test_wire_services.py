@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -63,6 +64,15 @@ async def test_a_watch_shows_each_change_and_ends_with_the_job(broker, analyst):
     seen = [status.state async for status in analyst.analyst.watch(JOB)]
     assert seen == [JobState.GATHERING, JobState.SEALING, JobState.RELEASING]
     assert broker.analysts.watch_closed.is_set()
+
+
+async def test_a_watch_brings_the_specification_once(broker, analyst):
+    sent = [replace(status, specification="s" * 100_000) for status in broker.analysts.statuses[:3]]
+    for status in (*sent, None):
+        broker.analysts.changes.put_nowait(status)
+    before = analyst.traffic.bytes_received
+    assert [status async for status in analyst.analyst.watch(JOB)] == sent
+    assert 100_000 < analyst.traffic.bytes_received - before < 110_000
 
 
 async def test_a_watch_that_the_caller_leaves_is_closed_at_the_desk(broker, analyst):

@@ -94,7 +94,8 @@ class AnalystServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchJob(self, request, context):
-        """The status now and after each change, until the job has ended.
+        """The status now and after each change, until the job has ended. The first message alone has the
+        specification: it does not change, and one for hundreds of nodes is large.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,9 @@ class AnalystServiceStub:
     """One message for each job: a specification for hundreds of nodes is large."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_analyst_pb2.GetJobRequest, _analyst_pb2.GetJobResponse]
     WatchJob: _grpc.UnaryStreamMultiCallable[_analyst_pb2.WatchJobRequest, _analyst_pb2.WatchJobResponse]
-    """The status now and after each change, until the job has ended."""
+    """The status now and after each change, until the job has ended. The first message alone has the
+    specification: it does not change, and one for hundreds of nodes is large.
+    """
     CancelJob: _grpc.UnaryUnaryMultiCallable[_analyst_pb2.CancelJobRequest, _analyst_pb2.CancelJobResponse]
     FetchSum: _grpc.UnaryStreamMultiCallable[_analyst_pb2.FetchSumRequest, _analyst_pb2.FetchSumResponse]
     """Evidence first, then the sealed sum in chunks."""
@@ -51,7 +53,9 @@ class AnalystServiceAsyncStub(AnalystServiceStub):
     """One message for each job: a specification for hundreds of nodes is large."""
     GetJob: _aio.UnaryUnaryMultiCallable[_analyst_pb2.GetJobRequest, _analyst_pb2.GetJobResponse]  # type: ignore[assignment]
     WatchJob: _aio.UnaryStreamMultiCallable[_analyst_pb2.WatchJobRequest, _analyst_pb2.WatchJobResponse]  # type: ignore[assignment]
-    """The status now and after each change, until the job has ended."""
+    """The status now and after each change, until the job has ended. The first message alone has the
+    specification: it does not change, and one for hundreds of nodes is large.
+    """
     CancelJob: _aio.UnaryUnaryMultiCallable[_analyst_pb2.CancelJobRequest, _analyst_pb2.CancelJobResponse]  # type: ignore[assignment]
     FetchSum: _aio.UnaryStreamMultiCallable[_analyst_pb2.FetchSumRequest, _analyst_pb2.FetchSumResponse]  # type: ignore[assignment]
     """Evidence first, then the sealed sum in chunks."""
@@ -87,7 +91,9 @@ class AnalystServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _analyst_pb2.WatchJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_analyst_pb2.WatchJobResponse], _abc.AsyncIterator[_analyst_pb2.WatchJobResponse]]:
-        """The status now and after each change, until the job has ended."""
+        """The status now and after each change, until the job has ended. The first message alone has the
+        specification: it does not change, and one for hundreds of nodes is large.
+        """
 
     @_abc_1.abstractmethod
     def CancelJob(
