@@ -21,7 +21,6 @@ from dataclasses import dataclass, field
 from kapok.errors import LocalProtocolError, PeerProtocolError
 from kapok.errors.secrecy import NeverPickled
 from kapok.protocols.masking.pairwise import MaskKey
-from kapok.protocols.paillier import scheme
 from kapok.protocols.secure_sum import sealing, vector
 from kapok.protocols.secure_sum.cohort import CohortStatement, check_roster
 from kapok.protocols.secure_sum.context import Context
@@ -271,7 +270,7 @@ class Holder(NeverPickled):
     def _seal(
         self, attempt: Attempt, contribution: WordVector, tag_seed: bytes, data_version: str
     ) -> SealedContribution:
-        terms, context, members = self._terms, attempt.context, len(attempt.roster.members)
+        terms, context = self._terms, attempt.context
         b = secrets.token_bytes(sealing.B_BYTES)
         words, tag_word = sealing.mask(
             terms,
@@ -283,17 +282,17 @@ class Holder(NeverPickled):
             contribution=contribution,
             tag_seed=tag_seed,
         )
-        if terms.result_key is None:
-            body = words.to_bytes() + tag_word.to_bytes(terms.tag_bits // 8, "little")
-        else:
-            plaintexts = vector.layout(terms, members).pack(words, tag_word)
-            body = scheme.encrypt(vector.result_key(terms), plaintexts).body
+        chunks = tuple(sealing.chunks(terms, len(attempt.roster.members), words, tag_word))
         sealed_b = wrap(terms.receiver_key, b, sealing.release_info(context, self._name))
-        record = self._record(attempt, body, sealed_b, data_version)
-        return SealedContribution(record.seal, vector.chunks(terms, members, body), record)
+        record = self._record(attempt, chunks, sealed_b, data_version)
+        return SealedContribution(record.seal, chunks, record)
 
-    def _record(self, attempt: Attempt, body: bytes, sealed_b: bytes, data_version: str) -> ReleaseRecord:
-        context = attempt.context
+    def _record(
+        self, attempt: Attempt, chunks: Sequence[bytes], sealed_b: bytes, data_version: str
+    ) -> ReleaseRecord:
+        context, digest = attempt.context, hashlib.sha256()
+        for chunk in chunks:
+            digest.update(chunk)
         statement = SealStatement(
             job=context.job_id,
             round=context.round,
@@ -301,7 +300,7 @@ class Holder(NeverPickled):
             roster=context.roster_hash,
             params=context.params_hash,
             name=self._name,
-            vector_sha256=hashlib.sha256(body).digest(),
+            vector_sha256=digest.digest(),
             release_sha256=hashlib.sha256(sealed_b).digest(),
             data_version=data_version,
         )

@@ -12,21 +12,25 @@ its machine does not repeat a mask.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from kapok.protocols.masking.expansion import with_masks
 from kapok.protocols.masking.pairwise import MaskKey, derive
-from kapok.protocols.secure_sum import tag
+from kapok.protocols.paillier import scheme
+from kapok.protocols.secure_sum import tag, vector
 from kapok.protocols.secure_sum.framing import framed, label
 from kapok.protocols.secure_sum.params import SumTerms
 from kapok.protocols.secure_sum.roster import Context, Member, Roster
 from kapok.protocols.words import WordVector
 
-__all__ = ["B_BYTES", "mask", "own_key", "pair_info", "release_info", "unmask"]
+__all__ = ["B_BYTES", "chunks", "mask", "own_key", "pair_info", "release_info", "unmask"]
 
 B_BYTES: Final = 32
 """Length of b, the secret that a release opens."""
+
+# Chunks that are encrypted in one go: enough for the arithmetic to be at its best, and 4 MiB at most.
+_CHUNKS_AT_ONCE: Final = 16
 
 
 def pair_info(context: Context, seed_commitment: bytes, first: Member, second: Member) -> bytes:
@@ -84,6 +88,32 @@ def mask(
         plus=[own_key(b, context, name), *(pair_key(own, other, other) for other in after)],
         minus=[pair_key(other, own, other) for other in before],
     )
+
+
+def chunks(terms: SumTerms, members: int, words: WordVector, tag_word: int) -> Iterator[bytes]:
+    """The sealed vector as it travels, chunk by chunk, from masked words and the masked tag word.
+
+    Args:
+        terms: The job's terms; their seal says whether the words are encrypted.
+        members: Of the roster.
+        words: The masked words.
+        tag_word: The masked tag word.
+    """
+    if terms.result_key is None:
+        body, start = memoryview(words.to_bytes()), 0
+        for length in vector.chunk_lengths(terms, members)[:-1]:
+            yield bytes(body[start : start + length])
+            start += length
+        yield tag_word.to_bytes(terms.tag_bits // 8, "little")
+        return
+    key, layout, full = vector.result_key(terms), vector.layout(terms, members), vector.chunk_bytes(terms)
+    at_once = _CHUNKS_AT_ONCE * (full // key.ciphertext_bytes(layout.degree))
+    for number, block in enumerate(words.blocks(at_once * layout.words_per_plaintext)):
+        part = WordVector.from_bytes(bytes(block), words.bits)
+        plaintexts = layout.pack_part(part, tag_word, first=number * at_once)
+        body = memoryview(scheme.encrypt(key, plaintexts).body)
+        for start in range(0, len(body), full):
+            yield bytes(body[start : start + full])
 
 
 def unmask(terms: SumTerms, words: WordVector, tag_word: int, own: Sequence[bytes]) -> tuple[WordVector, int]:

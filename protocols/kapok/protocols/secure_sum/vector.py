@@ -22,7 +22,6 @@ from kapok.protocols.sizes import MOST_CHUNK_BYTES
 __all__ = [
     "chunk_bytes",
     "chunk_lengths",
-    "chunks",
     "degree",
     "layout",
     "result_key",
@@ -80,15 +79,6 @@ def chunk_lengths(terms: SumTerms, members: int) -> tuple[int, ...]:
     if lengths[-1] == tag:
         lengths[-1:] = [tag - _element_bytes(terms), _element_bytes(terms)]
     return (*lengths, tag)
-
-
-def chunks(terms: SumTerms, members: int, body: bytes) -> tuple[bytes, ...]:
-    """Cut the bytes of a sealed vector, whose length must be right."""
-    out, start = [], 0
-    for length in chunk_lengths(terms, members):
-        out.append(body[start : start + length])
-        start += length
-    return tuple(out)
 
 
 def _layout(terms: SumTerms, members: int, degree: int) -> SlotLayout:
