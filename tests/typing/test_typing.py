@@ -1,4 +1,4 @@
-"""Types hold for users: mypy, strict, over the programs beside this file, as in a project that installed Kapok."""
+"""Types hold for users: mypy, strict, over the programs beside this file, as a user of Kapok runs it."""
 
 import re
 import shutil
