@@ -38,9 +38,10 @@ test-slow: $(VENV)/dev.stamp  ## The long sweeps: more seeds, more examples, lar
 
 check: lint types contracts  ## Everything that reads the code without running it
 
-lint: $(VENV)/dev.stamp  ## Style, docstrings, security rules; generated code is what proto/ says
+lint: $(VENV)/dev.stamp  ## Style, docstrings, security rules, sizes; generated code is what proto/ says
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python tests/tools/sizes.py
 	$(BIN)/python tests/tools/generate_wire.py --check
 	$(BIN)/python tests/tools/state_diagrams.py --check
 

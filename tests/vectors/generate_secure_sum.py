@@ -20,9 +20,9 @@ def value_of(name: str, length: int = 32) -> bytes:
     return out[:length]
 
 
-def case(bits: int) -> dict:
+def parties() -> list[dict]:
     names = [f"spiffe://kapok.test/org/{org}/node/nœud" for org in ("a", "b", "c")]
-    members = [
+    return [
         {
             "name": name,
             "mask_private": value_of(f"mask {name}"),
@@ -33,6 +33,10 @@ def case(bits: int) -> dict:
         }
         for name in names
     ]
+
+
+def case(bits: int) -> dict:
+    members = parties()
     half = 2 ** (bits - 1)
     vectors = [[1, -1, half // 4, 0, -half // 4], [7, 7, -7, 0, 1], [-8, 3, 5, 0, half // 4 - 1]]
     job, params, seed = value_of("job"), value_of("params"), value_of("seed")

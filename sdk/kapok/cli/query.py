@@ -20,6 +20,20 @@ if TYPE_CHECKING:
 __all__ = ["query", "wait_for"]
 
 _Answer = TypeVar("_Answer")
+SealOption = Annotated[
+    Literal["paillier", "pad"] | None,
+    typer.Option(help="How masked sums travel.  [default: what analyst.toml says]", show_default=False),
+]
+AtLeast = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Go on with N organisations: at once without those that refuse, without the silent "
+        "after the broker's consent_grace_s (30 s unless its people changed it), which the deadline must "
+        "leave time for. Not once an earlier answer has fixed the nodes.  [default: all]",
+        show_default=False,
+    ),
+]
 OutFile = Annotated[
     Path | None,
     typer.Option(
@@ -32,20 +46,8 @@ OutFile = Annotated[
 
 def query(
     sql: Annotated[str, typer.Argument(metavar="SQL", help='"SELECT … FROM dataset WHERE … GROUP BY …"')],
-    seal: Annotated[
-        Literal["paillier", "pad"] | None,
-        typer.Option(help="How masked sums travel.  [default: what analyst.toml says]", show_default=False),
-    ] = None,
-    at_least: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Go on with N organisations: at once without those that refuse, without the silent "
-            "after the broker's consent_grace_s (30 s unless its people changed it), which the deadline must "
-            "leave time for. Not once an earlier answer has fixed the nodes.  [default: all]",
-            show_default=False,
-        ),
-    ] = None,
+    seal: SealOption = None,
+    at_least: AtLeast = None,
     party: Annotated[
         list[str] | None,
         typer.Option(metavar="ORGANISATION", help="Ask these only (may be repeated).  [default: all]"),

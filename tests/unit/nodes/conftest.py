@@ -243,15 +243,7 @@ class Job:
             text, words = self.question.text, self.question.words
         except Exception:
             self.question, text, words = None, sql, 3
-        members = tuple(sorted((node.name for node in self.nodes), key=str.encode))
-        seeds = {
-            node.name: wrap(
-                node.tag_key.public,
-                self.tag_seed,
-                tag_seed_info(bytes.fromhex(DATASET_HASH), nonce, node.name),
-            )
-            for node in self.nodes
-        }
+        at_least = at_least or len({node.credentials.name.organisation for node in self.nodes})
         self.caller = world.realm.credentials(organisation, role, by)
         given = {
             "analyst": str(self.caller.name),
@@ -259,14 +251,14 @@ class Job:
             "computation": "query",
             "question": text,
             "dataset": DATASET_HASH,
-            "members": members,
-            "at_least": at_least or len({node.credentials.name.organisation for node in self.nodes}),
+            "members": tuple(sorted((node.name for node in self.nodes), key=str.encode)),
+            "at_least": at_least,
             "seal": seal,
             "words": words,
             "word_bits": DATASET.word_bits,
             "result_key": ResultKey(*key.public.encode()) if key else None,
             "receiver_key": self.receiver.public,
-            "tag_seeds": seeds,
+            "tag_seeds": self._wrapped_seeds(nonce),
             "rounds": 1,
             "deadline": int(deadline or world.clock() + 60),
             "nonce": nonce,
@@ -275,6 +267,16 @@ class Job:
         payload = msgspec.json.encode(self.spec)
         self.id = document_id(payload)
         self.token = JwsSigner(self.caller).sign(JOB_TYP, payload)
+
+    def _wrapped_seeds(self, nonce: bytes) -> dict[str, bytes]:
+        return {
+            node.name: wrap(
+                node.tag_key.public,
+                self.tag_seed,
+                tag_seed_info(bytes.fromhex(DATASET_HASH), nonce, node.name),
+            )
+            for node in self.nodes
+        }
 
     @property
     def terms(self) -> SumTerms:

@@ -18,6 +18,7 @@ def upgrade() -> None:
     """Make the tables."""
     _catalogue()
     _jobs()
+    _what_jobs_gather()
     _attempts()
     _vectors()
 
@@ -82,6 +83,9 @@ def _jobs() -> None:
         sa.PrimaryKeyConstraint("job", "node", name=op.f("pk_job_member")),
     )
     op.create_index(op.f("ix_job_member_node"), "job_member", ["node"], unique=False)
+
+
+def _what_jobs_gather() -> None:
     op.create_table(
         "consent",
         sa.Column("job", sa.String(length=64), nullable=False),
