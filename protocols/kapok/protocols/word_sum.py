@@ -16,9 +16,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["WordSum"]
+__all__ = ["NATIVE_OCTETS", "WordSum"]
 
-_NATIVE: Final = frozenset({1, 2, 4, 8})
+NATIVE_OCTETS: Final = frozenset({1, 2, 4, 8})
+"""Widths, in bytes, of NumPy's own integers."""
 
 
 class WordSum:
@@ -36,7 +37,7 @@ class WordSum:
     def __init__(self, words: bytes | memoryview, octets: int) -> None:
         self._octets = octets
         self._totals: list[npt.NDArray[np.unsignedinteger | np.signedinteger]] = [
-            lane.astype(lane.dtype if octets in _NATIVE else np.int64) for lane in self._lanes(words)
+            lane.astype(lane.dtype if octets in NATIVE_OCTETS else np.int64) for lane in self._lanes(words)
         ]
 
     def add(self, words: bytes | memoryview) -> None:
@@ -51,7 +52,7 @@ class WordSum:
 
     def to_bytes(self) -> bytes:
         """The words of the sum, as contiguous little-endian bytes. Nothing is added after that."""
-        if self._octets in _NATIVE:
+        if self._octets in NATIVE_OCTETS:
             return self._totals[0].tobytes()
         words = np.empty((len(self._totals[0]), self._octets), dtype=np.uint8)
         start = 0
@@ -75,6 +76,6 @@ class WordSum:
 
 def _lane_bytes(octets: int) -> list[int]:
     """How a word is cut, lowest lane first."""
-    if octets in _NATIVE:
+    if octets in NATIVE_OCTETS:
         return [octets]
     return [4] * (octets // 4) + [2] * (octets % 4 // 2) + [1] * (octets % 2)

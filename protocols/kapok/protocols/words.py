@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from kapok.errors import InvalidInput
 from kapok.errors.secrecy import NeverPickled
-from kapok.protocols.word_sum import WordSum
+from kapok.protocols.word_sum import NATIVE_OCTETS, WordSum
 
 __all__ = ["MOST_WORD_BITS", "WordVector"]
 
@@ -114,6 +114,8 @@ class WordVector(NeverPickled):
             if int(values.min()) < -bound or int(values.max()) >= bound:
                 raise _overflow(bits, signed=True)
         octets = bits // 8
+        if octets in NATIVE_OCTETS:
+            return cls(bits, values.size, values.astype(f"<i{octets}").tobytes())
         low = np.ascontiguousarray(values, dtype="<i8").view(np.uint8).reshape(values.size, _INT64_BYTES)
         words = np.empty((values.size, octets), dtype=np.uint8)
         words[:, :_INT64_BYTES] = low[:, :octets]
@@ -149,6 +151,8 @@ class WordVector(NeverPickled):
                 code="word_overflow",
                 remedy="read them as Python integers",
             )
+        if octets in NATIVE_OCTETS:
+            return np.frombuffer(self.body, dtype=f"<i{octets}").astype(np.int64)
         wide = np.zeros((self.count, _INT64_BYTES), dtype=np.uint8)
         wide[:, _INT64_BYTES - octets :] = np.frombuffer(self.body, dtype=np.uint8).reshape(-1, octets)
         # An arithmetic shift brings the words down from the highest bytes, sign and all.
