@@ -19,7 +19,7 @@ import hashlib
 from collections.abc import Sequence
 
 from kapok.errors import PeerProtocolError
-from kapok.protocols.paillier import plain
+from kapok.protocols.paillier import scheme
 from kapok.protocols.paillier.vector import CiphertextVector
 from kapok.protocols.secure_sum.context import Context
 from kapok.protocols.secure_sum.messages import (
@@ -106,17 +106,11 @@ def check_chunk(terms: SumTerms, chunk: bytes, *, party: str | None = None) -> N
         PeerProtocolError: ``bad_chunk`` for a length that no chunk can have, ``bad_ciphertext`` when a
             ciphertext is not in its canonical form or shares a factor with the key.
     """
+    _check_length(terms, chunk, party)
     if terms.result_key is None:
-        word, tag = terms.word_bits // 8, terms.tag_bits // 8
-        whole = len(chunk) == tag or (len(chunk) % word == 0 and 0 < len(chunk) <= chunk_bytes(terms))
-        if not whole:
-            raise _bad_chunk(party)
         return
-    key = result_key(terms)
-    if not 0 < len(chunk) <= chunk_bytes(terms) or len(chunk) % key.ciphertext_bytes(degree(terms)):
-        raise _bad_chunk(party)
     try:
-        CiphertextVector.from_body(key, chunk, degree(terms))
+        CiphertextVector.from_body(result_key(terms), chunk, degree(terms))
     except PeerProtocolError as error:
         raise PeerProtocolError(error.message, code=error.code, party=party) from None
 
@@ -147,11 +141,12 @@ def fold(terms: SumTerms, chunks: Sequence[bytes]) -> bytes:
     """
     if not chunks or len({len(chunk) for chunk in chunks}) != 1:
         raise _bad_chunk(None)
+    _check_length(terms, chunks[0], None)
     if terms.result_key is not None:
-        key = result_key(terms)
-        vectors = [CiphertextVector.from_body(key, chunk, degree(terms)) for chunk in chunks]
-        return plain.add(key, vectors).body
-    check_chunk(terms, chunks[0])
+        key, s = result_key(terms), degree(terms)
+        count = len(chunks[0]) // key.ciphertext_bytes(s)
+        # `add` checks every digit: nothing is read twice here.
+        return scheme.add(key, [CiphertextVector(key.key_id, s, count, chunk) for chunk in chunks]).body
     bits = terms.tag_bits if len(chunks[0]) == terms.tag_bits // 8 else terms.word_bits
     first, *others = (WordVector.from_bytes(chunk, bits) for chunk in chunks)
     return first.add(*others).to_bytes()
@@ -242,6 +237,16 @@ def _check_attempt(
             code="wrong_attempt",
             party=statement.name,
         )
+
+
+def _check_length(terms: SumTerms, chunk: bytes, party: str | None) -> None:
+    if terms.result_key is None:
+        element, tag = terms.word_bits // 8, terms.tag_bits // 8
+    else:
+        element, tag = result_key(terms).ciphertext_bytes(degree(terms)), None
+    whole = 0 < len(chunk) <= chunk_bytes(terms) and len(chunk) % element == 0
+    if not whole and len(chunk) != tag:
+        raise _bad_chunk(party)
 
 
 def _bad_chunk(party: str | None) -> PeerProtocolError:
