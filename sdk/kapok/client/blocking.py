@@ -41,6 +41,11 @@ class _LoopThread:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
+        # Whoever waits for a call in another thread would wait for ever.
+        unfinished = asyncio.all_tasks(self._loop)
+        for task in unfinished:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*unfinished, return_exceptions=True))
         self._loop.close()
 
     def call(self, work: Coroutine[Any, Any, _Answer]) -> _Answer:
@@ -55,7 +60,9 @@ class _LoopThread:
             future.cancel()
             raise
         except CancelledError:
-            raise LocalProtocolError("this session was closed meanwhile", code="session_closed") from None
+            raise LocalProtocolError(
+                "this session was closed meanwhile", code="session_closed", remedy="connect again"
+            ) from None
 
     def stop(self) -> None:
         """End the loop and its thread. Again: nothing more."""

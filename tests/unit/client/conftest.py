@@ -17,6 +17,7 @@ from kapok.documents.statements import MEMBERSHIP_TYP, Membership
 from kapok.identity.certificates import TrustRoot
 from kapok.identity.credentials import Credentials
 from kapok.identity.issuing import issue, new_root
+from kapok.identity.keyfiles import encode_key, make_private_folder, write_new_file
 from kapok.identity.names import PartyName, Role
 from kapok.protocols.secure_sum.aggregator import fold
 from kapok.protocols.secure_sum.analyst import tag_seed_info
@@ -56,6 +57,20 @@ class Domain:
 
     def signer(self, role: Role, organisation: str) -> JwsSigner:
         return JwsSigner(self.credentials(role, organisation))
+
+    def furnish(
+        self, home: Path, role: Role, organisation: str, address: str, *, patience_s: int = 2
+    ) -> Path:
+        """An enrolled party's folder, with an analyst's settings."""
+        credentials = self.credentials(role, organisation)
+        make_private_folder(home)
+        make_private_folder(home / "identity")
+        write_new_file(home / "identity" / "key.pem", encode_key(credentials.private_key(), None))
+        write_new_file(home / "identity" / "certificate.pem", credentials.certificate_pem, mode=0o644)
+        write_new_file(home / "identity" / "root.pem", credentials.root_pem, mode=0o644)
+        settings = f'broker = "{address}"\nseal = "pad"\npatience_s = {patience_s}\n'
+        (home / "analyst.toml").write_text(settings)
+        return home
 
     def membership(self, organisation: str, dataset_hash: str, tag_key: bytes | None = None) -> str:
         statement = Membership(dataset=dataset_hash, tag_key=tag_key or self.tag_keys[organisation].public)

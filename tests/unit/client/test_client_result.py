@@ -93,4 +93,5 @@ def test_without_pandas_it_says_what_to_install(result, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(InvalidInput, match="pandas is not installed") as caught:
         result.to_pandas()
+    assert caught.value.code == "no_pandas"
     assert "kapok[pandas]" in caught.value.remedy

@@ -6,7 +6,6 @@ import base64
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import kapok.wire  # noqa: F401 - first: it silences gRPC's core, which reads its settings once
 
@@ -23,6 +22,7 @@ from kapok.errors import (
     IdentityInvalid,
     InternalError,
     KapokError,
+    LocalProtocolError,
     NotAuthorised,
     NotFound,
     PeerProtocolError,
@@ -33,7 +33,6 @@ from kapok.errors import (
 )
 from kapok.identity.credentials import Credentials
 from kapok.identity.issuing import issue
-from kapok.identity.keyfiles import encode_key, make_private_folder, write_new_file
 from kapok.identity.names import PartyName, Role
 from kapok.wire.messages import CatalogueEntry, Evidence, JobState, JobStatus
 from kapok.wire.server import serve
@@ -140,20 +139,9 @@ async def broker(domain, heart) -> AsyncIterator[Broker]:
     await server.stop(0)
 
 
-def furnish(home: Path, credentials: Credentials, address: str) -> Path:
-    """An analyst's folder."""
-    make_private_folder(home)
-    make_private_folder(home / "identity")
-    write_new_file(home / "identity" / "key.pem", encode_key(credentials.private_key(), None))
-    write_new_file(home / "identity" / "certificate.pem", credentials.certificate_pem, mode=0o644)
-    write_new_file(home / "identity" / "root.pem", credentials.root_pem, mode=0o644)
-    (home / "analyst.toml").write_text(f'broker = "{address}"\nseal = "pad"\npatience_s = 2\n')
-    return home
-
-
 @pytest.fixture
 async def session(domain, broker, tmp_path) -> AsyncIterator[AsyncSession]:
-    home = furnish(tmp_path / "home", domain.credentials(Role.ANALYST, "university"), broker.address)
+    home = domain.furnish(tmp_path / "home", Role.ANALYST, "university", broker.address)
     async with await connect_async(home) as session:
         yield session
 
@@ -199,6 +187,30 @@ async def test_lost_watch_is_taken_up_again(session, broker):
         await session.query(SQL, progress=told.append)
     steps = ["notice", "notice", "submitted", "retrying", "retrying", "gathering"]
     assert [one.step for one in told] == steps
+
+
+async def test_broker_that_hangs_up_again_and_again_is_said_when_patience_ends(domain, broker, tmp_path):
+    broker.states = [JobState.GATHERING]
+    home = domain.furnish(tmp_path / "hasty", Role.ANALYST, "university", broker.address, patience_s=0)
+    told = []
+    async with await connect_async(home) as session:
+        with pytest.raises(Unavailable) as caught:
+            await session.query(SQL, deadline_s=1, progress=told.append)
+        (job_id,) = session.folder.known()
+        assert session.folder.load(job_id).outcome == "open"
+    assert caught.value.code == "hung_up"
+    assert f"`kapok job wait {job_id[:12]}`" in caught.value.remedy
+    assert "the broker hung up; trying again" in [one.text for one in told]
+
+
+async def test_record_whose_secrets_are_gone_opens_nothing(session, broker, domain):
+    job_id = await session.submit(SQL)
+    record = msgspec.structs.replace(session.folder.load(job_id), receiver_key=None)
+    session.folder.save(record)
+    broker.states, broker.parts = [JobState.SUMMED], domain.hand_out(broker.submitted[-1])
+    with pytest.raises(LocalProtocolError) as caught:
+        await session.wait(job_id)
+    assert (caught.value.code, caught.value.remedy) == ("secrets_gone", "ask again")
 
 
 async def test_job_that_the_broker_never_got_is_sent_by_waiting(session, broker):
@@ -307,7 +319,7 @@ async def test_broker_that_shows_no_such_dataset(session, broker):
 
 
 async def test_only_analysts_ask(domain, broker, tmp_path):
-    home = furnish(tmp_path / "node", domain.credentials(Role.NODE, "va"), broker.address)
+    home = domain.furnish(tmp_path / "node", Role.NODE, "va", broker.address)
     with pytest.raises(Refused) as caught:
         AsyncSession(Profile.load(home))
     assert type(caught.value) is NotAuthorised
@@ -412,7 +424,7 @@ async def test_endless_sum_is_hung_up_on(session, broker, domain):
 
 async def test_job_of_a_locked_profile_opens_with_its_passphrase_alone(domain, broker, tmp_path, monkeypatch):
     monkeypatch.setenv("KAPOK_PASSPHRASE", "right")
-    home = furnish(tmp_path / "locked", domain.credentials(Role.ANALYST, "university"), broker.address)
+    home = domain.furnish(tmp_path / "locked", Role.ANALYST, "university", broker.address)
     async with await connect_async(home) as session:
         job_id = await session.submit(SQL)
         record = session.folder.unlock(session.folder.load(job_id))

@@ -11,6 +11,7 @@ from kapok.documents.statements import ResultKey
 from kapok.errors import CohortTooSmall, InvalidInput, NotAuthorised, NotFound
 from kapok.identity.names import Role
 from kapok.protocols.secure_sum.analyst import tag_seed_info
+from kapok.protocols.secure_sum.params import MOST_MEMBERS
 from kapok.protocols.wraps import WrapKey
 
 SQL = "select sex, count(*), avg(age) from heart group by sex"
@@ -128,6 +129,18 @@ def test_questions_that_cannot_be_asked(make, sql, code):
     with pytest.raises(InvalidInput) as caught:
         make(request(sql=sql))
     assert caught.value.code == code
+
+
+def test_more_nodes_than_a_sum_can_have(catalogued, make):
+    one = catalogued.members[0]
+    many = tuple(
+        dataclasses.replace(one, name=dataclasses.replace(one.name, name=f"n{number}"))
+        for number in range(MOST_MEMBERS + 1)
+    )
+    with pytest.raises(InvalidInput) as caught:
+        make(request(), dataclasses.replace(catalogued, members=many))
+    assert caught.value.code == "too_many_members"
+    assert f"{MOST_MEMBERS} nodes at most" in caught.value.remedy
 
 
 def test_too_few_named_organisations_are_told_whom_else_they_can_ask(catalogued, make):
