@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-slow lint types contracts check format gen lock clean
+.PHONY: help env demo test test-slow coverage lint types contracts check format gen lock clean
 
 help:           ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ test: check  ## Lint, types, import contracts, generated code, then every test b
 
 test-slow: $(VENV)/dev.stamp  ## The long sweeps: more seeds, more examples, larger sizes
 	$(BIN)/python -m pytest -n 2 -m slow $(ARGS)
+
+coverage: $(VENV)/dev.stamp  ## Which lines and branches of protocols/ its own tests reach
+	$(BIN)/python -m pytest -n 2 --cov=kapok.protocols tests/unit/protocols $(addprefix tests/properties/test_,words_properties.py packing_properties.py secure_sum_properties.py) $(ARGS)
 
 check: lint types contracts  ## Everything that reads the code without running it
 
