@@ -1,0 +1,270 @@
+"""Powers of one fixed base, from a table of prepared products.
+
+The exponent's t bits are laid into h rows of ⌈t/h⌉ bits, the rows cut into v groups of b bits (Lim and Lee,
+*More flexible exponentiation with precomputation*, CRYPTO 1994):
+
+    e = Σ_{i<h} Σ_{j<v} Σ_{k<b} e_{ijk}·2^(i·a + j·b + k),   a = v·b ≥ ⌈t/h⌉
+
+For each group there is a table of the 2^h products of g^(2^(i·a+j·b)); a power takes v·b products with
+entries and b − 1 squarings, for all columns the same. With b = 1 these are the usual windows of h bits.
+Entries lie in float32 (exact: residues are below 2^24), one row of residues each, and are gathered by rows
+and transposed.
+
+The table is public if the base is. Which entries are fetched depends on the secret exponents: as in every
+implementation with tables, whoever shares the processor's cache could learn of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from kapok.errors import InvalidInput
+from kapok.protocols.arithmetic.bases import Floats
+from kapok.protocols.arithmetic.digits import Digits, check_digits, to_integers
+from kapok.protocols.arithmetic.ring import Ring
+from kapok.protocols.arithmetic.workers import Lane, run
+
+__all__ = ["Comb", "FixedBase"]
+
+_SQUARE_COST: Final = 1.25
+_ENTRY_COST: Final = 1.8
+_MOST_WINDOW: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Comb:
+    """How an exponent is laid out.
+
+    Attributes:
+        exponent_bits: t.
+        rows: h, the bits that pick an entry.
+        groups: v, the tables.
+        steps: b, the bits of a group, hence b − 1 squarings.
+    """
+
+    exponent_bits: int
+    rows: int
+    groups: int
+    steps: int
+
+    @classmethod
+    def of(cls, exponent_bits: int, rows: int, groups: int) -> Comb:
+        """The layout with that many rows, and at the most that many groups."""
+        span = -(-exponent_bits // rows)
+        steps = -(-span // groups)
+        return cls(exponent_bits, rows, -(-span // steps), steps)
+
+    @property
+    def entries(self) -> int:
+        """Entries of all tables, v·2^h."""
+        return self.groups << self.rows
+
+    @property
+    def span(self) -> int:
+        """Bits between two rows, a = v·b."""
+        return self.groups * self.steps
+
+    @property
+    def cost(self) -> float:
+        """Of a power, in products."""
+        return self.span + _SQUARE_COST * (self.steps - 1)
+
+    def table_bytes(self, ring: Ring) -> int:
+        """Memory of the tables."""
+        return self.entries * ring.ready_rows * 4
+
+
+class FixedBase:
+    """Powers of a fixed base. Safe to share between threads.
+
+    Attributes:
+        ring: The ring.
+        comb: The layout.
+        exponent_bits: Exponents are below 2^exponent_bits.
+        table_bytes: Memory that the tables take.
+    """
+
+    def __init__(self, ring: Ring, base: Digits, comb: Comb) -> None:
+        """Build the tables: about 1.8 products for each entry.
+
+        Args:
+            ring: The ring.
+            base: Digits (parts, width), uint8.
+            comb: The layout, e.g. of `plan`.
+
+        Raises:
+            InvalidInput: code ``bad_digits``.
+        """
+        check_digits(ring, base[None])
+        self.ring = ring
+        self.comb = comb
+        self.exponent_bits = comb.exponent_bits
+        self._table = np.zeros((comb.groups, 1 << comb.rows, ring.ready_rows), dtype=np.float32)
+        self.table_bytes = self._table.nbytes
+        (number,) = to_integers(ring, base[None])
+        self._build(self._generators(number))
+
+    @staticmethod
+    def plan(ring: Ring, exponent_bits: int, count: int, memory_limit: int) -> Comb:
+        """The layout that makes `count` powers, with the tables for them, in the least time.
+
+        Args:
+            ring: The ring.
+            exponent_bits: Bits of the exponents.
+            count: Powers that the tables will be used for.
+            memory_limit: Most bytes of the tables.
+
+        Raises:
+            InvalidInput: code ``bad_exponent`` for exponents of no bits.
+        """
+        if exponent_bits < 1:
+            raise InvalidInput("exponents must have at least one bit", code="bad_exponent")
+        combs = {
+            Comb.of(exponent_bits, rows, groups)
+            for rows in range(1, min(_MOST_WINDOW, exponent_bits) + 1)
+            for groups in range(1, -(-exponent_bits // rows) + 1)
+        }
+        fitting = [comb for comb in combs if comb.table_bytes(ring) <= memory_limit]
+        return min(
+            fitting or [Comb.of(exponent_bits, 1, 1)],
+            key=lambda comb: (comb.cost * count + _ENTRY_COST * comb.entries, comb.entries, comb.rows),
+        )
+
+    def powers(self, exponents: npt.NDArray[np.uint8], *, threads: int | None = None) -> Digits:
+        """base^e for every exponent, digits (count, parts, width).
+
+        Args:
+            exponents: Little-endian integers, uint8 of shape (count, ⌈exponent_bits/8⌉); bits beyond
+                `exponent_bits` must be 0.
+            threads: Workers; all cores by default.
+
+        Raises:
+            InvalidInput: code ``bad_exponent``.
+        """
+        return self._run(exponents, None, threads)
+
+    def powers_times(
+        self, exponents: npt.NDArray[np.uint8], factors: Digits, *, threads: int | None = None
+    ) -> Digits:
+        """factor·base^e for every pair, in one pass; arguments and errors as `powers` and `multiply`.
+
+        Raises:
+            InvalidInput: code ``bad_exponent``, ``bad_digits``.
+        """
+        check_digits(self.ring, factors)
+        return self._run(exponents, factors, threads)
+
+    def _run(self, exponents: npt.NDArray[np.uint8], factors: Digits | None, threads: int | None) -> Digits:
+        self._check(exponents)
+        if factors is not None and len(factors) != len(exponents):
+            raise InvalidInput("there must be one factor for each exponent", code="bad_digits")
+        ring = self.ring
+        out = np.empty((len(exponents), ring.parts, ring.width), dtype=np.uint8)
+
+        def work(lane: Lane, chunk: slice) -> None:
+            digits = out[chunk]
+            limbs = None if factors is None else lane.read(factors[chunk])
+            for span in lane.spans(len(digits)):
+                places = self._places(exponents[chunk][span], lane.columns)
+                block = None if limbs is None else limbs[..., span]
+                self._power_block(lane, places, block)
+                lane.write(lane.x, span)
+            lane.flush(digits)
+
+        run(ring, len(out), work, threads)
+        return out
+
+    def _power_block(self, lane: Lane, places: npt.NDArray[np.intp], limbs: Floats | None) -> None:
+        """lane.x = factor·base^e, plain: the factor comes in where no squaring is left to come."""
+        kernel, x = lane.kernel, lane.x
+        comb = self.comb
+        if comb.steps > 1 or limbs is None:
+            kernel.set(x, self.ring.montgomery_one)
+        for step in range(comb.steps - 1, -1, -1):
+            if step < comb.steps - 1:
+                kernel.square(x, x)
+            if step == 0 and limbs is not None:
+                self._bring_in(lane, limbs, fresh=comb.steps == 1)
+            for group in range(comb.groups):
+                self._gather(lane, group, places[group * comb.steps + step])
+                kernel.multiply(x, lane.y, x)
+        if limbs is None:
+            kernel.multiply(x, lane.constant(self.ring.montgomery(0)), x)
+
+    @staticmethod
+    def _bring_in(lane: Lane, limbs: Floats, *, fresh: bool) -> None:
+        """Set x = factor·x, out of Montgomery's form; or the factor alone."""
+        if not fresh:
+            lane.kernel.make_ready(lane.x, lane.y)
+        lane.kernel.read(limbs, lane.x)
+        if not fresh:
+            lane.kernel.multiply(lane.x, lane.y, lane.x)
+
+    def _gather(self, lane: Lane, group: int, places: npt.NDArray[np.intp]) -> None:
+        np.take(self._table[group], places, axis=0, out=lane.rows, mode="clip")
+        np.copyto(lane.y.rows, lane.rows.T)
+
+    def _places(self, exponents: npt.NDArray[np.uint8], columns: int) -> npt.NDArray[np.intp]:
+        """Which entry each column takes, (span, columns): bit i of an entry is bit i·a + place of e."""
+        comb = self.comb
+        bits = np.zeros((columns, comb.rows * comb.span), dtype=np.uint8)
+        unpacked = np.unpackbits(exponents, axis=1, bitorder="little")[:, : bits.shape[1]]
+        bits[: len(exponents), : unpacked.shape[1]] = unpacked
+        rows = bits.reshape(columns, comb.rows, comb.span).transpose(1, 2, 0)
+        places = np.zeros((comb.span, columns), dtype=np.intp)
+        for row in range(comb.rows - 1, -1, -1):
+            np.left_shift(places, 1, out=places)
+            np.bitwise_or(places, rows[row], out=places)
+        return places
+
+    def _check(self, exponents: npt.NDArray[np.uint8]) -> None:
+        octets = -(-self.exponent_bits // 8)
+        if exponents.dtype != np.uint8 or exponents.ndim != 2 or exponents.shape[1] != octets:
+            raise InvalidInput(f"exponents must be bytes of shape (count, {octets})", code="bad_exponent")
+        spare = 8 * octets - self.exponent_bits
+        if spare and np.any(exponents[:, -1] >> (8 - spare)):
+            raise InvalidInput(f"an exponent has more than {self.exponent_bits} bits", code="bad_exponent")
+
+    def _generators(self, number: int) -> list[list[int]]:
+        """g^(2^(i·a+j·b))·A for group j, row i, as integers: this chain of squarings has nothing to batch."""
+        comb, modulus = self.comb, self.ring.modulus**self.ring.parts
+        radix = self.ring.constants.bases.product_a
+        generators = [[0] * comb.rows for _ in range(comb.groups)]
+        for row in range(comb.rows):
+            for group in range(comb.groups):
+                generators[group][row] = number * radix % modulus
+                for _ in range(comb.steps):
+                    number = number * number % modulus
+        return generators
+
+    def _build(self, generators: list[list[int]]) -> None:
+        """Entry by doubling: the upper half of a table of 2^(i+1) is the lower half times generator i."""
+        ring, comb = self.ring, self.comb
+        one = ring.montgomery(1)[:, 0]
+        self._table[:, 0] = one
+
+        def work_on(group: int, row: int) -> None:
+            half = 1 << row
+            table = self._table[group]
+            factor = ring.in_b(generators[group][row])
+
+            def work(lane: Lane, chunk: slice) -> None:
+                lower = table[:half][chunk]
+                upper = table[half : 2 * half][chunk]
+                for span in lane.spans(len(lower)):
+                    source, target = lower[span], upper[span]
+                    lane.y.rows[:, : len(source)] = source.T
+                    lane.kernel.set(lane.x, factor)
+                    lane.kernel.multiply(lane.x, lane.y, lane.x)
+                    lane.kernel.make_ready(lane.x, lane.y)
+                    target[...] = lane.y.rows[:, : len(target)].T
+
+            run(ring, half, work)
+
+        for group in range(comb.groups):
+            for row in range(comb.rows):
+                work_on(group, row)

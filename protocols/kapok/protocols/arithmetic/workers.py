@@ -1,0 +1,172 @@
+"""Batches in blocks, on threads of their own: one worker a core, BLAS at one thread in each.
+
+NumPy's functions and BLAS release the interpreter lock, so that workers run side by side. A worker takes a
+chunk of a few blocks, reads its digits, works through the blocks, writes the digits, and takes the next:
+memory is a few chunks for each worker, whatever the length of the batch. Which worker takes which chunk
+changes nothing in the result.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from threading import Lock
+from typing import Any, Final
+
+import numpy as np
+import threadpoolctl
+
+from kapok.protocols.arithmetic.bases import Floats
+from kapok.protocols.arithmetic.digits import Digits, LimbReader, LimbWriter
+from kapok.protocols.arithmetic.kernel import Kernel, Ready, Residues
+from kapok.protocols.arithmetic.ring import Ring
+
+__all__ = ["Lane", "available_cores", "run"]
+
+_MOST_BLOCKS: Final = 8
+"""Blocks of a chunk: the carries of written digits run limb by limb, over all its columns at once."""
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Lane:
+    """What one worker needs for chunks of `blocks` blocks: a kernel, conversions, and room for numbers.
+
+    Attributes:
+        kernel: The products.
+        x: Numbers, one block.
+        y: Ready operands, one block.
+        rows: The same as rows of a table, float32 of shape (columns, ready_rows).
+    """
+
+    def __init__(self, ring: Ring, columns: int, blocks: int) -> None:
+        self.ring = ring
+        self.columns = columns
+        self.blocks = blocks
+        self.kernel = Kernel(ring, columns)
+        self.x: Residues = self.kernel.residues()
+        self.y: Ready = self.kernel.ready()
+        self.rows = np.zeros((columns, ring.ready_rows), dtype=np.float32)
+        self._readers: list[LimbReader] = []
+        self._writer: LimbWriter | None = None
+        self._states: list[Residues] = [self.x]
+        self._constants: dict[int, tuple[Floats, Ready]] = {}
+
+    def read(self, digits: Digits, reader: int = 0) -> Floats:
+        """The limbs of a chunk's digits, (parts, limbs+1, blocks·columns)."""
+        while len(self._readers) <= reader:
+            self._readers.append(LimbReader(self.ring, self.blocks * self.columns))
+        return self._readers[reader].read(digits)
+
+    def states(self, count: int) -> list[Residues]:
+        """Room for as many blocks of numbers as `count` columns take."""
+        wanted = -(-count // self.columns)
+        while len(self._states) < wanted:
+            self._states.append(self.kernel.residues())
+        return self._states[:wanted]
+
+    def constant(self, prepared: Floats) -> Ready:
+        """A prepared number in every column; the last few are kept."""
+        kept = self._constants.get(id(prepared))
+        if kept is None:
+            if len(self._constants) >= 2:
+                del self._constants[next(iter(self._constants))]
+            kept = self._constants[id(prepared)] = (prepared, self.kernel.expand(prepared))
+        return kept[1]
+
+    def spans(self, count: int) -> list[slice]:
+        """The blocks of a chunk of `count` columns, as columns of its limbs."""
+        return [slice(start, start + self.columns) for start in range(0, count, self.columns)]
+
+    def write(self, x: Residues, span: slice) -> None:
+        """Put a block's numbers where `flush` takes them from."""
+        if self._writer is None:
+            self._writer = LimbWriter(self.ring, self.blocks * self.columns)
+        self.kernel.write(x, self._writer.limbs[..., span], self._writer.quotients[..., span])
+
+    def flush(self, digits: Digits) -> None:
+        """The digits of a chunk that was written."""
+        if self._writer is not None:
+            self._writer.write(digits)
+
+
+def run(ring: Ring, count: int, work: Callable[[Lane, slice], None], threads: int | None = None) -> None:
+    """Call `work` for chunks that make up `count` elements, on `threads` threads (all cores by default)."""
+    threads = available_cores() if threads is None else max(1, threads)
+    columns = ring.block_columns(count)
+    share = -(-count // (threads * columns))
+    blocks = max(1, min(_MOST_BLOCKS, share))
+    chunks = [slice(start, start + blocks * columns) for start in range(0, count, blocks * columns)]
+    with _one_blas_thread:
+        if threads == 1 or len(chunks) <= 1:
+            _work_through(ring, columns, blocks, work, iter(chunks), None)
+            return
+        remaining, lock = iter(chunks), Lock()
+        with ThreadPoolExecutor(min(threads, len(chunks)), thread_name_prefix="arithmetic") as executor:
+            started = [
+                executor.submit(_work_through, ring, columns, blocks, work, remaining, lock)
+                for _ in range(min(threads, len(chunks)))
+            ]
+            for future in started:
+                future.result()
+
+
+def _work_through(
+    ring: Ring,
+    columns: int,
+    blocks: int,
+    work: Callable[[Lane, slice], None],
+    chunks: Iterator[slice],
+    lock: Any,
+) -> None:
+    idle = ring.idle_lanes.setdefault((columns, blocks), [])
+    try:
+        lane = idle.pop()
+    except IndexError:
+        lane = Lane(ring, columns, blocks)
+    try:
+        while True:
+            if lock is None:
+                chunk = next(chunks, None)
+            else:
+                with lock:
+                    chunk = next(chunks, None)
+            if chunk is None:
+                return
+            work(lane, chunk)
+    finally:
+        idle.append(lane)
+
+
+class _OneBlasThread:
+    """BLAS at one thread, in the whole process, from the first who enters until the last has left."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._users = 0
+        self._limit: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._limit = _controller().limit(limits=1, user_api="blas")
+            self._users += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self._limit.restore_original_limits()
+
+
+_one_blas_thread: Final = _OneBlasThread()
+
+
+@cache
+def _controller() -> Any:
+    return threadpoolctl.ThreadpoolController()
