@@ -41,6 +41,17 @@ def history(store: Store, job_id: str) -> list[str]:
         return list(rows)
 
 
+def reasons(store: Store, job_id: str) -> list[tuple[str, str]]:
+    """Code and party of those events of a job that have a code, oldest first."""
+    with store._engine.connect() as connection:
+        rows = connection.execute(
+            sa.select(EventRow.code, EventRow.party)
+            .where(EventRow.job == job_id, EventRow.code != "")
+            .order_by(EventRow.id)
+        )
+        return [(code, party) for code, party in rows]
+
+
 def stored_chunks(store: Store) -> tuple[int, int]:
     """How many chunks of sealed vectors and of sums are stored, over all jobs."""
     with store._engine.connect() as connection:

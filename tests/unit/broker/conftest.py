@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from support.broker import DrivenDesk, history, stored_chunks
+from support.broker import DrivenDesk, history, reasons, stored_chunks
 
 from kapok.broker.catalogue import Catalogue
 from kapok.broker.computation.office import Office
@@ -393,6 +393,9 @@ class World:
 
     def history(self, asked: Asked) -> list[str]:
         return history(self.store, asked.id)
+
+    def reasons(self, asked: Asked) -> list[tuple[str, str]]:
+        return reasons(self.store, asked.id)
 
     def stored_chunks(self) -> tuple[int, int]:
         return stored_chunks(self.store)

@@ -85,6 +85,7 @@ def test_with_at_least_one_that_does_not_seal_is_left_behind(world, ada):
         2,
         tuple(str(node.name) for node in others),
     )
+    assert world.reasons(asked) == [("left_behind", str(ash.name))]
     ash.consent(asked.id, asked.specification, ada.name)
     assert ada.status(asked).attempt == 2
     world.run(others)

@@ -65,6 +65,7 @@ def test_new_keys_in_an_open_attempt_void_it_and_open_the_next(world, ada):
     status = ada.status(asked)
     assert (status.state, status.attempt, status.waiting_for) == (JobState.SEALING, 2, tuple(world.nodes))
     assert world.stored_chunks() == (0, 0)
+    assert world.reasons(asked) == [("keys_renewed", str(ash.name))]
     world.desk.consent(ash.name, asked.id, old)
     assert ada.status(asked).attempt == 2
     world.run()

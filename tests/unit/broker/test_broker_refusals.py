@@ -77,6 +77,17 @@ def test_who_has_released_cannot_refuse_any_more(world, ada):
     assert ada.open(asked) == world.truth()
 
 
+def test_who_has_refused_cannot_consent_any_more(world, ada):
+    ash, *others = hospitals(world)
+    asked = ada.ask(at_least=3)
+    ash.refuse(asked.id)
+    with pytest.raises(PeerProtocolError) as caught:
+        ash.consent(asked.id, asked.specification, ada.name)
+    assert (caught.value.code, caught.value.party) == ("already_refused", str(ash.name))
+    world.run(others)
+    assert ada.open(asked) == world.truth(others)
+
+
 def test_a_refusal_may_come_twice_and_after_the_end(world, ada):
     ash, birch, *_ = hospitals(world)
     asked = ada.ask()

@@ -60,6 +60,24 @@ def test_broker_killed_in_the_middle_of_folding_goes_on(make_world):
     assert world.publisher.open(asked) == world.truth()
 
 
+def test_a_job_that_is_under_way_has_no_sum_to_fetch_or_forget(world, ada):
+    asked = ada.ask()
+    nodes = list(world.nodes.values())
+    for _ in range(3):
+        for take in (
+            lambda: world.desk.evidence(ada.name, asked.id),
+            lambda: world.desk.sum_chunk(ada.name, asked.id, 0),
+            lambda: world.desk.acknowledge(ada.name, asked.id),
+        ):
+            with pytest.raises(NotFound) as caught:
+                take()
+            assert caught.value.code == "no_sum_yet"
+        for node in nodes:
+            node.work()
+    world.run()
+    assert ada.open(asked) == world.truth()
+
+
 def test_sealed_vectors_are_deleted_with_the_attempt_and_the_sum_when_it_is_acknowledged(world, ada):
     asked = ada.ask()
     world.run()
