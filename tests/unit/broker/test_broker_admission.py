@@ -11,11 +11,13 @@ from kapok.errors import (
     CohortTooSmall,
     IdentityInvalid,
     InvalidInput,
+    KapokError,
     NotAuthorised,
     NotFound,
     PeerProtocolError,
     Unavailable,
 )
+from kapok.protocols.secure_sum.params import MOST_MEMBERS
 from kapok.wire.messages import JobState
 
 FOREIGN = "spiffe://kapok.test/org/elm/node/node"
@@ -63,7 +65,15 @@ def test_members_must_be_sorted_and_different(world, ada):
     for wrong in (members[::-1], (*members, members[-1])):
         with pytest.raises(InvalidInput) as caught:
             ada.ask(members=wrong)
-        assert caught.value.code in ("bad_specification", "bad_terms")
+        assert caught.value.code == "bad_specification"
+
+
+def test_a_sum_has_a_bounded_number_of_members(world, ada):
+    many = tuple(f"spiffe://kapok.test/org/org{number:03}/node/node" for number in range(MOST_MEMBERS + 1))
+    for members, code in ((many, "bad_terms"), (many[:-1], "not_joined")):
+        with pytest.raises(KapokError) as caught:
+            ada.ask(members=members)
+        assert caught.value.code == code
 
 
 def test_a_member_that_has_not_joined_is_named(world, ada):

@@ -20,6 +20,7 @@ from kapok.identity.keyfiles import (
     make_private_folder,
     read_or_make_private_file,
     read_private_file,
+    refuse_open_folder,
     replace_file,
     write_new_file,
 )
@@ -167,10 +168,30 @@ def test_new_files_are_whole_narrow_and_never_replace(tmp_path: Path) -> None:
     assert caught.value.code == "file_exists"
     assert read_private_file(path) == b"first"
     assert [entry.name for entry in tmp_path.iterdir()] == ["secret"]
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput) as caught:
         write_new_file(tmp_path / "none" / "secret", b"x")
-    with pytest.raises(InvalidInput):
-        make_private_folder(path / "below")
+    assert caught.value.code == "bad_file"
+
+
+def test_a_folder_that_cannot_be_made_or_looked_at_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for take, folder in (
+        (make_private_folder, tmp_path / "file"),
+        (make_private_folder, tmp_path / "file" / "below"),
+        (refuse_open_folder, tmp_path / "none"),
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            take(folder)
+        assert caught.value.code == "bad_folder"
+        assert "--home" in (caught.value.remedy or "")
+
+
+@pytest.mark.parametrize(("name", "code"), [("key.pem", "bad_key"), ("root.pem", "bad_certificate")])
+def test_what_cannot_be_read_is_told(home: Path, name: str, code: str) -> None:
+    path = home / "identity" / name
+    path.unlink()
+    path.mkdir(mode=0o700)
+    assert f"{path} cannot be read" in refuse(home, code).message
 
 
 def test_a_replaced_file_is_whole_and_narrow(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from kapok.errors import CohortTooSmall, InvalidInput, NotAuthorised, NotFound, 
 from kapok.identity.names import PartyName, Role
 from kapok.protocols.paillier.public import PublicKey
 from kapok.protocols.secure_sum.aggregator import vector_bytes
-from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR, MOST_MEMBERS, SUITE
+from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR, SUITE
 
 __all__ = ["admit"]
 
@@ -140,8 +140,6 @@ def _check_members(admitted: AdmittedJob) -> None:
     members = admitted.specification.members
     if list(members) != sorted(set(members), key=str.encode):
         raise _bad("the members are not sorted by name, or one is named twice", "members")
-    if len(members) > MOST_MEMBERS:
-        raise _bad(f"a sum has at most {MOST_MEMBERS} members", "members", "too_many_members")
     for name in members:
         if PartyName.parse(name).role is not Role.NODE:
             raise _bad(f"{name} is no node", "members")
