@@ -197,8 +197,7 @@ class BrokerActor:
         lengths = aggregator.chunk_lengths(self.job.terms, len(roster.members))
         if tuple(len(chunk) for chunk in message.chunks) != lengths:
             return
-        for chunk in message.chunks:
-            aggregator.check_chunk(self.job.terms, chunk, party=statement.name)
+        aggregator.check_chunks(self.job.terms, message.chunks, party=statement.name)
         aggregator.check_vector(statement, hashlib.sha256(b"".join(message.chunks)).digest())
         self.seals[message.party] = message
         self.complete = len(self.seals) == len(self.job.identities)

@@ -25,7 +25,7 @@ from kapok.broker.store.schema import AttemptRow, JobRow, SealedVectorRow
 from kapok.errors import InternalError, KapokError, PeerProtocolError
 from kapok.identity.names import PartyName
 from kapok.protocols.secure_sum.aggregator import (
-    check_chunk,
+    check_chunks,
     check_seal,
     check_vector,
     chunk_lengths,
@@ -136,7 +136,7 @@ class Upload:
         for number, chunk in enumerate(chunks, start=self._received):
             if number >= len(self._lengths) or len(chunk) != self._lengths[number]:
                 raise _bad_length(party)
-            check_chunk(self._terms, chunk, party=party)
+        check_chunks(self._terms, chunks, party=party)
         with self._office.step() as step:
             step.tx.vectors.append(self._row(step), chunks, step.now)
         for chunk in chunks:

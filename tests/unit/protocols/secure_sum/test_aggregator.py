@@ -65,23 +65,28 @@ def test_fold_refuses_chunks_that_do_not_fit_together(done):
         assert error.value.code in ("bad_chunk", "bad_ciphertext")
 
 
-def test_check_chunk_refuses_wrong_lengths(done):
+def test_check_chunks_refuses_wrong_lengths(done):
     job, _, sealed, _ = done
     chunk = sealed[0].chunks[0]
     for bad in (b"", chunk[:-1], chunk + b"\x00", chunk * (vector.MOST_CHUNK_BYTES // len(chunk) + 1)):
-        with pytest.raises(PeerProtocolError) as error:
-            aggregator.check_chunk(job.terms, bad, party="mallory")
-        assert (error.value.code, error.value.party) == ("bad_chunk", "mallory")
+        for chunks in ([bad], [chunk, bad], [bad, chunk]):
+            with pytest.raises(PeerProtocolError) as error:
+                aggregator.check_chunks(job.terms, chunks, party="mallory")
+            assert (error.value.code, error.value.party) == ("bad_chunk", "mallory")
+    aggregator.check_chunks(job.terms, [])
 
 
 @pytest.mark.parametrize("value", ["n", "n+1", "zero", "most"])
-def test_check_chunk_refuses_ciphertexts_out_of_their_form(paillier_key_2048, value):
+def test_check_chunks_refuses_ciphertexts_out_of_their_form(paillier_key_2048, value):
     job = exchange(result_key=paillier_key_2048)
     key = paillier_key_2048.public
     digit = {"n": key.n, "n+1": key.n + 1, "zero": 0, "most": 2**2048 - 1}[value].to_bytes(256, "little")
-    with pytest.raises(PeerProtocolError) as error:
-        aggregator.check_chunk(job.terms, digit + bytes(256), party="mallory")
-    assert (error.value.code, error.value.party) == ("bad_ciphertext", "mallory")
+    good, bad = (1).to_bytes(512, "little"), digit + bytes(256)
+    aggregator.check_chunks(job.terms, [good, good + good], party="mallory")
+    for chunks in ([bad], [good, bad], [good + bad, good]):
+        with pytest.raises(PeerProtocolError) as error:
+            aggregator.check_chunks(job.terms, chunks, party="mallory")
+        assert (error.value.code, error.value.party) == ("bad_ciphertext", "mallory")
 
 
 def test_check_vector_holds_the_bytes_against_the_signature(done):

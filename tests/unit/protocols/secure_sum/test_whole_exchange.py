@@ -50,8 +50,7 @@ def test_every_step_of_the_aggregator_accepts_an_honest_exchange(result_key):
         statement = aggregator.check_seal(
             job.terms, roster, 1, 1, one.token, job.authority, params_hash=job.params_hash
         )
-        for chunk in one.chunks:
-            aggregator.check_chunk(job.terms, chunk, party=statement.name)
+        aggregator.check_chunks(job.terms, one.chunks, party=statement.name)
         found = aggregator.check_release(job.terms, roster, 1, 1, statement, token, job.authority)
         assert found.release == one.record.release
 
