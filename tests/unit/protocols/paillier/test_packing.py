@@ -237,8 +237,9 @@ def test_sums_of_another_shape_break_the_seal() -> None:
     wider = SlotLayout(3072, 100, 64, 128, 4, 3).pack(WordVector.zeros(100, 64), 0)
     single = SlotLayout(2048, 100, 64, 128, 4).pack(WordVector.zeros(100, 64), 0)
     for wrong in (PlaintextVector(good.digits[1:]), single, wider):
-        with pytest.raises(SealBroken):
+        with pytest.raises(SealBroken) as caught:
             layout.unpack(wrong)
+        assert caught.value.code == "seal_broken"
 
 
 def test_plaintexts_are_checked_and_never_shown() -> None:
