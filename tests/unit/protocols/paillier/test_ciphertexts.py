@@ -140,8 +140,9 @@ def test_vectors_that_do_not_belong_together_are_not_added(
     with pytest.raises(PeerProtocolError) as refused:
         plain.add(key, [one, plain.encrypt(other_private_key.public, [1])])
     assert refused.value.code == "wrong_result_key"
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput) as invalid:
         plain.add(key, [])
+    assert invalid.value.code == "no_vectors"
 
 
 def test_another_key_does_not_open_a_vector(private_key: PrivateKey, other_private_key: PrivateKey) -> None:
