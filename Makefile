@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-slow coverage lint types contracts check format gen lock clean
+.PHONY: help env demo bench test test-slow coverage lint types contracts check format gen lock clean
 
 help:           ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,14 @@ env: $(VENV)/run.stamp  ## Only make the environment: then `. .venv/bin/activate
 demo: $(VENV)/run.stamp  ## An authority, a broker and four hospitals on this machine answer an analyst's questions
 	@$(BIN)/kapok demo $(ARGS)
 
+# On top of what the demonstration needs: the libraries that Kapok is measured against. Compilers are not needed.
+$(VENV)/bench.stamp: $(VENV)/run.stamp requirements/bench.lock
+	$(PIP) install -q --require-hashes -r requirements/bench.lock
+	@touch $@
+
+bench: $(VENV)/bench.stamp  ## Measure this machine, in minutes; `make bench ARGS="--suite core"` for less
+	$(BIN)/python -m benchmarks --short $(ARGS)
+
 test: check  ## Lint, types, import contracts, generated code, then every test but the slow sweeps
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
@@ -48,8 +56,8 @@ lint: $(VENV)/dev.stamp  ## Style, docstrings, security rules, sizes; generated 
 	$(BIN)/python tests/tools/generate_wire.py --check
 	$(BIN)/python tests/tools/state_diagrams.py --check
 
-types: $(VENV)/dev.stamp  ## mypy, strict, over the four source roots
-	$(BIN)/mypy sdk protocols broker nodes
+types: $(VENV)/dev.stamp  ## mypy, strict, over the four source roots and the benchmarks
+	$(BIN)/mypy sdk protocols broker nodes benchmarks
 
 contracts: $(VENV)/dev.stamp  ## Who may import whom: a breach of the privacy claim fails here
 	$(BIN)/lint-imports

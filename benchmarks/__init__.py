@@ -1,0 +1,12 @@
+"""Kapok's benchmarks: `python -m benchmarks --help`.
+
+Every figure is measured beside the libraries that a user would take otherwise, in one process and in turn
+(A, B, A, B, …), so that their ratios hold on a machine that does other things too. Operands are random and
+fresh for each run; every contender's result is compared with exact integers before its time counts.
+
+    cli        options, one process for each number of threads
+    suites/    what is measured: core, paillier, secure_sum, query
+    peers/     the other libraries, each behind the same few verbs
+    measuring  contenders in turn;  spread  medians and quartiles;  records  what is written as JSON
+    tables, plots, profiling, machine, quoted
+"""

@@ -1,0 +1,26 @@
+import pytest
+
+from benchmarks.spread import Spread, paired_ratios, spread_of
+
+
+def test_median_and_interpolated_quartiles():
+    assert spread_of([4.0, 1.0, 3.0, 2.0]) == Spread(2.5, 1.75, 3.25, 1.0, 4.0, 4)
+
+
+def test_a_single_value_is_its_own_spread():
+    assert spread_of([7.0]) == Spread(7.0, 7.0, 7.0, 7.0, 7.0, 1)
+
+
+def test_nothing_has_no_spread():
+    with pytest.raises(ValueError, match="no values"):
+        spread_of([])
+
+
+def test_ratios_pair_the_runs_of_one_round():
+    # The machine was half as fast in the second round: both ratios are the same all the same.
+    assert paired_ratios([10.0, 5.0], [2.0, 1.0]) == [5.0, 5.0]
+
+
+def test_ratios_of_unequal_numbers_of_runs_are_refused():
+    with pytest.raises(ValueError, match="zip"):
+        paired_ratios([1.0, 2.0], [1.0])
