@@ -16,9 +16,9 @@ from kapok.documents.envelope import document_id
 from kapok.documents.statements import JOB_TYP, NONCE_BYTES, JobSpec
 from kapok.errors import CohortTooSmall, InvalidInput, NotAuthorised, NotFound, Unavailable, counted
 from kapok.identity.names import PartyName, Role
-from kapok.protocols.paillier.public import PublicKey
 from kapok.protocols.secure_sum.aggregator import vector_bytes
 from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR, SUITE
+from kapok.protocols.secure_sum.vector import check_result_key
 
 __all__ = ["admit"]
 
@@ -157,8 +157,7 @@ def _check_members(admitted: AdmittedJob) -> None:
 
 def _check_keys(admitted: AdmittedJob) -> None:
     specification = admitted.specification
-    if admitted.terms.result_key is not None:
-        PublicKey.decode(*admitted.terms.result_key)
+    check_result_key(admitted.terms)
     if specification.tag_seeds.keys() != set(specification.members):
         raise _bad("there is not exactly one tag seed for each member", "tag_seeds")
     if any(not 0 < len(seed) <= _MOST_SEED_BYTES for seed in specification.tag_seeds.values()):

@@ -17,10 +17,10 @@ from kapok.errors import InvalidInput, KapokError, NotAuthorised, NotFound, Time
 from kapok.errors.secrecy import NeverPickled
 from kapok.identity.names import PartyName, Role
 from kapok.nodes.sources import Table
-from kapok.protocols.paillier.public import PublicKey
 from kapok.protocols.secure_sum.framing import hashed
 from kapok.protocols.secure_sum.params import MOST_MEMBERS, SUITE, SumTerms, Verifier
 from kapok.protocols.secure_sum.tag import SEED_BYTES, tag_seed_info
+from kapok.protocols.secure_sum.vector import check_result_key
 from kapok.protocols.wraps import WrapKey
 
 __all__ = [
@@ -239,8 +239,7 @@ def _check_members(spec: JobSpec, name: str) -> None:
 def _terms(read: ReadSpec) -> SumTerms:
     spec = read.spec
     terms = spec.terms(read.job_id, read.caller)
-    if terms.result_key is not None:
-        PublicKey.decode(*terms.result_key)
+    check_result_key(terms)
     return terms
 
 

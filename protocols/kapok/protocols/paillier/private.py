@@ -26,6 +26,8 @@ _FORMAT: Final[Literal["kapok-paillier-private-key"]] = "kapok-paillier-private-
 _VERSION: Final[Literal["2"]] = "2"
 _HEXADECIMAL: Final = re.compile(r"[1-9a-f][0-9a-f]*\Z")
 _MOST_FILE_BYTES: Final = 16_384
+# Ciphertexts that are raised to their powers at once.
+_BLOCK: Final = 4096
 
 
 class _KeyFile(NeverPickled, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -90,10 +92,14 @@ class PrivateKey(NeverPickled):
         """
         ciphertexts = vector.to_integers(self.public)
         p, q, q_inverse = self._modulo_factors(vector.degree)
-        return [
-            modulo_q + q.modulus * ((modulo_p - modulo_q) * q_inverse % p.modulus)
-            for modulo_p, modulo_q in zip(p.open(ciphertexts), q.open(ciphertexts), strict=True)
-        ]
+        plaintexts: list[int] = []
+        for start in range(0, len(ciphertexts), _BLOCK):
+            block = ciphertexts[start : start + _BLOCK]
+            plaintexts += (
+                modulo_q + q.modulus * ((modulo_p - modulo_q) * q_inverse % p.modulus)
+                for modulo_p, modulo_q in zip(p.open(block), q.open(block), strict=True)
+            )
+        return plaintexts
 
     def to_json_bytes(self) -> bytes:
         """The key for the profile's key file, JSON in UTF-8: **secret**, only for a file of mode 0600."""

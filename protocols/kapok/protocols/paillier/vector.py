@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kapok.errors import InvalidInput, PeerProtocolError
+from kapok.protocols.paillier.digits import are_canonical, are_units
 from kapok.protocols.paillier.public import MOST_DEGREE, PublicKey
 
 __all__ = ["KEY_ID_BYTES", "CiphertextVector", "bad_ciphertext"]
@@ -67,7 +68,7 @@ class CiphertextVector:
         if rest:
             raise bad_ciphertext(f"{len(body)} bytes are no whole number of ciphertexts")
         vector = cls(key.key_id, degree, count, bytes(body))
-        vector.to_integers(key)
+        vector.check(key)
         return vector
 
     @classmethod
@@ -88,7 +89,7 @@ class CiphertextVector:
             raise InvalidInput(
                 f"ciphertexts must be integers from 0 to N^{degree + 1} − 1", code="bad_ciphertext"
             )
-        if not _all_units(key, ciphertexts):
+        if any(math.gcd(ciphertext, key.n) != 1 for ciphertext in ciphertexts):
             raise InvalidInput("a ciphertext shares a factor with the key's modulus", code="bad_ciphertext")
         body = bytearray()
         for ciphertext in ciphertexts:
@@ -105,16 +106,12 @@ class CiphertextVector:
             PeerProtocolError: code ``wrong_result_key`` where `key` is not the one that they are under,
                 ``bad_ciphertext`` for a digit that is not below N or a ciphertext that is no unit.
         """
-        self.check_key(key)
+        self.check(key)
         width, parts = key.digit_bytes, self.degree + 1
         digits = [
             int.from_bytes(self.body[start : start + width], "little")
             for start in range(0, len(self.body), width)
         ]
-        if any(digit >= key.n for digit in digits):
-            raise bad_ciphertext("a digit is not below the key's modulus")
-        if not _all_units(key, digits[::parts]):
-            raise bad_ciphertext("a ciphertext shares a factor with the key's modulus")
         ciphertexts = digits[self.degree :: parts]
         for part in range(self.degree - 1, -1, -1):
             lower = digits[part::parts]
@@ -129,6 +126,19 @@ class CiphertextVector:
         """
         self.check_key(key)
         return np.frombuffer(self.body, dtype=np.uint8).reshape(self.count, self.degree + 1, key.digit_bytes)
+
+    def check(self, key: PublicKey) -> None:
+        """Refuse what is not canonical ciphertexts under `key`.
+
+        Raises:
+            PeerProtocolError: code ``wrong_result_key`` where `key` is not the one that they are under,
+                ``bad_ciphertext`` for a digit that is not below N or a ciphertext that is no unit.
+        """
+        digits = self.digits(key)
+        if not are_canonical(key, digits):
+            raise bad_ciphertext("a digit is not below the key's modulus")
+        if not are_units(key, digits):
+            raise bad_ciphertext("a ciphertext shares a factor with the key's modulus")
 
     def check_key(self, key: PublicKey) -> None:
         """Refuse a key that these ciphertexts are not under, or whose ciphertexts have another length.
@@ -148,11 +158,3 @@ class CiphertextVector:
 def bad_ciphertext(why: str) -> PeerProtocolError:
     """What a vector that cannot be used is refused with."""
     return PeerProtocolError(f"a sealed vector is malformed: {why}", code="bad_ciphertext")
-
-
-def _all_units(key: PublicKey, numbers: Sequence[int]) -> bool:
-    """Whether every number is a unit modulo N: their product is one exactly if each of them is."""
-    product = 1
-    for number in numbers:
-        product = product * number % key.n
-    return math.gcd(product, key.n) == 1

@@ -95,8 +95,7 @@ class Holder(NeverPickled):
             raise LocalProtocolError(
                 "this node is not among the members that the specification names", code="not_a_member"
             )
-        if terms.result_key is not None:
-            vector.result_key(terms)
+        vector.check_result_key(terms)
         wrap(terms.receiver_key, b"", b"")
         self._terms, self._name = terms, name
         self._signer, self._verifier = signer, verifier

@@ -111,7 +111,7 @@ def chunks(terms: SumTerms, members: int, words: WordVector, tag_word: int) -> I
     for number, block in enumerate(words.blocks(at_once * layout.words_per_plaintext)):
         part = WordVector.from_bytes(bytes(block), words.bits)
         plaintexts = layout.pack_part(part, tag_word, first=number * at_once)
-        body = memoryview(scheme.encrypt(key, plaintexts).body)
+        body = memoryview(scheme.encrypt(key, plaintexts, expected=layout.plaintexts).body)
         for start in range(0, len(body), full):
             yield bytes(body[start : start + full])
 

@@ -14,12 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kapok.errors import InvalidInput
+from kapok.protocols.paillier.digits import check_key
 from kapok.protocols.paillier.packing import SlotLayout
 from kapok.protocols.paillier.public import PublicKey
 from kapok.protocols.secure_sum.params import SumTerms
 from kapok.protocols.sizes import MOST_CHUNK_BYTES
 
 __all__ = [
+    "check_result_key",
     "chunk_bytes",
     "chunk_lengths",
     "degree",
@@ -47,6 +49,16 @@ def degree(terms: SumTerms) -> int:
         InvalidInput: ``bad_result_key``.
     """
     return _layout(terms, len(terms.members), 1).best_degree
+
+
+def check_result_key(terms: SumTerms) -> None:
+    """Refuse terms whose result key cannot be used; those of another seal have none.
+
+    Raises:
+        InvalidInput: ``bad_result_key``.
+    """
+    if terms.result_key is not None:
+        check_key(result_key(terms), degree(terms))
 
 
 def layout(terms: SumTerms, members: int) -> SlotLayout:

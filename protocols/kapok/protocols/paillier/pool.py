@@ -1,0 +1,101 @@
+"""Obfuscators made ahead, in idle time: with one at hand an encryption is a single product.
+
+    fill ──▶ h_s^a, a fresh     in memory only, at most `capacity`
+    encrypt ◀── one each        taken out for good before it is used
+
+An obfuscator that hid two plaintexts would show their difference: each is handed out once, ever, whatever
+number of threads ask, and its place is overwritten. A pool is never written anywhere and never copied.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from kapok.errors import InvalidInput
+from kapok.errors.secrecy import NeverPickled
+from kapok.protocols.arithmetic import Digits
+from kapok.protocols.paillier import scheme, vectorised
+from kapok.protocols.paillier.digits import check_key
+from kapok.protocols.paillier.plaintexts import PlaintextVector
+from kapok.protocols.paillier.public import PublicKey
+from kapok.protocols.paillier.vector import CiphertextVector
+
+__all__ = ["ObfuscatorPool"]
+
+
+class ObfuscatorPool(NeverPickled):
+    """Obfuscators for one key and degree. Safe to share between threads.
+
+    Attributes:
+        key: The public key.
+        degree: s.
+        capacity: Most obfuscators that are held.
+    """
+
+    def __init__(self, key: PublicKey, degree: int, capacity: int) -> None:
+        """Make an empty pool; its memory, capacity × `PublicKey.ciphertext_bytes`, is taken at once.
+
+        Raises:
+            InvalidInput: code ``bad_pool`` for a capacity below 1, ``bad_result_key`` for a key that cannot
+                be used.
+        """
+        if capacity < 1:
+            raise InvalidInput("a pool holds at least one obfuscator", code="bad_pool")
+        check_key(key, degree)
+        self.key = key
+        self.degree = degree
+        self.capacity = capacity
+        self._held: Digits = np.zeros((capacity, degree + 1, key.digit_bytes), dtype=np.uint8)
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __repr__(self) -> str:
+        return f"<ObfuscatorPool of {self.capacity}>"
+
+    def fill(self, most: int) -> int:
+        """Make up to `most` more, and say how many there was room for: 0 when the pool is full.
+
+        Others may take from the pool meanwhile.
+        """
+        wanted = min(most, self.capacity - self._count)
+        if wanted < 1:
+            return 0
+        fresh = vectorised.obfuscators(self.key, self.degree, wanted, self.capacity)
+        with self._lock:
+            room = min(wanted, self.capacity - self._count)
+            self._held[self._count : self._count + room] = fresh[:room]
+            self._count += room
+        return room
+
+    def encrypt(self, plaintexts: PlaintextVector) -> CiphertextVector:
+        """Encrypt with the obfuscators at hand, and what they do not suffice for as `scheme.encrypt` does.
+
+        Raises:
+            InvalidInput: code ``plaintext_overflow`` for a digit that is not below N or of another width;
+                ``bad_plaintexts`` for another degree than the pool's.
+        """
+        if plaintexts.degree != self.degree:
+            raise InvalidInput("the plaintexts have another degree than the pool", code="bad_plaintexts")
+        fresh = self._take(len(plaintexts))
+        parts = []
+        if len(fresh):
+            ready = PlaintextVector(plaintexts.digits[: len(fresh)])
+            parts.append(vectorised.with_obfuscators(self.key, ready, fresh))
+        if len(fresh) < len(plaintexts):
+            parts.append(scheme.encrypt(self.key, PlaintextVector(plaintexts.digits[len(fresh) :])))
+        body = b"".join(part.body for part in parts)
+        return CiphertextVector(self.key.key_id, self.degree, len(plaintexts), body)
+
+    def _take(self, most: int) -> Digits:
+        """Up to `most` obfuscators, which are no longer in the pool."""
+        with self._lock:
+            rest = max(0, self._count - most)
+            fresh = self._held[rest : self._count].copy()
+            self._held[rest : self._count] = 0
+            self._count = rest
+        return fresh

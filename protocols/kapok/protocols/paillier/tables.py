@@ -1,0 +1,61 @@
+"""Tables of powers of h_s, kept for the keys that were used last.
+
+A table belongs to a public key and a degree and holds nothing secret. How large it is made follows from how
+many ciphertexts it is made for: within `MOST_TABLE_BYTES`, what makes table and ciphertexts in the least time
+(`FixedBase.plan`). Where many more are asked for later, it is made anew, larger. `MOST_TABLES` are kept.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+from typing import Final
+
+import numpy as np
+
+from kapok.protocols.arithmetic import FixedBase, Ring
+from kapok.protocols.paillier.public import PublicKey
+
+__all__ = ["MOST_TABLES", "MOST_TABLE_BYTES", "table_of"]
+
+MOST_TABLE_BYTES: Final = 160 << 20
+"""Memory of one table."""
+MOST_TABLES: Final = 3
+"""Tables that are kept; the one that was not used for longest goes first."""
+
+# A table is made for a few ciphertexts at least, as jobs under one key come again; and made anew for this
+# many times as many as it was made for.
+_LEAST_EXPECTED: Final = 64
+_MANY_MORE: Final = 4
+
+_tables: OrderedDict[tuple[bytes, int], tuple[int, FixedBase]] = OrderedDict()
+_lock = Lock()
+
+
+def table_of(key: PublicKey, ring: Ring, expected: int) -> FixedBase:
+    """The table for a key and the degree of a ring.
+
+    Args:
+        key: The public key.
+        ring: Its arithmetic.
+        expected: Ciphertexts that are to be made with it.
+    """
+    name = (key.key_id, ring.degree)
+    expected = max(expected, _LEAST_EXPECTED)
+    with _lock:
+        kept = _tables.get(name)
+        if kept is None or expected >= _MANY_MORE * kept[0]:
+            plan = FixedBase.plan(ring, key.exponent_bits, expected, MOST_TABLE_BYTES)
+            if kept is None or plan != kept[1].comb:
+                kept = (expected, FixedBase(ring, _base(key, ring), plan))
+            _tables[name] = (expected, kept[1])
+            while len(_tables) > MOST_TABLES:
+                _tables.popitem(last=False)
+        _tables.move_to_end(name)
+        return _tables[name][1]
+
+
+def _base(key: PublicKey, ring: Ring) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """h_s modulo N^(s+1): the lower digits of h_S."""
+    digits = key.encode().h_s[: ring.parts * ring.width]
+    return np.frombuffer(digits, dtype=np.uint8).reshape(ring.parts, ring.width)
