@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from kapok.errors import IdentityInvalid, InternalError, PeerProtocolError
+from kapok.protocols.paillier.vector import CiphertextVector
+from kapok.protocols.secure_sum import sealing
 from kapok.protocols.secure_sum.messages import RELEASE_TYP, SEAL_TYP, ReleaseStatement, encode, read
 from kapok.wire.messages import Completion, JobState, OpenAttempt
 
@@ -209,6 +211,30 @@ def test_chunks_that_turn_bad_in_the_store_fail_the_job_instead_of_hanging_it(wo
         JobState.FAILED,
         InternalError,
         "fold_failed",
+    )
+    assert world.stored_chunks() == (0, 0)
+
+
+def test_a_ciphertext_that_shares_a_factor_with_the_key_fails_the_job_by_name(
+    world, ada, paillier_key_2048, monkeypatch
+):
+    """A node and its analyst can make one: it passes alone, and is found in the sum."""
+    asked = ada.ask(result_key=paillier_key_2048.public.encode())
+    nodes = nodes_of(world)
+    for node in nodes:
+        node.work()
+    multiple = CiphertextVector(
+        paillier_key_2048.public.key_id, 1, 1, paillier_key_2048._p.prime.to_bytes(512, "little")
+    )
+    monkeypatch.setattr(sealing.scheme, "encrypt", lambda *_, **__: multiple)
+    nodes[2].work()
+    monkeypatch.undo()
+    world.run()
+    error = ada.status(asked).error
+    assert (type(error), error.code, error.party) == (
+        PeerProtocolError,
+        "bad_ciphertext",
+        str(nodes[2].name),
     )
     assert world.stored_chunks() == (0, 0)
 

@@ -195,17 +195,18 @@ def fold_some(office: Office, job_id: str) -> bool:
         if job is None or attempt is None or attempt.state != AttemptState.COMPLETE:
             return False
         terms = office.admitted(job).terms
-        members = len(step.tx.attempts.roster(attempt.id))
-        last = min(attempt.folded + max(1, _READ_AT_ONCE // members), attempt.chunks)
+        parties = sorted((row.node for row in step.tx.attempts.roster(attempt.id)), key=str.encode)
+        last = min(attempt.folded + max(1, _READ_AT_ONCE // len(parties)), attempt.chunks)
         try:
             for number in range(attempt.folded, last):
-                folded = fold(terms, step.tx.vectors.same_chunk(attempt.id, number))
+                folded = fold(terms, step.tx.vectors.same_chunk(attempt.id, number), parties=parties)
                 step.tx.vectors.add_sum_chunk(attempt.id, number, folded)
                 # At once: to delete whole vectors in one step would keep everybody else waiting.
                 step.tx.vectors.delete_same_chunk(attempt.id, number)
         except KapokError as error:
             _log.exception("fold failed", exc_info=error, extra={"job": job_id})
-            fail_job(step, job, InternalError("the sealed vectors could not be added", code="fold_failed"))
+            inside = InternalError("the sealed vectors could not be added", code="fold_failed")
+            fail_job(step, job, inside if error.party is None else error)
             settle(step, job.organisation)
             return False
         attempt.folded = last

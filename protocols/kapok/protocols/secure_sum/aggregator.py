@@ -20,6 +20,7 @@ from collections.abc import Sequence
 
 from kapok.errors import PeerProtocolError
 from kapok.protocols.paillier import scheme
+from kapok.protocols.paillier.digits import are_canonical, are_units
 from kapok.protocols.paillier.vector import CiphertextVector
 from kapok.protocols.secure_sum.context import Context
 from kapok.protocols.secure_sum.messages import (
@@ -102,20 +103,26 @@ def check_seal(
 def check_chunks(terms: SumTerms, chunks: Sequence[bytes], *, party: str | None = None) -> None:
     """Check some chunks of a sealed vector by themselves; their places are checked by `chunk_lengths`.
 
-    Ciphertexts are checked all at once, which is several times faster than one chunk after the other.
+    Whether a ciphertext shares a factor with the key shows when chunks are folded: there one product tells it
+    for all members, here it would take one for each. Only 0, which nobody needs a factor for, is refused now.
 
     Raises:
         PeerProtocolError: ``bad_chunk`` for a length that no chunk can have, ``bad_ciphertext`` when a
-            ciphertext is not in its canonical form or shares a factor with the key.
+            ciphertext is not in its canonical form.
     """
     for chunk in chunks:
         _check_length(terms, chunk, party)
     if terms.result_key is None or not chunks:
         return
-    try:
-        CiphertextVector.from_body(result_key(terms), b"".join(chunks), degree(terms))
-    except PeerProtocolError as error:
-        raise PeerProtocolError(error.message, code=error.code, party=party) from None
+    key = result_key(terms)
+    for chunk in chunks:
+        digits = _ciphertexts(terms, chunk).digits(key)
+        if not are_canonical(key, digits) or not digits[:, 0].any(axis=1).all():
+            raise PeerProtocolError(
+                "a sealed vector has a ciphertext that is not in its canonical form",
+                code="bad_ciphertext",
+                party=party,
+            )
 
 
 def check_vector(seal: SealStatement, sha256: bytes) -> None:
@@ -132,24 +139,32 @@ def check_vector(seal: SealStatement, sha256: bytes) -> None:
         )
 
 
-def fold(terms: SumTerms, chunks: Sequence[bytes]) -> bytes:
+def fold(terms: SumTerms, chunks: Sequence[bytes], *, parties: Sequence[str] = ()) -> bytes:
     """Add the chunks that have the same index in all members' vectors; the result is that chunk of the sum.
 
     Words add modulo 2^b, the tag word modulo 2^(b+64), ciphertexts multiply modulo N^(s+1). Adding the sum
     of some members to further members' chunks gives the same as adding all at once.
 
+    Args:
+        terms: The job's terms.
+        chunks: One for each member.
+        parties: Whose they are, in the same order, where the error is to name one.
+
     Raises:
         PeerProtocolError: ``bad_chunk`` when the lengths differ, are none, or are not those of a chunk;
-            ``bad_ciphertext``.
+            ``bad_ciphertext`` when a ciphertext is not canonical, or shares a factor with the key: that names
+            the party.
     """
     if not chunks or len({len(chunk) for chunk in chunks}) != 1:
         raise _bad_chunk(None)
     _check_length(terms, chunks[0], None)
     if terms.result_key is not None:
-        key, s = result_key(terms), degree(terms)
-        count = len(chunks[0]) // key.ciphertext_bytes(s)
-        # `add` checks every digit: nothing is read twice here.
-        return scheme.add(key, [CiphertextVector(key.key_id, s, count, chunk) for chunk in chunks]).body
+        vectors = [_ciphertexts(terms, chunk) for chunk in chunks]
+        try:
+            return scheme.add(result_key(terms), vectors).body
+        except PeerProtocolError:
+            _name_culprit(terms, vectors, parties)
+            raise
     bits = terms.tag_bits if len(chunks[0]) == terms.tag_bits // 8 else terms.word_bits
     first, *others = (WordVector.from_bytes(chunk, bits) for chunk in chunks)
     return first.add(*others).to_bytes()
@@ -240,6 +255,25 @@ def _check_attempt(
             code="wrong_attempt",
             party=statement.name,
         )
+
+
+def _ciphertexts(terms: SumTerms, chunk: bytes) -> CiphertextVector:
+    """The ciphertexts of a chunk whose length has been checked; of them, nothing has."""
+    key, s = result_key(terms), degree(terms)
+    return CiphertextVector(key.key_id, s, len(chunk) // key.ciphertext_bytes(s), chunk)
+
+
+def _name_culprit(terms: SumTerms, vectors: Sequence[CiphertextVector], parties: Sequence[str]) -> None:
+    """Raise whose ciphertexts share a factor with the key. For another fault than that nobody is named."""
+    key = result_key(terms)
+    for party, vector in zip(parties, vectors, strict=False):
+        digits = vector.digits(key)
+        if are_canonical(key, digits) and not are_units(key, digits):
+            raise PeerProtocolError(
+                f"a ciphertext of {party} shares a factor with the result key",
+                code="bad_ciphertext",
+                party=party,
+            ) from None
 
 
 def _check_length(terms: SumTerms, chunk: bytes, party: str | None) -> None:

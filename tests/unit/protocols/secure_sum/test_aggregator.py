@@ -89,6 +89,31 @@ def test_check_chunks_refuses_ciphertexts_out_of_their_form(paillier_key_2048, v
         assert (error.value.code, error.value.party) == ("bad_ciphertext", "mallory")
 
 
+@pytest.mark.parametrize("culprit", [0, 2])
+def test_fold_names_whose_ciphertext_shares_a_factor_with_the_key(paillier_key_2048, culprit):
+    """Only who knows a factor can send such a one: it is found by the product of all, and then looked for."""
+    job = exchange(result_key=paillier_key_2048)
+    chunks = [(5 + index).to_bytes(256, "little") + bytes(256) for index in range(4)]
+    chunks[culprit] = paillier_key_2048._p.prime.to_bytes(512, "little")
+    aggregator.check_chunks(job.terms, chunks)
+    with pytest.raises(PeerProtocolError) as error:
+        aggregator.fold(job.terms, chunks, parties=job.names)
+    assert (error.value.code, error.value.party) == ("bad_ciphertext", job.names[culprit])
+    with pytest.raises(PeerProtocolError) as error:
+        aggregator.fold(job.terms, chunks)
+    assert (error.value.code, error.value.party) == ("bad_ciphertext", None)
+    chunks[culprit] = chunks[3]
+    aggregator.fold(job.terms, chunks, parties=job.names)
+
+
+def test_fold_names_nobody_for_what_has_passed_the_check_before(paillier_key_2048):
+    job = exchange(result_key=paillier_key_2048)
+    chunks = [(1).to_bytes(512, "little"), b"\xff" * 512]
+    with pytest.raises(PeerProtocolError) as error:
+        aggregator.fold(job.terms, chunks, parties=job.names)
+    assert (error.value.code, error.value.party) == ("bad_ciphertext", None)
+
+
 def test_check_vector_holds_the_bytes_against_the_signature(done):
     job, roster, sealed, _ = done
     statement = aggregator.check_seal(job.terms, roster, 1, 1, sealed[0].token, job.authority)
