@@ -11,6 +11,7 @@ import binascii
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
+from threading import Thread
 from typing import Final, assert_never
 
 from kapok.documents.envelope import document_id
@@ -256,6 +257,7 @@ class Runner:
             read.job_id, specification=read.token, in_words=in_words, rule=rule, cohort=statement
         )
         self._open.add(OpenJob(admitted, rule, holder, statement))
+        Thread(target=holder.prepare, name=f"prepare-{read.job_id[:8]}", daemon=True).start()
         _log.info("consented", extra={"job": read.job_id, "asset": record.asset})
         return [Consent(read.job_id, holder.consent())]
 

@@ -1,9 +1,10 @@
 """Vectors of ciphertexts: encrypt, add, multiply by integers.
 
-Two ways give the same results: `plain` on Python integers, `vectorised` on whole arrays. Which one is taken
-depends on lengths alone, by thresholds that were measured at 2048 and 3072 bits: a single ciphertext is
-encrypted as fast without a table as with a new one (140 ms and 165 ms at 3072 bits; the fourth with it
-takes 15 ms), and to gather fewer than two dozen ciphertexts into arrays takes longer than to multiply them.
+Two ways give the same results: `plain` on Python integers, `vectorised` on whole arrays. Sums and multiples
+of few take the first, by thresholds that were measured at 2048 and 3072 bits: to gather fewer than two dozen
+ciphertexts into arrays takes longer than to multiply them. Encryption always takes the second: at 3072 bits
+the very first ciphertext under a key takes 165 ms with the table that is made for it, and 140 ms on Python
+integers; every later one 15 ms at the most.
 """
 
 from __future__ import annotations
@@ -12,16 +13,21 @@ from collections.abc import Sequence
 from typing import Final
 
 from kapok.errors import InvalidInput, PeerProtocolError
-from kapok.protocols.paillier import plain, vectorised
+from kapok.protocols.paillier import plain, tables, vectorised
+from kapok.protocols.paillier.digits import ring_of
 from kapok.protocols.paillier.plaintexts import PlaintextVector
 from kapok.protocols.paillier.public import PublicKey
 from kapok.protocols.paillier.vector import CiphertextVector
 
-__all__ = ["add", "encrypt", "scale"]
+__all__ = ["add", "encrypt", "prepare", "scale"]
 
-_FEWEST_ENCRYPTED: Final = 2
 _FEWEST_PRODUCTS: Final = 24
 _FEWEST_SCALED: Final = 4
+
+
+def prepare(key: PublicKey, degree: int, expected: int) -> None:
+    """Make the table with which so many plaintexts will be encrypted: in a thread, while there is time."""
+    tables.table_of(key, ring_of(key, degree), expected)
 
 
 def encrypt(key: PublicKey, plaintexts: PlaintextVector, *, expected: int | None = None) -> CiphertextVector:
@@ -35,10 +41,7 @@ def encrypt(key: PublicKey, plaintexts: PlaintextVector, *, expected: int | None
     Raises:
         InvalidInput: code ``plaintext_overflow`` for a digit that is not below N or of another width.
     """
-    expected = max(len(plaintexts), expected or 0)
-    if expected < _FEWEST_ENCRYPTED:
-        return plain.encrypt(key, plaintexts.to_integers(key), plaintexts.degree)
-    return vectorised.encrypt(key, plaintexts, expected)
+    return vectorised.encrypt(key, plaintexts, max(len(plaintexts), expected or 0))
 
 
 def add(key: PublicKey, vectors: Sequence[CiphertextVector]) -> CiphertextVector:

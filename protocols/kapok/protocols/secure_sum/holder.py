@@ -118,6 +118,10 @@ class Holder(NeverPickled):
     def __repr__(self) -> str:
         return f"Holder(job={self._terms.job_id.hex()}, name={self._name!r}, <hidden>)"
 
+    def prepare(self) -> None:
+        """Make ahead what sealing will take, in a thread while the others consent; `seal` waits for it."""
+        vector.prepare(self._terms)
+
     def consent(self) -> str:
         """The signed consent with this holder's keys: the same text whenever it is asked for."""
         return self._consent

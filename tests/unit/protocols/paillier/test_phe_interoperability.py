@@ -5,8 +5,9 @@ from __future__ import annotations
 import phe
 import pytest
 
-from kapok.protocols.paillier import plain
+from kapok.protocols.paillier import plain, scheme
 from kapok.protocols.paillier.keygen import generate
+from kapok.protocols.paillier.plaintexts import PlaintextVector
 from kapok.protocols.paillier.private import PrivateKey
 from kapok.protocols.paillier.public import PublicKey
 from kapok.protocols.paillier.vector import CiphertextVector
@@ -33,6 +34,25 @@ def test_phe_opens_ours(private_key: PrivateKey, phe_private: phe.PaillierPrivat
     plaintexts = [0, 1, 2**64, n // 2, n - 1]
     ciphertexts = plain.encrypt(private_key.public, plaintexts).to_integers(private_key.public)
     assert [phe_private.raw_decrypt(ciphertext) for ciphertext in ciphertexts] == plaintexts
+
+
+def test_phe_opens_what_we_encrypt_and_scale_at_once(
+    private_key: PrivateKey, phe_private: phe.PaillierPrivateKey
+) -> None:
+    key, n = private_key.public, private_key.public.n
+    plaintexts = [0, 1, n - 1, n // 3, *range(2, 30)]
+    vector = scheme.encrypt(key, PlaintextVector.from_integers(key, plaintexts))
+    assert [phe_private.raw_decrypt(one) for one in vector.to_integers(key)] == plaintexts
+    total = scheme.scale(key, scheme.add(key, [vector] * 3), -2)
+    assert [phe_private.raw_decrypt(one) for one in total.to_integers(key)] == [
+        -6 * m % n for m in plaintexts
+    ]
+
+
+def test_we_open_many_of_theirs_at_once(private_key: PrivateKey, phe_public: phe.PaillierPublicKey) -> None:
+    theirs = [phe_public.raw_encrypt(number) for number in range(12)]
+    vector = CiphertextVector.from_integers(private_key.public, theirs)
+    assert private_key.decrypt_integers(vector) == list(range(12))
 
 
 def test_phe_opens_our_sums(private_key: PrivateKey, phe_private: phe.PaillierPrivateKey) -> None:

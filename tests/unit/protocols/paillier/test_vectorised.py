@@ -198,6 +198,18 @@ def test_a_key_that_shares_a_factor_with_the_arithmetic_is_refused(
         check_key(key, max(1, degree))
 
 
+def test_what_was_prepared_is_used(subgroup_key: PrivateKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    public = subgroup_key.public
+    monkeypatch.setattr(tables, "_tables", type(tables._tables)())
+    scheme.prepare(public, 2, 5)
+    prepared = tables.table_of(public, ring_of(public, 2), 5)
+    monkeypatch.setattr(tables, "FixedBase", None)
+    vector = scheme.encrypt(public, _vector(public, [1, 2, 3], 2), expected=5)
+    assert subgroup_key.decrypt_integers(vector) == [1, 2, 3]
+    assert list(tables._tables) == [(public.key_id, 2)]
+    assert tables.table_of(public, ring_of(public, 2), 5) is prepared
+
+
 def test_tables_are_kept_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "_tables", type(tables._tables)())
     keys = [generate(2048, "subgroup").public for _ in range(tables.MOST_TABLES + 1)]

@@ -9,6 +9,7 @@ import pytest
 from support.parties import exchange
 
 from kapok.errors import CohortTooSmall, InvalidInput, KapokError, LocalProtocolError, PeerProtocolError
+from kapok.protocols.paillier import tables
 from kapok.protocols.secure_sum.cohort import CohortStatement
 from kapok.protocols.secure_sum.holder import release
 from kapok.protocols.secure_sum.params import RosterRules
@@ -191,6 +192,15 @@ def test_a_receiver_key_that_cannot_be_used_is_refused_at_once(job):
     with pytest.raises(InvalidInput) as error:
         job.holder(job.identities[0], terms=replace(job.terms, receiver_key=b"\xff" * 1216))
     assert error.value.code == "bad_wrap_key"
+
+
+def test_what_sealing_takes_is_made_ahead(job, paillier_key_2048, monkeypatch):
+    monkeypatch.setattr(tables, "_tables", type(tables._tables)())
+    job.holders[0].prepare()
+    assert not tables._tables
+    sealed_with = exchange(result_key=paillier_key_2048)
+    sealed_with.holders[0].prepare()
+    assert [name for name, _ in tables._tables] == [paillier_key_2048.public.key_id]
 
 
 def test_a_result_key_that_cannot_be_used_is_refused_at_once(job, paillier_key_2048):
