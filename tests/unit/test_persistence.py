@@ -114,6 +114,16 @@ def test_writers_wait_and_readers_do_not(tmp_path: Path, package: Path) -> None:
     engine.dispose()
 
 
+def test_a_new_file_has_the_pages_asked_for_and_an_old_one_keeps_its_own(
+    tmp_path: Path, package: Path
+) -> None:
+    for page_bytes, found in ((16_384, 16_384), (4096, 16_384)):
+        engine = open_database(tmp_path / "flock.db", "flock_migrations", page_bytes=page_bytes)
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA page_size").scalar() == found
+        engine.dispose()
+
+
 def test_existing_wide_file_is_narrowed(tmp_path: Path, package: Path) -> None:
     path = tmp_path / "flock.db"
     path.touch(mode=0o644)

@@ -17,6 +17,7 @@ import io
 import logging
 import os
 import stat
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -34,15 +35,20 @@ from kapok.errors import InvalidInput, NotFound, Unavailable
 __all__ = ["open_database", "run_environment"]
 
 _BUSY_TIMEOUT_MS: Final = 15_000
+_PAGE_BYTES: Final = 4096
 _FILE_MODE: Final = 0o600
 
 
-def open_database(path_or_url: Path | str, migrations: str | ModuleType) -> Engine:
+def open_database(
+    path_or_url: Path | str, migrations: str | ModuleType, *, page_bytes: int = _PAGE_BYTES
+) -> Engine:
     """Open a database and upgrade its tables to what this version of Kapok needs.
 
     Args:
         path_or_url: Path of a SQLite file (made with mode 0600 if absent), or a SQLAlchemy URL.
         migrations: The package that holds the Alembic folder, or its name.
+        page_bytes: Of a new SQLite file, a power of 2 up to 65,536: large values take less work in large
+            pages. A file that exists keeps its own.
 
     Returns:
         An engine; whoever opened it calls ``dispose()``.
@@ -57,7 +63,7 @@ def open_database(path_or_url: Path | str, migrations: str | ModuleType) -> Engi
     shown = url.database if _is_sqlite(url) else url.render_as_string(hide_password=True)
     if _is_sqlite(url) and url.database and url.database != ":memory:":
         _secure_file(Path(url.database))
-    engine = _engine(url)
+    engine = _engine(url, page_bytes)
     try:
         _upgrade(engine, migrations, str(shown))
     except sqlalchemy.exc.OperationalError:
@@ -127,7 +133,7 @@ def _secure_file(path: Path) -> None:
         ) from None
 
 
-def _engine(url: URL) -> Engine:
+def _engine(url: URL, page_bytes: int) -> Engine:
     try:
         # Parameters of statements stay out of exceptions and logs: they are other people's business.
         engine = sqlalchemy.create_engine(url, hide_parameters=True, pool_pre_ping=not _is_sqlite(url))
@@ -138,16 +144,17 @@ def _engine(url: URL) -> Engine:
             remedy="install the driver that the URL names",
         ) from None
     if _is_sqlite(url):
-        sqlalchemy.event.listen(engine, "connect", _set_pragmas)
+        sqlalchemy.event.listen(engine, "connect", partial(_set_pragmas, page_bytes))
         sqlalchemy.event.listen(engine, "begin", _begin)
     return engine
 
 
-def _set_pragmas(connection: Any, _record: object) -> None:
+def _set_pragmas(page_bytes: int, connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver begins nothing by itself: `_begin` does
     cursor = connection.cursor()
     try:
         cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        cursor.execute(f"PRAGMA page_size = {page_bytes}")
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")

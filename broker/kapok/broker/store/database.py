@@ -22,6 +22,8 @@ from kapok.persistence import open_database
 
 __all__ = ["Store", "Transaction"]
 
+# A chunk of 256 KiB lies in 16 pages instead of 64: written, and deleted, with half the work.
+_PAGE_BYTES: Final = 16_384
 _MIGRATIONS: Final = "kapok.broker.store.migrations"
 _log = logging.getLogger(__name__)
 
@@ -61,7 +63,7 @@ class Store:
             NotFound: its folder does not exist.
             Unavailable: it does not answer.
         """
-        return cls(open_database(path_or_url, _MIGRATIONS))
+        return cls(open_database(path_or_url, _MIGRATIONS, page_bytes=_PAGE_BYTES))
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
