@@ -69,7 +69,12 @@ def read_options(parsed: argparse.Namespace) -> Options:
     for name in chosen:
         if name not in SUITES:
             raise BadArgument(f"there is no suite {name!r}: choose from {', '.join(SUITES)}")
-    bits = _numbers("--bits", parsed.bits, least=min(_KEY_SIZES), most=max(_KEY_SIZES))
+    bits = _numbers(
+        "--bits",
+        parsed.bits or ("2048" if parsed.short else "2048,3072"),
+        least=min(_KEY_SIZES),
+        most=max(_KEY_SIZES),
+    )
     for size in bits:
         if size not in _KEY_SIZES:
             raise BadArgument(f"--bits {size}: choose from {', '.join(map(str, _KEY_SIZES))}")
@@ -79,14 +84,15 @@ def read_options(parsed: argparse.Namespace) -> Options:
     seconds = parsed.seconds if parsed.seconds is not None else _SHORT_SECONDS if parsed.short else _SECONDS
     if not 0 <= seconds <= 3600:
         raise BadArgument(f"--seconds {seconds:g}: from 0 to 3600")
-    if not 1 <= parsed.repeats <= 1000:
-        raise BadArgument(f"--repeats {parsed.repeats}: from 1 to 1000")
+    repeats = parsed.repeats if parsed.repeats is not None else 3 if parsed.short else 5
+    if not 1 <= repeats <= 1000:
+        raise BadArgument(f"--repeats {repeats}: from 1 to 1000")
     return Options(
         suites=tuple(name for name in SUITES if name in chosen),
         bits=bits,
         threads=threads,
         seconds=seconds,
-        repeats=parsed.repeats,
+        repeats=repeats,
         short=parsed.short,
         profile=parsed.profile,
     )
@@ -101,11 +107,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--suite", action="append", metavar="NAME", help=f"one or more of {', '.join(SUITES)}; default: all"
     )
-    parser.add_argument("--bits", default="2048,3072", metavar="N,…", help="key sizes (default: %(default)s)")
+    parser.add_argument("--bits", metavar="N,…", help="key sizes (default: 2048,3072; short: 2048)")
     parser.add_argument("--threads", default="1", metavar="N,…", help="threads (default: %(default)s)")
     parser.add_argument("--seconds", type=float, metavar="S", help="for each figure (default: 6; short: 1)")
     parser.add_argument(
-        "--repeats", type=int, default=5, metavar="N", help="rounds at least (default: %(default)s)"
+        "--repeats", type=int, metavar="N", help="rounds at least for each figure (default: 5; short: 3)"
     )
     parser.add_argument(
         "--short", action="store_true", help="smaller vectors and fewer parameters: minutes in all"

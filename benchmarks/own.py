@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import secrets
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
 
 from benchmarks.keys import BenchmarkKey
 from benchmarks.oracle import opened
-from kapok.protocols.arithmetic import Digits
-from kapok.protocols.paillier import tables, vectorised
+from kapok.protocols.paillier import scheme, tables
 from kapok.protocols.paillier.plaintexts import PlaintextVector
+from kapok.protocols.paillier.pool import ObfuscatorPool
 from kapok.protocols.paillier.vector import CiphertextVector
 
 __all__ = ["Kapok"]
+
+_POOL: Final = 1024
 
 
 class Kapok:
@@ -25,6 +31,7 @@ class Kapok:
         self.key, self.degree, self.expected = key, degree, expected
         self.public = key.private.public
         self._most = key.n**degree
+        self._pool: tuple[list[int], npt.NDArray[np.uint8]] | None = None
 
     @property
     def plaintext_bits(self) -> int:
@@ -38,15 +45,13 @@ class Kapok:
 
     def encrypt(self, plaintexts: PlaintextVector) -> CiphertextVector:
         """With fresh randomness each."""
-        return vectorised.encrypt(self.public, plaintexts, max(len(plaintexts), self.expected))
+        return scheme.encrypt(self.public, plaintexts, expected=self.expected)
 
-    def filled_pool(self, count: int) -> Digits:
-        """As many obfuscators as will be used."""
-        return vectorised.obfuscators(self.public, self.degree, count, max(count, self.expected))
-
-    def encrypt_from(self, plaintexts: PlaintextVector, pool: Digits) -> CiphertextVector:
-        """With randomness that was made before."""
-        return vectorised.with_obfuscators(self.public, plaintexts, pool)
+    def filled_pool(self, count: int) -> ObfuscatorPool:
+        """A pool with as many obfuscators as will be used."""
+        pool = ObfuscatorPool(self.public, self.degree, count)
+        pool.fill(count)
+        return pool
 
     def table(self) -> tuple[int, int] | None:
         """Memory of the table that is kept for this key and degree, and products for a power."""
@@ -55,7 +60,7 @@ class Kapok:
 
     def add(self, vectors: list[CiphertextVector]) -> CiphertextVector:
         """Element by element, what came checked as a broker checks it."""
-        return vectorised.add(self.public, vectors)
+        return scheme.add(self.public, vectors)
 
     def decrypt(self, ciphertexts: CiphertextVector) -> PlaintextVector:
         """By the private key."""
@@ -63,7 +68,20 @@ class Kapok:
 
     def multiply(self, ciphertexts: CiphertextVector, scalars: list[int]) -> CiphertextVector:
         """By an integer each."""
-        return vectorised.scale(self.public, ciphertexts, scalars)
+        return scheme.scale(self.public, ciphertexts, scalars)
+
+    def drawn(self, count: int) -> tuple[list[int], CiphertextVector]:
+        """Numbers drawn from a pool that is encrypted once, and their ciphertexts: operands made quickly."""
+        if self._pool is None:
+            plaintexts = self.random(_POOL)
+            made = np.frombuffer(self.encrypt(plaintexts).body, dtype=np.uint8).reshape(_POOL, -1)
+            self._pool = self.integers(plaintexts), made
+        numbers, rows = self._pool
+        places = np.random.default_rng().integers(0, _POOL, count)
+        body = rows[places].tobytes()
+        return [numbers[place] for place in places], CiphertextVector(
+            self.public.key_id, self.degree, count, body
+        )
 
     def integers(self, plaintexts: PlaintextVector) -> list[int]:
         """The same numbers as Python integers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -50,10 +51,11 @@ class Session:
     figures: list[Figure] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
     profiles: list[Profile] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
 
     def say(self, text: str) -> None:
         """One line of progress, on standard error."""
-        print(text, file=sys.stderr, flush=True)
+        print(f"{time.monotonic() - self.began:6.0f} s  {text}", file=sys.stderr, flush=True)
 
     def figure(
         self,
@@ -66,8 +68,9 @@ class Session:
         parameters: Mapping[str, str | int | float] | None = None,
         absent: dict[str, str] | None = None,
         seconds: float | None = None,
+        repeats: int | None = None,
     ) -> Figure:
-        """Measure and keep a figure.
+        """Measure and keep a figure; `seconds` and `repeats` are those of the options unless given here.
 
         Raises:
             WrongResult: see `measure`.
@@ -79,7 +82,10 @@ class Session:
             title=title,
             unit=unit,
             contenders=contenders,
-            budget=Budget(self.options.seconds if seconds is None else seconds, least=self.options.repeats),
+            budget=Budget(
+                self.options.seconds if seconds is None else seconds,
+                least=self.options.repeats if repeats is None else repeats,
+            ),
             threads=self.threads,
             parameters=parameters,
             baseline=baseline,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
-__all__ = ["Spread", "paired_ratios", "spread_of"]
+__all__ = ["Line", "Spread", "paired_ratios", "spread_of", "straight_line"]
 
 
 class Spread(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,3 +54,33 @@ def paired_ratios(own: Sequence[float], baseline: Sequence[float]) -> list[float
         ValueError: the two have not the same number of runs.
     """
     return [ours / theirs for ours, theirs in zip(own, baseline, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A straight line through some costs.
+
+    Attributes:
+        fixed: Cost at size 0, never negative.
+        slope: Cost for each unit of size.
+        farthest: Largest distance of a point from the line, as a part of that point's cost.
+    """
+
+    fixed: float
+    slope: float
+    farthest: float
+
+
+def straight_line(sizes: npt.NDArray[np.float64], costs: npt.NDArray[np.float64]) -> Line:
+    """The line that is least off in relative terms, so that small sizes count as much as large ones.
+
+    Args:
+        sizes: Shape (n,), n at least 2, not all the same.
+        costs: Shape (n,), positive.
+    """
+    columns = np.stack([1 / costs, sizes / costs], axis=1)
+    fixed, slope = np.linalg.lstsq(columns, np.ones(len(costs)), rcond=None)[0]
+    if fixed < 0:
+        fixed, slope = 0.0, float(np.sum(sizes / costs) / np.sum((sizes / costs) ** 2))
+    farthest = np.max(np.abs((fixed + slope * sizes) / costs - 1))
+    return Line(float(fixed), float(slope), float(farthest))

@@ -127,7 +127,7 @@ class _Size:
         self._figure("decrypt-bits", "decrypt, per bit of plaintext", "bits", [*contenders, *phe])
 
     def _sum(self) -> None:
-        contender = _adding(self.own[_STANDARD], self.batch // 4, _STANDARD, self._aim(_SUM, _STANDARD))
+        contender = _adding(self.own[_STANDARD], self.batch, _STANDARD, self._aim(_SUM, _STANDARD))
         self._figure(
             "sum",
             f"sum of {_PARTIES} parties' vectors",
@@ -169,7 +169,7 @@ class _Size:
             peer = [] if self.peers.fixed_base is None else self.peers.encrypting()[1:2]
             self._figure(
                 "by-length",
-                "encrypt vectors of different lengths",
+                "encrypt vectors of different lengths, tables made before",
                 "encryptions",
                 [_encrypting(Kapok(self.keys[_STANDARD]), count, _STANDARD, None), *peer],
                 parameters={"plaintexts": count},
@@ -209,7 +209,6 @@ class _Size:
 
     def _profile(self) -> None:
         own, count = self.own[_STANDARD], 1024
-        vectors = [own.encrypt(own.random(count)) for _ in range(_PARTIES)]
         self.session.profiles.append(
             profile(
                 "paillier/profile",
@@ -224,7 +223,7 @@ class _Size:
                 "paillier/profile-sum",
                 f"sum of {_PARTIES} parties' vectors of {count} ciphertexts",
                 own.add,
-                prepare=lambda: vectors,
+                prepare=lambda: [own.drawn(count)[1] for _ in range(_PARTIES)],
                 parameters={"bits": self.bits, "s": 1},
             )
         )
@@ -276,7 +275,7 @@ def _encrypting(own: Kapok, count: int, name: str, aim: Aim | None) -> Contender
         run=own.encrypt,
         check=lambda given, made: _opens(own, given, made),
         aim=aim,
-        note=f"exponent of {own.public.exponent_bits} bits",
+        note=f"exponent of {own.public.exponent_bits} bits, vectors of {count:,}",
     )
 
 
@@ -286,26 +285,23 @@ def _from_pool(own: Kapok, count: int, aim: Aim | None) -> Contender:
         role="kapok",
         units=count,
         prepare=lambda: (own.random(count), own.filled_pool(count)),
-        run=lambda given: own.encrypt_from(*given),
+        run=lambda given: given[1].encrypt(given[0]),
         check=lambda given, made: _opens(own, given[0], made),
         aim=aim,
-        note="randomness made before",
+        note=f"randomness made before, vectors of {count:,}",
     )
 
 
 def _decrypting(own: Kapok, count: int, name: str, aim: Aim | None, units: int = 1) -> Contender:
-    def prepare() -> tuple[PlaintextVector, CiphertextVector]:
-        plaintexts = own.random(count)
-        return plaintexts, own.encrypt(plaintexts)
-
     return Contender(
         name=name,
         role="kapok",
         units=count * units,
-        prepare=prepare,
+        prepare=lambda: own.drawn(count),
         run=lambda given: own.decrypt(given[1]),
-        check=lambda given, made: own.integers(made) == own.integers(given[0]),
+        check=lambda given, made: own.integers(made) == given[0],
         aim=aim,
+        note=f"vectors of {count:,}",
     )
 
 
@@ -323,45 +319,40 @@ def _per_bit(contender: Contender, bits: int) -> Contender:
 
 
 def _adding(own: Kapok, count: int, name: str, aim: Aim | None) -> Contender:
-    def prepare() -> tuple[list[PlaintextVector], list[CiphertextVector]]:
-        plaintexts = [own.random(count) for _ in range(_PARTIES)]
-        return plaintexts, [own.encrypt(one) for one in plaintexts]
-
-    def check(given: tuple[list[PlaintextVector], Any], made: CiphertextVector) -> bool:
+    def check(given: list[tuple[list[int], CiphertextVector]], made: CiphertextVector) -> bool:
         places = sampled(count)
-        columns = zip(*(own.integers(one) for one in given[0]), strict=True)
-        sums = [sum(column) % own.key.n for column in columns]
-        return own.opened(made, places) == [sums[place] for place in places]
+        sums = [sum(numbers[place] for numbers, _ in given) % own.key.n for place in places]
+        return own.opened(made, places) == sums
 
     return Contender(
         name=name,
         role="kapok",
         units=count * (_PARTIES - 1),
-        prepare=prepare,
-        run=lambda given: own.add(given[1]),
+        prepare=lambda: [own.drawn(count) for _ in range(_PARTIES)],
+        run=lambda given: own.add([vector for _, vector in given]),
         check=check,
         aim=aim,
-        note="bytes to bytes, all checked: canonical digits, units",
+        note=f"vectors of {count:,}, bytes to bytes; digits canonical, ciphertexts units: checked",
     )
 
 
 def _multiplying(own: Kapok, count: int) -> Contender:
-    def prepare() -> tuple[PlaintextVector, CiphertextVector, list[int]]:
-        plaintexts = own.random(count)
-        return plaintexts, own.encrypt(plaintexts), [secrets.randbits(_SCALAR_BITS) for _ in range(count)]
+    def prepare() -> tuple[tuple[list[int], CiphertextVector], list[int]]:
+        return own.drawn(count), [secrets.randbits(_SCALAR_BITS) for _ in range(count)]
 
-    def check(given: tuple[PlaintextVector, Any, list[int]], made: CiphertextVector) -> bool:
-        places, numbers, n = sampled(count), own.integers(given[0]), own.key.n
-        return own.opened(made, places) == [numbers[place] * given[2][place] % n for place in places]
+    def check(given: tuple[tuple[list[int], CiphertextVector], list[int]], made: CiphertextVector) -> bool:
+        (numbers, _), scalars = given
+        places, n = sampled(count), own.key.n
+        return own.opened(made, places) == [numbers[place] * scalars[place] % n for place in places]
 
     return Contender(
         name=_STANDARD,
         role="kapok",
         units=count,
         prepare=prepare,
-        run=lambda given: own.multiply(given[1], given[2]),
+        run=lambda given: own.multiply(given[0][1], given[1]),
         check=check,
-        note="bytes to bytes",
+        note=f"vectors of {count:,}, bytes to bytes",
     )
 
 
