@@ -27,7 +27,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from kapok.errors import InternalError
+from kapok.errors import InternalError, InvalidInput
 from kapok.protocols.arithmetic import bounds
 
 __all__ = ["LIMB_BITS", "Bases", "Constants", "Floats", "Integers"]
@@ -39,6 +39,7 @@ LIMB_BITS: Final = 24
 """Digits are read and written in limbs of this many bits."""
 
 _SIEVE_SPAN: Final = 1 << 16
+_ALIKE_BITS: Final = 13
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +59,9 @@ class Bases:
     b: tuple[int, ...]
 
     @classmethod
-    def of(cls, width: int, degree: int) -> Bases:
-        """The bases of fewest primes for a size of digits."""
-        return _bases(width, degree)
+    def of(cls, width: int, degree: int, *, typical: bool) -> Bases:
+        """The bases of fewest primes for a size of digits; `typical` as in `bounds.largest_prime`."""
+        return _bases(width, degree, typical)
 
     @cached_property
     def operand_bound(self) -> int:
@@ -147,7 +148,28 @@ class Constants:
         self.modulus_limbs = _limbs(modulus, self.out_limbs)
         self.b_over_n = float(bases.product_b * 2**64 // modulus) / 2.0**64
         self.scale_a, self.scale_b = scale, eta_scale
-        bounds.check(self.reached())
+
+    @classmethod
+    def of(cls, modulus: int, degree: int) -> Constants:
+        """The constants on the fewest primes with which everything is exact.
+
+        Raises:
+            InvalidInput: code ``bad_modulus`` for a modulus that shares a factor with 6 or with the primes.
+        """
+        width = -(-modulus.bit_length() // 8)
+        for typical in (True, False):
+            bases = Bases.of(width, degree, typical=typical)
+            if math.gcd(modulus, 6 * bases.product_a * bases.product_b) != 1:
+                raise InvalidInput(
+                    "there is no arithmetic for a modulus with a small prime factor",
+                    code="bad_modulus",
+                    remedy="use a modulus that is the product of two large primes",
+                )
+            constants = cls(bases, modulus)
+            if bounds.are_exact(constants.reached()):
+                break
+        bounds.check(constants.reached())
+        return constants
 
     def reached(self) -> dict[str, int]:
         """The largest |x| that each step could meet with these constants, as `bounds` lists them."""
@@ -207,15 +229,16 @@ class Constants:
 
 
 @lru_cache(maxsize=32)
-def _bases(width: int, degree: int) -> Bases:
+def _bases(width: int, degree: int, typical: bool) -> Bases:
     """Grow the number of rows until the largest primes that it allows suffice."""
-    for rows in range(1, 1024):
+    for rows in range(8 * width // 25, 1024):
         bound = _operand_bound(rows, width)
         need_a, need_b = 2 * (degree + 1) * bound, 4 * bound + 1
         a: list[int] = []
         b: list[int] = []
         product_a = product_b = 1
-        for prime in _descending_primes(bounds.largest_prime(rows, degree)):
+        most = bounds.largest_prime(rows, degree, typical=typical)
+        for prime in _descending_primes(most):
             if prime % 4 == 3 and product_a < need_a:
                 a.append(prime)
                 product_a *= prime
@@ -224,8 +247,7 @@ def _bases(width: int, degree: int) -> Bases:
                 product_b *= prime
             elif product_a >= need_a:
                 break
-        # The last prime of B is no larger than it has to be: then the highest limbs of B/b_j are small ones.
-        b.append(_prime_from(-(-need_b // product_b), {*a, *b}))
+        b.append(_last_prime(-(-need_b // product_b), product_b, most, {*a, *b}))
         if max(len(a), len(b)) <= rows:
             return Bases(width, degree, tuple(a), tuple(b))
     raise InternalError(f"no bases for digits of {width} bytes", code="inexact_arithmetic")
@@ -244,9 +266,15 @@ def _descending_primes(most: int) -> Iterator[int]:
     return (least + 1 + int(offset) for offset in np.flatnonzero(is_prime)[::-1])
 
 
-def _prime_from(least: int, used: set[int]) -> int:
-    """The smallest odd prime from `least` on that is not used."""
-    candidate = max(3, least | 1)
+def _last_prime(least: int, product: int, most: int, used: set[int]) -> int:
+    """The prime that completes B, at least `least`.
+
+    The numbers B/b_j are alike in their highest dozen bits. Where these fill the highest limb and no more, no
+    row of limbs is large throughout, and rows sum to little when digits are written.
+    """
+    highest = ((product * least // most).bit_length() - 1) % LIMB_BITS + 1
+    wanted = least << max(0, _ALIKE_BITS - highest)
+    candidate = max(3, (wanted if wanted < most else least) | 1)
     while candidate in used or any(
         candidate % factor == 0 for factor in range(3, math.isqrt(candidate) + 1, 2)
     ):

@@ -43,9 +43,8 @@ def one_plus_n_power(ring: Ring, m: Digits, *, threads: int | None = None) -> Di
 
     def work(lane: Lane, chunk: slice) -> None:
         digits = out[chunk]
-        limbs = lane.read(padded[chunk])
         for span in lane.spans(len(digits)):
-            _series(lane, limbs[..., span])
+            _series(lane, lane.read(padded[chunk][span]))
             lane.write(lane.x, span)
         lane.flush(digits)
 
@@ -79,17 +78,14 @@ def times_one_plus_n_power(ring: Ring, factors: Digits, m: Digits, *, threads: i
     restore = modulo_n.montgomery(2)
 
     def work(lane: Lane, chunk: slice) -> None:
-        count, kernel = len(out[chunk]), lane.kernel
-        plaintexts = lane.read(m[chunk], 0)
-        low = lane.read(factors[chunk, :1], 1)
-        high = lane.read(factors[chunk, 1:], 2)
-        for span in lane.spans(count):
-            kernel.read(low[..., span], lane.x)
-            kernel.read_ready(plaintexts[..., span], lane.y)
-            kernel.multiply(lane.x, lane.y, lane.x)
-            kernel.multiply(lane.x, lane.constant(restore), lane.x)
-            kernel.add_read(high[..., span], lane.x)
-            lane.write(lane.x, span)
+        kernel, x, y = lane.kernel, lane.x, lane.y
+        for span in lane.spans(len(out[chunk])):
+            kernel.read(lane.read(factors[chunk, :1][span]), x)
+            kernel.read_ready(lane.read(m[chunk][span]), y)
+            kernel.multiply(x, y, x)
+            kernel.multiply(x, lane.constant(restore), x)
+            kernel.add_read(lane.read(factors[chunk, 1:][span]), x)
+            lane.write(x, span)
         lane.flush(out[chunk, 1:])
 
     run(modulo_n, len(m), work, threads)
@@ -100,7 +96,7 @@ def _series(lane: Lane, limbs: Floats) -> None:
     """lane.x = (1+N)^m for m in limbs, by Horner's rule: T_j = 1 + (m−j)·N/(j+1)·T_{j+1}."""
     ring, kernel = lane.ring, lane.kernel
     zeros = [0] * ring.degree
-    total, number, shifted, constant = lane.states(4 * lane.columns)
+    total, (number, shifted, constant) = lane.x, lane.room(3)
     kernel.read(limbs, number)
     kernel.set(total, ring.constants.in_b([1, *zeros]))
     for j in range(ring.degree - 1, -1, -1):

@@ -24,9 +24,12 @@ The sums that are reduced, with k primes in a base, `h` = m/2 + 2 for its larges
     digits read                 |W|·2^23                      limbs of 24 bits, centred
     digits written              |V|·h                         limbs of the constants B/b, B and N
 
-The rows are summed from the constants themselves (`row_bound`), for each modulus that is used; `check`
-refuses what could pass `REDUCIBLE`. With worst rows, G₁'s sum is (k + 2s + 2)·h² at the most, which is how
-the primes are chosen (`largest_prime`).
+The rows are summed from the constants themselves (`row_bound`), for each modulus that is used, and `check`
+refuses what could pass `REDUCIBLE`. No row can sum to more than k·h², but the entries of a matrix, residues
+without a pattern, are a quarter of their prime on the average and not half of it: a row sums to
+k·h²·(1/2 ± 0.29/√k). The primes are chosen for rows of five such deviations (`largest_prime`), hence larger
+and fewer; a modulus whose constants do have a larger row, less than one in a thousand, gets the primes that
+are good for all.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ import numpy.typing as npt
 
 from kapok.errors import InternalError
 
-__all__ = ["EXACT", "REDUCIBLE", "SLACK", "check", "largest_prime", "residue_bound", "row_bound"]
+__all__ = ["EXACT", "REDUCIBLE", "SLACK", "are_exact", "check", "largest_prime", "residue_bound", "row_bound"]
 
 EXACT: Final = 2**53
 """Every integer up to this is a float64."""
@@ -51,12 +54,19 @@ SLACK: Final = 2
 """By how much a reduced residue may exceed half its prime."""
 
 
-def largest_prime(rows: int, degree: int) -> int:
-    """The largest m with (rows + 2·degree + 2)·(m/2 + 2)² ≤ `REDUCIBLE`: good for whatever constants.
+def largest_prime(rows: int, degree: int, *, typical: bool) -> int:
+    """The largest m with (ρ·rows + 2·degree + 2)·(m/2 + 2)² ≤ `REDUCIBLE`.
 
     Never above 2^25 − 8, so that residues are also exact in float32.
+
+    Args:
+        rows: Primes of a base.
+        degree: s.
+        typical: Whether ρ is what the sums of rows reach as a rule, or 1, which they never pass.
     """
-    return min(2 * (math.isqrt(REDUCIBLE // (rows + 2 * degree + 2)) - SLACK), 2**25 - 8)
+    share = min(1.0, 0.5 + 5 * 0.29 / math.sqrt(rows)) if typical else 1.0
+    half = math.isqrt(math.floor(REDUCIBLE / (share * rows + 2 * degree + 2)))
+    return min(2 * (half - SLACK), 2**25 - 8)
 
 
 def residue_bound(prime: int) -> int:
@@ -73,6 +83,11 @@ def row_bound(matrix: npt.NDArray[np.float64], column_bounds: npt.NDArray[np.flo
     """
     sums = np.abs(matrix).astype(np.int64) @ column_bounds.astype(np.int64)
     return int(sums.max())
+
+
+def are_exact(reached: dict[str, int]) -> bool:
+    """Whether no step could leave the range where float64 is exact."""
+    return max(reached.values()) <= REDUCIBLE
 
 
 def check(reached: dict[str, int]) -> None:

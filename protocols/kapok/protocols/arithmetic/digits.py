@@ -11,6 +11,8 @@ compared with 0 and N.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -33,6 +35,14 @@ Digits = npt.NDArray[np.uint8]
 _MASK = (1 << LIMB_BITS) - 1
 _WORDS, _LIMBS = 3, 8  # words of 64 bits and limbs in a group
 _WORD_BYTES = 8
+# Columns too many: rows of an even number of cache lines would get in each other's way in the cache.
+_SPARE = 8
+# Each word of a group: which limbs lie in it, and how far to the left.
+_SHIFTS = (
+    ((0, 0), (1, 24), (2, 48)),
+    ((2, -16), (3, 8), (4, 32), (5, 56)),
+    ((5, -8), (6, 16), (7, 40)),
+)
 
 
 class LimbReader:
@@ -50,7 +60,8 @@ class LimbReader:
         self._padded = np.zeros((self._parts, columns, self._groups * _WORDS * _WORD_BYTES), dtype=np.uint8)
         self._words = np.zeros((self._parts, self._groups * _WORDS, columns), dtype=np.uint64)
         self._integers = np.zeros((self._parts, self._groups, _LIMBS, columns), dtype=np.int64)
-        self.limbs: Floats = np.ones((self._parts, self._count + 1, columns))
+        self._scratch = np.zeros((self._parts, self._groups, columns), dtype=np.uint64)
+        self.limbs: Floats = np.ones((self._parts, self._count + 1, columns + _SPARE))[..., :columns]
 
     def read(self, digits: Digits) -> Floats:
         """The limbs of digits (count, parts, width), count up to `columns`; the rest stays as it was."""
@@ -58,7 +69,7 @@ class LimbReader:
         self._padded[:, :count, : self._width] = digits.transpose(1, 0, 2)
         words = self._padded.view(np.uint64)
         np.copyto(self._words, words.transpose(0, 2, 1))
-        _limbs_of_words(self._words, self._integers)
+        _limbs_of_words(self._words, self._integers, self._scratch)
         integers = self._integers.reshape(self._parts, self._groups * _LIMBS, -1)[:, : self._count]
         np.subtract(integers, 1 << (LIMB_BITS - 1), out=self.limbs[:, : self._count], casting="unsafe")
         return self.limbs
@@ -79,10 +90,11 @@ class LimbWriter:
         self._used = constants.limbs
         self._groups = -(-self._used // _LIMBS)
         self._doubt = _doubt(ring)
-        self.limbs: Floats = np.zeros((ring.parts, constants.out_limbs, columns))
+        self.limbs: Floats = np.zeros((ring.parts, constants.out_limbs, columns + _SPARE))[..., :columns]
         self.quotients: Floats = np.zeros((ring.parts, 1, columns))
         self._carried = np.zeros((max(constants.out_limbs, self._groups * _LIMBS), columns), dtype=np.int64)
         self._words = np.zeros((self._groups * _WORDS, columns), dtype=np.uint64)
+        self._scratch = np.zeros((self._groups, columns), dtype=np.uint64)
 
     def write(self, digits: Digits) -> None:
         """Fill digits (count, parts, width) from the first `count` columns of `limbs` and `quotients`."""
@@ -100,7 +112,7 @@ class LimbWriter:
             if len(doubtful):
                 self._settle(limbs, carry, doubtful)
             self._carried[self._used :] = 0
-            _words_of_limbs(self._carried[: self._groups * _LIMBS], self._words)
+            _words_of_limbs(self._carried[: self._groups * _LIMBS], self._words, self._scratch)
             octets = np.ascontiguousarray(self._words[:, :count].T).view(np.uint8)
             digits[:, part] = octets[:, : self._width]
 
@@ -179,40 +191,44 @@ def to_integers(ring: Ring, digits: Digits) -> list[int]:
     return numbers
 
 
-def _limbs_of_words(words: npt.NDArray[np.uint64], limbs: Integers) -> None:
-    """(parts, groups·3, n) words to (parts, groups, 8, n) limbs."""
+def _limbs_of_words(words: npt.NDArray[np.uint64], limbs: Integers, scratch: npt.NDArray[np.uint64]) -> None:
+    """(parts, groups·3, n) words to (parts, groups, 8, n) limbs; scratch (parts, groups, n)."""
     parts, _, columns = words.shape
-    low, middle, high = np.moveaxis(words.reshape(parts, -1, _WORDS, columns), 2, 0)
     out = np.moveaxis(limbs.view(np.uint64), 2, 0)
-    mask = np.uint64(_MASK)
-    for limb, (source, shift) in enumerate([(low, 0), (low, 24), (low, 48), (middle, 8), (middle, 32)]):
-        np.right_shift(source, np.uint64(shift), out=out[limb])
-    np.bitwise_or(out[2], middle << np.uint64(16), out=out[2])
-    np.right_shift(middle, np.uint64(56), out=out[5])
-    np.bitwise_or(out[5], high << np.uint64(8), out=out[5])
-    np.right_shift(high, np.uint64(16), out=out[6])
-    np.right_shift(high, np.uint64(40), out=out[7])
-    np.bitwise_and(limbs.view(np.uint64), mask, out=limbs.view(np.uint64))
+    filled = set()
+    for word, shifts in zip(
+        np.moveaxis(words.reshape(parts, -1, _WORDS, columns), 2, 0), _SHIFTS, strict=True
+    ):
+        for limb, shift in shifts:
+            target = scratch if limb in filled else out[limb]
+            shifted = np.right_shift if shift >= 0 else np.left_shift
+            shifted(word, np.uint64(abs(shift)), out=target)
+            if limb in filled:
+                np.bitwise_or(out[limb], scratch, out=out[limb])
+            filled.add(limb)
+    np.bitwise_and(limbs, _MASK, out=limbs)
 
 
-def _words_of_limbs(limbs: Integers, words: npt.NDArray[np.uint64]) -> None:
-    """(groups·8, n) limbs in [0, 2^24) to (groups·3, n) words."""
+def _words_of_limbs(limbs: Integers, words: npt.NDArray[np.uint64], scratch: npt.NDArray[np.uint64]) -> None:
+    """(groups·8, n) limbs in [0, 2^24) to (groups·3, n) words; scratch (groups, n)."""
     columns = limbs.shape[1]
     v = np.moveaxis(limbs.view(np.uint64).reshape(-1, _LIMBS, columns), 1, 0)
-    low, middle, high = np.moveaxis(words.reshape(-1, _WORDS, columns), 1, 0)
-    shift = [np.uint64(bits) for bits in range(64)]
-    np.bitwise_or(v[0] | (v[1] << shift[24]), v[2] << shift[48], out=low)
-    np.bitwise_or(
-        (v[2] >> shift[16]) | (v[3] << shift[8]), (v[4] << shift[32]) | (v[5] << shift[56]), out=middle
-    )
-    np.bitwise_or((v[5] >> shift[8]) | (v[6] << shift[16]), v[7] << shift[40], out=high)
+    for word, shifts in zip(np.moveaxis(words.reshape(-1, _WORDS, columns), 1, 0), _SHIFTS, strict=True):
+        for place, (limb, shift) in enumerate(shifts):
+            out = scratch if place else word
+            shifted = np.left_shift if shift >= 0 else np.right_shift
+            shifted(v[limb], np.uint64(abs(shift)), out=out)
+            if place:
+                np.bitwise_or(word, scratch, out=word)
 
 
 def _carry(limbs: Integers) -> None:
     """Bring all limbs but the last into [0, 2^24); the last keeps the sign."""
-    for limb in range(len(limbs) - 1):
-        limbs[limb + 1] += limbs[limb] >> LIMB_BITS
-    limbs[:-1] &= _MASK
+    carried = np.empty_like(limbs[0])
+    for limb, following in pairwise(limbs):
+        np.right_shift(limb, LIMB_BITS, out=carried)
+        np.add(following, carried, out=following)
+    np.bitwise_and(limbs[:-1], _MASK, out=limbs[:-1])
 
 
 def _doubt(ring: Ring) -> float:

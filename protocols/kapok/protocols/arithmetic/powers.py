@@ -37,9 +37,8 @@ def power(ring: Ring, a: Digits, exponent: int, *, threads: int | None = None) -
 
     def work(lane: Lane, chunk: slice) -> None:
         digits = out[chunk]
-        limbs = lane.read(a[chunk])
         for span in lane.spans(len(digits)):
-            lane.kernel.read(limbs[..., span], lane.x)
+            lane.kernel.read(lane.read(a[chunk][span]), lane.x)
             raise_block(lane, lane.x, exponent)
             lane.kernel.multiply(lane.x, lane.constant(ring.montgomery(0)), lane.x)
             lane.write(lane.x, span)
@@ -91,12 +90,11 @@ def power_each(
 
     def work(lane: Lane, chunk: slice) -> None:
         digits, kernel = out[chunk], lane.kernel
-        limbs = lane.read(a[chunk])
         nibbles = np.zeros((lane.blocks * lane.columns, octets * 2), dtype=np.intp)
         nibbles[: len(digits), ::2] = exponents[chunk, :octets] & 15
         nibbles[: len(digits), 1::2] = exponents[chunk, :octets] >> 4
         for span in lane.spans(len(digits)):
-            kernel.read(limbs[..., span], lane.x)
+            kernel.read(lane.read(a[chunk][span]), lane.x)
             table = _powers_of_block(lane, lane.x, 1 << _EACH_WINDOW)
             rows = _by_columns(table)
             kernel.set(lane.x, ring.montgomery_one)

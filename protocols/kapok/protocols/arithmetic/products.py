@@ -52,20 +52,15 @@ def product(ring: Ring, factors: Sequence[Digits], *, threads: int | None = None
     restore = ring.montgomery(len(factors))
 
     def work(lane: Lane, chunk: slice) -> None:
-        digits = out[chunk]
-        spans, states, kernel = lane.spans(len(digits)), lane.states(len(digits)), lane.kernel
-        for place, factor in enumerate(factors):
-            limbs = lane.read(factor[chunk])
-            for span, x in zip(spans, states, strict=True):
-                if place == 0:
-                    kernel.read(limbs[..., span], x)
-                else:
-                    kernel.read_ready(limbs[..., span], lane.y)
-                    kernel.multiply(x, lane.y, x)
-        for span, x in zip(spans, states, strict=True):
+        kernel, x, y = lane.kernel, lane.x, lane.y
+        for span in lane.spans(len(out[chunk])):
+            kernel.read(lane.read(factors[0][chunk][span]), x)
+            for factor in factors[1:]:
+                kernel.read_ready(lane.read(factor[chunk][span]), y)
+                kernel.multiply(x, y, x)
             kernel.multiply(x, lane.constant(restore), x)
             lane.write(x, span)
-        lane.flush(digits)
+        lane.flush(out[chunk])
 
     run(ring, len(out), work, threads)
     return out
@@ -124,13 +119,14 @@ class Product:
 
     def _fold(self, rows: npt.NDArray[np.float32], block: Digits, fresh: bool, threads: int | None) -> None:
         def work(lane: Lane, chunk: slice) -> None:
-            kernel, limbs, chunk_rows = lane.kernel, lane.read(block[chunk]), rows[chunk]
+            kernel, chunk_rows = lane.kernel, rows[chunk]
             for span in lane.spans(len(chunk_rows)):
+                limbs = lane.read(block[chunk][span])
                 if fresh:
-                    kernel.read(limbs[..., span], lane.x)
+                    kernel.read(limbs, lane.x)
                 else:
                     kernel.restore(chunk_rows[span], lane.x)
-                    kernel.read_ready(limbs[..., span], lane.y)
+                    kernel.read_ready(limbs, lane.y)
                     kernel.multiply(lane.x, lane.y, lane.x)
                 kernel.save(lane.x, chunk_rows[span])
 
@@ -181,13 +177,11 @@ def _scale(ring: Ring, a: Digits, b: Digits, threads: int | None) -> Digits:
     out = np.empty(a.shape, dtype=np.uint8)
 
     def work(lane: Lane, chunk: slice) -> None:
-        digits = out[chunk]
-        limbs = lane.read(a[chunk])
-        for span in lane.spans(len(digits)):
-            lane.kernel.read(limbs[..., span], lane.x)
+        for span in lane.spans(len(out[chunk])):
+            lane.kernel.read(lane.read(a[chunk][span]), lane.x)
             lane.kernel.multiply(lane.x, lane.constant(prepared), lane.x)
             lane.write(lane.x, span)
-        lane.flush(digits)
+        lane.flush(out[chunk])
 
     run(ring, len(out), work, threads)
     return out

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from kapok.errors import InvalidInput
-from kapok.protocols.arithmetic.bases import Bases, Constants, Floats
+from kapok.protocols.arithmetic.bases import Constants, Floats
+from kapok.protocols.arithmetic.kernel import SMALL_PRODUCT
 
 if TYPE_CHECKING:
     from kapok.protocols.arithmetic.workers import Lane
@@ -20,7 +22,7 @@ MOST_BITS: Final = 4096
 MOST_DEGREE: Final = 4
 
 # Residues of one part in a block of columns: as many as keep a block's arrays within a core's own cache.
-_BLOCK_RESIDUES: Final = 12_000
+_BLOCK_RESIDUES: Final = 16_500
 _NARROW_COLUMNS: Final = (8, 32)
 # Prepared constants that a ring keeps.
 _MOST_KEPT: Final = 64
@@ -46,19 +48,18 @@ class Ring:
     def __init__(self, modulus: int, degree: int) -> None:
         if not 0 <= degree <= MOST_DEGREE:
             raise InvalidInput(f"there is no arithmetic of degree {degree}", code="bad_degree")
-        if modulus < 0 or not LEAST_BITS <= modulus.bit_length() <= MOST_BITS:
-            raise _bad_modulus(f"it does not have {LEAST_BITS} to {MOST_BITS} bits")
-        if modulus % 2 == 0:
-            raise _bad_modulus("it is even")
-        self.width = -(-modulus.bit_length() // 8)
-        bases = Bases.of(self.width, degree)
-        if math.gcd(modulus, 3 * bases.product_a * bases.product_b) != 1:
-            raise _bad_modulus("it has a small prime factor")
+        if modulus < 0 or modulus % 2 == 0 or not LEAST_BITS <= modulus.bit_length() <= MOST_BITS:
+            raise InvalidInput(
+                f"a modulus must be odd and have {LEAST_BITS} to {MOST_BITS} bits",
+                code="bad_modulus",
+            )
         self.modulus = modulus
         self.degree = degree
         self.parts = degree + 1
-        self.constants = Constants(bases, modulus)
-        self.columns = max(32, _BLOCK_RESIDUES // len(bases.b) // 32 * 32)
+        self.width = -(-modulus.bit_length() // 8)
+        self.constants = Constants.of(modulus, degree)
+        self.columns = _columns(len(self.constants.bases.b))
+        self._lock = Lock()
         self.idle_lanes: dict[tuple[int, int], list[Lane]] = {}
         self._prepared: dict[str, Floats] = {}
         self._one: Floats | None = None
@@ -117,14 +118,14 @@ class Ring:
         return self._kept(f"A^{power}", lambda modulus, radix: pow(radix, power, modulus))
 
     def _kept(self, name: str, value: Callable[[int, int], int]) -> Floats:
-        prepared = self._prepared.get(name)
-        if prepared is None:
-            modulus = self.modulus**self.parts
-            prepared = self.prepared(value(modulus, self.constants.bases.product_a) % modulus)
-            self._prepared[name] = prepared
-            if len(self._prepared) > _MOST_KEPT:
-                self._prepared.pop(next(iter(self._prepared)), None)
-        return prepared
+        with self._lock:
+            if name not in self._prepared:
+                if len(self._prepared) >= _MOST_KEPT:
+                    del self._prepared[next(iter(self._prepared))]
+                modulus = self.modulus**self.parts
+                number = value(modulus, self.constants.bases.product_a) % modulus
+                self._prepared[name] = self.prepared(number)
+            return self._prepared[name]
 
     def _parts_of(self, value: int) -> list[int]:
         parts = []
@@ -137,14 +138,13 @@ class Ring:
         return f"<Ring of {self.modulus.bit_length()} bits, degree {self.degree}>"
 
 
+def _columns(rows: int) -> int:
+    """Columns of a full block: slices of 16 or a multiple, each small enough for BLAS's faster path."""
+    wanted = _BLOCK_RESIDUES / rows
+    slices = math.ceil(wanted * rows * rows / SMALL_PRODUCT)
+    return slices * max(16, round(wanted / slices / 16) * 16)
+
+
 @lru_cache(maxsize=16)
 def _ring(modulus: int, degree: int) -> Ring:
     return Ring(modulus, degree)
-
-
-def _bad_modulus(why: str) -> InvalidInput:
-    return InvalidInput(
-        f"there is no arithmetic for this modulus: {why}",
-        code="bad_modulus",
-        remedy="use a modulus that is the product of two large primes",
-    )

@@ -23,7 +23,6 @@ import numpy as np
 import numpy.typing as npt
 
 from kapok.errors import InvalidInput
-from kapok.protocols.arithmetic.bases import Floats
 from kapok.protocols.arithmetic.digits import Digits, check_digits, to_integers
 from kapok.protocols.arithmetic.ring import Ring
 from kapok.protocols.arithmetic.workers import Lane, run
@@ -167,40 +166,39 @@ class FixedBase:
 
         def work(lane: Lane, chunk: slice) -> None:
             digits = out[chunk]
-            limbs = None if factors is None else lane.read(factors[chunk])
             for span in lane.spans(len(digits)):
                 places = self._places(exponents[chunk][span], lane.columns)
-                block = None if limbs is None else limbs[..., span]
-                self._power_block(lane, places, block)
+                factor = None if factors is None else factors[chunk][span]
+                self._power_block(lane, places, factor)
                 lane.write(lane.x, span)
             lane.flush(digits)
 
         run(ring, len(out), work, threads)
         return out
 
-    def _power_block(self, lane: Lane, places: npt.NDArray[np.intp], limbs: Floats | None) -> None:
+    def _power_block(self, lane: Lane, places: npt.NDArray[np.intp], factor: Digits | None) -> None:
         """lane.x = factor·base^e, plain: the factor comes in where no squaring is left to come."""
         kernel, x = lane.kernel, lane.x
         comb = self.comb
-        if comb.steps > 1 or limbs is None:
+        if comb.steps > 1 or factor is None:
             kernel.set(x, self.ring.montgomery_one)
         for step in range(comb.steps - 1, -1, -1):
             if step < comb.steps - 1:
                 kernel.square(x, x)
-            if step == 0 and limbs is not None:
-                self._bring_in(lane, limbs, fresh=comb.steps == 1)
+            if step == 0 and factor is not None:
+                self._bring_in(lane, factor, fresh=comb.steps == 1)
             for group in range(comb.groups):
                 self._gather(lane, group, places[group * comb.steps + step])
                 kernel.multiply(x, lane.y, x)
-        if limbs is None:
+        if factor is None:
             kernel.multiply(x, lane.constant(self.ring.montgomery(0)), x)
 
     @staticmethod
-    def _bring_in(lane: Lane, limbs: Floats, *, fresh: bool) -> None:
+    def _bring_in(lane: Lane, factor: Digits, *, fresh: bool) -> None:
         """Set x = factor·x, out of Montgomery's form; or the factor alone."""
         if not fresh:
             lane.kernel.make_ready(lane.x, lane.y)
-        lane.kernel.read(limbs, lane.x)
+        lane.kernel.read(lane.read(factor), lane.x)
         if not fresh:
             lane.kernel.multiply(lane.x, lane.y, lane.x)
 

@@ -52,23 +52,26 @@ class Lane:
         self.x: Residues = self.kernel.residues()
         self.y: Ready = self.kernel.ready()
         self.rows = np.zeros((columns, ring.ready_rows), dtype=np.float32)
-        self._readers: list[LimbReader] = []
+        self._readers: dict[int, LimbReader] = {}
         self._writer: LimbWriter | None = None
-        self._states: list[Residues] = [self.x]
+        self._room: list[Residues] = []
         self._constants: dict[int, tuple[Floats, Ready]] = {}
 
-    def read(self, digits: Digits, reader: int = 0) -> Floats:
-        """The limbs of a chunk's digits, (parts, limbs+1, blocks·columns)."""
-        while len(self._readers) <= reader:
-            self._readers.append(LimbReader(self.ring, self.blocks * self.columns))
-        return self._readers[reader].read(digits)
+    def read(self, digits: Digits) -> Floats:
+        """The limbs of a block's digits, (parts, limbs+1, columns); or of a whole chunk's, as many columns.
 
-    def states(self, count: int) -> list[Residues]:
-        """Room for as many blocks of numbers as `count` columns take."""
-        wanted = -(-count // self.columns)
-        while len(self._states) < wanted:
-            self._states.append(self.kernel.residues())
-        return self._states[:wanted]
+        They are good until the next call.
+        """
+        columns = self.columns if len(digits) <= self.columns else self.blocks * self.columns
+        if columns not in self._readers:
+            self._readers[columns] = LimbReader(self.ring, columns)
+        return self._readers[columns].read(digits)
+
+    def room(self, count: int) -> list[Residues]:
+        """Room for so many more blocks of numbers."""
+        while len(self._room) < count:
+            self._room.append(self.kernel.residues())
+        return self._room[:count]
 
     def constant(self, prepared: Floats) -> Ready:
         """A prepared number in every column; the last few are kept."""
