@@ -30,13 +30,16 @@ import numpy.typing as npt
 from kapok.errors import InternalError, InvalidInput
 from kapok.protocols.arithmetic import bounds
 
-__all__ = ["LIMB_BITS", "Bases", "Constants", "Floats", "Integers"]
+__all__ = ["GROUP", "LIMB_BITS", "Bases", "Constants", "Floats", "Integers"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 LIMB_BITS: Final = 24
 """Digits are read and written in limbs of this many bits."""
+
+GROUP: Final = 8
+"""Limbs of a group: as long as three words of 64 bits."""
 
 _SIEVE_SPAN: Final = 1 << 16
 _ALIKE_BITS: Final = 13
@@ -102,9 +105,10 @@ class Constants:
         n_inverse_a: N⁻¹ mod a_i, (kA,).
         n_inverse_b: N^-1 … N^-s mod b_j, (s, kB).
         ready_b: κ = (B/b_j)·A⁻¹ mod b_j, (kB,): makes an operand of a product from η.
-        read_a, read_b, read_ready_b: (kA or kB, limbs+1): centred limbs and a 1 to residues.
+        read_a, read_b, read_ready_b: (kA or kB, 8·groups+1): centred limbs and a 1 to residues.
         written: (out_limbs, kB+2): η, β and c to the limbs of Σ η·B/b − β·B − c·N.
         modulus_limbs: N in limbs, int64 of shape (out_limbs,).
+        limb_rows: The row of each limb, lowest limb first, wherever limbs are rows.
     """
 
     def __init__(self, bases: Bases, modulus: int) -> None:
@@ -139,13 +143,18 @@ class Constants:
 
         limbs = -(-8 * bases.width // LIMB_BITS)
         self.limbs = limbs
-        self.read_a = _limb_weights(limbs, scale, a)
-        self.read_b = _limb_weights(limbs, eta_scale, b)
-        self.read_ready_b = _limb_weights(limbs, _times(eta_scale, ready, b), b)
-        self.out_limbs = -(-(bases.product_b.bit_length() + 2) // LIMB_BITS)
+        self.limb_groups = -(-limbs // GROUP)
+        self.out_limbs = max(GROUP * self.limb_groups, -(-(bases.product_b.bit_length() + 2) // LIMB_BITS))
+        self.limb_rows = limb_rows(self.limb_groups, self.out_limbs)
+        self.read_a = self._limb_weights(scale, a)
+        self.read_b = self._limb_weights(eta_scale, b)
+        self.read_ready_b = self._limb_weights(_times(eta_scale, ready, b), b)
         columns = [bases.product_b // prime for prime in bases.b] + [-bases.product_b, -modulus]
-        self.written = np.stack([_balanced_limbs(number, self.out_limbs) for number in columns], axis=1)
-        self.modulus_limbs = _limbs(modulus, self.out_limbs)
+        self.written = np.zeros((self.out_limbs, len(columns)))
+        for column, number in enumerate(columns):
+            self.written[self.limb_rows, column] = _balanced_limbs(number, self.out_limbs)
+        self.modulus_limbs = np.zeros(self.out_limbs, dtype=np.int64)
+        self.modulus_limbs[self.limb_rows] = _limbs(modulus, self.out_limbs)
         self.b_over_n = float(bases.product_b * 2**64 // modulus) / 2.0**64
         self.scale_a, self.scale_b = scale, eta_scale
 
@@ -183,7 +192,7 @@ class Constants:
         to_b = bounds.row_bound(self.to_b, bound_a.astype(np.float64))
         with_beta = np.append(bound_b, beta).astype(np.float64)
         with_carry = np.append(bound_b, [beta, carry]).astype(np.float64)
-        half_limb = np.full(self.limbs + 1, 2 ** (LIMB_BITS - 1), dtype=np.float64)
+        half_limb = np.full(self.read_a.shape[1], 2 ** (LIMB_BITS - 1), dtype=np.float64)
         half_limb[-1] = 1
         return {
             "a product in base A": (degree + 1) * h_a**2,
@@ -218,6 +227,17 @@ class Constants:
         """η of canonical parts, (s+1, kB)."""
         rows = [_times(_residues(part, self.bases.b), self.scale_b, self.primes_b) for part in parts]
         return np.stack([_centred(row, self.primes_b) for row in rows])
+
+    def _limb_weights(self, scale: Integers, primes: Integers) -> Floats:
+        """Residues of scale·2^(24·l) at the row of limb l; last what centring took off all of them."""
+        weights = np.zeros((len(primes), GROUP * self.limb_groups + 1), dtype=np.int64)
+        weight = scale % primes
+        for row in self.limb_rows[: self.limbs]:
+            weights[:, row] = weight
+            weight = _times(weight, np.int64(1 << LIMB_BITS) % primes, primes)
+        centre = np.int64(1 << (LIMB_BITS - 1)) % primes
+        weights[:, -1] = _times(weights.sum(axis=1) % primes, centre, primes)
+        return _centred(weights, primes[:, None])
 
     def _roots(self, n_inverse: Integers) -> tuple[Integers, Integers]:
         """s_i and ε_i with s_i² ≡ ε_i·(−N⁻¹·(A/a_i)⁻¹) (mod a_i)."""
@@ -314,14 +334,12 @@ def _centred(x: Integers, primes: Integers) -> Floats:
     return np.ascontiguousarray((x + half) % primes - half, dtype=np.float64)
 
 
-def _limb_weights(limbs: int, scale: Integers, primes: Integers) -> Floats:
-    """Residues of scale·2^(24·l), and last what the centring of all limbs took off."""
-    weights = [scale % primes]
-    for _ in range(limbs - 1):
-        weights.append(_times(weights[-1], np.int64(1 << LIMB_BITS) % primes, primes))
-    total = sum(weights, np.zeros_like(scale)) % primes
-    weights.append(_times(total, np.int64(1 << (LIMB_BITS - 1)) % primes, primes))
-    return _centred(np.stack(weights, axis=1), primes[:, None])
+def limb_rows(groups: int, count: int) -> list[int]:
+    """The row in which each of `count` limbs lies: first limbs of all groups, then second ones, and so on.
+
+    So a shift moves the limbs of all groups at once, in one piece of memory. Limbs beyond the groups follow.
+    """
+    return [limb % GROUP * groups + limb // GROUP if limb < GROUP * groups else limb for limb in range(count)]
 
 
 def _limbs(number: int, count: int) -> Integers:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kapok.errors import InvalidInput
-from kapok.protocols.arithmetic.bases import LIMB_BITS, Floats, Integers
+from kapok.protocols.arithmetic.bases import GROUP, LIMB_BITS, Floats, Integers
 from kapok.protocols.arithmetic.ring import Ring
 
 __all__ = [
@@ -31,9 +31,10 @@ __all__ = [
 ]
 
 Digits = npt.NDArray[np.uint8]
+Words = npt.NDArray[np.uint64]
 
 _MASK = (1 << LIMB_BITS) - 1
-_WORDS, _LIMBS = 3, 8  # words of 64 bits and limbs in a group
+_WORDS = 3  # of 64 bits in a group of limbs
 _WORD_BYTES = 8
 # Columns too many: rows of an even number of cache lines would get in each other's way in the cache.
 _SPARE = 8
@@ -43,35 +44,38 @@ _SHIFTS = (
     ((2, -16), (3, 8), (4, 32), (5, 56)),
     ((5, -8), (6, 16), (7, 40)),
 )
+# The float64 2^52 + v for v below 2^52 is the integer v with these bits set.
+_FLOAT_BITS = np.float64(2.0**52).view(np.uint64)
+_FLOAT_CENTRE = 2.0**52 + 2.0 ** (LIMB_BITS - 1)
 
 
 class LimbReader:
-    """Bytes of digits to limbs, for up to `columns` elements of `parts` digits at a time.
+    """Bytes of digits to limbs, for up to `columns` elements at a time.
 
     Attributes:
-        limbs: (parts, limbs+1, columns): what was read last.
+        limbs: (parts, 8·groups+1, columns): what was read last, limbs in the rows that `Constants` says.
     """
 
-    def __init__(self, ring: Ring, columns: int, parts: int | None = None) -> None:
+    def __init__(self, ring: Ring, columns: int) -> None:
+        parts, groups = ring.parts, ring.constants.limb_groups
         self._width = ring.width
-        self._parts = ring.parts if parts is None else parts
-        self._count = ring.constants.limbs
-        self._groups = -(-self._count // _LIMBS)
-        self._padded = np.zeros((self._parts, columns, self._groups * _WORDS * _WORD_BYTES), dtype=np.uint8)
-        self._words = np.zeros((self._parts, self._groups * _WORDS, columns), dtype=np.uint64)
-        self._integers = np.zeros((self._parts, self._groups, _LIMBS, columns), dtype=np.int64)
-        self._scratch = np.zeros((self._parts, self._groups, columns), dtype=np.uint64)
-        self.limbs: Floats = np.ones((self._parts, self._count + 1, columns + _SPARE))[..., :columns]
+        self._padded = np.zeros((parts, columns, groups * _WORDS * _WORD_BYTES), dtype=np.uint8)
+        self._words = np.zeros((parts, _WORDS, groups, columns), dtype=np.uint64)
+        self._scratch = np.zeros((parts, groups, columns), dtype=np.uint64)
+        self.limbs: Floats = np.ones((parts, GROUP * groups + 1, columns))
 
     def read(self, digits: Digits) -> Floats:
         """The limbs of digits (count, parts, width), count up to `columns`; the rest stays as it was."""
-        count = len(digits)
-        self._padded[:, :count, : self._width] = digits.transpose(1, 0, 2)
-        words = self._padded.view(np.uint64)
-        np.copyto(self._words, words.transpose(0, 2, 1))
-        _limbs_of_words(self._words, self._integers, self._scratch)
-        integers = self._integers.reshape(self._parts, self._groups * _LIMBS, -1)[:, : self._count]
-        np.subtract(integers, 1 << (LIMB_BITS - 1), out=self.limbs[:, : self._count], casting="unsafe")
+        parts, _, groups, columns = self._words.shape
+        self._padded[:, : len(digits), : self._width] = digits.transpose(1, 0, 2)
+        words = self._padded.view(np.uint64).reshape(parts, columns, groups, _WORDS)
+        np.copyto(self._words, words.transpose(0, 3, 2, 1))
+        floats = self.limbs[:, :-1]
+        limbs = floats.view(np.uint64)
+        _limbs_of_words(self._words, limbs.reshape(parts, GROUP, groups, columns), self._scratch)
+        np.bitwise_and(limbs, np.uint64(_MASK), out=limbs)
+        np.bitwise_or(limbs, _FLOAT_BITS, out=limbs)
+        np.subtract(floats, _FLOAT_CENTRE, out=floats)
         return self.limbs
 
 
@@ -85,46 +89,47 @@ class LimbWriter:
 
     def __init__(self, ring: Ring, columns: int) -> None:
         constants = ring.constants
+        groups = constants.limb_groups
         self._width = ring.width
         self._modulus = constants.modulus_limbs[:, None]
-        self._used = constants.limbs
-        self._groups = -(-self._used // _LIMBS)
+        self._rows = constants.limb_rows
         self._doubt = _doubt(ring)
         self.limbs: Floats = np.zeros((ring.parts, constants.out_limbs, columns + _SPARE))[..., :columns]
         self.quotients: Floats = np.zeros((ring.parts, 1, columns))
-        self._carried = np.zeros((max(constants.out_limbs, self._groups * _LIMBS), columns), dtype=np.int64)
-        self._words = np.zeros((self._groups * _WORDS, columns), dtype=np.uint64)
-        self._scratch = np.zeros((self._groups, columns), dtype=np.uint64)
+        self._carried = np.zeros((constants.out_limbs, columns), dtype=np.int64)
+        self._grouped = self._carried[: GROUP * groups].view(np.uint64).reshape(GROUP, groups, columns)
+        self._words = np.zeros((_WORDS, groups, columns), dtype=np.uint64)
+        self._scratch = np.zeros((groups, columns), dtype=np.uint64)
 
     def write(self, digits: Digits) -> None:
         """Fill digits (count, parts, width) from the first `count` columns of `limbs` and `quotients`."""
         count = len(digits)
+        limbs = self._carried
         carry: Integers | None = None
         for part in range(digits.shape[1]):
-            limbs = self._carried[: self.limbs.shape[1]]
             np.copyto(limbs, self.limbs[part], casting="unsafe")
             if carry is not None:
                 limbs[0] += carry
-            _carry(limbs)
+            _carry(limbs, self._rows)
             quotient = self.quotients[part, 0]
             carry = np.floor(quotient).astype(np.int64)
             doubtful = np.flatnonzero(np.abs(quotient[:count] - np.rint(quotient[:count])) < self._doubt)
             if len(doubtful):
                 self._settle(limbs, carry, doubtful)
-            self._carried[self._used :] = 0
-            _words_of_limbs(self._carried[: self._groups * _LIMBS], self._words, self._scratch)
-            octets = np.ascontiguousarray(self._words[:, :count].T).view(np.uint8)
+            _words_of_limbs(self._grouped, self._words, self._scratch)
+            octets = self._words[:, :, :count].transpose(2, 1, 0).reshape(count, -1).view(np.uint8)
             digits[:, part] = octets[:, : self._width]
 
     def _settle(self, limbs: Integers, carry: Integers, columns: Integers) -> None:
         """Bring digits that may lie one N off into [0, N), and correct what is carried."""
+        highest = self._rows[-1]
         chosen = limbs[:, columns]
-        below = chosen[-1] < 0
+        below = chosen[highest] < 0
         chosen += self._modulus * below
-        _carry(chosen)
+        _carry(chosen, self._rows)
         lowered = chosen - self._modulus
-        _carry(lowered)
-        above = lowered[-1] >= 0
+        _carry(lowered, self._rows)
+        above = lowered[highest] >= 0
         limbs[:, columns] = np.where(above, lowered, chosen)
         carry[columns] += above.astype(np.int64) - below
 
@@ -191,44 +196,38 @@ def to_integers(ring: Ring, digits: Digits) -> list[int]:
     return numbers
 
 
-def _limbs_of_words(words: npt.NDArray[np.uint64], limbs: Integers, scratch: npt.NDArray[np.uint64]) -> None:
-    """(parts, groups·3, n) words to (parts, groups, 8, n) limbs; scratch (parts, groups, n)."""
-    parts, _, columns = words.shape
-    out = np.moveaxis(limbs.view(np.uint64), 2, 0)
+def _limbs_of_words(words: Words, limbs: Words, scratch: Words) -> None:
+    """(parts, 3, groups, n) words to (parts, 8, groups, n) limbs, still with other bits above them."""
     filled = set()
-    for word, shifts in zip(
-        np.moveaxis(words.reshape(parts, -1, _WORDS, columns), 2, 0), _SHIFTS, strict=True
-    ):
+    for word, shifts in enumerate(_SHIFTS):
         for limb, shift in shifts:
-            target = scratch if limb in filled else out[limb]
+            target = scratch if limb in filled else limbs[:, limb]
             shifted = np.right_shift if shift >= 0 else np.left_shift
-            shifted(word, np.uint64(abs(shift)), out=target)
+            shifted(words[:, word], np.uint64(abs(shift)), out=target)
             if limb in filled:
-                np.bitwise_or(out[limb], scratch, out=out[limb])
+                np.bitwise_or(limbs[:, limb], scratch, out=limbs[:, limb])
             filled.add(limb)
-    np.bitwise_and(limbs, _MASK, out=limbs)
 
 
-def _words_of_limbs(limbs: Integers, words: npt.NDArray[np.uint64], scratch: npt.NDArray[np.uint64]) -> None:
-    """(groups·8, n) limbs in [0, 2^24) to (groups·3, n) words; scratch (groups, n)."""
-    columns = limbs.shape[1]
-    v = np.moveaxis(limbs.view(np.uint64).reshape(-1, _LIMBS, columns), 1, 0)
-    for word, shifts in zip(np.moveaxis(words.reshape(-1, _WORDS, columns), 1, 0), _SHIFTS, strict=True):
+def _words_of_limbs(limbs: Words, words: Words, scratch: Words) -> None:
+    """(8, groups, n) limbs in [0, 2^24) to (3, groups, n) words; scratch (groups, n)."""
+    for word, shifts in zip(words, _SHIFTS, strict=True):
         for place, (limb, shift) in enumerate(shifts):
-            out = scratch if place else word
             shifted = np.left_shift if shift >= 0 else np.right_shift
-            shifted(v[limb], np.uint64(abs(shift)), out=out)
+            shifted(limbs[limb], np.uint64(abs(shift)), out=scratch if place else word)
             if place:
                 np.bitwise_or(word, scratch, out=word)
 
 
-def _carry(limbs: Integers) -> None:
-    """Bring all limbs but the last into [0, 2^24); the last keeps the sign."""
+def _carry(limbs: Integers, rows: list[int]) -> None:
+    """Bring all limbs but the highest into [0, 2^24), lowest row first; the highest keeps the sign."""
     carried = np.empty_like(limbs[0])
-    for limb, following in pairwise(limbs):
-        np.right_shift(limb, LIMB_BITS, out=carried)
-        np.add(following, carried, out=following)
-    np.bitwise_and(limbs[:-1], _MASK, out=limbs[:-1])
+    for row, following in pairwise(rows):
+        np.right_shift(limbs[row], LIMB_BITS, out=carried)
+        np.add(limbs[following], carried, out=limbs[following])
+    highest = limbs[rows[-1]].copy()
+    np.bitwise_and(limbs, _MASK, out=limbs)
+    limbs[rows[-1]] = highest
 
 
 def _doubt(ring: Ring) -> float:

@@ -188,7 +188,7 @@ class Kernel:
         self._reduce_b(self._product_b, out.b[:, : self.rows_b])
 
     def read(self, limbs: Floats, out: Residues) -> None:
-        """Limbs as `digits` reads them, (s+1, limbs+1, n), to residues."""
+        """Limbs as `digits` reads them, (s+1, 8·groups+1, n), to residues."""
         constants = self.ring.constants
         self._matmul(constants.read_a, limbs, self._product_a)
         self._reduce_a(self._product_a, out.a)

@@ -58,7 +58,7 @@ class Lane:
         self._constants: dict[int, tuple[Floats, Ready]] = {}
 
     def read(self, digits: Digits) -> Floats:
-        """The limbs of a block's digits, (parts, limbs+1, columns); or of a whole chunk's, as many columns.
+        """The limbs of a block's digits, (parts, 8·groups+1, columns); or of a whole chunk.
 
         They are good until the next call.
         """
