@@ -159,6 +159,12 @@ def product_of_all(ring: Ring, digits: Digits) -> int:
     check_digits(ring, digits)
     base = ring.modulo_n
     lowest = np.ascontiguousarray(digits[:, :1])
+    columns = base.columns
+    rows = len(lowest) // columns
+    if rows > 1:
+        # Whole blocks into one, without a byte written in between.
+        whole = [lowest[row * columns : (row + 1) * columns] for row in range(rows)]
+        lowest = np.concatenate([product(base, whole), lowest[rows * columns :]])
     while len(lowest) > 8:
         half = len(lowest) // 2
         rest = lowest[2 * half :]

@@ -19,7 +19,7 @@ from kapok.protocols.paillier.public import PublicKey
 __all__ = ["are_canonical", "are_units", "check_key", "ring_of"]
 
 # From so many units on, multiplying them at once is faster than one after the other: measured.
-_FEWEST_AT_ONCE: Final = 256
+_FEWEST_AT_ONCE: Final = 1024
 
 _Digits = npt.NDArray[np.uint8]
 

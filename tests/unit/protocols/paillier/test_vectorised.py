@@ -135,20 +135,23 @@ def test_digits_out_of_range_are_refused(private_key: PrivateKey) -> None:
         assert refused.value.code == "plaintext_overflow"
 
 
+@pytest.mark.parametrize("count", [300, 1500])
 @pytest.mark.parametrize("place", [0, 150, 299])
 @pytest.mark.parametrize("low", ["n", "all", "0", "p", "q", "3q"])
-def test_one_bad_ciphertext_among_many_is_found(private_key: PrivateKey, place: int, low: str) -> None:
+def test_one_bad_ciphertext_among_many_is_found(
+    private_key: PrivateKey, place: int, low: str, count: int
+) -> None:
     public = private_key.public
     p, q = private_key._p.prime, private_key._q.prime
     digit = {"n": public.n, "all": 2**2048 - 1, "0": 0, "p": p, "q": q, "3q": 3 * q}[low]
-    good = plain.encrypt(public, [5]).body * 300
+    good = plain.encrypt(public, [5]).body * count
     bad = bytearray(good)
     bad[512 * place : 512 * place + 256] = digit.to_bytes(256, "little")
     CiphertextVector.from_body(public, good)
     with pytest.raises(PeerProtocolError) as refused:
         CiphertextVector.from_body(public, bytes(bad))
     assert refused.value.code == "bad_ciphertext"
-    unchecked = [CiphertextVector(public.key_id, 1, 300, body) for body in (good, bytes(bad))]
+    unchecked = [CiphertextVector(public.key_id, 1, count, body) for body in (good, bytes(bad))]
     for way in (vectorised, scheme):
         with pytest.raises(PeerProtocolError) as refused:
             way.add(public, unchecked)
