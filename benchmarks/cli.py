@@ -29,7 +29,7 @@ from benchmarks.session import SUITES, Options, Session
 __all__ = ["main", "read_options"]
 
 _KEY_SIZES: Final = (2048, 3072, 4096)
-_SECONDS: Final = 6.0
+_SECONDS: Final = 4.0
 _SHORT_SECONDS: Final = 1.0
 _MOST_THREADS: Final = 256
 _WIDTH: Final = 150
@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--bits", metavar="N,…", help="key sizes (default: 2048,3072; short: 2048)")
     parser.add_argument("--threads", default="1", metavar="N,…", help="threads (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, metavar="S", help="for each figure (default: 6; short: 1)")
+    parser.add_argument("--seconds", type=float, metavar="S", help="for each figure (default: 4; short: 1)")
     parser.add_argument(
         "--repeats", type=int, metavar="N", help="rounds at least for each figure (default: 5; short: 3)"
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from threadpoolctl import threadpool_info
 
-__all__ = ["describe", "own_cores", "pin", "versions"]
+__all__ = ["describe", "own_cores", "pin", "unpinned", "versions"]
 
 _LIBRARIES: Final = (
     "kapok",
@@ -66,6 +68,19 @@ def own_cores() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
+@contextmanager
+def unpinned() -> Iterator[None]:
+    """All cores that this process had when it started, for work that nobody times."""
+    before = own_cores()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, _CORES)
+    try:
+        yield
+    finally:
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, before)
+
+
 def pin(threads: int) -> bool:
     """Keep this process, and all threads that it will start, on so many cores; whether that could be done."""
     if hasattr(os, "sched_setaffinity"):
@@ -106,3 +121,6 @@ def _memory_bytes() -> int:
 def _numpy_simd() -> list[str]:
     config: Any = np.show_config(mode="dicts")
     return [str(one) for one in config.get("SIMD Extensions", {}).get("found", [])]
+
+
+_CORES: Final = own_cores()

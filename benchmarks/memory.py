@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives import serialization
 
 from benchmarks.errors import BenchmarkError, WrongResult
 from benchmarks.keys import benchmark_key
+from benchmarks.machine import unpinned
 from benchmarks.parties import (
     WORD_BITS,
     Domain,
@@ -166,9 +167,10 @@ def _sum_in_processes(words: int, parties: int, result_key: PrivateKey | None) -
     """
     with tempfile.TemporaryDirectory(prefix="kapok-benchmark-") as name:
         members = _Members(Path(name), words, parties, result_key)
-        sealed = members.seal()
-        broker = members.fold(sealed)
-        opened = members.open(sealed)
+        with unpinned():
+            sealed = members.seal()
+            broker = members.fold(sealed)
+            opened = members.open(sealed)
     truth = np.zeros(words, dtype=np.int64)
     for index in range(parties):
         truth += random_values(words, members.seed + index)

@@ -9,7 +9,7 @@ from benchmarks.keys import BenchmarkKey
 
 __all__ = ["opened", "sampled"]
 
-_SAMPLE: Final = 3
+_SAMPLE: Final = 4
 
 
 def opened(key: BenchmarkKey, ciphertext: int, degree: int = 1) -> int:

@@ -131,7 +131,7 @@ def _points(plot: Plot, figure: Figure) -> Iterator[tuple[str, Spread]]:
 
 
 def _drawn(pyplot: Any, plot: Plot, lines: list[Series], path: Path) -> Path:
-    figure, axes = pyplot.subplots(figsize=(8, 5))
+    figure, axes = pyplot.subplots(figsize=(10, 5))
     for line in lines:
         places = [place for place, _ in line.points]
         medians = [spread.median for _, spread in line.points]
@@ -139,8 +139,11 @@ def _drawn(pyplot: Any, plot: Plot, lines: list[Series], path: Path) -> Path:
         above = [spread.high - spread.median for _, spread in line.points]
         axes.errorbar(places, medians, yerr=[below, above], marker="o", capsize=3, label=line.label)
     axes.set(xscale="log", yscale="log", title=plot.title, xlabel=plot.across, ylabel=plot.up)
-    axes.grid(visible=True, which="both", alpha=0.3)
-    axes.legend(fontsize="small")
+    ticks = sorted({place for line in lines for place, _ in line.points})
+    axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5))
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)

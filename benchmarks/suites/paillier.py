@@ -75,11 +75,11 @@ class _Size:
         """Everything; what does not depend on threads with one only."""
         self._encrypt()
         self._decrypt()
-        self._decrypt_bits()
         self._sum()
-        self._multiply()
         self._packed()
         if self.session.threads == 1:
+            self._decrypt_bits()
+            self._multiply()
             self._by_length()
             self._costs()
             if self.session.options.profile:
@@ -110,15 +110,14 @@ class _Size:
     def _decrypt_bits(self) -> None:
         """The same counted in bits of plaintext, where a higher degree has more of them."""
         degrees = (3,) if self.session.options.short else (2, 3, 4)
+        count = max(256, self.batch // 8)
         contenders = []
         for degree in degrees:
             own = Kapok(self.keys[_STANDARD], degree)
             aim = self._aim(_DECRYPT_BITS, _STANDARD) if degree == 3 else None
-            contenders.append(
-                _decrypting(own, self.batch // 4, f"{_STANDARD}, s = {degree}", aim, own.plaintext_bits)
-            )
+            contenders.append(_decrypting(own, count, f"{_STANDARD}, s = {degree}", aim, own.plaintext_bits))
         one = Kapok(self.keys[_STANDARD])
-        contenders.append(_decrypting(one, self.batch // 4, f"{_STANDARD}, s = 1", None, one.plaintext_bits))
+        contenders.append(_decrypting(one, count, f"{_STANDARD}, s = 1", None, one.plaintext_bits))
         phe = [
             _per_bit(peer, one.plaintext_bits)
             for peer in self.peers.decrypting()

@@ -31,7 +31,7 @@ def run(session: Session) -> None:
     for bits in sizes:
         found = [
             _demo(session, bits)
-            for _ in range(1 if session.options.short else min(session.options.repeats, 5))
+            for _ in range(1 if session.options.short else min(session.options.repeats, 3))
         ]
         _seconds(session, bits, found)
         _peaks(session, bits, found)
