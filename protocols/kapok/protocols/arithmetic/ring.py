@@ -60,7 +60,7 @@ class Ring:
         self.constants = Constants.of(modulus, degree)
         self.columns = _columns(len(self.constants.bases.b))
         self._lock = Lock()
-        self.idle_lanes: dict[tuple[int, int], list[Lane]] = {}
+        self.idle_lanes: dict[int, list[Lane]] = {}
         self._prepared: dict[str, Floats] = {}
         self._one: Floats | None = None
         self._modulo_n: Ring | None = None

@@ -25,7 +25,7 @@ from kapok.protocols.arithmetic.ring import Ring
 
 __all__ = ["Lane", "available_cores", "run"]
 
-_MOST_BLOCKS: Final = 8
+_BLOCKS: Final = (8, 4, 2, 1)
 """Blocks of a chunk: the carries of written digits run limb by limb, over all its columns at once."""
 
 
@@ -38,6 +38,8 @@ class Lane:
     """What one worker needs for chunks of `blocks` blocks: a kernel, conversions, and room for numbers.
 
     Attributes:
+        columns: Of a block.
+        blocks: Of a chunk; `run` sets it anew.
         kernel: The products.
         x: Numbers, one block.
         y: Ready operands, one block.
@@ -53,7 +55,7 @@ class Lane:
         self.y: Ready = self.kernel.ready()
         self.rows = np.zeros((columns, ring.ready_rows), dtype=np.float32)
         self._readers: dict[int, LimbReader] = {}
-        self._writer: LimbWriter | None = None
+        self._writers: dict[int, LimbWriter] = {}
         self._room: list[Residues] = []
         self._constants: dict[int, tuple[Floats, Ready]] = {}
 
@@ -88,14 +90,14 @@ class Lane:
 
     def write(self, x: Residues, span: slice) -> None:
         """Put a block's numbers where `flush` takes them from."""
-        if self._writer is None:
-            self._writer = LimbWriter(self.ring, self.blocks * self.columns)
-        self.kernel.write(x, self._writer.limbs[..., span], self._writer.quotients[..., span])
+        writer = self._writers.get(self.blocks)
+        if writer is None:
+            writer = self._writers[self.blocks] = LimbWriter(self.ring, self.blocks * self.columns)
+        self.kernel.write(x, writer.limbs[..., span], writer.quotients[..., span])
 
     def flush(self, digits: Digits) -> None:
         """The digits of a chunk that was written."""
-        if self._writer is not None:
-            self._writer.write(digits)
+        self._writers[self.blocks].write(digits)
 
 
 def run(ring: Ring, count: int, work: Callable[[Lane, slice], None], threads: int | None = None) -> None:
@@ -103,7 +105,7 @@ def run(ring: Ring, count: int, work: Callable[[Lane, slice], None], threads: in
     threads = available_cores() if threads is None else max(1, threads)
     columns = ring.block_columns(count)
     share = -(-count // (threads * columns))
-    blocks = max(1, min(_MOST_BLOCKS, share))
+    blocks = next((blocks for blocks in _BLOCKS if blocks <= share), 1)
     chunks = [slice(start, start + blocks * columns) for start in range(0, count, blocks * columns)]
     with _one_blas_thread:
         if threads == 1 or len(chunks) <= 1:
@@ -127,11 +129,12 @@ def _work_through(
     chunks: Iterator[slice],
     lock: Any,
 ) -> None:
-    idle = ring.idle_lanes.setdefault((columns, blocks), [])
+    idle = ring.idle_lanes.setdefault(columns, [])
     try:
         lane = idle.pop()
     except IndexError:
         lane = Lane(ring, columns, blocks)
+    lane.blocks = blocks
     try:
         while True:
             if lock is None:
