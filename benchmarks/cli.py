@@ -1,6 +1,7 @@
 """The command line: reads options, runs each number of threads in a process of its own, shows and writes.
 
-Exit status: 0 done, 1 a result was wrong or a run could not go on, 2 the arguments make no sense.
+Exit status: 0 done, 1 a result was wrong or a run could not go on, 2 the arguments make no sense, 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -54,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BenchmarkError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("benchmarks: interrupted, nothing was written", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from benchmarks.errors import WrongResult
+from benchmarks.errors import BenchmarkError, WrongResult
 from benchmarks.records import Aim, Entry, Figure, Role, Run
 from benchmarks.spread import Spread, paired_ratios, spread_of
 
@@ -77,11 +77,14 @@ def measure(
     baseline: str | None = None,
     absent: Mapping[str, str] | None = None,
 ) -> Figure:
-    """Check every contender once, then time them in turn.
+    """Check every contender once, then time them in turn. A peer that fails is left out, with the reason.
 
     Raises:
         WrongResult: a contender computed something else than exact integers say, first or last.
+        BenchmarkError: Kapok itself fails.
     """
+    missing = dict(absent or {})
+    contenders = [one for one in contenders if _works(one, missing)]
     runs = time_runs(contenders, budget)
     rates = {
         one.name: (
@@ -114,7 +117,7 @@ def measure(
         parameters=dict(parameters or {}),
         baseline=baseline if base else None,
         entries=entries,
-        absent=dict(absent or {}),
+        absent=missing,
     )
 
 
@@ -122,10 +125,8 @@ def time_runs(contenders: Sequence[Contender], budget: Budget) -> dict[str, list
     """The timed runs of each contender, as many for one as for the other, in the order of the rounds.
 
     Raises:
-        WrongResult: see `measure`.
+        WrongResult: a contender's last result is wrong.
     """
-    for one in contenders:
-        _check(one, *_once(one)[:2])
     runs: dict[str, list[Run]] = {one.name: [] for one in contenders}
     last: list[tuple[Any, Any]] = []
     began = time.perf_counter()
@@ -140,6 +141,21 @@ def time_runs(contenders: Sequence[Contender], budget: Budget) -> dict[str, list
     for one, (given, made) in zip(contenders, last, strict=True):
         _check(one, given, made)
     return runs
+
+
+def _works(one: Contender, missing: dict[str, str]) -> bool:
+    """The first run, untimed and checked."""
+    try:
+        _check(one, *_once(one)[:2])
+    except WrongResult:
+        raise
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        if one.role == "kapok":
+            raise BenchmarkError(f"{one.name} failed: {why}") from error
+        missing[one.name] = f"not measured: it failed with {why}"
+        return False
+    return True
 
 
 def _once(one: Contender) -> tuple[Any, Any, Run]:

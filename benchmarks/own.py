@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from benchmarks.keys import BenchmarkKey
 from benchmarks.oracle import opened
-from kapok.protocols.paillier import scheme, tables
+from kapok.protocols.arithmetic import FixedBase
+from kapok.protocols.paillier import scheme
 from kapok.protocols.paillier.plaintexts import PlaintextVector
 from kapok.protocols.paillier.pool import ObfuscatorPool
 from kapok.protocols.paillier.vector import CiphertextVector
@@ -27,10 +28,11 @@ class Kapok:
     """
 
     def __init__(self, key: BenchmarkKey, degree: int = 1, *, expected: int = 1) -> None:
-        """Take the key; tables are made for vectors of at least `expected` ciphertexts."""
+        """Take the key; the table is made for vectors of `expected` ciphertexts."""
         self.key, self.degree, self.expected = key, degree, expected
         self.public = key.private.public
         self._most = key.n**degree
+        self._table: FixedBase | None = None
         self._pool: tuple[list[int], npt.NDArray[np.uint8]] | None = None
 
     @property
@@ -45,7 +47,7 @@ class Kapok:
 
     def encrypt(self, plaintexts: PlaintextVector) -> CiphertextVector:
         """With fresh randomness each."""
-        return scheme.encrypt(self.public, plaintexts, expected=self.expected)
+        return scheme.encrypt(self.public, plaintexts, table=self._made_table())
 
     def filled_pool(self, count: int) -> ObfuscatorPool:
         """A pool with as many obfuscators as will be used."""
@@ -53,10 +55,16 @@ class Kapok:
         pool.fill(count)
         return pool
 
-    def table(self) -> tuple[int, int] | None:
-        """Memory of the table that is kept for this key and degree, and products for a power."""
-        kept = tables._tables.get((self.public.key_id, self.degree))
-        return None if kept is None else (kept[1].table_bytes, kept[1].comb.span)
+    def _made_table(self) -> FixedBase:
+        """The table, made at the first use."""
+        if self._table is None:
+            self._table = scheme.table_for(self.public, self.degree, self.expected)
+        return self._table
+
+    def table(self) -> tuple[int, int]:
+        """Memory of the table for this key and degree, and products for a power."""
+        table = self._made_table()
+        return table.table_bytes, table.comb.span
 
     def add(self, vectors: list[CiphertextVector]) -> CiphertextVector:
         """Element by element, what came checked as a broker checks it."""

@@ -193,8 +193,8 @@ class _Size:
 
     def _tables(self, figure: str, name: str, own: Kapok) -> None:
         """What the tables take with which a figure was just measured."""
-        if self.session.threads == 1 and (table := own.table()) is not None:
-            size, products = table
+        if self.session.threads == 1:
+            size, products = own.table()
             most = _TABLES.get(self.bits)
             self.session.fact(
                 "paillier/table-memory",

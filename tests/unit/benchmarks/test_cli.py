@@ -90,6 +90,17 @@ def test_a_wrong_result_is_status_1_and_leaves_no_figures(monkeypatch, tmp_path,
     assert not out.exists()
 
 
+def test_an_interrupted_run_says_so_and_writes_nothing(monkeypatch, tmp_path, capsys):
+    def interrupted(session):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(suites, "run", interrupted)
+    out = tmp_path / "out.json"
+    assert cli.main(["--alone", "--out", str(out)]) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_every_suite_can_be_chosen(monkeypatch):
     from benchmarks.session import SUITES, Options, Session
 

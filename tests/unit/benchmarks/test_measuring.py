@@ -1,9 +1,10 @@
 import types
+from dataclasses import replace
 
 import pytest
 
 from benchmarks import measuring
-from benchmarks.errors import WrongResult
+from benchmarks.errors import BenchmarkError, WrongResult
 from benchmarks.measuring import Budget, Contender, measure, time_runs
 
 
@@ -45,9 +46,8 @@ def contender(clock, name, cost, log=None, units=1.0, right=lambda given, made: 
 def test_contenders_take_turns_with_fresh_operands(clock):
     log = []
     time_runs([contender(clock, "a", 1, log), contender(clock, "b", 2, log)], Budget(0, least=3))
-    # The first of each is the checked one.
-    assert [name for name, _ in log] == ["a", "b"] * 4
-    assert [given for _, given in log] == list(range(8))
+    assert [name for name, _ in log] == ["a", "b"] * 3
+    assert [given for _, given in log] == list(range(6))
 
 
 def test_preparing_is_not_timed(clock):
@@ -88,11 +88,15 @@ def test_without_its_baseline_a_figure_has_no_ratios(clock):
     assert (figure.baseline, figure.entries[0].ratio_cpu) == (None, None)
 
 
+def measured(*contenders):
+    return measure(key="x/y", title="t", unit="u", contenders=contenders, budget=Budget(0, least=1))
+
+
 def test_a_wrong_result_stops_everything_before_it_is_timed(clock):
     log = []
     bad = contender(clock, "bad", 1, log, right=lambda given, made: False)
     with pytest.raises(WrongResult, match="bad"):
-        time_runs([bad], Budget(0))
+        measured(bad)
     assert len(log) == 1
 
 
@@ -100,4 +104,22 @@ def test_a_result_that_goes_wrong_later_is_seen_too(clock):
     turns = iter([True, False])
     bad = contender(clock, "bad", 1, right=lambda given, made: next(turns))
     with pytest.raises(WrongResult, match="bad"):
-        time_runs([bad], Budget(0))
+        measured(bad)
+
+
+def failing(clock, role):
+    def run(given):
+        raise RuntimeError("no such instruction")
+
+    return replace(contender(clock, "broken", 1), run=run, role=role)
+
+
+def test_a_peer_that_does_not_run_here_is_left_out_with_the_reason(clock):
+    figure = measured(contender(clock, "ours", 1), failing(clock, "peer"))
+    assert [entry.name for entry in figure.entries] == ["ours"]
+    assert figure.absent == {"broken": "not measured: it failed with RuntimeError: no such instruction"}
+
+
+def test_kapok_itself_must_run(clock):
+    with pytest.raises(BenchmarkError, match="broken failed: RuntimeError: no such instruction"):
+        measured(failing(clock, "kapok"))

@@ -22,7 +22,7 @@ def test_a_sum_that_is_not_that_of_the_integers_is_seen():
     done = analyst.prepare()
     done.total[2] += 1
     with pytest.raises(WrongResult, match="analyst"):
-        time_runs([analyst], Budget(0))
+        time_runs([analyst], Budget(0, least=1))
 
 
 def test_a_broker_counts_the_values_of_all_parties():
