@@ -257,7 +257,9 @@ class Runner:
             read.job_id, specification=read.token, in_words=in_words, rule=rule, cohort=statement
         )
         self._open.add(OpenJob(admitted, rule, holder, statement))
-        Thread(target=holder.prepare, name=f"prepare-{read.job_id[:8]}", daemon=True).start()
+        Thread(
+            target=_prepare, args=(holder, read.job_id), name=f"prepare-{read.job_id[:8]}", daemon=True
+        ).start()
         _log.info("consented", extra={"job": read.job_id, "asset": record.asset})
         return [Consent(read.job_id, holder.consent())]
 
@@ -388,6 +390,14 @@ class Runner:
         self._open.forget(job_id)
         self._journal.close_job(job_id)
         return []
+
+
+def _prepare(holder: Holder, job_id: str) -> None:
+    """Make ahead what sealing takes; if it cannot be, sealing itself says why."""
+    try:
+        holder.prepare()
+    except (KapokError, MemoryError):
+        _log.warning("not prepared", extra={"job": job_id})
 
 
 def _members(sealed: ReleaseRecord) -> list[tuple[str, str, bytes]]:

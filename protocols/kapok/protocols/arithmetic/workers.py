@@ -146,7 +146,8 @@ def _work_through(
                 return
             work(lane, chunk)
     finally:
-        idle.append(lane)
+        if len(idle) < available_cores():
+            idle.append(lane)
 
 
 class _OneBlasThread:

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from kapok.errors import InvalidInput
+from kapok.errors import InternalError, InvalidInput
 from kapok.protocols.arithmetic import Ring, is_canonical, product_of_all
 from kapok.protocols.paillier.public import PublicKey
 
@@ -38,11 +38,12 @@ def ring_of(key: PublicKey, degree: int) -> Ring:
     """The arithmetic modulo N^(degree+1), kept for the next time.
 
     Raises:
-        InvalidInput: code ``bad_result_key`` for a modulus that shares a factor with the arithmetic's primes.
+        InvalidInput: code ``bad_result_key`` for a modulus that shares a factor with the arithmetic's primes,
+            or for which its constants would not be exact.
     """
     try:
         return Ring.of(key.n, degree)
-    except InvalidInput as error:
+    except (InvalidInput, InternalError) as error:
         raise InvalidInput(
             f"the result key cannot be used: {error.message}",
             code="bad_result_key",

@@ -4,12 +4,16 @@
     encrypt ◀── one each        taken out for good before it is used
 
 An obfuscator that hid two plaintexts would show their difference: each is handed out once, ever, whatever
-number of threads ask, and its place is overwritten. A pool is never written anywhere and never copied.
+number of threads ask, and its place is overwritten. A pool is never written anywhere and never copied; in a
+process that was forked it is empty, for the parent uses what it holds.
 """
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
+from typing import Final
 
 import numpy as np
 
@@ -22,7 +26,10 @@ from kapok.protocols.paillier.plaintexts import PlaintextVector
 from kapok.protocols.paillier.public import PublicKey
 from kapok.protocols.paillier.vector import CiphertextVector
 
-__all__ = ["ObfuscatorPool"]
+__all__ = ["MOST_HELD", "ObfuscatorPool"]
+
+MOST_HELD: Final = 1 << 20
+"""Obfuscators of the largest pool: a gibibyte at 4096 bits and degree 1."""
 
 
 class ObfuscatorPool(NeverPickled):
@@ -38,11 +45,11 @@ class ObfuscatorPool(NeverPickled):
         """Make an empty pool; its memory, capacity × `PublicKey.ciphertext_bytes`, is taken at once.
 
         Raises:
-            InvalidInput: code ``bad_pool`` for a capacity below 1, ``bad_result_key`` for a key that cannot
-                be used.
+            InvalidInput: code ``bad_pool`` for a capacity that is not 1 to `MOST_HELD`, ``bad_result_key``
+                for a key that cannot be used.
         """
-        if capacity < 1:
-            raise InvalidInput("a pool holds at least one obfuscator", code="bad_pool")
+        if not 1 <= capacity <= MOST_HELD:
+            raise InvalidInput(f"a pool holds 1 to {MOST_HELD} obfuscators", code="bad_pool")
         check_key(key, degree)
         self.key = key
         self.degree = degree
@@ -50,6 +57,7 @@ class ObfuscatorPool(NeverPickled):
         self._held: Digits = np.zeros((capacity, degree + 1, key.digit_bytes), dtype=np.uint8)
         self._count = 0
         self._lock = threading.Lock()
+        _pools.add(self)
 
     def __len__(self) -> int:
         return self._count
@@ -99,3 +107,20 @@ class ObfuscatorPool(NeverPickled):
             self._held[rest : self._count] = 0
             self._count = rest
         return fresh
+
+    def _forget(self) -> None:
+        """Empty the pool of a forked process, whose lock some thread of the parent may have held."""
+        self._lock = threading.Lock()
+        self._count = 0
+        self._held[:] = 0
+
+
+_pools: weakref.WeakSet[ObfuscatorPool] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for pool in list(_pools):
+        pool._forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

@@ -16,7 +16,7 @@ from kapok.errors import InvalidInput
 from kapok.errors.secrecy import NeverPickled
 from kapok.protocols.paillier.opening import Factor, PrimePower
 from kapok.protocols.paillier.plaintexts import PlaintextVector
-from kapok.protocols.paillier.public import SUBGROUP_EXPONENT_BITS, PublicKey
+from kapok.protocols.paillier.public import MOST_DEGREE, SUBGROUP_EXPONENT_BITS, PublicKey
 from kapok.protocols.paillier.vector import CiphertextVector
 from kapok.protocols.sizes import KeyProfile
 
@@ -67,10 +67,10 @@ class PrivateKey(NeverPickled):
         except InvalidInput as error:
             raise _bad_private_key(error.message) from None
         for factor in (p, q):
-            # Fermat's test, and the test that h_s is an N-th power of the right order.
+            # Fermat's test, and the test that h_S is an N^S-th power of the right order, in every digit.
             if (
                 pow(2, factor.prime - 1, factor.prime) != 1
-                or pow(h_s, factor.order, factor.prime * factor.prime) != 1
+                or pow(h_s, factor.order, factor.prime ** (MOST_DEGREE + 1)) != 1
             ):
                 raise _bad_private_key("its factors are not prime, or its base of randomness is not theirs")
         self._p, self._q = p, q

@@ -9,39 +9,49 @@ integers; every later one 15 ms at the most.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Final
 
 from kapok.errors import InvalidInput, PeerProtocolError
+from kapok.protocols.arithmetic import FixedBase
 from kapok.protocols.paillier import plain, tables, vectorised
 from kapok.protocols.paillier.digits import ring_of
 from kapok.protocols.paillier.plaintexts import PlaintextVector
 from kapok.protocols.paillier.public import PublicKey
 from kapok.protocols.paillier.vector import CiphertextVector
 
-__all__ = ["add", "encrypt", "prepare", "scale"]
+__all__ = ["add", "encrypt", "scale", "table_for"]
 
 _FEWEST_PRODUCTS: Final = 24
 _FEWEST_SCALED: Final = 4
 
 
-def prepare(key: PublicKey, degree: int, expected: int) -> None:
-    """Make the table with which so many plaintexts will be encrypted: in a thread, while there is time."""
-    tables.table_of(key, ring_of(key, degree), expected)
+def table_for(key: PublicKey, degree: int, expected: int) -> FixedBase:
+    """The table with which so many plaintexts will be encrypted: made now, or kept from an earlier time.
+
+    Raises:
+        InvalidInput: code ``bad_result_key`` for a key that cannot be used.
+    """
+    return tables.table_of(key, ring_of(key, degree), expected)
 
 
-def encrypt(key: PublicKey, plaintexts: PlaintextVector, *, expected: int | None = None) -> CiphertextVector:
+def encrypt(
+    key: PublicKey, plaintexts: PlaintextVector, *, table: FixedBase | None = None
+) -> CiphertextVector:
     """Encrypt a vector, each plaintext with fresh randomness.
 
     Args:
         key: The public key.
         plaintexts: The plaintexts.
-        expected: Ciphertexts that are to be made in all, where this vector is a part of a longer one.
+        table: From `table_for` for this key and the degree of the plaintexts, where the vector is a part of a
+            longer one; else it is found here.
 
     Raises:
         InvalidInput: code ``plaintext_overflow`` for a digit that is not below N or of another width.
     """
-    return vectorised.encrypt(key, plaintexts, max(len(plaintexts), expected or 0))
+    table = table or table_for(key, plaintexts.degree, len(plaintexts))
+    return vectorised.encrypt(key, plaintexts, table)
 
 
 def add(key: PublicKey, vectors: Sequence[CiphertextVector]) -> CiphertextVector:
@@ -73,12 +83,19 @@ def scale(key: PublicKey, vector: CiphertextVector, factors: int | Sequence[int]
         factors: One integer, or one for each ciphertext; of any sign and size.
 
     Raises:
-        InvalidInput: code ``bad_factors`` for another number of factors.
+        InvalidInput: code ``bad_factors`` for another number of factors, or what is no integer.
         PeerProtocolError: as `add`.
     """
     vector.check(key)
-    if not isinstance(factors, int) and len(factors) != vector.count:
+    try:
+        integers = (
+            [operator.index(factor) for factor in factors] if isinstance(factors, Sequence) else factors
+        )
+        each = integers if isinstance(integers, list) else operator.index(integers)
+    except TypeError:
+        raise InvalidInput("encrypted numbers are multiplied by integers", code="bad_factors") from None
+    if isinstance(each, list) and len(each) != vector.count:
         raise InvalidInput("there is not one factor for each ciphertext", code="bad_factors")
     if vector.count >= _FEWEST_SCALED:
-        return vectorised.scale(key, vector, factors)
-    return plain.scale(key, vector, [factors] * vector.count if isinstance(factors, int) else factors)
+        return vectorised.scale(key, vector, each)
+    return plain.scale(key, vector, each if isinstance(each, list) else [each] * vector.count)

@@ -2,12 +2,15 @@
 
 A table belongs to a public key and a degree and holds nothing secret. How large it is made follows from how
 many ciphertexts it is made for: within `MOST_TABLE_BYTES`, what makes table and ciphertexts in the least time
-(`FixedBase.plan`). Where many more are asked for later, it is made anew, larger. `MOST_TABLES` are kept.
+(`FixedBase.plan`). Where many more are asked for later, it is made anew, larger. `MOST_TABLES` are kept; who
+encrypts a vector holds its table until the end, so that as many more may be in memory as vectors are sealed
+at once under other keys. A table is made once, however many ask; who asks for another one does not wait.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final
 
@@ -28,7 +31,19 @@ MOST_TABLES: Final = 3
 _LEAST_EXPECTED: Final = 64
 _MANY_MORE: Final = 4
 
-_tables: OrderedDict[tuple[bytes, int], tuple[int, FixedBase]] = OrderedDict()
+_Name = tuple[bytes, int]
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A key's table, and for how many ciphertexts it was made."""
+
+    making: Lock = field(default_factory=Lock)
+    expected: int = 0
+    table: FixedBase | None = None
+
+
+_kept: OrderedDict[_Name, _Kept] = OrderedDict()
 _lock = Lock()
 
 
@@ -40,19 +55,19 @@ def table_of(key: PublicKey, ring: Ring, expected: int) -> FixedBase:
         ring: Its arithmetic.
         expected: Ciphertexts that are to be made with it.
     """
-    name = (key.key_id, ring.degree)
-    expected = max(expected, _LEAST_EXPECTED)
+    name, expected = (key.key_id, ring.degree), max(expected, _LEAST_EXPECTED)
     with _lock:
-        kept = _tables.get(name)
-        if kept is None or expected >= _MANY_MORE * kept[0]:
+        kept = _kept.setdefault(name, _Kept())
+        _kept.move_to_end(name)
+        while len(_kept) > MOST_TABLES:
+            _kept.popitem(last=False)
+    with kept.making:
+        if kept.table is None or expected >= _MANY_MORE * kept.expected:
             plan = FixedBase.plan(ring, key.exponent_bits, expected, MOST_TABLE_BYTES)
-            if kept is None or plan != kept[1].comb:
-                kept = (expected, FixedBase(ring, _base(key, ring), plan))
-            _tables[name] = (expected, kept[1])
-            while len(_tables) > MOST_TABLES:
-                _tables.popitem(last=False)
-        _tables.move_to_end(name)
-        return _tables[name][1]
+            if kept.table is None or plan != kept.table.comb:
+                kept.table = FixedBase(ring, _base(key, ring), plan)
+            kept.expected = expected
+        return kept.table
 
 
 def _base(key: PublicKey, ring: Ring) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

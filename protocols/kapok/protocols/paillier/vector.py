@@ -64,6 +64,8 @@ class CiphertextVector:
             PeerProtocolError: code ``bad_ciphertext`` for a part of a ciphertext at the end, for none at all,
                 for a digit that is not below N, for a ciphertext that is no unit.
         """
+        if not 1 <= degree <= MOST_DEGREE:
+            raise bad_ciphertext(f"there is no degree {degree}")
         count, rest = divmod(len(body), key.ciphertext_bytes(degree))
         if rest:
             raise bad_ciphertext(f"{len(body)} bytes are no whole number of ciphertexts")

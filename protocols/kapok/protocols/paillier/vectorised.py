@@ -17,6 +17,7 @@ import numpy.typing as npt
 from kapok.errors import InvalidInput
 from kapok.protocols.arithmetic import (
     Digits,
+    FixedBase,
     Ring,
     from_integers,
     multiply,
@@ -39,19 +40,18 @@ __all__ = ["add", "encrypt", "obfuscators", "scale", "with_obfuscators"]
 _BLOCK: Final = 8192
 
 
-def encrypt(key: PublicKey, plaintexts: PlaintextVector, expected: int) -> CiphertextVector:
+def encrypt(key: PublicKey, plaintexts: PlaintextVector, table: FixedBase) -> CiphertextVector:
     """Encrypt a vector, each plaintext with fresh randomness.
 
     Args:
         key: The public key.
         plaintexts: The plaintexts.
-        expected: Ciphertexts that are to be made under the key and degree, for which a table pays.
+        table: Of the key's base of randomness, of the plaintexts' degree.
 
     Raises:
         InvalidInput: code ``plaintext_overflow`` for a digit that is not below N or of another width.
     """
     ring = _ring_for(key, plaintexts)
-    table = tables.table_of(key, ring, expected)
     out = np.empty((len(plaintexts), ring.parts, ring.width), dtype=np.uint8)
     for start in range(0, len(plaintexts), _BLOCK):
         block = plaintexts.digits[start : start + _BLOCK]
@@ -67,7 +67,7 @@ def obfuscators(key: PublicKey, degree: int, count: int, expected: int) -> Digit
         key: The public key.
         degree: s.
         count: How many.
-        expected: As for `encrypt`.
+        expected: How many are to be made under the key and degree, for which a table pays.
     """
     return tables.table_of(key, ring_of(key, degree), expected).powers(_exponents(key, count))
 

@@ -107,11 +107,12 @@ def chunks(terms: SumTerms, members: int, words: WordVector, tag_word: int) -> I
         yield tag_word.to_bytes(terms.tag_bits // 8, "little")
         return
     key, layout, full = vector.result_key(terms), vector.layout(terms, members), vector.chunk_bytes(terms)
+    table = scheme.table_for(key, layout.degree, layout.plaintexts)
     at_once = _CHUNKS_AT_ONCE * (full // key.ciphertext_bytes(layout.degree))
     for number, block in enumerate(words.blocks(at_once * layout.words_per_plaintext)):
         part = WordVector.from_bytes(bytes(block), words.bits)
         plaintexts = layout.pack_part(part, tag_word, first=number * at_once)
-        body = memoryview(scheme.encrypt(key, plaintexts, expected=layout.plaintexts).body)
+        body = memoryview(scheme.encrypt(key, plaintexts, table=table).body)
         for start in range(0, len(body), full):
             yield bytes(body[start : start + full])
 

@@ -71,7 +71,7 @@ def prepare(terms: SumTerms) -> None:
     """
     if terms.result_key is not None:
         expected = layout(terms, len(terms.members)).plaintexts
-        scheme.prepare(result_key(terms), degree(terms), expected)
+        scheme.table_for(result_key(terms), degree(terms), expected)
 
 
 def layout(terms: SumTerms, members: int) -> SlotLayout:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import threading
 
@@ -11,7 +12,7 @@ import pytest
 from kapok.errors import InvalidInput
 from kapok.protocols.paillier import scheme
 from kapok.protocols.paillier.plaintexts import PlaintextVector
-from kapok.protocols.paillier.pool import ObfuscatorPool
+from kapok.protocols.paillier.pool import MOST_HELD, ObfuscatorPool
 from kapok.protocols.paillier.private import PrivateKey
 
 
@@ -73,15 +74,35 @@ def test_threads_never_share_an_obfuscator(subgroup_key: PrivateKey) -> None:
     assert not left & set(ciphertexts)
 
 
+def test_a_forked_process_has_none_of_them(subgroup_key: PrivateKey) -> None:
+    pool = ObfuscatorPool(subgroup_key.public, 1, 4)
+    pool.fill(4)
+    reading, writing = os.pipe()
+    with pool._lock:  # as a thread of the parent could hold it at that moment
+        child = os.fork()
+        if child == 0:
+            try:
+                empty = len(pool) == 0 and not pool._held.any() and pool._lock.acquire(blocking=False)
+                os.write(writing, b"empty" if empty else b"shared")
+            finally:
+                os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as told:
+        assert told.read() == b"empty"
+    os.waitpid(child, 0)
+    assert len(pool) == 4
+
+
 def test_an_empty_pool_encrypts_all_the_same(subgroup_key: PrivateKey) -> None:
     pool = ObfuscatorPool(subgroup_key.public, 1, 1)
     assert subgroup_key.decrypt_integers(pool.encrypt(_numbers(subgroup_key, 3, 1))) == [0, 7, 14]
 
 
 def test_pools_are_bounded_secret_and_of_one_degree(subgroup_key: PrivateKey) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        ObfuscatorPool(subgroup_key.public, 1, 0)
-    assert refused.value.code == "bad_pool"
+    for capacity in (0, MOST_HELD + 1, 10**18):
+        with pytest.raises(InvalidInput) as refused:
+            ObfuscatorPool(subgroup_key.public, 1, capacity)
+        assert refused.value.code == "bad_pool"
     pool = ObfuscatorPool(subgroup_key.public, 1, 2)
     assert repr(pool) == "<ObfuscatorPool of 2>"
     with pytest.raises(TypeError, match="never pickled"):

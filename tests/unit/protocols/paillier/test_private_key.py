@@ -217,3 +217,13 @@ def test_nothing_of_a_factor_is_shown_or_pickled(private_key: PrivateKey) -> Non
         assert str(private_key._p.prime)[:9] not in f"{secret} {secret!r}"
         with pytest.raises(TypeError, match="never pickled"):
             pickle.dumps(secret)
+
+
+@pytest.mark.parametrize("digit", [1, 2, 3, 4])
+def test_a_base_that_is_wrong_in_any_digit_is_refused(private_key: PrivateKey, digit: int) -> None:
+    """Else sums of that degree would open to wrong numbers."""
+    n, h_s = private_key.public.n, private_key.public.h_s
+    wrong = (h_s + 5 * n**digit) % n**5
+    with pytest.raises(InvalidInput) as refused:
+        PrivateKey(private_key._p, private_key._q, wrong)
+    assert refused.value.code == "bad_private_key"

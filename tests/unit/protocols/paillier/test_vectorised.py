@@ -46,7 +46,7 @@ def test_exponents_and_plaintexts_give_the_ciphertexts_of_the_definition(
     drawn = b"".join(exponent.to_bytes(octets, "little") for exponent in exponents)
     monkeypatch.setattr("os.urandom", lambda count: drawn[:count])
     plaintexts = _plaintexts(public, degree, 4)
-    made = vectorised.encrypt(public, _vector(public, plaintexts, degree), 4).to_integers(public)
+    made = scheme.encrypt(public, _vector(public, plaintexts, degree)).to_integers(public)
     assert made == [
         plain.one_plus_n_power(public.n, plaintext, degree) * pow(public.h_s, exponent, modulus) % modulus
         for plaintext, exponent in zip(plaintexts, exponents, strict=True)
@@ -178,6 +178,14 @@ def test_vectors_that_do_not_belong_together_are_not_added(
     with pytest.raises(InvalidInput) as invalid:
         scheme.scale(public, one, [1, 2])
     assert invalid.value.code == "bad_factors"
+    for factors in (1.5, ["7"], [2.0]):
+        with pytest.raises(InvalidInput) as invalid:
+            scheme.scale(public, one, factors)  # type: ignore[arg-type]
+        assert invalid.value.code == "bad_factors"
+    for degree in (-1, 0, 5):
+        with pytest.raises(PeerProtocolError) as refused:
+            CiphertextVector.from_body(public, one.body, degree)
+        assert refused.value.code == "bad_ciphertext"
 
 
 @pytest.mark.parametrize("degree", [0, 1, 3])
@@ -203,18 +211,17 @@ def test_a_key_that_shares_a_factor_with_the_arithmetic_is_refused(
 
 def test_what_was_prepared_is_used(subgroup_key: PrivateKey, monkeypatch: pytest.MonkeyPatch) -> None:
     public = subgroup_key.public
-    monkeypatch.setattr(tables, "_tables", type(tables._tables)())
-    scheme.prepare(public, 2, 5)
-    prepared = tables.table_of(public, ring_of(public, 2), 5)
+    monkeypatch.setattr(tables, "_kept", type(tables._kept)())
+    made = scheme.table_for(public, 2, 5)
     monkeypatch.setattr(tables, "FixedBase", None)
-    vector = scheme.encrypt(public, _vector(public, [1, 2, 3], 2), expected=5)
+    vector = scheme.encrypt(public, _vector(public, [1, 2, 3], 2))
     assert subgroup_key.decrypt_integers(vector) == [1, 2, 3]
-    assert list(tables._tables) == [(public.key_id, 2)]
-    assert tables.table_of(public, ring_of(public, 2), 5) is prepared
+    assert list(tables._kept) == [(public.key_id, 2)]
+    assert tables.table_of(public, ring_of(public, 2), 5) is made
 
 
 def test_tables_are_kept_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "_tables", type(tables._tables)())
+    monkeypatch.setattr(tables, "_kept", type(tables._kept)())
     keys = [generate(2048, "subgroup").public for _ in range(tables.MOST_TABLES + 1)]
     rings = [ring_of(key, 1) for key in keys]
     first = tables.table_of(keys[0], rings[0], 5)
@@ -226,5 +233,5 @@ def test_tables_are_kept_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tables.table_of(keys[0], rings[0], 5) is larger
     for key, ring in zip(keys[1:], rings[1:], strict=True):
         tables.table_of(key, ring, 5)
-    assert len(tables._tables) == tables.MOST_TABLES
+    assert len(tables._kept) == tables.MOST_TABLES
     assert tables.table_of(keys[0], rings[0], 5) is not larger

@@ -195,12 +195,12 @@ def test_a_receiver_key_that_cannot_be_used_is_refused_at_once(job):
 
 
 def test_what_sealing_takes_is_made_ahead(job, paillier_key_2048, monkeypatch):
-    monkeypatch.setattr(tables, "_tables", type(tables._tables)())
+    monkeypatch.setattr(tables, "_kept", type(tables._kept)())
     job.holders[0].prepare()
-    assert not tables._tables
+    assert not tables._kept
     sealed_with = exchange(result_key=paillier_key_2048)
     sealed_with.holders[0].prepare()
-    assert [name for name, _ in tables._tables] == [paillier_key_2048.public.key_id]
+    assert [name for name, _ in tables._kept] == [paillier_key_2048.public.key_id]
 
 
 def test_a_result_key_that_cannot_be_used_is_refused_at_once(job, paillier_key_2048):
