@@ -151,7 +151,7 @@ class _Size:
         ]
         self._figure(
             "packed",
-            f"pack and encrypt words of {WORD_BITS} bits for {_PARTIES} parties",
+            f"pack and encrypt words of {WORD_BITS} bits for {_PARTIES} parties, tables for long vectors",
             "values",
             contenders,
             parameters={"values": words, "parties": _PARTIES},
@@ -357,7 +357,7 @@ def _multiplying(own: Kapok, count: int) -> Contender:
 
 def _packing(own: Kapok, words: int, name: str, aim: Aim | None) -> Contender:
     layout = _layout(own, words)
-    at_degree = Kapok(own.key, layout.degree)
+    at_degree = Kapok(own.key, layout.degree, expected=own.expected)
 
     def prepare() -> tuple[WordVector, int]:
         return WordVector.from_int64(random_values(words), WORD_BITS), secrets.randbits(_TAG_BITS)
