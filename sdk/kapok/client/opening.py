@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from kapok.client.progress import short_name
+from kapok.client.progress import SHOWN_DIGITS, short_name
 from kapok.documents.envelope import decode, document_id
 from kapok.documents.statements import JOB_TYP, REFUSAL_TYP, JobSpec, RefusalStatement
 from kapok.errors import (
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kapok.protocols.secure_sum.params import Verifier
     from kapok.wire.messages import Evidence, JobStatus
 
-__all__ = ["failure_of", "open_evidence", "read_specification", "verified_refusals"]
+__all__ = ["check_result_key", "failure_of", "open_evidence", "read_specification", "verified_refusals"]
 
 
 def read_specification(token: str, verifier: Verifier) -> tuple[str, JobSpec, PartyName]:
@@ -185,16 +185,22 @@ def open_evidence(
     )
 
 
-def check_result_key(specification: JobSpec, key: PrivateKey) -> None:
+def check_result_key(job_id: str, specification: JobSpec, key: PrivateKey) -> None:
     """Whether the profile's key is the one that the job was asked under.
 
     Raises:
-        NotFound: ``result_key_rotated``: it has been replaced in between.
+        NotFound: ``result_key_rotated``: another one is in its place. The old one still opens the sum.
     """
+    from kapok.protocols.paillier.public import PublicKey
+
     asked = specification.result_key
     if asked is None or key.public.encode() != (asked.n, asked.h_s, asked.profile):
+        wanted = "" if asked is None else PublicKey.decode(asked.n, asked.h_s, asked.profile).key_id.hex()
+        job = job_id[:SHOWN_DIGITS]
         raise NotFound(
-            "the result key under which this job was asked is no longer there",
+            f"job {job} was asked under the result key {wanted[:16]}, and this profile has now "
+            f"{key.public.key_id.hex()[:16]}",
             code="result_key_rotated",
-            remedy="ask again: the key was replaced while the job was open",
+            remedy="bring the old key back as result-key.json, from where it lies now, and "
+            f"`kapok job wait {job}` opens the sum; if the old key is gone, ask again",
         )

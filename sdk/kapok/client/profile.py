@@ -103,20 +103,19 @@ class Profile:
         return self.home / "result-key.json"
 
     def result_key(self, notice: Callable[[str], None] = lambda _text: None) -> PrivateKey:
-        """The profile's Paillier key; made, and kept, when there is none yet.
+        """The profile's Paillier key, to ask under; made, and kept, when there is none yet.
 
         Args:
             notice: Told, in words, when a key is made.
 
         Raises:
-            InvalidInput: ``bad_private_key``: the file is damaged; ``bad_result_key``: it cannot be read, or
-                others may read it; ``bad_file`` when it cannot be written; ``bad_key_size`` when the settings
-                ask for a profile that has no keys of that size.
+            InvalidInput: as `opening_key`; ``bad_file`` when it cannot be written; ``bad_key_size`` when the
+                settings ask for a profile that has no keys of that size.
             IdentityInvalid: ``passphrase_needed`` or ``passphrase_wrong``.
         """
         if not self.key_path.exists():
             self._make_key(notice)
-        return self._read_key()
+        return self.opening_key()
 
     def rotate_key(self) -> PrivateKey:
         """Replace the result key by a new one. Sums under the old key can no longer be opened.
@@ -146,11 +145,25 @@ class Profile:
                 raise
             # Another query of the same profile was quicker: its key is the profile's.
 
-    def _read_key(self) -> PrivateKey:
+    def opening_key(self) -> PrivateKey:
+        """The profile's Paillier key, to open sums with; never made here, for a new one would open none.
+
+        Raises:
+            NotFound: ``result_key_missing``: its file is not there.
+            InvalidInput: ``bad_private_key``: the file is damaged; ``bad_result_key``: it cannot be read, or
+                others may read it.
+            IdentityInvalid: ``passphrase_needed`` or ``passphrase_wrong``.
+        """
         from kapok.protocols.paillier.private import PrivateKey
 
         try:
             mode, kept = self.key_path.stat().st_mode, self.key_path.read_bytes()
+        except FileNotFoundError:
+            raise NotFound(
+                f"{self.key_path}, the result key that opens this profile's sums, is missing",
+                code="result_key_missing",
+                remedy="bring it back, and take the answer again: nothing is lost until then",
+            ) from None
         except OSError as error:
             raise InvalidInput(
                 f"{self.key_path} cannot be read: {error.strerror}",

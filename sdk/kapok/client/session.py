@@ -76,14 +76,22 @@ class AsyncSession:
         await self.line.close()
 
     def result_key(self, notice: Callable[[str], None] = lambda _text: None) -> PrivateKey:
-        """The profile's Paillier key, made when there is none; read again only when its file has changed.
+        """The profile's Paillier key, to ask under; made when there is none. See `Profile.result_key`.
 
         Args:
             notice: Told, in words, when a key is made.
         """
+        return self._kept_key(lambda: self.profile.result_key(notice))
+
+    def opening_key(self) -> PrivateKey:
+        """The profile's Paillier key, to open sums with. See `Profile.opening_key`."""
+        return self._kept_key(self.profile.opening_key)
+
+    def _kept_key(self, read: Callable[[], PrivateKey]) -> PrivateKey:
+        """A key that is read again only when its file has changed."""
         path = self.profile.key_path
         if self._key is None or not path.exists() or path.stat().st_mtime_ns != self._key[0]:
-            key = self.profile.result_key(notice)
+            key = read()
             self._key = (path.stat().st_mtime_ns, key)
         return self._key[1]
 

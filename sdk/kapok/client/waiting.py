@@ -37,8 +37,8 @@ __all__ = ["JobView", "follow", "settle", "view_of", "view_or_why_not"]
 
 _ENDED_WITHOUT: Final = (JobState.FAILED, JobState.CANCELLED)
 _WITH_SUM: Final = (JobState.SUMMED, JobState.FINISHED)
-_NEVER_OPENS: Final = frozenset({"release_does_not_open", "result_key_rotated"})
-"""Whatever the broker hands out the next time: a node releases once, and a key that was replaced is gone."""
+_NEVER_OPENS: Final = frozenset({"release_does_not_open"})
+"""Whatever the broker hands out the next time: a node releases once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,8 +260,8 @@ def _unseal(
 
     key = None
     if specification.seal == "paillier":
-        key = session.result_key()
-        check_result_key(specification, key)
+        key = session.opening_key()
+        check_result_key(record.job_id, specification, key)
     opened = open_evidence(
         record, specification, session.name, evidence, chunks, result_key=key, verifier=session.verifier
     )

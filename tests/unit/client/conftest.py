@@ -1,19 +1,25 @@
-"""A trust domain with real certificates, a small dataset, and nodes that joined it."""
+"""A trust domain with real certificates, a small dataset, nodes that joined it, a broker that misbehaves."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import kapok.wire  # noqa: F401 - first: it silences gRPC's core, which reads its settings once
+
+# isort: split
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kapok.client.catalogue import VerifiedDataset, verified
 from kapok.client.opening import read_specification
+from kapok.client.session import AsyncSession, connect_async
 from kapok.documents.dataset import DATASET_TYP, Column, Dataset
 from kapok.documents.envelope import JwsSigner, JwsVerifier, document_id, encode
 from kapok.documents.statements import MEMBERSHIP_TYP, Membership
+from kapok.errors import InternalError, KapokError, NotFound
 from kapok.identity.certificates import TrustRoot
 from kapok.identity.credentials import Credentials
 from kapok.identity.issuing import issue, new_root
@@ -26,7 +32,8 @@ from kapok.protocols.secure_sum.holder import Holder, release
 from kapok.protocols.secure_sum.params import RosterRules
 from kapok.protocols.words import WordVector
 from kapok.protocols.wraps import WrapKey
-from kapok.wire.messages import CatalogueEntry, Evidence
+from kapok.wire.messages import CatalogueEntry, Evidence, JobState, JobStatus
+from kapok.wire.server import serve
 
 HOSPITALS = ("cleveland", "hungarian", "switzerland", "va")
 
@@ -153,3 +160,109 @@ def catalogued(domain: Domain, heart: Dataset) -> VerifiedDataset:
 def profile_home(tmp_path: Path) -> Path:
     (tmp_path / "analyst.toml").write_text('broker = "127.0.0.1:1"\nkey_bits = 2048\npatience_s = 0\n')
     return tmp_path
+
+
+@dataclass
+class Broker:
+    """All desks at once, and what they are to do wrong."""
+
+    entry: CatalogueEntry
+    submitted: list[str] = field(default_factory=list)
+    acknowledged: list[str] = field(default_factory=list)
+    submit_errors: list[KapokError] = field(default_factory=list)
+    watch_errors: list[KapokError] = field(default_factory=list)
+    states: list[JobState] = field(default_factory=lambda: [JobState.GATHERING, JobState.SUMMED])
+    error: KapokError | None = None
+    refusals: tuple[str, ...] = ()
+    foreign: str | None = None
+    parts: list[Evidence | bytes] = field(default_factory=list)
+    entries: list[CatalogueEntry] = field(default_factory=list)
+    listed: list[JobStatus] = field(default_factory=list)
+    endless: bytes = b""
+    address: str = ""
+
+    async def publish_dataset(self, caller: PartyName, document: str) -> str:
+        raise InternalError("not here")
+
+    async def datasets(self, name: str | None) -> list[CatalogueEntry]:
+        return (self.entries or [self.entry]) if name in (None, "heart") else []
+
+    async def dataset(self, dataset_hash: str) -> CatalogueEntry:
+        return self.entry
+
+    async def submit(self, caller: PartyName, specification: str) -> str:
+        self.submitted.append(specification)
+        if self.submit_errors:
+            raise self.submit_errors.pop(0)
+        return "00" * 32
+
+    def status(self, job_id: str, state: JobState) -> JobStatus:
+        ended = state in (JobState.FAILED, JobState.CANCELLED)
+        return JobStatus(
+            job_id=job_id,
+            state=state,
+            specification=self.foreign or self.submitted[-1],
+            waiting_for=(),
+            roster=(),
+            refusals=self.refusals,
+            error=self.error if ended else None,
+            submitted_at=1.0,
+            changed_at=1.0,
+            attempt=1,
+            bytes_received=7,
+        )
+
+    async def jobs(self, caller: PartyName) -> list[JobStatus]:
+        return self.listed
+
+    async def job(self, caller: PartyName, job_id: str) -> JobStatus:
+        if not self.submitted:
+            raise NotFound("no such job", code="unknown_job")
+        return self.status(job_id, self.states[-1])
+
+    async def watch(self, caller: PartyName, job_id: str) -> AsyncIterator[JobStatus]:
+        if self.watch_errors:
+            raise self.watch_errors.pop(0)
+        for state in self.states:
+            yield self.status(job_id, state)
+
+    async def cancel(self, caller: PartyName, job_id: str) -> None:
+        self.states = [JobState.CANCELLED]
+
+    async def fetch(self, caller: PartyName, job_id: str) -> AsyncIterator[Evidence | bytes]:
+        for part in self.parts:
+            yield part
+        while self.endless:
+            yield self.endless
+
+    async def acknowledge(self, caller: PartyName, job_id: str) -> None:
+        self.acknowledged.append(job_id)
+
+
+@pytest.fixture
+async def broker(domain, heart) -> AsyncIterator[Broker]:
+    """A broker on loopback under the domain's root; `address` says where."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = domain.name(Role.BROKER, "exchange")
+    certificate = issue(
+        domain.key,
+        domain.root.certificate,
+        key.public_key(),
+        name,
+        now=time.time(),
+        days=1,
+        hosts=["127.0.0.1"],
+    )
+    desks = Broker(domain.entry(heart))
+    credentials = Credentials(key, certificate, domain.root, time.time())
+    server = await serve(credentials, "127.0.0.1:0", catalogue=desks, analysts=desks, nodes=desks)
+    desks.address = server.address
+    yield desks
+    await server.stop(0)
+
+
+@pytest.fixture
+async def session(domain, broker, tmp_path) -> AsyncIterator[AsyncSession]:
+    home = domain.furnish(tmp_path / "home", Role.ANALYST, "university", broker.address)
+    async with await connect_async(home) as session:
+        yield session

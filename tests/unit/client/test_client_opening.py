@@ -197,8 +197,12 @@ def test_the_brokers_own_reasons_pass():
 def test_key_that_was_rotated_meanwhile_is_said(job, paillier_key_2048):
     from kapok.protocols.paillier.keygen import generate
 
-    _, specification = job
-    check_result_key(specification, paillier_key_2048)
+    job_id, specification = job
+    check_result_key(job_id, specification, paillier_key_2048)
+    other = generate(2048)
     with pytest.raises(NotFound) as caught:
-        check_result_key(specification, generate(2048))
+        check_result_key(job_id, specification, other)
     assert caught.value.code == "result_key_rotated"
+    for key in (paillier_key_2048, other):
+        assert key.public.key_id.hex()[:16] in caught.value.message
+    assert f"`kapok job wait {job_id[:12]}`" in caught.value.remedy
