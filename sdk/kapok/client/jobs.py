@@ -16,6 +16,7 @@ may yet come would give something to whoever takes the folder.
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -143,6 +144,10 @@ class JobFolder:
         self.save(closed)
         return closed
 
+    def forget(self, job_id: str) -> None:
+        """Remove the record of a job that was never submitted."""
+        self._file(job_id).unlink(missing_ok=True)
+
     def load(self, job_id: str) -> JobRecord:
         """The record of one job, by its identity or the beginning of it.
 
@@ -155,7 +160,9 @@ class JobFolder:
             return msgspec.json.decode(path.read_bytes(), type=JobRecord)
         except msgspec.MsgspecError:
             raise InvalidInput(
-                f"{path} is damaged", code="bad_job_file", remedy="ask the question again"
+                f"{path}, a job's file, is damaged",
+                code="bad_job_file",
+                remedy=f"bring it back from a backup; to give the job up, remove it: rm {shlex.quote(str(path))}",
             ) from None
         except OSError as error:
             raise InvalidInput(

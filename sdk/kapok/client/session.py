@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from kapok.client.memberships import Member
 from kapok.client.profile import Profile
 from kapok.client.progress import SHOWN_DIGITS, Listener, Progress, Stopwatch, short_name, silent
 from kapok.client.submission import Request, SealName, prepare
-from kapok.client.waiting import JobView, follow, settle, view_of, view_or_why_not
+from kapok.client.waiting import JobView, follow, not_at_broker, settle, view_of, view_or_why_not
 from kapok.errors import KapokError, NotFound, counted
 from kapok.identity.names import Role
 
@@ -150,7 +151,7 @@ class AsyncSession:
             deadline_s=settings.deadline_s if deadline_s is None else deadline_s,
         )
         dataset = await self._dataset_of(sql, progress)
-        record = await asyncio.to_thread(self._prepare, request, dataset, progress)
+        record = await self._prepared(request, dataset, progress)
         await self._send(record, progress)
         return record.job_id
 
@@ -182,13 +183,19 @@ class AsyncSession:
 
         Raises:
             Unavailable: ``not_ready``: the job is not done yet.
+            NotFound: ``not_at_broker``: it was never submitted, or the broker has forgotten it.
             KapokError: as `wait`.
         """
         record = self.folder.load(job_id)
         known = await asyncio.to_thread(settle, self, record)
         if known is not None:
             return known
-        return await follow(self, record, Stopwatch(silent), only_now=True)
+        try:
+            return await follow(self, record, Stopwatch(silent), only_now=True)
+        except NotFound as error:
+            if error.code != "unknown_job":
+                raise
+            raise not_at_broker(record.job_id) from None
 
     async def cancel(self, job_id: str) -> None:
         """Withdraw a job that has not ended; one that the broker never got is not submitted any more.
@@ -278,6 +285,16 @@ class AsyncSession:
         wanted = await asyncio.to_thread(dataset_name_of, sql)
         entries = await self.line.patiently(lambda broker: broker.catalogue.datasets(None), progress)
         return resolve(wanted.name, wanted.prefix, entries, self.verifier)
+
+    async def _prepared(self, request: Request, dataset: VerifiedDataset, progress: Listener) -> JobRecord:
+        """Prepare in a thread. Whoever is interrupted meanwhile has asked nothing and keeps nothing."""
+        work = asyncio.ensure_future(asyncio.to_thread(self._prepare, request, dataset, progress))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            with contextlib.suppress(KapokError):
+                self.folder.forget((await work).job_id)
+            raise
 
     def _prepare(self, request: Request, dataset: VerifiedDataset, progress: Listener) -> JobRecord:
         def result_key() -> EncodedKey:

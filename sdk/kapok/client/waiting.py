@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from kapok.documents.statements import JobSpec
     from kapok.protocols.secure_sum.analyst import OpenedSum
 
-__all__ = ["JobView", "follow", "settle", "view_of", "view_or_why_not"]
+__all__ = ["JobView", "follow", "not_at_broker", "settle", "view_of", "view_or_why_not"]
 
 _ENDED_WITHOUT: Final = (JobState.FAILED, JobState.CANCELLED)
 _WITH_SUM: Final = (JobState.SUMMED, JobState.FINISHED)
@@ -81,13 +81,25 @@ class JobView:
     @classmethod
     def of_record(cls, record: JobRecord) -> JobView:
         """A job of which only this profile knows."""
+        is_open = record.outcome == "open"
+        failure = record.failure.error() if record.failure else None
         return cls(
             job_id=record.job_id,
-            state="not at the broker" if record.outcome == "open" else record.outcome,
+            state="not at the broker" if is_open else record.outcome,
             sql=record.sql,
             submitted_at=record.submitted_at,
-            failure=record.failure.error() if record.failure else None,
+            failure=not_at_broker(record.job_id) if is_open else failure,
         )
+
+
+def not_at_broker(job_id: str) -> NotFound:
+    """Of a job that is kept here and that the broker does not have."""
+    job = job_id[:SHOWN_DIGITS]
+    return NotFound(
+        f"job {job} is not at the broker",
+        code="not_at_broker",
+        remedy=f"`kapok job wait {job}` submits it, `kapok job cancel {job}` withdraws it",
+    )
 
 
 def view_of(session: AsyncSession, status: JobStatus) -> JobView:

@@ -193,6 +193,7 @@ async def test_jobs_that_the_broker_has_forgotten_are_still_listed(session, brok
     job_id = await session.submit(SQL)
     (view,) = await session.jobs()
     assert (view.job_id, view.state, view.sql) == (job_id, "not at the broker", SQL)
+    assert f"`kapok job wait {job_id[:12]}` submits it" in view.failure.remedy
 
 
 async def test_broker_that_shows_no_such_dataset(session, broker):

@@ -1,10 +1,13 @@
 """Taking answers later: what is missing on this machine is said, and nothing is lost by it."""
 
+import asyncio
+import threading
+
 import msgspec
 import pytest
 
 from kapok.client.profile import Profile
-from kapok.errors import NotFound
+from kapok.errors import NotFound, Unavailable
 
 SQL = "SELECT COUNT(*) FROM heart"
 
@@ -46,3 +49,41 @@ async def test_another_result_key_is_said_and_the_old_one_still_opens(sealed, br
     assert broker.acknowledged == []
     path.write_bytes(old)
     assert (await sealed.wait(job_id)).rows == [(40,)]
+
+
+async def test_a_question_interrupted_before_it_was_sent_leaves_no_job(session, broker, monkeypatch):
+    reached, go_on = threading.Event(), threading.Event()
+    remember = session.known.remember
+
+    def slow(known, dataset):
+        reached.set()
+        go_on.wait(10)
+        remember(dataset)
+
+    monkeypatch.setattr(type(session.known), "remember", slow)
+    asking = asyncio.ensure_future(session.submit(SQL))
+    assert await asyncio.to_thread(reached.wait, 10)
+    assert len(session.folder.known()) == 1
+    asking.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert session.folder.known() == []
+    assert broker.submitted == []
+
+
+async def test_a_job_that_the_broker_never_got_says_how_to_go_on(session, broker):
+    broker.submit_errors = [Unavailable("away") for _ in range(99)]
+    with pytest.raises(Unavailable):
+        await session.submit(SQL)
+    broker.submitted.clear()
+    (job_id,) = session.folder.known()
+    with pytest.raises(NotFound) as caught:
+        await session.result(job_id)
+    assert caught.value.code == "not_at_broker"
+    view = await session.job(job_id)
+    for error in (caught.value, view.failure):
+        assert f"`kapok job wait {job_id[:12]}` submits it" in error.remedy
+        assert f"`kapok job cancel {job_id[:12]}` withdraws it" in error.remedy
+    assert session.folder.load(job_id).outcome == "open"
