@@ -33,7 +33,7 @@ _PARTIES: Final = 10
 _TAG_BITS: Final = WORD_BITS + 64
 _SCALAR_BITS: Final = 32
 # Ciphertexts of the vectors for which tables are made: 560,000 packed words.
-_LONG: Final = 10_000
+_LONG: Final = 1_000_000
 _SUBGROUP_SIZES: Final = (2048, 3072)
 _STANDARD, _SUBGROUP, _POOL = "Kapok, standard", "Kapok, subgroup", "Kapok, from a filled pool"
 

@@ -24,6 +24,7 @@ MOST_DEGREE: Final = 4
 # Residues of one part in a block of columns: as many as keep a block's arrays within a core's own cache.
 _BLOCK_RESIDUES: Final = 16_500
 _NARROW_COLUMNS: Final = (8, 32)
+_COLUMN_STEP: Final = 16
 # Prepared constants that a ring keeps.
 _MOST_KEPT: Final = 64
 
@@ -81,8 +82,12 @@ class Ring:
         return self.parts * (len(bases.a) + len(bases.b))
 
     def block_columns(self, count: int) -> int:
-        """Columns of the blocks in which `count` numbers are worked on: fewer where there are few."""
-        return next((narrow for narrow in _NARROW_COLUMNS if count <= narrow), self.columns)
+        """Columns of the blocks in which `count` numbers are worked on, so that few columns stay empty."""
+        for narrow in _NARROW_COLUMNS:
+            if count <= narrow:
+                return narrow
+        blocks = -(-count // self.columns)
+        return min(self.columns, -(-count // (blocks * _COLUMN_STEP)) * _COLUMN_STEP)
 
     def prepared(self, value: int) -> Floats:
         """The number, made ready for products, (ready_rows, 1)."""

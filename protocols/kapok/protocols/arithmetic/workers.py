@@ -28,6 +28,12 @@ __all__ = ["Lane", "available_cores", "run"]
 _BLOCKS: Final = (8, 4, 2, 1)
 """Blocks of a chunk: the carries of written digits run limb by limb, over all its columns at once."""
 
+_FEWEST_TO_SHARE: Final = 64
+"""Up to so many elements are one worker's."""
+
+_MOST_WIDTHS: Final = 4
+"""Widths of blocks for which a ring keeps lanes; those that were not used for longest go."""
+
 
 def available_cores() -> int:
     """Cores that this process may use."""
@@ -103,7 +109,7 @@ class Lane:
 def run(ring: Ring, count: int, work: Callable[[Lane, slice], None], threads: int | None = None) -> None:
     """Call `work` for chunks that make up `count` elements, on `threads` threads (all cores by default)."""
     threads = available_cores() if threads is None else max(1, threads)
-    columns = ring.block_columns(count)
+    columns = ring.block_columns(count if count <= _FEWEST_TO_SHARE else -(-count // threads))
     share = -(-count // (threads * columns))
     blocks = next((blocks for blocks in _BLOCKS if blocks <= share), 1)
     chunks = [slice(start, start + blocks * columns) for start in range(0, count, blocks * columns)]
@@ -129,7 +135,7 @@ def _work_through(
     chunks: Iterator[slice],
     lock: Any,
 ) -> None:
-    idle = ring.idle_lanes.setdefault(columns, [])
+    idle = _idle_lanes(ring, columns)
     try:
         lane = idle.pop()
     except IndexError:
@@ -148,6 +154,19 @@ def _work_through(
     finally:
         if len(idle) < available_cores():
             idle.append(lane)
+
+
+def _idle_lanes(ring: Ring, columns: int) -> list[Lane]:
+    """The lanes of this width that no thread uses."""
+    with _lanes_lock:
+        idle = ring.idle_lanes.pop(columns, [])
+        ring.idle_lanes[columns] = idle
+        while len(ring.idle_lanes) > _MOST_WIDTHS:
+            del ring.idle_lanes[next(iter(ring.idle_lanes))]
+    return idle
+
+
+_lanes_lock: Final = Lock()
 
 
 class _OneBlasThread:

@@ -19,7 +19,7 @@ import numpy as np
 
 from kapok.errors import InvalidInput
 from kapok.errors.secrecy import NeverPickled
-from kapok.protocols.arithmetic import Digits
+from kapok.protocols.arithmetic import Digits, FixedBase
 from kapok.protocols.paillier import scheme, vectorised
 from kapok.protocols.paillier.digits import check_key
 from kapok.protocols.paillier.plaintexts import PlaintextVector
@@ -41,8 +41,14 @@ class ObfuscatorPool(NeverPickled):
         capacity: Most obfuscators that are held.
     """
 
-    def __init__(self, key: PublicKey, degree: int, capacity: int) -> None:
+    def __init__(self, key: PublicKey, degree: int, capacity: int, *, expected: int | None = None) -> None:
         """Make an empty pool; its memory, capacity × `PublicKey.ciphertext_bytes`, is taken at once.
+
+        Args:
+            key: The public key.
+            degree: s.
+            capacity: Most obfuscators that are held.
+            expected: Plaintexts that will be encrypted in all, if more than that.
 
         Raises:
             InvalidInput: code ``bad_pool`` for a capacity that is not 1 to `MOST_HELD`, ``bad_result_key``
@@ -54,8 +60,10 @@ class ObfuscatorPool(NeverPickled):
         self.key = key
         self.degree = degree
         self.capacity = capacity
+        self._expected = max(capacity, expected or 0)
         self._held: Digits = np.zeros((capacity, degree + 1, key.digit_bytes), dtype=np.uint8)
         self._count = 0
+        self._table: FixedBase | None = None
         self._lock = threading.Lock()
         _pools.add(self)
 
@@ -73,7 +81,7 @@ class ObfuscatorPool(NeverPickled):
         wanted = min(most, self.capacity - self._count)
         if wanted < 1:
             return 0
-        fresh = vectorised.obfuscators(self.key, self.degree, wanted, self.capacity)
+        fresh = vectorised.obfuscators(self.key, wanted, self._table_for())
         with self._lock:
             room = min(wanted, self.capacity - self._count)
             self._held[self._count : self._count + room] = fresh[:room]
@@ -95,9 +103,16 @@ class ObfuscatorPool(NeverPickled):
             ready = PlaintextVector(plaintexts.digits[: len(fresh)])
             parts.append(vectorised.with_obfuscators(self.key, ready, fresh))
         if len(fresh) < len(plaintexts):
-            parts.append(scheme.encrypt(self.key, PlaintextVector(plaintexts.digits[len(fresh) :])))
+            rest = PlaintextVector(plaintexts.digits[len(fresh) :])
+            parts.append(scheme.encrypt(self.key, rest, table=self._table_for()))
         body = b"".join(part.body for part in parts)
         return CiphertextVector(self.key.key_id, self.degree, len(plaintexts), body)
+
+    def _table_for(self) -> FixedBase:
+        """The table for as many as the pool was made for: held as long as the pool."""
+        if self._table is None:
+            self._table = scheme.table_for(self.key, self.degree, self._expected)
+        return self._table
 
     def _take(self, most: int) -> Digits:
         """Up to `most` obfuscators, which are no longer in the pool."""

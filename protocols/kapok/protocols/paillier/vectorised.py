@@ -28,7 +28,6 @@ from kapok.protocols.arithmetic import (
     times_one_plus_n_power,
     to_integers,
 )
-from kapok.protocols.paillier import tables
 from kapok.protocols.paillier.digits import are_canonical, are_units, ring_of
 from kapok.protocols.paillier.plaintexts import PlaintextVector
 from kapok.protocols.paillier.public import PublicKey
@@ -60,16 +59,15 @@ def encrypt(key: PublicKey, plaintexts: PlaintextVector, table: FixedBase) -> Ci
     return CiphertextVector.of_digits(key, out)
 
 
-def obfuscators(key: PublicKey, degree: int, count: int, expected: int) -> Digits:
+def obfuscators(key: PublicKey, count: int, table: FixedBase) -> Digits:
     """Fresh encryptions of zero, h_s^a: digits (count, degree + 1, width), each to be used once.
 
     Args:
         key: The public key.
-        degree: s.
         count: How many.
-        expected: How many are to be made under the key and degree, for which a table pays.
+        table: Of the key's base of randomness; its degree is theirs.
     """
-    return tables.table_of(key, ring_of(key, degree), expected).powers(_exponents(key, count))
+    return table.powers(_exponents(key, count))
 
 
 def with_obfuscators(key: PublicKey, plaintexts: PlaintextVector, fresh: Digits) -> CiphertextVector:

@@ -17,10 +17,12 @@ import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from kapok.errors import LocalProtocolError, PeerProtocolError
 from kapok.errors.secrecy import NeverPickled
 from kapok.protocols.masking.pairwise import MaskKey
+from kapok.protocols.paillier.pool import ObfuscatorPool
 from kapok.protocols.secure_sum import sealing, vector
 from kapok.protocols.secure_sum.cohort import CohortStatement, check_roster
 from kapok.protocols.secure_sum.context import Context
@@ -39,7 +41,12 @@ from kapok.protocols.secure_sum.round_parameters import Parameters, SealedParame
 from kapok.protocols.words import WordVector
 from kapok.protocols.wraps import WrapKey, wrap
 
-__all__ = ["Attempt", "Holder", "ReleaseRecord", "SealedContribution", "release"]
+__all__ = ["MOST_AHEAD", "Attempt", "Holder", "ReleaseRecord", "SealedContribution", "release"]
+
+MOST_AHEAD: Final = 1024
+"""Obfuscators that are made before it is known whether a job will be sealed: under a second of one core."""
+
+_AHEAD_AT_ONCE: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +121,15 @@ class Holder(NeverPickled):
         # The latest only: (round, attempt) → what it was sealed for, and the result.
         self._sealed: dict[tuple[int, int], tuple[Context, SealedContribution]] = {}
         self._sealing = threading.Lock()
+        self._pool = _pool(terms)
 
     def __repr__(self) -> str:
         return f"Holder(job={self._terms.job_id.hex()}, name={self._name!r}, <hidden>)"
 
     def prepare(self) -> None:
-        """Make ahead what sealing will take, in a thread while the others consent; `seal` waits for it."""
-        vector.prepare(self._terms)
+        """Make ahead what sealing will take, in a thread while the others consent, until `seal` begins."""
+        while self._pool is not None and not self._sealing.locked() and self._pool.fill(_AHEAD_AT_ONCE):
+            pass
 
     def consent(self) -> str:
         """The signed consent with this holder's keys: the same text whenever it is asked for."""
@@ -285,7 +294,7 @@ class Holder(NeverPickled):
             contribution=contribution,
             tag_seed=tag_seed,
         )
-        chunks = tuple(sealing.chunks(terms, len(attempt.roster.members), words, tag_word))
+        chunks = tuple(sealing.chunks(terms, len(attempt.roster.members), words, tag_word, self._pool))
         sealed_b = wrap(terms.receiver_key, b, sealing.release_info(context, self._name))
         record = self._record(attempt, chunks, sealed_b, data_version)
         return SealedContribution(record.seal, chunks, record)
@@ -323,3 +332,12 @@ class Holder(NeverPickled):
             vector_sha256=statement.vector_sha256,
             seal=self._signer.sign(SEAL_TYP, encode(statement)),
         )
+
+
+def _pool(terms: SumTerms) -> ObfuscatorPool | None:
+    """An empty pool for as many obfuscators as a contribution takes, at most `MOST_AHEAD`."""
+    if terms.result_key is None:
+        return None
+    expected = vector.layout(terms, len(terms.members)).plaintexts
+    degree, capacity = vector.degree(terms), min(expected, MOST_AHEAD)
+    return ObfuscatorPool(vector.result_key(terms), degree, capacity, expected=expected)

@@ -17,7 +17,7 @@ from typing import Final
 
 from kapok.protocols.masking.expansion import with_masks
 from kapok.protocols.masking.pairwise import MaskKey, derive
-from kapok.protocols.paillier import scheme
+from kapok.protocols.paillier.pool import ObfuscatorPool
 from kapok.protocols.secure_sum import tag, vector
 from kapok.protocols.secure_sum.framing import framed, label
 from kapok.protocols.secure_sum.params import SumTerms
@@ -90,7 +90,9 @@ def mask(
     )
 
 
-def chunks(terms: SumTerms, members: int, words: WordVector, tag_word: int) -> Iterator[bytes]:
+def chunks(
+    terms: SumTerms, members: int, words: WordVector, tag_word: int, pool: ObfuscatorPool | None
+) -> Iterator[bytes]:
     """The sealed vector as it travels, chunk by chunk, from masked words and the masked tag word.
 
     Args:
@@ -98,21 +100,21 @@ def chunks(terms: SumTerms, members: int, words: WordVector, tag_word: int) -> I
         members: Of the roster.
         words: The masked words.
         tag_word: The masked tag word.
+        pool: Of the terms' result key, filled or not; under seal ``pad`` there is none.
     """
-    if terms.result_key is None:
+    if pool is None:
         body, start = memoryview(words.to_bytes()), 0
         for length in vector.chunk_lengths(terms, members)[:-1]:
             yield bytes(body[start : start + length])
             start += length
         yield tag_word.to_bytes(terms.tag_bits // 8, "little")
         return
-    key, layout, full = vector.result_key(terms), vector.layout(terms, members), vector.chunk_bytes(terms)
-    table = scheme.table_for(key, layout.degree, layout.plaintexts)
-    at_once = _CHUNKS_AT_ONCE * (full // key.ciphertext_bytes(layout.degree))
+    layout, full = vector.layout(terms, members), vector.chunk_bytes(terms)
+    at_once = _CHUNKS_AT_ONCE * (full // pool.key.ciphertext_bytes(layout.degree))
     for number, block in enumerate(words.blocks(at_once * layout.words_per_plaintext)):
         part = WordVector.from_bytes(bytes(block), words.bits)
         plaintexts = layout.pack_part(part, tag_word, first=number * at_once)
-        body = memoryview(scheme.encrypt(key, plaintexts, table=table).body)
+        body = memoryview(pool.encrypt(plaintexts).body)
         for start in range(0, len(body), full):
             yield bytes(body[start : start + full])
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kapok.errors import InvalidInput
-from kapok.protocols.paillier import scheme
 from kapok.protocols.paillier.digits import check_key
 from kapok.protocols.paillier.packing import SlotLayout
 from kapok.protocols.paillier.public import PublicKey
@@ -27,7 +26,6 @@ __all__ = [
     "chunk_lengths",
     "degree",
     "layout",
-    "prepare",
     "result_key",
     "vector_bytes",
 ]
@@ -61,17 +59,6 @@ def check_result_key(terms: SumTerms) -> None:
     """
     if terms.result_key is not None:
         check_key(result_key(terms), degree(terms))
-
-
-def prepare(terms: SumTerms) -> None:
-    """Make ahead what sealing a contribution will take; there is nothing to make under seal ``pad``.
-
-    Raises:
-        InvalidInput: ``bad_result_key``.
-    """
-    if terms.result_key is not None:
-        expected = layout(terms, len(terms.members)).plaintexts
-        scheme.table_for(result_key(terms), degree(terms), expected)
 
 
 def layout(terms: SumTerms, members: int) -> SlotLayout:

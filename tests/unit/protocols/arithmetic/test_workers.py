@@ -81,5 +81,22 @@ def test_lanes_are_used_again(ring_of):
     assert {columns: len(lanes) for columns, lanes in ring.idle_lanes.items()} == {8: 1, ring.columns: 1}
 
 
+def test_blocks_are_as_wide_as_the_numbers_need(ring_of):
+    ring = ring_of(2048, 1)
+    for count in range(33, 4 * ring.columns):
+        columns = ring.block_columns(count)
+        blocks = -(-count // columns)
+        assert columns <= ring.columns
+        assert blocks == -(-count // ring.columns)
+        assert blocks * columns - count < 16 * blocks
+
+
+def test_lanes_of_few_widths_are_kept(ring_of):
+    ring = ring_of(2048, 1)
+    for count in (8, 32, 48, 64, 80, 96, 8):
+        run(ring, count, lambda lane, chunk: None, 1)
+    assert list(ring.idle_lanes) == [64, 80, 96, 8]
+
+
 def test_there_is_a_core():
     assert available_cores() >= 1

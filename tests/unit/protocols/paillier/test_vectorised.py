@@ -61,7 +61,7 @@ def test_exponents_have_the_bits_of_the_key(key: PrivateKey, monkeypatch: pytest
         return b"\xff" * count
 
     monkeypatch.setattr("os.urandom", urandom)
-    fresh = vectorised.obfuscators(key.public, 1, 3, 3)
+    fresh = vectorised.obfuscators(key.public, 3, scheme.table_for(key.public, 1, 3))
     assert asked == [3 * key.public.exponent_bits // 8]
     base, bits = key.public.h_s % key.public.n**2, key.public.exponent_bits
     expected = pow(base, 2**bits - 1, key.public.n**2)

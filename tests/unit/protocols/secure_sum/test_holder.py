@@ -9,7 +9,9 @@ import pytest
 from support.parties import exchange
 
 from kapok.errors import CohortTooSmall, InvalidInput, KapokError, LocalProtocolError, PeerProtocolError
-from kapok.protocols.paillier import tables
+from kapok.protocols.paillier import tables, vectorised
+from kapok.protocols.secure_sum import holder as module
+from kapok.protocols.secure_sum import vector
 from kapok.protocols.secure_sum.cohort import CohortStatement
 from kapok.protocols.secure_sum.holder import release
 from kapok.protocols.secure_sum.params import RosterRules
@@ -199,8 +201,25 @@ def test_what_sealing_takes_is_made_ahead(job, paillier_key_2048, monkeypatch):
     job.holders[0].prepare()
     assert not tables._kept
     sealed_with = exchange(result_key=paillier_key_2048)
-    sealed_with.holders[0].prepare()
+    holder = sealed_with.holders[0]
+    holder.prepare()
     assert [name for name, _ in tables._kept] == [paillier_key_2048.public.key_id]
+    ciphertexts = vector.layout(sealed_with.terms, 3).plaintexts
+    assert len(holder._pool) == ciphertexts
+    monkeypatch.setattr(vectorised, "encrypt", None)
+    sealed = sealed_with.seal(0, sealed_with.open(0, sealed_with.consents()))
+    assert sum(map(len, sealed.chunks)) == ciphertexts * 512
+    assert len(holder._pool) == 0
+
+
+def test_what_is_made_ahead_is_bounded_and_ends_when_sealing_begins(paillier_key_2048, monkeypatch):
+    monkeypatch.setattr(module, "MOST_AHEAD", 2)
+    holder = exchange([range(200)] * 3, result_key=paillier_key_2048).holders[0]
+    with holder._sealing:
+        holder.prepare()
+    assert len(holder._pool) == 0
+    holder.prepare()
+    assert len(holder._pool) == 2
 
 
 def test_a_result_key_that_cannot_be_used_is_refused_at_once(job, paillier_key_2048):

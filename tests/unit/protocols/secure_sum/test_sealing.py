@@ -7,6 +7,7 @@ import pytest
 from support.collusion import masked_words, own_mask
 from support.parties import exchange
 
+from kapok.protocols.paillier.pool import ObfuscatorPool
 from kapok.protocols.paillier.vector import CiphertextVector
 from kapok.protocols.secure_sum import sealing, vector
 from kapok.protocols.secure_sum.roster import read_roster
@@ -70,15 +71,18 @@ def test_every_holder_has_a_mask_of_its_own(sealed):
     assert len({own_mask(job, one).words.to_bytes() for one in vectors}) == 4
 
 
+@pytest.mark.parametrize("ahead", [1, 5])
 @pytest.mark.parametrize("words", [1, 30, 31, 32, 123, 124, 125, 155, 248])
-def test_what_is_encrypted_in_parts_is_one_vector(monkeypatch, paillier_key_2048, words):
+def test_what_is_encrypted_in_parts_is_one_vector(monkeypatch, paillier_key_2048, words, ahead):
     """Two ciphertexts to a chunk, two chunks to a part: words and tag end before, at and after the seams."""
     monkeypatch.setattr(vector, "MOST_CHUNK_BYTES", 2 * 512)
     monkeypatch.setattr(sealing, "_CHUNKS_AT_ONCE", 2)
     job = exchange([range(words)] * 3, result_key=paillier_key_2048)
     contribution = WordVector.from_integers(range(-words, 0), 64)
     assert vector.layout(job.terms, 3).words_per_plaintext == 31
-    chunks = list(sealing.chunks(job.terms, 3, contribution, 2**128 - words))
+    pool = ObfuscatorPool(paillier_key_2048.public, 1, ahead)
+    pool.fill(ahead)
+    chunks = list(sealing.chunks(job.terms, 3, contribution, 2**128 - words, pool))
     assert tuple(map(len, chunks)) == vector.chunk_lengths(job.terms, 3)
     key = paillier_key_2048
     opened = key.decrypt(CiphertextVector.from_body(key.public, b"".join(chunks)))
@@ -90,6 +94,6 @@ def test_padded_chunks_are_words_and_tag_as_they_are(monkeypatch, words):
     monkeypatch.setattr(vector, "MOST_CHUNK_BYTES", 8 * 16)
     terms = exchange([range(words)] * 3).terms
     contribution = WordVector.from_integers(range(words), 64)
-    chunks = list(sealing.chunks(terms, 3, contribution, 5))
+    chunks = list(sealing.chunks(terms, 3, contribution, 5, None))
     assert tuple(map(len, chunks)) == vector.chunk_lengths(terms, 3)
     assert b"".join(chunks) == contribution.to_bytes() + (5).to_bytes(16, "little")
