@@ -80,8 +80,9 @@ def cancel(job_id: JobId, json: Json = False, home: Home = None) -> None:
 
     async def ask() -> str:
         async with await connect_async(home) as session:
-            await session.cancel(job_id)
-            return session.folder.whole_id(job_id)
+            whole = await session.whole_id(job_id)
+            await session.cancel(whole)
+            return whole
 
     whole = asyncio.run(ask())
     if json:

@@ -20,7 +20,7 @@ app = group("The profile's result key, under which sums are encrypted.")
 def rotate(
     force: Annotated[
         bool,
-        typer.Option("--force", help="Even while jobs are open, whose sums are then lost."),
+        typer.Option("--force", help="Even while jobs have not been fetched, whose sums are then lost."),
     ] = False,
     json: Json = False,
     home: Home = None,
@@ -32,13 +32,16 @@ def rotate(
 
     profile = Profile.load(home)
     folder = JobFolder(profile.jobs_folder)
-    waiting = [job_id for job_id in folder.known() if folder.load(job_id).outcome == "open"]
-    if waiting and not force:
+    # A damaged file stops here with its name, for its job may be open.
+    waiting = [] if force else [one for one in folder.known() if folder.load(one).outcome == "open"]
+    if waiting:
+        job = waiting[0][:SHOWN_DIGITS]
         raise InvalidInput(
-            counted(len(waiting), "job is", "jobs are")
-            + f" open, {waiting[0][:SHOWN_DIGITS]} among them: sums need the present key",
+            counted(len(waiting), "job has", "jobs have")
+            + f" not been fetched, {job} among them: a sum opens with the present key alone",
             code="open_jobs",
-            remedy="take their answers (`kapok job wait JOB`) or cancel them first, or say --force",
+            remedy=f"`kapok job wait {job}` takes its answer, or the reason why there is none; "
+            f"`kapok job cancel {job}` withdraws it; --force gives such sums up",
         )
     key = profile.rotate_key()
     if json:

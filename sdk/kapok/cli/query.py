@@ -107,7 +107,7 @@ def wait_for(job_id: str, *, home: Path | None, out: Path | None, json: bool, on
 
     async def take(live: Live) -> Result:
         async with await connect_async(home) as session:
-            live.job_id, live.submitted = session.folder.whole_id(job_id), True
+            live.job_id, live.submitted = await session.whole_id(job_id), True
             if only_now:
                 return await session.result(job_id)
             return await session.wait(job_id, progress=live)

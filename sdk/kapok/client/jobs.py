@@ -162,7 +162,7 @@ class JobFolder:
             raise InvalidInput(
                 f"{path}, a job's file, is damaged",
                 code="bad_job_file",
-                remedy=f"bring it back from a backup; to give the job up, remove it: rm {shlex.quote(str(path))}",
+                remedy=f"bring it back from a backup, or give the job up: rm {shlex.quote(str(path))}",
             ) from None
         except OSError as error:
             raise InvalidInput(

@@ -24,7 +24,15 @@ from kapok.client.memberships import Member
 from kapok.client.profile import Profile
 from kapok.client.progress import SHOWN_DIGITS, Listener, Progress, Stopwatch, short_name, silent
 from kapok.client.submission import Request, SealName, prepare
-from kapok.client.waiting import JobView, follow, not_at_broker, settle, view_of, view_or_why_not
+from kapok.client.waiting import (
+    JobView,
+    follow,
+    not_at_broker,
+    secrets_not_here,
+    settle,
+    view_of,
+    view_or_why_not,
+)
 from kapok.errors import KapokError, NotFound, counted
 from kapok.identity.names import Role
 
@@ -166,7 +174,7 @@ class AsyncSession:
             NotFound: this profile has no such job.
             KapokError: why there is no answer.
         """
-        record, watch = self.folder.load(job_id), Stopwatch(progress)
+        record, watch = await self._record(job_id), Stopwatch(progress)
         known = await asyncio.to_thread(settle, self, record)
         if known is not None:
             return known
@@ -186,7 +194,7 @@ class AsyncSession:
             NotFound: ``not_at_broker``: it was never submitted, or the broker has forgotten it.
             KapokError: as `wait`.
         """
-        record = self.folder.load(job_id)
+        record = await self._record(job_id)
         known = await asyncio.to_thread(settle, self, record)
         if known is not None:
             return known
@@ -204,21 +212,39 @@ class AsyncSession:
             NotFound: this profile has no such job.
             KapokError: it cannot be cancelled any more.
         """
-        record = self.folder.load(job_id)
+        whole = await self.whole_id(job_id)
+        record = self.folder.load(whole) if whole in self.folder.known() else None
+        is_open = record is not None and record.outcome == "open"
         try:
-            await self.line.patiently(lambda broker: broker.analyst.cancel(record.job_id))
+            await self.line.patiently(lambda broker: broker.analyst.cancel(whole))
         except NotFound:
-            if record.outcome != "open":
+            if not is_open:
                 raise
-        if record.outcome == "open":
+        if record is not None and is_open:
             self.folder.close(record, "cancelled")
+
+    async def whole_id(self, job_id: str) -> str:
+        """The identity of this analyst's job that begins like this, in the profile or at the broker.
+
+        Raises:
+            NotFound: ``unknown_job``: neither has one.
+            InvalidInput: ``ambiguous_job`` or ``bad_job_id``.
+        """
+        try:
+            return self.folder.whole_id(job_id)
+        except NotFound:
+            statuses = await self.line.patiently(lambda broker: broker.analyst.jobs())
+            found = [status.job_id for status in statuses if status.job_id.startswith(job_id)]
+            if len(found) != 1:
+                raise
+            return found[0]
 
     async def jobs(self) -> list[JobView]:
         """All jobs of this analyst that broker or profile know, newest first."""
         statuses = await self.line.patiently(lambda broker: broker.analyst.jobs())
         views = [await asyncio.to_thread(view_or_why_not, self, status) for status in statuses]
         told = {view.job_id for view in views}
-        views += [JobView.of_record(self.folder.load(one)) for one in self.folder.known() if one not in told]
+        views += [self._kept_view(one) for one in self.folder.known() if one not in told]
         return sorted(views, key=lambda view: view.submitted_at, reverse=True)
 
     async def job(self, job_id: str) -> JobView:
@@ -227,7 +253,7 @@ class AsyncSession:
         Raises:
             NotFound: neither this profile nor the broker has such a job.
         """
-        whole = self.folder.whole_id(job_id)
+        whole = await self.whole_id(job_id)
         try:
             status = await self.line.patiently(lambda broker: broker.analyst.job(whole))
         except NotFound:
@@ -278,6 +304,19 @@ class AsyncSession:
         document = self.signer.sign(DATASET_TYP, content)
         await self.line.patiently(lambda broker: broker.catalogue.publish_dataset(document))
         return VerifiedDataset(document_id(content), dataset, content, self.name, (), ())
+
+    async def _record(self, job_id: str) -> JobRecord:
+        whole = await self.whole_id(job_id)
+        if whole not in self.folder.known():
+            raise secrets_not_here(whole)
+        return self.folder.load(whole)
+
+    def _kept_view(self, job_id: str) -> JobView:
+        """A job that only this profile knows; of a damaged file, that it is damaged."""
+        try:
+            return JobView.of_record(self.folder.load(job_id))
+        except KapokError as error:
+            return JobView(job_id=job_id, state="damaged", sql="", submitted_at=0.0, failure=error)
 
     async def _dataset_of(self, sql: str, progress: Listener) -> VerifiedDataset:
         from kapok.computations.query.params import dataset_name_of

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from kapok.documents.statements import JobSpec
     from kapok.protocols.secure_sum.analyst import OpenedSum
 
-__all__ = ["JobView", "follow", "not_at_broker", "settle", "view_of", "view_or_why_not"]
+__all__ = ["JobView", "follow", "not_at_broker", "secrets_not_here", "settle", "view_of", "view_or_why_not"]
 
 _ENDED_WITHOUT: Final = (JobState.FAILED, JobState.CANCELLED)
 _WITH_SUM: Final = (JobState.SUMMED, JobState.FINISHED)
@@ -48,7 +48,7 @@ class JobView:
     Attributes:
         job_id: Lower-case hex.
         state: A `kapok.wire.messages.JobState`, or ``opened`` once the answer lies here, or
-            ``not at the broker``, or ``not verified``.
+            ``not at the broker``, ``not verified``, or ``damaged`` (its file here).
 
         sql: The question.
         submitted_at: Seconds since the epoch.
@@ -99,6 +99,17 @@ def not_at_broker(job_id: str) -> NotFound:
         f"job {job} is not at the broker",
         code="not_at_broker",
         remedy=f"`kapok job wait {job}` submits it, `kapok job cancel {job}` withdraws it",
+    )
+
+
+def secrets_not_here(job_id: str) -> NotFound:
+    """Of a job that the broker has and this profile does not."""
+    job = job_id[:SHOWN_DIGITS]
+    return NotFound(
+        f"the broker has job {job}, and this profile no longer has its secrets: it cannot open its answer",
+        code="secrets_not_here",
+        remedy="bring its file back into the folder jobs of this profile, or use the profile that asked; "
+        f"`kapok job cancel {job}` ends it at the broker",
     )
 
 

@@ -32,6 +32,20 @@ def test_open_jobs_keep_the_key_unless_forced(home, capsys):
     assert run(["key", "rotate", "--home", str(home)]) == 3
     said = capsys.readouterr()
     assert "[open_jobs]" in said.err
-    assert "abababababab" in said.err
+    assert "1 job has not been fetched" in said.err
+    assert "`kapok job wait abababababab --home" in said.err
     assert not (home / "result-key.json").exists()
     assert run(["key", "rotate", "--force", "--home", str(home)]) == 0
+
+
+def test_a_damaged_job_file_is_named_and_does_not_stop_force(home, capsys):
+    (home / "jobs").mkdir(mode=0o700)
+    path = home / "jobs" / f"{'cd' * 32}.json"
+    path.write_text('{"x":1}')
+    assert run(["key", "rotate", "--home", str(home)]) == 3
+    said = capsys.readouterr().err
+    assert "[bad_job_file]" in said
+    assert f"rm {path}" in said
+    assert not (home / "result-key.json").exists()
+    assert run(["key", "rotate", "--force", "--home", str(home)]) == 0
+    assert (home / "result-key.json").exists()

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from kapok.client.profile import Profile
-from kapok.errors import NotFound, Unavailable
+from kapok.errors import InvalidInput, NotFound, Unavailable
+from kapok.wire.messages import JobState
 
 SQL = "SELECT COUNT(*) FROM heart"
 
@@ -87,3 +88,35 @@ async def test_a_job_that_the_broker_never_got_says_how_to_go_on(session, broker
         assert f"`kapok job wait {job_id[:12]}` submits it" in error.remedy
         assert f"`kapok job cancel {job_id[:12]}` withdraws it" in error.remedy
     assert session.folder.load(job_id).outcome == "open"
+
+
+async def test_a_damaged_job_file_hides_no_other_job_and_can_be_removed(session, broker):
+    kept, damaged = await session.submit(SQL), await session.submit(SQL)
+    path = session.folder.path / f"{damaged}.json"
+    path.write_text('{"x":1}')
+    with pytest.raises(InvalidInput) as caught:
+        await session.wait(damaged)
+    assert str(path) in caught.value.message
+    assert f"rm {path}" in caught.value.remedy
+    assert {view.job_id: view.state for view in await session.jobs()} == {
+        kept: "not at the broker",
+        damaged: "damaged",
+    }
+
+
+async def test_a_job_whose_file_is_gone_cannot_be_opened_and_can_be_cancelled(session, broker):
+    job_id = await session.submit(SQL)
+    broker.listed = [broker.status(job_id, JobState.GATHERING)]
+    (session.folder.path / f"{job_id}.json").unlink()
+    for given in (job_id, job_id[:12]):
+        for take in (session.wait, session.result):
+            with pytest.raises(NotFound) as caught:
+                await take(given)
+            assert caught.value.code == "secrets_not_here"
+            assert f"`kapok job cancel {job_id[:12]}`" in caught.value.remedy
+    await session.cancel(job_id[:12])
+    assert broker.states == [JobState.CANCELLED]
+    assert session.folder.known() == []
+    with pytest.raises(NotFound) as caught:
+        await session.wait("feed")
+    assert caught.value.code == "unknown_job"
