@@ -6,6 +6,7 @@ It is an Arrow table underneath, whose metadata say all the rest, so that a file
 from __future__ import annotations
 
 import html
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -196,7 +197,7 @@ class Result:
             **cost,
         }
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the whole result into an Arrow file that only its owner may read.
 
         Raises:
@@ -209,7 +210,7 @@ class Result:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_file(sink, self._table.schema) as writer:
             writer.write_table(self._table)
-        replace_file(path, sink.getvalue().to_pybytes())
+        replace_file(Path(path), sink.getvalue().to_pybytes())
 
     @classmethod
     def of(cls, table: pa.Table, labels: Labels) -> Result:
@@ -218,7 +219,7 @@ class Result:
         return cls(table.replace_schema_metadata(kept), labels)
 
     @classmethod
-    def load(cls, path: Path) -> Result:
+    def load(cls, path: str | os.PathLike[str]) -> Result:
         """Read what `save` wrote.
 
         Raises:
@@ -227,7 +228,7 @@ class Result:
         import pyarrow as pa
 
         try:
-            table = pa.ipc.open_file(path.read_bytes()).read_all()
+            table = pa.ipc.open_file(Path(path).read_bytes()).read_all()
             labels = msgspec.json.decode((table.schema.metadata or {})[_METADATA], type=Labels)
         except (pa.ArrowInvalid, OSError, KeyError, msgspec.MsgspecError):
             raise InvalidInput(

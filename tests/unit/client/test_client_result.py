@@ -1,5 +1,6 @@
 import sys
 from decimal import Decimal
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -40,10 +41,11 @@ def test_result_tells_values_suppression_and_parties(result):
     assert [result.is_number(name) for name in result.columns] == [False, True, True]
 
 
-def test_file_is_the_whole_result(result, tmp_path):
+@pytest.mark.parametrize("named", [Path, str])
+def test_file_is_the_whole_result(result, tmp_path, named):
     path = tmp_path / "one.arrow"
-    result.save(path)
-    again = Result.load(path)
+    result.save(named(path))
+    again = Result.load(named(path))
     assert again.to_document() == result.to_document()
     assert again.to_arrow().equals(result.to_arrow())
     assert path.stat().st_mode & 0o077 == 0
