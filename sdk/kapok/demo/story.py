@@ -63,7 +63,7 @@ def tell(*, keep: Path | None = None, bits: int = DEFAULT_KEY_BITS, as_json: boo
         Whether every shown cell agrees with the pooled truth.
 
     Raises:
-        InvalidInput: ``bad_key_bits``, ``not_empty``.
+        InvalidInput: ``bad_key_bits``, ``not_empty``, ``bad_folder``.
         InternalError: a process did not do what it should.
     """
     if bits not in GENERATED_KEY_BITS:
@@ -170,12 +170,23 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="kapok-demo-", ignore_cleanup_errors=True) as folder:
             yield Path(folder)
         return
-    if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
+    _make_empty(keep)
+    yield keep.absolute()
+
+
+def _make_empty(keep: Path) -> None:
+    try:
+        empty = not keep.exists() or (keep.is_dir() and not any(keep.iterdir()))
+        if empty:
+            keep.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"the folder {keep} cannot be made: {error.strerror}", code="bad_folder", remedy="name another"
+        ) from None
+    if not empty:
         raise InvalidInput(
             f"{keep} is not an empty folder", code="not_empty", remedy="name one that is empty or not there"
         )
-    keep.mkdir(parents=True, exist_ok=True)
-    yield keep.absolute()
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The demonstration says what it lacks before it begins, and what failed when something does."""
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -17,6 +18,15 @@ def test_a_key_of_another_size_is_refused_before_anything_starts(tmp_path):
     assert caught.value.code == "bad_key_bits"
     assert "2048, 3072 or 4096" in caught.value.remedy
     assert not (tmp_path / "kept").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "file").touch()
+    for keep in (tmp_path / "file" / "x", Path("/proc/kapok-demo")):
+        with pytest.raises(InvalidInput) as caught:
+            tell(keep=keep)
+        assert (caught.value.code, caught.value.exit_status) == ("bad_folder", 3)
+        assert str(keep) in caught.value.message
 
 
 def test_without_duckdb_there_is_no_pooled_truth(monkeypatch):
