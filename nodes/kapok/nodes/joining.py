@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from kapok.documents.dataset import DATASET_TYP, Dataset
-from kapok.documents.envelope import encode
+from kapok.documents.envelope import decode, encode
 from kapok.documents.statements import MEMBERSHIP_TYP, Membership
-from kapok.errors import PeerProtocolError
+from kapok.errors import KapokError, PeerProtocolError
 from kapok.identity.keyfiles import make_private_folder, replace_file
 from kapok.nodes.runner import JoinedDataset
 from kapok.nodes.settings import DatasetEntry, NodeSettings
@@ -41,7 +41,7 @@ class Documents:
 
     def __init__(self, state: Path, verifier: Verifier) -> None:
         self._folder = state / DOCUMENTS_FOLDER
-        self._verifier = verifier
+        self.verifier = verifier
 
     def kept(self, dataset_hash: str) -> Dataset | None:
         """The document, if it is here; a file that does not have the hash is as if it were not."""
@@ -59,7 +59,7 @@ class Documents:
             PeerProtocolError: ``wrong_document``: it is another.
             InvalidInput: ``bad_dataset``.
         """
-        payload = self._verifier.verify(DATASET_TYP, entry.document).payload
+        payload = self.verifier.verify(DATASET_TYP, entry.document).payload
         if _hash(payload) != dataset_hash:
             raise PeerProtocolError(
                 "the broker shows another dataset than the one of that hash", code="wrong_document"
@@ -137,6 +137,22 @@ class Joining:
             statement = Membership(dataset=entry.hash, tag_key=self.tag_key)
             members.append((name, self.signer.sign(MEMBERSHIP_TYP, encode(statement))))
         return members, wanting
+
+    def displaced(self, name: str, shown: CatalogueEntry) -> bool:
+        """Whether the broker shows a membership that this node signed with another tag key than its own.
+
+        Args:
+            name: This node's own, ``spiffe://…``.
+            shown: One dataset, as the catalogue has it; what does not verify in it counts for nothing.
+        """
+        for token in shown.memberships:
+            try:
+                signed = self.documents.verifier.verify(MEMBERSHIP_TYP, token)
+                if signed.signer.name == name:
+                    return decode(Membership, signed.payload).tag_key != self.tag_key
+            except KapokError:
+                continue
+        return False
 
     def _fit(self, name: str, joined: JoinedDataset) -> bool:
         """Whether the table is what the schema says, or was when it was joined."""

@@ -38,6 +38,7 @@ _DRAIN_S: Final = 10.0
 _TRIES: Final = 5
 _AT_ONCE: Final = 32
 _THREADS: Final = 4
+_OTHER_TAG_KEY: Final = "bad_tag_seed"
 _log = logging.getLogger(__name__)
 
 
@@ -142,6 +143,8 @@ class Link:
     async def _answer(self, broker: Connection, assignment: Assignment) -> None:
         answers = await self._persistently(lambda: self._in_thread(lambda: self._runner.handle(assignment)))
         for answer in answers or ():
+            if isinstance(answer, Refusal) and answer.code == _OTHER_TAG_KEY:
+                await self._take_back(broker)
             await self._send(broker, answer)
 
     async def _poll(self, broker: Connection) -> None:
@@ -177,6 +180,31 @@ class Link:
             await broker.node.join(token)
             _log.info("joined", extra={"dataset": name})
         return bool(wanting)
+
+    async def _take_back(self, broker: Connection) -> None:
+        """Join again at once if the broker shows another tag key under this node's name, before it refuses.
+
+        So whoever asks again then asks this node. Which of two processes is the right one nobody can tell but
+        their holder: both have the name.
+        """
+        try:
+            for dataset_hash in tuple(self._joining.joined):
+                shown = await broker.catalogue.dataset(dataset_hash)
+                if await self._in_thread(
+                    partial(self._joining.displaced, str(self._credentials.name), shown)
+                ):
+                    _log.warning(
+                        "another process has joined under this node's name: this one joins again",
+                        extra={
+                            "dataset": dataset_hash,
+                            "remedy": "stop the other process, and enrol it under a name of its own; if "
+                            "nobody of yours runs one, tell your authority",
+                        },
+                    )
+                    await self._join(broker)
+                    return
+        except KapokError as error:
+            _log.warning("the node's memberships could not be compared with the broker's", extra=_told(error))
 
     async def _join_later(self, broker: Connection) -> None:
         """Try again until every document is there and every table is fit."""
@@ -218,7 +246,7 @@ async def _call(broker: Connection, answer: Outgoing) -> None:
     match answer:
         case Consent(job_id, token):
             await broker.node.consent(job_id, token)
-        case Refusal(job_id, token):
+        case Refusal(job_id, token, _):
             await broker.node.refuse(job_id, token)
         case Seal(job_id, token, chunks):
             await broker.node.seal(job_id, token, chunks)

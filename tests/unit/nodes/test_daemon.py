@@ -208,6 +208,31 @@ async def test_nodes_answer_stop_start_and_wait_for_their_broker(network, make_j
             await node.stop()
 
 
+async def test_a_node_takes_its_name_back_from_a_second_process_that_joined_under_it(
+    network, make_job, caplog
+):
+    async with network() as net:
+        for letter in "abc":
+            await net.furnish(letter).start()
+        right = await net.joined(3)
+        real, folder = net.nodes["a"], net.folder
+        net.folder = folder / "second"
+        second = net.furnish("a")
+        net.folder, net.nodes["a"] = folder, real
+        await second.start()
+        assert await net.joined(3) != right
+        await second.stop()
+        await net.joined(3)
+        refused = await net.ended(await net.submit(make_job))
+        assert refused.error.code == "bad_tag_seed"
+        assert await net.joined(3) == right
+        (warned,) = [one for one in caplog.records if "another process has joined" in one.getMessage()]
+        assert warned.levelno == logging.WARNING
+        assert await net.answer(await net.submit(make_job)) == ((90,),)
+        for node in net.nodes.values():
+            await node.stop()
+
+
 async def test_an_officer_approves_beside_the_running_node(network, make_job):
     async with network() as net:
         for letter in "abc":

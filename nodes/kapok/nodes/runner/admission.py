@@ -255,7 +255,9 @@ def _tag_seed(spec: JobSpec, name: str, tag_key: WrapKey) -> bytes:
             "its tag seed was not wrapped to the key of this node's membership",
             "bad_tag_seed",
             "tag_seeds",
-            "ask again: the node may have joined anew since the catalogue was read",
+            "ask again: the node may have joined anew since the catalogue was read, or another process under "
+            "its name, and then it publishes its key again now; if this goes on, its holder stops the other "
+            "process: the node's log warns of it",
         )
     return seed
 

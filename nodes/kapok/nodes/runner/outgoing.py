@@ -22,10 +22,11 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A signed refusal."""
+    """A signed refusal; its code where it is new, empty where it is one of before."""
 
     job_id: str
     token: str = field(repr=False)
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,7 +180,7 @@ class Runner:
         if self._journal.job(job_id) is not None:
             self._open.forget(job_id)
             token = self._journal.refuse(job_id, token)
-        return [Refusal(job_id, token)]
+        return [Refusal(job_id, token, error.code)]
 
     # --- offers -----------------------------------------------------------------------------------------
 
