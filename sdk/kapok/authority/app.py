@@ -49,6 +49,7 @@ _LOG: Final = logging.getLogger(__name__)
 DEFAULT_LISTEN: Final = "127.0.0.1:7440"
 _MIGRATIONS: Final = "kapok.authority.migrations"
 _GRACE_S: Final = 5.0
+_PARTIES_SETTINGS: Final = ("node.toml", "broker.toml", "analyst.toml")
 
 Clock = Callable[[], float]
 
@@ -111,6 +112,7 @@ def token(
     broker_address: str | None = None,
     lifetime_s: float | None = None,
     clock: Clock = time.time,
+    notice: Callable[[str], None] = lambda _text: None,
 ) -> str:
     """Give out a one-time token that enrols one party. Needs no private key.
 
@@ -124,6 +126,7 @@ def token(
         broker_address: Where the broker listens; by default what the authority's settings say.
         lifetime_s: Seconds until it expires; by default what the authority's settings say.
         clock: Seconds since the epoch.
+        notice: Told, in words, when the party is enrolled already.
 
     Returns:
         The token's text: a secret.
@@ -141,6 +144,11 @@ def token(
     root = TrustRoot.from_pem(read_public_file(place.root_certificate))
     made = EnrolmentToken.generate(place.dial_address(settings), root, party, broker)
     with _register(place) as register:
+        if register.live(party, clock()):
+            notice(
+                f"{party} is enrolled already: this token is for enrolling the same party again; two that "
+                "run under one name disturb each other, so give a second one a NAME of its own"
+            )
         register.add_token(secret_hash(made.secret), party, given, clock(), lifetime_s)
     return made.text
 
@@ -236,6 +244,13 @@ def _refuse_existing(place: AuthorityHome) -> None:
             f"there is an authority in {place.folder} already",
             code="already_initialised",
             remedy="name another folder with --home; an authority is never overwritten",
+        )
+    others = [name for name in _PARTIES_SETTINGS if (place.folder / name).exists()]
+    if others:
+        raise InvalidInput(
+            f"{place.folder} is another party's folder: it holds {others[0]}",
+            code="already_initialised",
+            remedy="name another folder with --home, for the authority alone; leave this one as it is",
         )
     if place.root_folder.exists() or (place.folder / IDENTITY_FOLDER).exists():
         raise InvalidInput(

@@ -93,6 +93,11 @@ class Register:
                 )
             )
 
+    def live(self, name: PartyName, now: float) -> int:
+        """How many certificates of that name are valid at `now`, in seconds since the epoch."""
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            return _live(connection, name, now)
+
     def add_certificate(self, name: PartyName, certificate: x509.Certificate, now: float) -> None:
         """Note a certificate that needed no token: the authority's own."""
         with self._engine.begin() as connection:

@@ -150,7 +150,7 @@ class AuthorityHome:
             raise NotFound(
                 f"there is no authority in {self.folder}",
                 code="no_authority",
-                remedy="make one with `kapok authority init`, or name its folder with --home",
+                remedy="make one with `kapok authority init TRUST_DOMAIN`, or name its folder with --home",
             ) from None
 
     def dial_address(self, loaded: AuthoritySettings) -> str:

@@ -108,6 +108,7 @@ def token(
         hosts=tuple(host or ()),
         broker_address=broker,
         lifetime_s=valid_for,
+        notice=note,
     )
     if json:
         print_json({"token": text})

@@ -94,6 +94,12 @@ def test_nothing_is_overwritten(home: Path, tmp_path: Path) -> None:
     (home / "authority.toml").unlink()
     with pytest.raises(InvalidInput, match="not finished"):
         app.init(home, "kapok.test")
+    for settings in ("node.toml", "broker.toml", "analyst.toml"):
+        (home / settings).write_text("")
+        with pytest.raises(InvalidInput, match="another party's folder") as caught:
+            app.init(home, "kapok.test")
+        assert "remove" not in (caught.value.remedy or "")
+        (home / settings).unlink()
     assert before == {path: path.read_bytes() for path in home.rglob("*.pem")}
 
 
@@ -120,6 +126,7 @@ def test_tokens_need_an_authority_and_a_known_port(tmp_path: Path, home: Path) -
     with pytest.raises(NotFound) as caught:
         app.token(tmp_path / "none", "node", "clinic", "one")
     assert caught.value.code == "no_authority"
+    assert "`kapok authority init TRUST_DOMAIN`" in (caught.value.remedy or "")
     with pytest.raises(NotFound) as caught:
         app.token(home, "node", "clinic", "one")
     assert caught.value.code == "authority_not_running"
@@ -255,8 +262,13 @@ async def test_enrolling_again_needs_a_new_token_and_is_logged(
         await enrol_async(app.token(home, "node", "clinic", "one"), tmp_path / "one")
         key = Credentials.load(tmp_path / "one").key_fingerprint
         (tmp_path / "one" / "identity" / "certificate.pem").unlink()
+        notices: list[str] = []
+        app.token(home, "node", "clinic", "two", notice=notices.append)
+        assert notices == []
+        again = app.token(home, "node", "clinic", "one", notice=notices.append)
+        assert "spiffe://kapok.test/org/clinic/node/one is enrolled already" in notices[0]
         with caplog.at_level(logging.WARNING):
-            await enrol_async(app.token(home, "node", "clinic", "one"), tmp_path / "one")
+            await enrol_async(again, tmp_path / "one")
     assert Credentials.load(tmp_path / "one").key_fingerprint == key
     (record,) = [record for record in caplog.records if "enrolled again" in record.getMessage()]
     assert vars(record)["older_certificates"] == 1
