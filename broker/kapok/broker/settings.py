@@ -80,6 +80,9 @@ class BrokerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         log_level: Least level that is logged.
         drain_s: How long calls in flight may go on after SIGTERM.
         limits: See `Limits`.
+
+    Raises:
+        InvalidInput: ``bad_settings`` when `drain_s` is negative or no number.
     """
 
     listen: str = "127.0.0.1:7443"
@@ -87,3 +90,9 @@ class BrokerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     log_level: LogLevel = "info"
     drain_s: float = 5.0
     limits: Limits = msgspec.field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.drain_s <= _DAY_S:
+            raise InvalidInput(
+                "drain_s is out of range", code="bad_settings", remedy=f"set 0 to {_DAY_S} seconds"
+            )
