@@ -15,7 +15,7 @@ from kapok.cli.extras import missing_extra
 from kapok.cli.grammar import group
 from kapok.cli.hints import forget_home
 from kapok.cli.options import EXIT_STATUSES
-from kapok.cli.terminal import note, report, report_usage, say
+from kapok.cli.terminal import Interrupted, note, report, report_interrupt, report_usage, say
 
 __all__ = ["app", "run"]
 
@@ -72,9 +72,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _wrong_use(error, as_json=as_json)
     except click.ClickException as error:
         return report_usage(error.format_message(), "", error.exit_code, as_json=as_json)
+    except Interrupted as stopped:
+        return report_interrupt(stopped, as_json=as_json)
     except (click.Abort, KeyboardInterrupt):
-        note("interrupted")
-        return _INTERRUPTED
+        return report_interrupt(None, as_json=as_json)
     except BrokenPipeError:
         _hush()
         return 0
@@ -83,7 +84,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last door: whatever comes here becomes words and a status
         return report(error, as_json=as_json)
     if status == _INTERRUPTED:  # typer's word for Ctrl-C
-        note("interrupted")
+        return report_interrupt(None, as_json=as_json)
     return status if isinstance(status, int) else 0
 
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
-from kapok.cli.hints import pasteable
 from kapok.cli.live import Live
 from kapok.cli.options import Home, Json
-from kapok.cli.terminal import note, print_json, say
+from kapok.cli.terminal import Interrupted, print_json, say
 from kapok.client.progress import SHOWN_DIGITS
 
 if TYPE_CHECKING:
@@ -117,13 +116,16 @@ def wait_for(job_id: str, *, home: Path | None, out: Path | None, json: bool, on
 
 
 def _until_interrupted(live: Live, work: Callable[[], _Answer]) -> _Answer:
-    """Run; on Ctrl-C say what has become of the question, and how to go on with it."""
+    """Run; Ctrl-C says what has become of the question, and how to go on with it.
+
+    Raises:
+        Interrupted: on Ctrl-C.
+    """
     with live:
         try:
             return work()
         except KeyboardInterrupt:
-            note(pasteable(_interrupted(live)))
-            raise
+            raise Interrupted(_interrupted(live), live.job_id) from None
 
 
 def _interrupted(live: Live) -> str:

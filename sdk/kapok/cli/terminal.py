@@ -20,11 +20,13 @@ from kapok.errors import InternalError, KapokError, plain, plain_json, plain_lin
 
 __all__ = [
     "DEBUG_VARIABLE",
+    "Interrupted",
     "as_document",
     "note",
     "print_json",
     "print_table",
     "report",
+    "report_interrupt",
     "report_usage",
     "say",
     "when",
@@ -32,6 +34,21 @@ __all__ = [
 
 DEBUG_VARIABLE: Final = "KAPOK_DEBUG"
 _PIPED_WIDTH: Final = 200
+_INTERRUPTED: Final = 130
+
+
+class Interrupted(Exception):
+    """Ctrl-C while a question was under way.
+
+    Attributes:
+        message: What has become of the question.
+        job_id: Of its job; empty when there is none.
+    """
+
+    def __init__(self, message: str, job_id: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.job_id = job_id
 
 
 def say(text: str) -> None:
@@ -138,6 +155,23 @@ def report(error: BaseException, *, as_json: bool) -> int:
     else:
         note("error: " + pasteable(error.diagnostics()))
     return error.exit_status
+
+
+def report_interrupt(stopped: Interrupted | None, *, as_json: bool) -> int:
+    """Tell that Ctrl-C ended the command, and return the exit status.
+
+    Args:
+        stopped: What it ended, when that was a question.
+        as_json: As the command's one JSON document, on stdout: it names the job as an answer would.
+    """
+    message = pasteable(stopped.message) if stopped else ""
+    if as_json:
+        detail = {"kind": "Interrupted", "code": "interrupted", "message": message or "interrupted"}
+        job = stopped.job_id if stopped else ""
+        print_json({"error": detail, "job": job or None, "exit_status": _INTERRUPTED})
+    else:
+        note(f"{message}\ninterrupted" if message else "interrupted")
+    return _INTERRUPTED
 
 
 def report_usage(message: str, usage: str, status: int, *, as_json: bool) -> int:

@@ -102,6 +102,31 @@ def test_interrupted_before_a_job_exists(raising, capsys):
     assert said(capsys)[1].splitlines() == ["nothing was submitted", "interrupted"]
 
 
+@pytest.mark.parametrize("job_id", ["", "ab12" * 16])
+def test_interrupted_with_json_is_one_document_that_names_the_job(raising, capsys, monkeypatch, job_id):
+    original = query_command.Live.__init__
+
+    def asked(self, *, quiet: bool = False) -> None:
+        original(self, quiet=quiet)
+        self.job_id = job_id
+
+    monkeypatch.setattr(query_command.Live, "__init__", asked)
+    raising(KeyboardInterrupt())
+    assert run(["query", "SELECT 1", "--json"]) == 130
+    out, err = said(capsys)
+    assert err == ""
+    document = json.loads(out)
+    assert (document["error"]["code"], document["exit_status"]) == ("interrupted", 130)
+    assert document["job"] == (job_id or None)
+    assert ("`kapok job wait ab12ab12ab12`" in document["error"]["message"]) == bool(job_id)
+
+
+def test_any_command_that_is_interrupted_says_so_in_json(raising, capsys):
+    raising(KeyboardInterrupt())
+    assert run(["job", "list", "--json"]) == 130
+    assert json.loads(said(capsys)[0])["error"]["code"] == "interrupted"
+
+
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [
