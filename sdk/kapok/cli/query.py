@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
+import click
 import typer
 
 from kapok.cli.live import Live
@@ -70,6 +71,10 @@ def query(
     from kapok.cli.answers import check_out
     from kapok.client.session import connect_async
 
+    if detach and out is not None:
+        raise click.UsageError(
+            "--detach waits for no answer: give --out to `kapok job wait JOB` or `kapok job result JOB`"
+        )
     check_out(out)
 
     async def ask(live: Live) -> Result | None:

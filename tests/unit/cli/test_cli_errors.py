@@ -154,6 +154,13 @@ def test_empty_folder_is_said_by_every_command(arguments, status, tmp_path, caps
     assert "what to do" in err
 
 
+def test_out_with_detach_is_wrong_use_that_says_where_out_belongs(tmp_path, capsys):
+    assert run(["query", "SELECT 1", "--detach", "--out", "a.csv", "--home", str(tmp_path)]) == 2
+    out, err = said(capsys)
+    assert out == ""
+    assert "give --out to `kapok job wait JOB`" in err
+
+
 def test_home_comes_from_the_environment(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("KAPOK_HOME", str(tmp_path / "from-environment"))
     assert run(["job", "list"]) == 5
