@@ -42,8 +42,9 @@ def check_out(out: Path | None) -> None:
 def write_result(result: Result, out: Path) -> None:
     """Write an answer into a file that only its owner may read, in the format that its name ends with.
 
-    Suppressed cells are empty. In CSV files a column ``suppressed`` names them, row by row; the other formats
-    say it in the answer's metadata.
+    Suppressed cells are empty. In CSV files a last column ``suppressed`` names them, row by row (with an
+    underscore more where the answer has a column of that name); the other formats say it in the answer's
+    metadata.
 
     Raises:
         InvalidInput: ``bad_file``: it cannot be written.
@@ -67,7 +68,10 @@ def _as_csv(result: Result) -> bytes:
 
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow([*result.columns, _SUPPRESSED])
+    added = _SUPPRESSED
+    while added in {name.lower() for name in result.columns}:
+        added += "_"
+    writer.writerow([*result.columns, added])
     for index, row in enumerate(result.rows):
         hidden = " ".join(name for name in result.columns if (index, name) in result.suppressed)
         writer.writerow([*(shown(cell) for cell in row), hidden])

@@ -6,6 +6,7 @@ import stat
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -81,6 +82,13 @@ def test_files(result, tmp_path, ending):
         assert Result.load(path).to_document() == result.to_document()
     else:
         assert pa.parquet.read_table(path).equals(result.to_arrow())
+
+
+def test_no_two_columns_of_a_csv_file_have_one_name(result, tmp_path):
+    table = result.to_arrow().rename_columns(["sex", "Suppressed", "suppressed_"])
+    path = tmp_path / "answer.csv"
+    write_result(Result.of(table, msgspec.structs.replace(result._labels, suppressed=())), path)
+    assert path.read_text().splitlines()[0] == "sex,Suppressed,suppressed_,suppressed__"
 
 
 def test_file_that_cannot_be_written_is_said(result, tmp_path):
