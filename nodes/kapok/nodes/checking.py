@@ -19,7 +19,9 @@ from kapok.identity.credentials import Credentials
 from kapok.identity.keyfiles import make_private_folder
 from kapok.identity.names import Role
 from kapok.nodes import policy_check
+from kapok.nodes.approvals import JOURNAL_FILE
 from kapok.nodes.joining import Documents
+from kapok.nodes.journal import Journal
 from kapok.nodes.policy import load_policy
 from kapok.nodes.settings import NodeSettings, load_settings
 from kapok.nodes.sources import Table, TableReport
@@ -104,6 +106,7 @@ def check(
     found, broker_problem = _documents(settings, documents, credentials, dial=dial)
     datasets = tuple(_dataset(settings, name, found[entry.hash]) for name, entry in settings.datasets.items())
     problems = [f"dataset {one.name}: {what}" for one in datasets for what in one.problems]
+    problems += _journal(settings)
     if not datasets:
         problems.append("node.toml names no dataset")
     if broker_problem:
@@ -124,6 +127,17 @@ def check(
         problems=tuple(problems),
         warnings=(*_warnings(home, settings), *policy_check.warnings(policy, rows)),
     )
+
+
+def _journal(settings: NodeSettings) -> list[str]:
+    """Why the node would not start with the journal that is there."""
+    try:
+        Journal.examine(
+            settings.state_folder / JOURNAL_FILE, settings.instance_file, settings.accept_rollback
+        )
+    except KapokError as error:
+        return [f"journal: {error.message} [{error.code}]" + (f": {error.remedy}" if error.remedy else "")]
+    return []
 
 
 def _warnings(home: Path, settings: NodeSettings) -> tuple[str, ...]:

@@ -11,16 +11,19 @@ waits for nobody.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.resources
 import io
 import logging
 import os
 import stat
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 import sqlalchemy
 from alembic import command, context
@@ -32,7 +35,9 @@ from sqlalchemy.engine import URL, Connection, Engine
 
 from kapok.errors import InvalidInput, NotFound, Unavailable
 
-__all__ = ["open_database", "run_environment"]
+__all__ = ["examine_database", "open_database", "run_environment"]
+
+T = TypeVar("T")
 
 _BUSY_TIMEOUT_MS: Final = 15_000
 _PAGE_BYTES: Final = 4096
@@ -65,25 +70,42 @@ def open_database(
         _secure_file(Path(url.database))
     engine = _engine(url, page_bytes)
     try:
-        _upgrade(engine, migrations, str(shown))
-    except sqlalchemy.exc.OperationalError:
-        engine.dispose()
-        raise Unavailable(
-            f"the database {shown} cannot be used just now",
-            code="database_unavailable",
-            remedy="see that it runs, is reachable, not locked by another program, and the disk not full",
-        ) from None
-    except sqlalchemy.exc.DatabaseError:
-        engine.dispose()
-        raise InvalidInput(
-            f"{shown} is not a database that Kapok can use",
-            code="bad_database",
-            remedy="name the right file, or bring it back from a backup",
-        ) from None
+        with _plain_errors(str(shown)):
+            _upgrade(engine, migrations, str(shown))
     except BaseException:
         engine.dispose()
         raise
     return engine
+
+
+def examine_database(path: Path, migrations: str | ModuleType, look: Callable[[Connection], T]) -> T | None:
+    """Read a SQLite file as `open_database` would find it, and change nothing: no upgrade, no new file.
+
+    Args:
+        path: Of the file.
+        migrations: As `open_database`.
+        look: Called with a connection that can only read; not called without tables.
+
+    Returns:
+        What `look` returned; None when there is no such file, or nothing in it yet.
+
+    Raises:
+        InvalidInput: ``newer_database`` or ``bad_database``.
+        Unavailable: ``database_unavailable``.
+    """
+    if not path.exists():
+        return None
+    url = URL.create(
+        "sqlite", database=f"file:{quote(str(path.absolute()))}", query={"mode": "ro", "uri": "true"}
+    )
+    engine = sqlalchemy.create_engine(url, hide_parameters=True)
+    try:
+        with _plain_errors(str(path)), _scripts(migrations) as config, engine.connect() as connection:
+            _refuse_newer(connection, ScriptDirectory.from_config(config), str(path))
+            has_tables = bool(MigrationContext.configure(connection).get_current_heads())
+            return look(connection) if has_tables else None
+    finally:
+        engine.dispose()
 
 
 def run_environment() -> None:
@@ -168,18 +190,40 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
-def _upgrade(engine: Engine, migrations: str | ModuleType, shown: str) -> None:
+@contextlib.contextmanager
+def _plain_errors(shown: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlalchemy.exc.OperationalError:
+        raise Unavailable(
+            f"the database {shown} cannot be used just now",
+            code="database_unavailable",
+            remedy="see that it runs, is reachable, not locked by another program, and the disk not full",
+        ) from None
+    except sqlalchemy.exc.DatabaseError:
+        raise InvalidInput(
+            f"{shown} is not a database that Kapok can use",
+            code="bad_database",
+            remedy="name the right file, or bring it back from a backup",
+        ) from None
+
+
+@contextlib.contextmanager
+def _scripts(migrations: str | ModuleType) -> Iterator[Config]:
     package = importlib.import_module(migrations) if isinstance(migrations, str) else migrations
     logging.getLogger("alembic").setLevel(logging.WARNING)
     with importlib.resources.as_file(importlib.resources.files(package)) as folder:
         config = Config(stdout=io.StringIO())
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
         config.set_main_option("path_separator", "os")
-        script = ScriptDirectory.from_config(config)
-        with engine.begin() as connection:
-            _refuse_newer(connection, script, shown)
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        yield config
+
+
+def _upgrade(engine: Engine, migrations: str | ModuleType, shown: str) -> None:
+    with _scripts(migrations) as config, engine.begin() as connection:
+        _refuse_newer(connection, ScriptDirectory.from_config(config), shown)
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
 
 
 def _refuse_newer(connection: Connection, script: ScriptDirectory, shown: str) -> None:

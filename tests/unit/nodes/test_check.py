@@ -2,7 +2,9 @@
 
 import pytest
 
+from kapok.errors import InvalidInput
 from kapok.nodes.checking import check
+from kapok.nodes.journal import Journal
 
 A, B = "spiffe://kapok.test/org/a/node/main", "spiffe://kapok.test/org/b/node/main"
 ROWS = [f"{30 + index},{index % 2},no" for index in range(30)]
@@ -56,6 +58,31 @@ def test_a_node_that_is_as_it_should_be_has_neither_problem_nor_warning(checked)
     assert (report.problems, report.warnings) == ((), ())
     assert report.ok
     assert report.datasets[0].table.rows == 30
+
+
+def test_a_journal_with_which_the_node_would_not_start_is_a_problem(checked, tmp_path, world):
+    journal, mirror = tmp_path / "home" / "state" / "journal.db", tmp_path / "instance"
+    assert checked().ok
+    assert not journal.exists()
+    Journal.open(journal, mirror, clock=world.clock).close()
+    kept = journal.read_bytes()
+    assert checked().ok
+    assert journal.read_bytes() == kept
+    for content, code in ((None, "journal_restored"), (b"garbage" * 99, "bad_database")):
+        journal.unlink() if content is None else journal.write_bytes(content)
+        report = checked()
+        (problem,) = report.problems
+        assert problem.startswith("journal: ")
+        with pytest.raises(InvalidInput) as caught:
+            Journal.open(tmp_path / "copy.db" if content is None else journal, mirror, clock=world.clock)
+        assert caught.value.code == code
+        assert f"[{code}]" in problem
+        assert not report.ok
+        assert journal.exists() is (content is not None)
+    settings = tmp_path / "home" / "node.toml"
+    journal.unlink()
+    settings.write_text(f"accept_rollback = {mirror.read_text()}\n{settings.read_text()}")
+    assert checked().ok
 
 
 def test_an_empty_file_is_a_problem(checked):

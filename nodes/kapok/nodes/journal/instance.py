@@ -91,7 +91,10 @@ class Mirror:
         Raises:
             InvalidInput: ``journal_restored``, or as `read`.
         """
-        mirrored = self.read()
+        return self.judge(number, self.read(), accepted)
+
+    def judge(self, number: int, mirrored: int | None, accepted: int | None) -> int | None:
+        """As `check`, with what was read from the file: None where there was none."""
         if number == 0 if mirrored is None else number >= mirrored:
             return None
         named = number if mirrored is None else mirrored

@@ -16,7 +16,7 @@ from kapok.nodes.journal.reading import find_job, job_record, plain_errors, scop
 from kapok.nodes.journal.records import JobRecord, NewJob, Scope, StoredRelease
 from kapok.nodes.policy import Rule
 from kapok.nodes.states import REFUSABLE, Event, NodeJobState, after
-from kapok.persistence import open_database
+from kapok.persistence import examine_database, open_database
 from kapok.protocols.secure_sum.cohort import CohortRule, CohortStatement, check_release, rule_in_force
 from kapok.protocols.secure_sum.records import ReleaseRecord
 
@@ -70,6 +70,24 @@ class Journal:
             journal.close()
             raise
         return journal
+
+    @staticmethod
+    def examine(path: Path, mirror_path: Path, accept: int | None = None) -> None:
+        """Judge the journal as `open` would, and change nothing.
+
+        Args:
+            path: The database; there need not be one.
+            mirror_path: The mirror.
+            accept: The number that an officer confirmed, or None.
+
+        Raises:
+            InvalidInput: as `open`.
+            Unavailable: ``database_unavailable``.
+        """
+        mirror = Mirror(mirror_path)
+        # The mirror follows the journal: read first, that of a running node is not ahead.
+        mirrored = mirror.read()
+        mirror.judge(examine_database(path, MIGRATIONS, number_of) or 0, mirrored, accept)
 
     def close(self) -> None:
         """Close the database."""
