@@ -8,6 +8,7 @@ nor invent a member or a member's key (nodes sign memberships).
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 _HASH_MARK: Final = "@"
+_HASH: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +120,11 @@ def resolve(
 ) -> VerifiedDataset:
     """The one dataset that a question names.
 
+    Where several have the name and nothing says which, it means the one that nodes have joined, if that is one
+    alone: else whoever publishes a schema of that name would make everybody's questions ambiguous.
+
     Args:
-        name: ``heart``.
+        name: ``heart``; or a whole hash, and no digits.
         digits: The beginning of its hash, or None.
         entries: What the catalogue has: all of it, so that near names can be shown.
         verifier: Of this party.
@@ -129,6 +134,8 @@ def resolve(
         InvalidInput: ``ambiguous_dataset``: several have this name; the remedy lists them.
         IdentityInvalid: it is not there but for a document whose signature does not hold.
     """
+    if not digits and _HASH.match(name.lower()):
+        return _of_hash(name.lower(), entries, verifier)
     wanted = f"{name}{_HASH_MARK}{digits}" if digits else name
     prefix = (digits or "").lower()
     known: list[tuple[VerifiedDataset, CatalogueEntry]] = []
@@ -147,6 +154,10 @@ def resolve(
         raise _unknown(
             wanted, [one.label for one, _ in named] or sorted({one.schema.name for one, _ in known})
         )
+    if len(found) > 1 and not digits:
+        # A membership that does not verify is somebody's as well: then it is not for us to say which is meant.
+        joined = [one for one in found if one[1].memberships]
+        found = joined if len(joined) == 1 else found
     if len(found) > 1:
         labels = ", ".join(f'"{one.label}" ({one.publisher.organisation})' for one, _ in found)
         raise InvalidInput(
@@ -155,6 +166,17 @@ def resolve(
             remedy=f'say which one by its hash, as in FROM "{found[0][0].label}"; there are {labels}',
         )
     return _with_members(*found[0], verifier)
+
+
+def _of_hash(digest: str, entries: Sequence[CatalogueEntry], verifier: Verifier) -> VerifiedDataset:
+    for entry in entries:
+        try:
+            dataset = _document(entry, verifier)
+        except KapokError:
+            continue
+        if dataset.hash == digest:
+            return _with_members(dataset, entry, verifier)
+    raise _unknown(digest, [])
 
 
 class _Claim(msgspec.Struct):

@@ -70,6 +70,13 @@ class Profile:
         """
         folder = home_folder(home)
         path = folder / "analyst.toml"
+        if not path.is_file() and (folder / "node.toml").is_file():
+            raise NotFound(
+                f"{folder} is a node's folder, and this is an analyst's command",
+                code="no_profile",
+                remedy="name an analyst's folder with --home or KAPOK_HOME. A holder gets a dataset's hash from "
+                "its analyst, who reads it with kapok dataset show NAME",
+            )
         if not path.is_file():
             raise NotFound(
                 f"{folder} is not an analyst's folder: it has no analyst.toml",

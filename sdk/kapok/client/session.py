@@ -33,7 +33,7 @@ from kapok.client.waiting import (
     view_of,
     view_or_why_not,
 )
-from kapok.errors import KapokError, NotFound, counted
+from kapok.errors import KapokError, NotFound, Unavailable, counted
 from kapok.identity.names import Role
 
 if TYPE_CHECKING:
@@ -227,17 +227,21 @@ class AsyncSession:
         """The identity of this analyst's job that begins like this, in the profile or at the broker.
 
         Raises:
-            NotFound: ``unknown_job``: neither has one.
+            NotFound: ``unknown_job``: neither has one, or the profile has none and no broker answers.
             InvalidInput: ``ambiguous_job`` or ``bad_job_id``.
         """
         try:
             return self.folder.whole_id(job_id)
-        except NotFound:
+        except NotFound as error:
+            unknown = error
+        try:
             statuses = await self.line.patiently(lambda broker: broker.analyst.jobs())
-            found = [status.job_id for status in statuses if status.job_id.startswith(job_id)]
-            if len(found) != 1:
-                raise
-            return found[0]
+        except Unavailable:
+            raise unknown from None
+        found = [status.job_id for status in statuses if status.job_id.startswith(job_id)]
+        if len(found) != 1:
+            raise unknown
+        return found[0]
 
     async def jobs(self) -> list[JobView]:
         """All jobs of this analyst that broker or profile know, newest first."""
