@@ -177,7 +177,8 @@ def _check_entry(path: Path, name: str, entry: DatasetEntry) -> None:
             path,
             f"{key}.hash",
             "is not a dataset's hash",
-            "copy the 64 digits that `kapok dataset list` shows",
+            "copy the 64 hexadecimal digits that the analyst's `kapok dataset publish` printed, or that "
+            "`kapok dataset show NAME` shows analysts: ask them for it",
         )
     source = entry.source
     if _GLOB & set(str(source.path)):

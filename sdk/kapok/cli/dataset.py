@@ -78,7 +78,9 @@ def show(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="heart, or heart@ab12cd with the beginning of its hash.", show_default=False
+            metavar="NAME",
+            help="heart, heart@ab12cd with the beginning of its hash, or the whole hash.",
+            show_default=False,
         ),
     ],
     json: Json = False,

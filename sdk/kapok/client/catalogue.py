@@ -120,8 +120,8 @@ def resolve(
 ) -> VerifiedDataset:
     """The one dataset that a question names.
 
-    Where several have the name and nothing says which, it means the one that nodes have joined, if that is one
-    alone: else whoever publishes a schema of that name would make everybody's questions ambiguous.
+    Where several have the name and nothing says which, it means the one that nodes have joined, if that is
+    one alone: else whoever publishes a schema of that name would make everybody's questions ambiguous.
 
     Args:
         name: ``heart``; or a whole hash, and no digits.
@@ -155,7 +155,7 @@ def resolve(
             wanted, [one.label for one, _ in named] or sorted({one.schema.name for one, _ in known})
         )
     if len(found) > 1 and not digits:
-        # A membership that does not verify is somebody's as well: then it is not for us to say which is meant.
+        # A membership counts whether it verifies or not: one that expired must not change which is meant.
         joined = [one for one in found if one[1].memberships]
         found = joined if len(joined) == 1 else found
     if len(found) > 1:

@@ -74,8 +74,8 @@ class Profile:
             raise NotFound(
                 f"{folder} is a node's folder, and this is an analyst's command",
                 code="no_profile",
-                remedy="name an analyst's folder with --home or KAPOK_HOME. A holder gets a dataset's hash from "
-                "its analyst, who reads it with kapok dataset show NAME",
+                remedy="name an analyst's folder with --home or KAPOK_HOME. A holder gets a dataset's hash "
+                "from its analyst, who is shown it",
             )
         if not path.is_file():
             raise NotFound(

@@ -120,6 +120,12 @@ def test_only_nodes_are_members(domain, heart, catalogued):
 def test_resolving_by_name_and_hash(domain, heart, catalogued):
     other = msgspec.structs.replace(heart, description="another")
     entries = [domain.entry(heart), domain.entry(other)]
+    for known in (heart, other):
+        assert (
+            resolve(document_id(known.to_payload()).upper(), None, entries, domain.verifier).schema == known
+        )
+    with pytest.raises(NotFound):
+        resolve("ab" * 32, None, entries, domain.verifier)
     with pytest.raises(InvalidInput) as caught:
         resolve("heart", None, entries, domain.verifier)
     assert caught.value.code == "ambiguous_dataset"
@@ -128,6 +134,21 @@ def test_resolving_by_name_and_hash(domain, heart, catalogued):
         assert digest[:12] in caught.value.remedy
         assert resolve("heart", digest[:8].upper(), entries, domain.verifier).schema == known
     assert resolve("heart", None, entries[:1], domain.verifier).hash == catalogued.hash
+
+
+def test_a_bare_name_means_the_one_dataset_of_that_name_that_nodes_have_joined(domain, heart):
+    twins = [msgspec.structs.replace(heart, description=text) for text in ("one", "two")]
+    unjoined = [domain.entry(twin, members=()) for twin in twins]
+    for entries in ([domain.entry(heart), *unjoined], [*unjoined, domain.entry(heart)]):
+        found = resolve("heart", None, entries, domain.verifier)
+        assert found.schema == heart
+        assert len(found.members) == 4
+    for entries in (unjoined, [domain.entry(heart), domain.entry(twins[0])]):
+        with pytest.raises(InvalidInput) as caught:
+            resolve("heart", None, entries, domain.verifier)
+        assert caught.value.code == "ambiguous_dataset"
+    digits = document_id(twins[0].to_payload())[:12]
+    assert resolve("heart", digits, [domain.entry(heart), *unjoined], domain.verifier).schema == twins[0]
 
 
 def test_unknown_dataset_names_near_ones(domain, heart):

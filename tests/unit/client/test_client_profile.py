@@ -26,6 +26,12 @@ def test_folder_without_settings_is_refused_with_what_to_do(tmp_path):
         Profile.load(tmp_path)
     assert caught.value.code == "no_profile"
     assert "kapok enroll" in caught.value.remedy
+    (tmp_path / "node.toml").write_text("")
+    with pytest.raises(NotFound, match="a node's folder, and this is an analyst's command") as caught:
+        Profile.load(tmp_path)
+    assert caught.value.code == "no_profile"
+    assert "kapok enroll" not in caught.value.remedy
+    assert "A holder gets a dataset's hash from its analyst" in caught.value.remedy
 
 
 @pytest.mark.parametrize(
