@@ -186,6 +186,9 @@ def _dataset(settings: NodeSettings, name: str, document: Dataset | str) -> Data
     entry = settings.datasets[name]
     if isinstance(document, str):
         return DatasetReport(name, entry.hash, entry.asset, None, None, (document,))
+    if not entry.source.path.is_file():
+        what = f"the file {entry.source.path} is not there: correct path in node.toml"
+        return DatasetReport(name, entry.hash, entry.asset, document.name, None, (what,))
     key = VersionKey(secrets.token_bytes(32))
     report = Table(document, entry.source, settings.engine, key).check()
     return DatasetReport(

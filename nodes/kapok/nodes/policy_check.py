@@ -28,6 +28,8 @@ def problems(policy: Policy, datasets: Mapping[str, Dataset | None], me: PartyNa
         datasets: What ``node.toml`` names, by its names; None where the document is not to be had.
         me: This node's name.
     """
+    if not policy.rule:
+        yield "policy: it has no rule, and every question is refused: add the rules that you agree to"
     for number, rule in enumerate(policy.rule, 1):
         found = (
             *_of_dataset(rule, datasets),
@@ -46,10 +48,11 @@ def warnings(policy: Policy, rows: Mapping[str, int | None]) -> Iterator[str]:
         rows: For each name of a dataset in ``node.toml`` the rows of its table; None where nobody knows.
     """
     for name in rows:
-        if not any(rule.dataset == name for rule in policy.rule):
+        if policy.rule and not any(rule.dataset == name for rule in policy.rule):
             yield f"policy: no rule is about the dataset {name}: every question over it is refused; add one"
     for number, rule in enumerate(policy.rule, 1):
         there = rows.get(rule.dataset)
+        yield from (f"policy: rule {number}: {what}" for what in _unmeetable(rule))
         for key, least in (("min_rows", rule.min_rows), ("min_cell", rule.min_cell)):
             if there and there < least:
                 yield (
@@ -57,6 +60,18 @@ def warnings(policy: Policy, rows: Mapping[str, int | None]) -> Iterator[str]:
                     f"{rule.dataset} has {there:,}: whatever this node takes part in is suppressed; see that "
                     "it is the right file, and all of it"
                 )
+
+
+def _unmeetable(rule: Rule) -> Iterator[str]:
+    """Keys that refuse every question, and may be meant for a while."""
+    if rule.questions == 0:
+        yield "key 'questions' is 0, and every question is refused: write how many you grant"
+    organisations = {text.split("/")[4] for text in rule.members}
+    if organisations and "*" not in organisations and len(organisations) < rule.min_parties:
+        yield (
+            f"key 'min_parties' asks for {counted(rule.min_parties, 'organisation')}, and 'members' names "
+            f"{len(organisations)}: every question is refused; name more, or ask for fewer"
+        )
 
 
 def _of_dataset(rule: Rule, datasets: Mapping[str, Dataset | None]) -> Iterator[str]:

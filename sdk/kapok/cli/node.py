@@ -111,7 +111,9 @@ def _say_report(report: CheckReport) -> None:
         say(f"warning  {plain(warning)}")
     for problem in report.problems:
         say(f"problem  {plain(problem)}")
-    if report.ok:
+    if report.ok and report.warnings:
+        say("ok       this node can run; the warnings above say what it will not answer, or not safely")
+    elif report.ok:
         say("ok       nothing keeps this node from answering")
 
 

@@ -150,12 +150,34 @@ def test_a_rule_that_earlier_ones_hide_is_a_problem(checked):
     assert checked(rule(analysts=one) + rule(analysts=anybody, dataset='"clinic"')).ok
 
 
-def test_what_works_and_may_not_be_meant_is_a_warning(checked):
+def test_a_policy_without_rules_keeps_the_node_from_answering(checked):
     report = checked("")
-    assert report.ok
-    assert report.warnings == (
-        "policy: no rule is about the dataset clinic: every question over it is refused; add one",
+    assert not report.ok
+    assert report.problems == (
+        "policy: it has no rule, and every question is refused: add the rules that you agree to",
     )
+    assert report.warnings == ()
+
+
+def test_a_data_file_that_is_not_there_is_named(checked, tmp_path):
+    settings = tmp_path / "home" / "node.toml"
+    settings.write_text(settings.read_text().replace("patients.csv", "nowhere.csv"))
+    (problem,) = checked().problems
+    assert str(tmp_path / "home" / "nowhere.csv") in problem
+
+
+def test_what_works_and_may_not_be_meant_is_a_warning(checked):
+    report = checked(rule(questions="0"))
+    assert report.ok
+    (warning,) = report.warnings
+    assert warning.startswith("policy: rule 1: key 'questions' is 0, and every question is refused")
+    c = B.replace("org/b", "org/c")
+    report = checked(rule(members=f'["{A}", "{B}"]'))
+    assert report.ok
+    (warning,) = report.warnings
+    assert "key 'min_parties' asks for 3 organisations, and 'members' names 2" in warning
+    for members in (f'["{A}", "{B}", "{c}"]', '["spiffe://kapok.test/org/*/node/*"]'):
+        assert checked(rule(members=members)).warnings == ()
     for changes, key in (({"min_rows": "31"}, "min_rows"), ({"min_cell": "31"}, "min_cell")):
         report = checked(rule(**changes))
         assert report.ok
