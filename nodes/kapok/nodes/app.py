@@ -26,7 +26,7 @@ from kapok.identity.names import Role
 from kapok.logs import configure
 from kapok.nodes.approvals import JOURNAL_FILE
 from kapok.nodes.checking import CheckReport, check
-from kapok.nodes.joining import Documents, Joining
+from kapok.nodes.joining import DOCUMENTS_FOLDER, Documents, Joining
 from kapok.nodes.journal import Journal
 from kapok.nodes.link import Link
 from kapok.nodes.policy import load_policy
@@ -98,6 +98,7 @@ def _wire(
             extra={"file": str(home / POLICY_FILE), "remedy": "add the rules that you agree to, and restart"},
         )
     signer, verifier = JwsSigner(credentials), JwsVerifier(credentials.root_pem, clock)
+    _warn_of_lost_keys(state)
     version_key = read_or_make_private_file(state / VERSION_KEY_FILE, _new_version_key)
     tag_key = WrapKey.from_private_bytes(read_or_make_private_file(state / TAG_KEY_FILE, _new_tag_key))
     joined: dict[str, JoinedDataset] = {}
@@ -123,6 +124,21 @@ def _wire(
         open_jobs_max=settings.open_jobs_max,
     )
     return Link(credentials, settings.broker, runner, joining)
+
+
+def _warn_of_lost_keys(state: Path) -> None:
+    """A node that has joined had its keys: whoever deleted one should know that it is replaced."""
+    if not any((state / DOCUMENTS_FOLDER).glob("*.joined")):
+        return
+    for file, consequence in (
+        (TAG_KEY_FILE, "jobs that were asked before are refused, and must be asked again"),
+        (VERSION_KEY_FILE, "the data have another version from now on, though they may be the same"),
+    ):
+        if not (state / file).exists():
+            _log.warning(
+                "a key of this node is missing, and a new one is made",
+                extra={"file": str(state / file), "consequence": consequence},
+            )
 
 
 def _new_version_key() -> bytes:

@@ -29,7 +29,7 @@ from kapok.nodes.sources.version import VersionKey
 from kapok.protocols.secure_sum.params import Signer, Verifier
 from kapok.wire.messages import CatalogueEntry
 
-__all__ = ["Documents", "Joining"]
+__all__ = ["DOCUMENTS_FOLDER", "Documents", "Joining"]
 
 DOCUMENTS_FOLDER: Final = "datasets"
 _REMEDY: Final = "`kapok node check` says how many cells are wrong, and in which rows"

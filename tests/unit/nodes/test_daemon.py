@@ -308,6 +308,21 @@ async def test_a_restored_journal_stops_the_daemon_until_an_officer_accepts_it(n
         await node.stop()
 
 
+@pytest.mark.parametrize("file", ["tag.key", "version.key"])
+async def test_a_key_that_was_deleted_after_joining_is_replaced_with_a_warning(network, caplog, file):
+    async with network() as net:
+        node = net.furnish("a")
+        for deleted in (False, True):
+            if deleted:
+                (node.home / "state" / file).unlink()
+            caplog.clear()
+            await node.start()
+            await net.joined(1)
+            await node.stop()
+            warned = [one.file for one in caplog.records if "a new one is made" in one.getMessage()]
+            assert warned == ([str(node.home / "state" / file)] if deleted else [])
+
+
 async def test_check_names_what_is_missing_without_a_broker(network):
     async with network() as net:
         node = net.furnish("a")
