@@ -63,7 +63,9 @@ def test_a_command_of_every_role_names_its_own_folder(tmp_path, capsys):
     home = str(tmp_path / "nothing")
     for group in ("node", "broker", "authority"):
         assert run([group, "run", "--home", home]) == 5
-        assert re.search(rf"`kapok (enroll TOKEN|authority init TRUST_DOMAIN) --home {home}`", capsys.readouterr().err)
+        assert re.search(
+            rf"`kapok (enroll TOKEN|authority init TRUST_DOMAIN) --home {home}`", capsys.readouterr().err
+        )
 
 
 def test_progress_is_pasteable_too(raising, capsys):
