@@ -22,7 +22,7 @@ def dataset(rows: int | None, name: str = "heart") -> DatasetReport:
 def checked(monkeypatch):
     """Let the check find what a test says."""
 
-    def arrange(*datasets: DatasetReport, problems: tuple[str, ...]) -> None:
+    def arrange(*datasets: DatasetReport, problems: tuple[str, ...], warnings: tuple[str, ...] = ()) -> None:
         report = CheckReport(
             party="spiffe://kapok.test/org/a/node/main",
             key_fingerprint="cd" * 32,
@@ -31,6 +31,7 @@ def checked(monkeypatch):
             policy=("No rule: every question is refused.",),
             datasets=datasets,
             problems=problems,
+            warnings=warnings,
         )
         monkeypatch.setattr("kapok.nodes.app.check", lambda _home: report)
 
@@ -58,6 +59,15 @@ def test_a_failed_check_ends_with_an_error_for_people(checked, capsys):
     )
     assert "[check_failed]" in err
     assert "problem  policy: no" in out
+
+
+def test_a_check_with_warnings_does_not_say_that_all_is_well(checked, capsys):
+    for warnings, all_well in (((), True), (("policy: every question is refused",), False)):
+        checked(dataset(1234), problems=(), warnings=warnings)
+        assert run(["node", "check"]) == 0
+        out = capsys.readouterr().out
+        assert ("nothing keeps this node from answering" in out) is all_well
+        assert "ok       " in out
 
 
 def test_people_read_how_many_rows_each_asset_has(checked, capsys):
