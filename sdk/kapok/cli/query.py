@@ -68,14 +68,9 @@ def query(
     """Ask a question of all holders of a dataset and show the pooled answer."""
     import asyncio
 
-    from kapok.cli.answers import check_out
     from kapok.client.session import connect_async
 
-    if detach and out is not None:
-        raise click.UsageError(
-            "--detach waits for no answer: give --out to `kapok job wait JOB` or `kapok job result JOB`"
-        )
-    check_out(out)
+    _check_destination(out, detach)
 
     async def ask(live: Live) -> Result | None:
         async with await connect_async(home) as session:
@@ -118,6 +113,16 @@ def wait_for(job_id: str, *, home: Path | None, out: Path | None, json: bool, on
 
     live = Live(quiet=json)
     _show(_until_interrupted(live, lambda: asyncio.run(take(live))), out, json)
+
+
+def _check_destination(out: Path | None, detach: bool) -> None:
+    from kapok.cli.answers import check_out
+
+    if detach and out is not None:
+        raise click.UsageError(
+            "--detach waits for no answer: give --out to `kapok job wait JOB` or `kapok job result JOB`"
+        )
+    check_out(out)
 
 
 def _until_interrupted(live: Live, work: Callable[[], _Answer]) -> _Answer:
