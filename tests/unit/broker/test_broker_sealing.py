@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from kapok.errors import IdentityInvalid, InternalError, PeerProtocolError
+from kapok.protocols.paillier.pool import ObfuscatorPool
 from kapok.protocols.paillier.vector import CiphertextVector
-from kapok.protocols.secure_sum import sealing
 from kapok.protocols.secure_sum.messages import RELEASE_TYP, SEAL_TYP, ReleaseStatement, encode, read
 from kapok.wire.messages import Completion, JobState, OpenAttempt
 
@@ -226,7 +226,7 @@ def test_a_ciphertext_that_shares_a_factor_with_the_key_fails_the_job_by_name(
     multiple = CiphertextVector(
         paillier_key_2048.public.key_id, 1, 1, paillier_key_2048._p.prime.to_bytes(512, "little")
     )
-    monkeypatch.setattr(sealing.scheme, "encrypt", lambda *_, **__: multiple)
+    monkeypatch.setattr(ObfuscatorPool, "encrypt", lambda *_: multiple)
     nodes[2].work()
     monkeypatch.undo()
     world.run()
