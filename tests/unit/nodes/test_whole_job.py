@@ -230,3 +230,21 @@ def test_releases_are_independent_of_their_order(world):
     seals = job.seal(consents)
     nodes = [job.nodes[index] for index in (2, 0, 1)]
     assert job.answer(job.unseal(consents, seals, job.release(seals, nodes))).rows == ((90,),)
+
+
+def test_what_could_not_be_made_ahead_is_made_when_sealing(world, paillier_key_2048, monkeypatch, caplog):
+    def full(_pool, _most):
+        raise MemoryError
+
+    monkeypatch.setattr("kapok.protocols.paillier.pool.ObfuscatorPool.fill", full)
+    monkeypatch.setattr("kapok.nodes.runner.runner.Thread", AtOnce)
+    job = world.job(COUNT, seal="paillier", key=paillier_key_2048)
+    assert job.answer(job.run()).rows == ((114,),)
+    assert [one.job for one in caplog.records if one.message == "not prepared"] == [job.id] * 4
+
+
+class AtOnce:
+    """A thread that has ended when it was started."""
+
+    def __init__(self, *, target, args, **_):
+        self.start = lambda: target(*args)

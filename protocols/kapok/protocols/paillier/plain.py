@@ -14,9 +14,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
-from kapok.errors import InvalidInput, PeerProtocolError
+from kapok.errors import InvalidInput
 from kapok.protocols.paillier.public import PublicKey
-from kapok.protocols.paillier.vector import CiphertextVector
+from kapok.protocols.paillier.vector import CiphertextVector, check_alike
 
 __all__ = ["add", "encrypt", "scale"]
 
@@ -51,14 +51,11 @@ def add(key: PublicKey, vectors: Sequence[CiphertextVector]) -> CiphertextVector
         PeerProtocolError: code ``wrong_result_key`` for a vector under another key, ``bad_ciphertext`` for
             one that is malformed or has another length or degree.
     """
-    if not vectors:
-        raise InvalidInput("there are no encrypted vectors to add", code="no_vectors")
+    check_alike(vectors)
     first = vectors[0]
     modulus = key.n ** (first.degree + 1)
     products = first.to_integers(key)
     for vector in vectors[1:]:
-        if (vector.count, vector.degree) != (first.count, first.degree):
-            raise PeerProtocolError("the sealed vectors differ in length", code="bad_ciphertext")
         factors = vector.to_integers(key)
         products = [product * factor % modulus for product, factor in zip(products, factors, strict=True)]
     return CiphertextVector.from_integers(key, products, first.degree)

@@ -13,13 +13,13 @@ import operator
 from collections.abc import Sequence
 from typing import Final
 
-from kapok.errors import InvalidInput, PeerProtocolError
+from kapok.errors import InvalidInput
 from kapok.protocols.arithmetic import FixedBase
 from kapok.protocols.paillier import plain, tables, vectorised
 from kapok.protocols.paillier.digits import ring_of
 from kapok.protocols.paillier.plaintexts import PlaintextVector
 from kapok.protocols.paillier.public import PublicKey
-from kapok.protocols.paillier.vector import CiphertextVector
+from kapok.protocols.paillier.vector import CiphertextVector, check_alike
 
 __all__ = ["add", "encrypt", "scale", "table_for"]
 
@@ -62,12 +62,8 @@ def add(key: PublicKey, vectors: Sequence[CiphertextVector]) -> CiphertextVector
         PeerProtocolError: code ``wrong_result_key`` for a vector under another key, ``bad_ciphertext`` for
             one that is malformed or has another length or degree.
     """
-    if not vectors:
-        raise InvalidInput("there are no encrypted vectors to add", code="no_vectors")
-    first = vectors[0]
-    if any((vector.count, vector.degree) != (first.count, first.degree) for vector in vectors):
-        raise PeerProtocolError("the sealed vectors differ in length", code="bad_ciphertext")
-    if first.count * len(vectors) < _FEWEST_PRODUCTS:
+    check_alike(vectors)
+    if vectors[0].count * len(vectors) < _FEWEST_PRODUCTS:
         return plain.add(key, vectors)
     return vectorised.add(key, vectors)
 
@@ -88,10 +84,11 @@ def scale(key: PublicKey, vector: CiphertextVector, factors: int | Sequence[int]
     """
     vector.check(key)
     try:
-        integers = (
-            [operator.index(factor) for factor in factors] if isinstance(factors, Sequence) else factors
+        each = (
+            [operator.index(one) for one in factors]
+            if isinstance(factors, Sequence)
+            else operator.index(factors)
         )
-        each = integers if isinstance(integers, list) else operator.index(integers)
     except TypeError:
         raise InvalidInput("encrypted numbers are multiplied by integers", code="bad_factors") from None
     if isinstance(each, list) and len(each) != vector.count:

@@ -24,7 +24,7 @@ from kapok.errors import InvalidInput, PeerProtocolError
 from kapok.protocols.paillier.digits import are_canonical, are_units
 from kapok.protocols.paillier.public import MOST_DEGREE, PublicKey
 
-__all__ = ["KEY_ID_BYTES", "CiphertextVector", "bad_ciphertext"]
+__all__ = ["KEY_ID_BYTES", "CiphertextVector", "bad_ciphertext", "check_alike"]
 
 KEY_ID_BYTES: Final = 32
 
@@ -155,6 +155,19 @@ class CiphertextVector:
 
     def __len__(self) -> int:
         return self.count
+
+
+def check_alike(vectors: Sequence[CiphertextVector]) -> None:
+    """Refuse vectors that cannot be added to each other.
+
+    Raises:
+        InvalidInput: code ``no_vectors`` for none at all.
+        PeerProtocolError: code ``bad_ciphertext`` for vectors of different lengths or degrees.
+    """
+    if not vectors:
+        raise InvalidInput("there are no encrypted vectors to add", code="no_vectors")
+    if len({(vector.count, vector.degree) for vector in vectors}) > 1:
+        raise PeerProtocolError("the sealed vectors differ in length", code="bad_ciphertext")
 
 
 def bad_ciphertext(why: str) -> PeerProtocolError:
