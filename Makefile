@@ -71,9 +71,9 @@ gen: $(VENV)/dev.stamp  ## Make sdk/kapok/wire/v1 from proto/, and the state dia
 	$(BIN)/python tests/tools/state_diagrams.py
 
 lock: $(VENV)/dev.stamp  ## Make the lock files from pyproject.toml (needs `pip install uv` in the environment)
-	$(BIN)/uv pip compile -q pyproject.toml --extra all --group build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/run.lock
-	$(BIN)/uv pip compile -q pyproject.toml --extra all --group dev --constraints requirements/run.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.lock
-	$(BIN)/uv pip compile -q pyproject.toml --extra all --group bench --constraints requirements/dev.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/bench.lock
+	$(BIN)/uv pip compile -q pyproject.toml --extra all --group build --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header -o requirements/run.lock
+	$(BIN)/uv pip compile -q pyproject.toml --extra all --group dev --constraints requirements/run.lock --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header -o requirements/dev.lock
+	$(BIN)/uv pip compile -q pyproject.toml --extra all --group bench --constraints requirements/dev.lock --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header -o requirements/bench.lock
 
 clean:          ## Remove the environment and every cache
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
