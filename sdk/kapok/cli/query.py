@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 import click
 import typer
 
+from kapok.cli.asking import question_of
 from kapok.cli.live import Live
 from kapok.cli.options import Home, Json
 from kapok.cli.terminal import Interrupted, print_json, say
@@ -45,7 +46,24 @@ OutFile = Annotated[
 
 
 def query(
-    sql: Annotated[str, typer.Argument(metavar="SQL", help='"SELECT … FROM dataset WHERE … GROUP BY …"')],
+    sql: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SQL]",
+            help='"SELECT … FROM dataset WHERE … GROUP BY …", or - to read it from standard input.',
+            show_default=False,
+        ),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file",
+            "-f",
+            metavar="FILE",
+            help="Read the question from FILE (- is standard input).",
+            show_default=False,
+        ),
+    ] = None,
     seal: SealOption = None,
     at_least: AtLeast = None,
     party: Annotated[
@@ -71,12 +89,13 @@ def query(
     from kapok.client.session import connect_async
 
     _check_destination(out, detach)
+    question = question_of(sql, file)
 
     async def ask(live: Live) -> Result | None:
         async with await connect_async(home) as session:
             work = session.submit if detach else session.query
             answer = await work(
-                sql,
+                question,
                 seal=seal,
                 at_least=at_least,
                 parties=party or None,

@@ -22,6 +22,7 @@ from kapok.errors import InvalidInput
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    from matplotlib.axes import Axes
 
 __all__ = ["SUPPRESSED_NOTE", "Cost", "PartyReport", "Result"]
 
@@ -156,6 +157,26 @@ class Result:
 
         kind = self._table.schema.field(column).type
         return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+    def is_group(self, column: str) -> bool:
+        """Whether the column says which group a row is of."""
+        metadata = self._table.schema.field(column).metadata or {}
+        return bool(metadata.get(b"kapok.kind") == b"group")
+
+    def plot(self, values: Sequence[str] | None = None, *, axes: Axes | None = None) -> Axes:
+        """Draw the answer as bars, one cluster for each group; suppressed cells are marked, not drawn.
+
+        Args:
+            values: Names of the columns to draw; all that hold numbers when None.
+            axes: Where to draw; axes of a new figure when None (``axes.figure.savefig(…)`` writes it).
+
+        Raises:
+            InvalidInput: ``no_matplotlib``: it is not installed; ``cannot_plot``: the answer has no groups or
+                no numbers, or more than 500 bars.
+        """
+        from kapok.client.plotting import plot
+
+        return plot(self, values, axes)
 
     def to_arrow(self) -> pa.Table:
         """The answer as an Arrow table; suppressed cells are null, and named in its metadata."""
