@@ -16,6 +16,7 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from kapok import settings
+from kapok.computations.engines import Dominance, Thresholds
 from kapok.computations.registry import known_operations
 from kapok.documents.statements import JobSpec
 from kapok.errors import (
@@ -60,6 +61,8 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     questions: int
     min_rows: int
     min_cell: int
+    dominance: Dominance | None = None
+    p_percent: int | None = None
     seals: tuple[Literal["paillier", "pad"], ...] = ("paillier",)
     key_profiles: tuple[KeyProfile, ...] = ("standard",)
     min_parties: int = LEAST_PARTIES_FLOOR
@@ -67,6 +70,11 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     approval: Literal["automatic", "manual"] = "manual"
     members: tuple[str, ...] = ()
     required_members: dict[str, str] = {}
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """What of it acts inside the mask."""
+        return Thresholds(self.min_rows, self.min_cell, self.dominance, self.p_percent)
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -299,6 +307,14 @@ def _check_rule(path: Path, number: int, rule: Rule) -> None:
     ):
         if value < least:
             raise bad(key, f"is less than {least}", f"write {least} or more")
+    for key, most, percent in (
+        ("dominance.percent", 99, rule.dominance.percent if rule.dominance else None),
+        ("p_percent", 100, rule.p_percent),
+    ):
+        if percent is not None and not 1 <= percent <= most:
+            raise bad(key, "is out of range", f"write a percentage from 1 to {most}")
+    if rule.dominance and rule.dominance.n < 1:
+        raise bad("dominance.n", "is less than 1", "write how many contributors are taken together")
     for key, listed in (
         ("analysts", rule.analysts),
         ("operations", rule.operations),

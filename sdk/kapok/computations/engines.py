@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
+import msgspec
+
 from kapok.errors import InvalidInput
 
-__all__ = ["SOURCE", "Engine", "Note", "Thresholds", "unheard"]
+__all__ = ["SOURCE", "Dominance", "Engine", "Note", "Thresholds", "unheard"]
 
 SOURCE: Final = "source"
 
@@ -40,20 +42,38 @@ class Engine(Protocol):
         ...
 
 
+class Dominance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The (n, k) rule: a total must not be that of a few contributors.
+
+    Attributes:
+        n: How many contributors, the largest, are taken together.
+        percent: Most that they may have of the total of all magnitudes, in percent.
+    """
+
+    n: int
+    percent: int
+
+
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """The least sizes that a holder's policy asks for.
+    """What a holder's policy asks of a cell before it is shown; what falls short is suppressed in the mask.
 
     Attributes:
         min_rows: Least number of the holder's rows that a question's filter must keep.
         min_cell: Least number of its rows in a cell; for a column, of rows in which it is not null.
+        dominance: The (n, k) rule over the magnitudes that add up to a sum; None for none.
+        p_percent: The p % rule: the total of magnitudes without the two largest must be at least so many
+            percent of the largest, or the second-largest contributor could tell the largest too closely;
+            None for none.
 
     Raises:
-        InvalidInput: ``bad_thresholds`` when one is negative.
+        InvalidInput: ``bad_thresholds`` when one is out of range.
     """
 
     min_rows: int
     min_cell: int
+    dominance: Dominance | None = None
+    p_percent: int | None = None
 
     def __post_init__(self) -> None:
         if self.min_rows < 0 or self.min_cell < 0:
@@ -61,4 +81,18 @@ class Thresholds:
                 "min_rows and min_cell cannot be negative",
                 code="bad_thresholds",
                 remedy="give whole numbers from 0",
+            )
+        for what, number in (
+            ("the percentage of dominance", self.dominance.percent if self.dominance else None),
+            ("p_percent", self.p_percent),
+        ):
+            if number is not None and not 1 <= number <= 100:
+                raise InvalidInput(
+                    f"{what} is no percentage", code="bad_thresholds", remedy="give a number from 1 to 100"
+                )
+        if self.dominance and self.dominance.n < 1:
+            raise InvalidInput(
+                "dominance is about the n largest contributors, and n is less than 1",
+                code="bad_thresholds",
+                remedy="give a number from 1",
             )

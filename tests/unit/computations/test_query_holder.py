@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from kapok.computations import Thresholds
-from kapok.computations.engines import unheard
+from kapok.computations.engines import Dominance, unheard
 from kapok.computations.query.build import engine_sql
 from kapok.computations.query.holder import contribute
 from kapok.computations.query.params import Question
@@ -378,8 +378,17 @@ def test_a_column_may_be_called_as_anything(engine_of: Callable[..., Any]) -> No
     assert words == [0] * 18 + [1, 1, 0, 1, 0, 0]
 
 
-def test_thresholds_are_not_negative() -> None:
-    for least in ((-1, 0), (0, -1)):
+def test_thresholds_are_within_their_ranges() -> None:
+    assert Thresholds(0, 0, Dominance(1, 100), 100).p_percent == 100
+    for least in (
+        (-1, 0),
+        (0, -1),
+        (0, 0, Dominance(0, 80)),
+        (0, 0, Dominance(2, 101)),
+        (0, 0, Dominance(2, 0)),
+        (0, 0, None, 0),
+        (0, 0, None, 101),
+    ):
         with pytest.raises(InvalidInput) as caught:
             Thresholds(*least)
         assert caught.value.code == "bad_thresholds"

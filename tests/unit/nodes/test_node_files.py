@@ -6,6 +6,7 @@ import tomllib
 import msgspec
 import pytest
 
+from kapok.computations.engines import Dominance, Thresholds
 from kapok.errors import InvalidInput, NotFound
 from kapok.nodes.policy import Policy, Rule, load_policy
 from kapok.nodes.settings import (
@@ -152,6 +153,12 @@ def test_two_entries_over_one_file_must_share_their_asset(tmp_path):
         ("min_cell = 5", 'min_cell = 5\nseals = ["wax"]', "seals"),
         ("min_cell = 5", 'min_cell = 5\nmembers = ["spiffe://kapok.test/org/a/analyst/*"]', "members"),
         ("min_cell = 5", "min_cell = 5\nmin_sell = 5", "min_sell"),
+        ("min_cell = 5", "min_cell = 5\np_percent = 0", "p_percent"),
+        ("min_cell = 5", "min_cell = 5\np_percent = 101", "p_percent"),
+        ("min_cell = 5", "min_cell = 5\ndominance = {n = 0, percent = 80}", "dominance.n"),
+        ("min_cell = 5", "min_cell = 5\ndominance = {n = 2, percent = 100}", "dominance.percent"),
+        ("min_cell = 5", "min_cell = 5\ndominance = {n = 2}", "dominance.percent"),
+        ("min_cell = 5", "min_cell = 5\ndominance = {n = 2, percent = 80, k = 1}", "dominance.k"),
         (
             "min_cell = 5",
             'min_cell = 5\n[rule.required_members]\n"spiffe://kapok.test/org/a/node/main" = "abc"',
@@ -204,6 +211,14 @@ def test_a_format_that_is_not_known_is_told_those_that_are_and_in_which_section(
         )
     expected = "key 'datasets.lungs.source.format' must be one of: csv, parquet; it is 'xml'"
     assert caught.value.message == f"{tmp_path / 'node.toml'}: {expected}"
+
+
+def test_what_acts_inside_the_mask_is_handed_to_the_computation(tmp_path):
+    text = RULE + "dominance = {n = 2, percent = 80}\np_percent = 20\n"
+    [with_all] = policy(tmp_path, text).rule
+    assert with_all.thresholds == Thresholds(20, 5, Dominance(2, 80), 20)
+    [without] = policy(tmp_path, RULE).rule
+    assert without.thresholds == Thresholds(20, 5, None, None)
 
 
 def test_a_missing_settings_file_is_named(tmp_path):

@@ -39,7 +39,7 @@ class _NoTable:
 
 def contribute(job: AdmittedJob, rule: Rule) -> tuple[WordVector, str]:
     """Compute this holder's words and name the state of the data that they are of."""
-    thresholds = Thresholds(rule.min_rows, rule.min_cell)
+    thresholds = rule.thresholds
     reading = Reading(None, job.joined.table.version())
     words = None
     told: list[tuple[str, str]] = []
