@@ -29,7 +29,7 @@ class Engine(Protocol):
     """Runs one SELECT over the holder's table, which it knows under the name ``source``.
 
     The table has the dataset's columns, by name, convertible to their types: integers, decimals (fixed
-    point or double), texts, booleans.
+    point or double), texts, booleans, dates, and timestamps without zone.
     """
 
     @property

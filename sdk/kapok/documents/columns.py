@@ -1,23 +1,26 @@
 """One column of a dataset: its type, its public bounds or domain, and how its values become whole numbers.
 
 Sums are taken over whole numbers only (*fixed point*): an integer is itself, a decimal is counted in steps of
-its resolution, a boolean is 0 or 1. Texts are never summed.
+its resolution, a boolean is 0 or 1. A date is a number of days and a timestamp one of seconds (`dates`), for
+filters and groups. Texts, dates and timestamps are never summed.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import cached_property
 from typing import Final, Literal
 
 import msgspec
 
+from kapok.documents.dates import days_of, seconds_of
 from kapok.errors import InvalidInput
 
 __all__ = ["Column", "ColumnType", "DomainValue", "bad_dataset", "check_description"]
 
-ColumnType = Literal["integer", "decimal", "text", "boolean"]
+ColumnType = Literal["integer", "decimal", "text", "boolean", "date", "timestamp"]
 DomainValue = str | int | bool | None
 
 LARGEST_STEPS: Final = 10**18 - 1
@@ -25,7 +28,7 @@ LARGEST_STEPS: Final = 10**18 - 1
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?\Z")
 _RESOLUTION: Final = re.compile(r"(1|0\.0{0,8}1)\Z")
-_TYPES: Final = ("integer", "decimal", "text", "boolean")
+_TYPES: Final = ("integer", "decimal", "text", "boolean", "date", "timestamp")
 _MOST_DOMAIN: Final = 10_000
 _MOST_TEXT: Final = 200
 _MOST_DESCRIPTION: Final = 4000
@@ -61,9 +64,11 @@ class Column(
     Attributes:
         name: Lower-case SQL identifier.
         type: ``integer`` and ``decimal`` need `minimum` and `maximum`, or a `domain` (integers only);
-            ``text`` needs a `domain`; ``boolean`` needs nothing.
+            ``text`` needs a `domain`; ``boolean`` needs nothing; ``date`` and ``timestamp`` need `minimum`
+            and `maximum`. A timestamp is exact to the second and has no time zone: UTC by convention.
         nullable: Whether a row may lack it.
-        minimum: Least value, inclusive, as a decimal string or an integer.
+        minimum: Least value, inclusive: a decimal string or an integer, ``"2013-01-31"``, or
+            ``"2013-01-31T05:00:00"``.
         maximum: Largest value, inclusive.
         resolution: The step of a decimal column, ``"1"``, ``"0.1"``, … ``"0.000000001"``. Sums are exact to
             it, and filters see the value rounded to it.
@@ -101,6 +106,10 @@ class Column(
             raise self._bad("is not decimal and has a resolution", "leave the resolution out")
         if self.type in ("integer", "decimal"):
             self._check_number()
+        elif self.type in ("date", "timestamp"):
+            if self.domain is not None:
+                raise self._bad(f"is a {self.type} and has a domain", "give minimum and maximum")
+            self._check_bounds("give minimum and maximum")
         else:
             if self.minimum is not None or self.maximum is not None:
                 raise self._bad(f"is {self.type} and has bounds", "leave minimum and maximum out")
@@ -116,8 +125,11 @@ class Column(
             if not all(_is_whole(value) and abs(int(value)) <= LARGEST_STEPS for value in self.domain):
                 raise self._bad("has a domain that is not of integers", "list integers of at most 18 digits")
             return
+        self._check_bounds("give minimum and maximum, or for integers a domain")
+
+    def _check_bounds(self, remedy: str) -> None:
         if self.minimum is None or self.maximum is None:
-            raise self._bad("lacks bounds", "give minimum and maximum, or for integers a domain")
+            raise self._bad("lacks bounds", remedy)
         if self._steps(self.minimum) > self._steps(self.maximum):
             raise self._bad("has a minimum above its maximum", "swap them")
 
@@ -151,6 +163,23 @@ class Column(
         return bad_dataset(f"column {self.name} {what}", remedy)
 
     def _steps(self, bound: str | int) -> int:
+        match self.type:
+            case "date":
+                return self._moment(bound, days_of)
+            case "timestamp":
+                return self._moment(bound, seconds_of)
+            case _:
+                return self._number(bound)
+
+    def _moment(self, bound: str | int, read: Callable[[str], int]) -> int:
+        if not isinstance(bound, str):
+            raise self._bad(f"is a {self.type} and has a number as a bound", f"write a {self.type}")
+        try:
+            return read(bound)
+        except InvalidInput as error:
+            raise self._bad(f"has a bad bound: {error.message}", error.remedy or "") from None
+
+    def _number(self, bound: str | int) -> int:
         if isinstance(bound, bool) or not (isinstance(bound, int) or _NUMBER.match(bound)):
             raise self._bad("has a bound that is not a number", 'write it as 12 or "12.5"')
         if isinstance(bound, int) and abs(bound) > LARGEST_STEPS:
@@ -173,8 +202,8 @@ class Column(
 
     @property
     def is_numeric(self) -> bool:
-        """Whether sums can be taken: every type but text."""
-        return self.type != "text"
+        """Whether sums can be taken: of integers, decimals and booleans."""
+        return self.type in ("integer", "decimal", "boolean")
 
     @cached_property
     def known(self) -> frozenset[str | int]:
@@ -183,7 +212,7 @@ class Column(
 
     @cached_property
     def step_bounds(self) -> tuple[int, int]:
-        """Least and largest value in steps of the resolution; (0, 0) for a text, which has no sum."""
+        """Least and largest value in steps: of the resolution, days or seconds; (0, 0) for a text."""
         if self.type == "text":
             return 0, 0
         if self.type == "boolean":

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import tomllib
+from datetime import date, time
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -107,7 +108,8 @@ class Dataset(
     @cached_property
     def word_value_bound(self) -> int:
         """V: no word of one holder's honest contribution is larger in magnitude."""
-        widest = max(max(map(abs, column.step_bounds)) for column in self.columns)
+        summed = (column for column in self.columns if column.is_numeric)
+        widest = max((max(map(abs, column.step_bounds)) for column in summed), default=0)
         return max(widest, 1) * self.rows_max
 
     @property
@@ -145,6 +147,8 @@ class Dataset(
     def from_toml(cls, path: Path | str) -> Dataset:
         """Read a dataset file: the attributes of this class, the columns as ``[[columns]]`` tables.
 
+        Numbers, dates and timestamps may stand there with quotes or without.
+
         Raises:
             NotFound: ``no_such_file``.
             InvalidInput: ``bad_dataset``, naming file and key.
@@ -161,7 +165,7 @@ class Dataset(
         try:
             # Floats as the text that was written: 0.1 is a decimal here, not the double nearest to it.
             table = tomllib.loads(raw.decode(), parse_float=str)
-            return msgspec.convert(table, type=cls)
+            return msgspec.convert(_as_texts(table), type=cls)
         except (
             tomllib.TOMLDecodeError,
             UnicodeDecodeError,
@@ -174,3 +178,12 @@ class Dataset(
         except ValueError:
             # Python reads no integer of thousands of digits, and tomllib lets that through as it is.
             raise bad_dataset(f"{path}: a number is too long", "write at most 18 digits") from None
+
+
+def _as_texts(value: Any) -> Any:
+    """What TOML reads, with its own dates and timestamps as the texts that a document has."""
+    if isinstance(value, dict):
+        return {key: _as_texts(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_as_texts(one) for one in value]
+    return value.isoformat() if isinstance(value, date | time) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,11 @@ def dataset(*columns: Column, **changes: Any) -> Dataset:
         ({"name": "x y"}, "name of a column"),
         ({"name": "naïve"}, "name of a column"),
         ({"name": ""}, "name of a column"),
-        ({"type": "date"}, "unknown type"),
+        ({"type": "day"}, "unknown type"),
+        ({"type": "date"}, "number as a bound"),
+        ({"type": "timestamp"}, "number as a bound"),
+        ({"type": "date", "minimum": None}, "lacks bounds"),
+        ({"type": "date", "maximum": None}, "lacks bounds"),
         ({"minimum": None}, "lacks bounds"),
         ({"maximum": None}, "lacks bounds"),
         ({"minimum": 10}, "above its maximum"),
@@ -74,6 +79,8 @@ def test_refuses_a_column(changes: dict[str, Any], says: str) -> None:
         ({"type": "integer", "domain": (True, False)}, "not of integers"),
         ({"type": "boolean", "domain": (0, 1)}, "leave the domain out|is boolean"),
         ({"type": "decimal", "resolution": "0.1", "domain": (1,)}, "has a domain"),
+        ({"type": "date", "domain": ("2013-01-01",)}, "has a domain"),
+        ({"type": "timestamp", "domain": ("2013-01-01T00:00:00",)}, "has a domain"),
     ],
 )
 def test_refuses_a_domain(changes: dict[str, Any], says: str) -> None:
@@ -116,6 +123,111 @@ def test_a_bound_counts_in_steps_of_the_resolution() -> None:
 
 def test_small_negative_bounds_keep_their_sign() -> None:
     assert column(type="decimal", resolution="0.01", minimum="-0.05", maximum=0).step_bounds == (-5, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "minimum", "maximum", "steps"),
+    [
+        ("date", "1970-01-01", "2013-01-31", (0, 15_736)),
+        ("date", "0001-01-01", "9999-12-31", (-719_162, 2_932_896)),
+        ("timestamp", "1969-12-31T23:59:59", "1970-01-02T00:00:01", (-1, 86_401)),
+        ("timestamp", "0001-01-01T00:00:00", "9999-12-31T23:59:59", (-62_135_596_800, 253_402_300_799)),
+    ],
+)
+def test_a_date_counts_in_days_and_a_timestamp_in_seconds(
+    kind: str, minimum: str, maximum: str, steps: tuple[int, int]
+) -> None:
+    made = column(type=kind, minimum=minimum, maximum=maximum)
+    assert made.step_bounds == steps
+    assert not made.is_numeric
+    assert made.groups is None
+    assert made.decimals == 0
+
+
+DAY, SECOND = "2013-06-01", "2013-06-01T05:00:00"
+
+
+@pytest.mark.parametrize(
+    ("kind", "minimum", "maximum", "says", "remedy"),
+    [
+        ("date", "2013-06-02", DAY, "above its maximum", "swap"),
+        ("timestamp", "2013-06-01T05:00:01", SECOND, "above its maximum", "swap"),
+        ("date", "1.6.2013", DAY, "not written as one", "2013-01-31"),
+        ("date", "20130601", DAY, "not written as one", "2013-01-31"),
+        ("date", "2013-W22-6", DAY, "not written as one", "2013-01-31"),
+        ("date", "", DAY, "not written as one", "2013-01-31"),
+        ("date", "２０１３-06-01", DAY, "not written as one", "2013-01-31"),
+        ("date", SECOND, DAY, "not written as one", "2013-01-31"),
+        ("date", "2013-02-29", DAY, "no calendar has", "2013-01-31"),
+        ("date", "0000-01-01", DAY, "no calendar has", "2013-01-31"),
+        ("timestamp", DAY, SECOND, "not written as one", "T05:00:00"),
+        ("timestamp", "2013-06-01 05:00:00", SECOND, "not written as one", "T05:00:00"),
+        ("timestamp", "2013-06-01T05:00", SECOND, "not written as one", "T05:00:00"),
+        ("timestamp", "2013-06-01T24:00:00", SECOND, "no calendar and clock have", "T05:00:00"),
+        ("timestamp", "2013-06-01T05:00:60", SECOND, "no calendar and clock have", "T05:00:00"),
+        ("timestamp", "2013-06-01T05:00:00Z", SECOND, "time zone", "in UTC and without the zone"),
+        ("timestamp", "2013-06-01T05:00:00+02:00", SECOND, "time zone", "in UTC and without the zone"),
+        ("timestamp", "2013-06-01T05:00:00.5+02:00", SECOND, "time zone", "in UTC and without the zone"),
+        ("timestamp", "2013-06-01T05:00:00.5", SECOND, "between two seconds", "T05:00:00"),
+        ("timestamp", "2013-06-01T05:00:00.000", SECOND, "between two seconds", "T05:00:00"),
+    ],
+)
+def test_refuses_a_bound_that_is_not_in_the_one_form(
+    kind: str, minimum: str, maximum: str, says: str, remedy: str
+) -> None:
+    with pytest.raises(InvalidInput, match=says) as caught:
+        column(type=kind, minimum=minimum, maximum=maximum)
+    assert caught.value.code == "bad_dataset"
+    assert remedy in (caught.value.remedy or "")
+    assert caught.value.message.startswith("column x ")
+
+
+def test_dates_do_not_widen_words_for_they_are_never_summed() -> None:
+    when = column(name="t", type="timestamp", minimum="1900-01-01T00:00:00", maximum="2100-01-01T00:00:00")
+    assert dataset(column(), when).word_value_bound == dataset(column()).word_value_bound
+    assert dataset(when).word_value_bound == dataset(when).rows_max
+
+
+@pytest.mark.parametrize("written", ['"{}"', "{}"])
+def test_a_file_may_write_dates_plainly(tmp_path: Path, written: str) -> None:
+    path = tmp_path / "d.toml"
+    day, second = (written.format(one) for one in ("2013-01-31", "2013-01-31T05:00:00"))
+    path.write_text(
+        'name = "d"\nrows_max = 1\n'
+        f'[[columns]]\nname = "x"\ntype = "date"\nminimum = {day}\nmaximum = {day}\n'
+        f'[[columns]]\nname = "y"\ntype = "timestamp"\nminimum = {second}\nmaximum = {second}\n'
+    )
+    made = Dataset.from_toml(path)
+    assert made.column("x").minimum == "2013-01-31"
+    assert made.column("y").minimum == "2013-01-31T05:00:00"
+    assert Dataset.from_payload(made.to_payload()) == made
+
+
+@pytest.mark.parametrize(
+    ("bound", "says"),
+    [
+        ("2013-01-31T05:00:00Z", "time zone"),
+        ("2013-01-31T05:00:00.25", "between two seconds"),
+        ("2013-01-31", "not written as one"),
+        ("05:00:00", "not written as one"),
+        ("true", "got `bool`"),
+    ],
+)
+def test_refuses_another_of_tomls_own_dates(tmp_path: Path, bound: str, says: str) -> None:
+    path = tmp_path / "d.toml"
+    path.write_text(
+        'name = "d"\nrows_max = 1\n[[columns]]\nname = "y"\ntype = "timestamp"\n'
+        f"minimum = {bound}\nmaximum = 2013-01-31T05:00:00\n"
+    )
+    with pytest.raises(InvalidInput) as caught:
+        Dataset.from_toml(path)
+    assert says in caught.value.message
+    assert "d.toml" in caught.value.message
+
+
+def test_the_hash_of_an_older_schema_stays() -> None:
+    payload = Dataset.from_toml(HEART / "heart.toml").to_payload()
+    assert sha256(payload).hexdigest() == "a7ae20bad10f860074de5897b3214211b30681f04762794915ca51d62738891d"
 
 
 def test_groups_end_with_null_where_a_row_may_lack_the_value() -> None:

@@ -1,9 +1,12 @@
 """One cell: the SQL that casts it to its schema type, and the SQL that says what is wrong with it.
 
 Casts are strict where the engine's are generous: ``1.5`` is no integer (the engine would round it), ``1e3``
-and ``0x10`` are no decimals, ``63.0`` is the integer 63. Around a number or a boolean spaces may stand,
-ASCII's alone. A text column's cells are taken as they are, no space trimmed. The expressions are built from
-names and values of the schema alone, quoted here.
+and ``0x10`` are no decimals, ``63.0`` is the integer 63. Dates and timestamps are written as in ISO 8601, the
+year first. Midnight is a date, and a date is a timestamp, its midnight; but no time is cut off: a part of a
+second is finer than a timestamp. A zoned value is taken in UTC. A text may say that it is (``Z``, ``+00``);
+with another offset it cannot be read, for engines differ in what they make of it. Around all these spaces may
+stand, ASCII's alone. A text column's cells are taken as they are, no space trimmed. The expressions are built
+from names and values of the schema alone, quoted here.
 """
 
 from __future__ import annotations
@@ -24,6 +27,22 @@ FAULTS: Final = {
 """What can be wrong with a cell, in the order in which it is looked for: one cell has one fault."""
 
 _NUMBER: Final = "[+-]?([0-9]{1,30}[.]?[0-9]*|[.][0-9]+)"
+_DATE: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_CLOCK: Final = "[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.][0-9]{1,9})?)?"
+_UTC: Final = "(?:Z|[+]00(?::?00)?)?"
+_MIDNIGHT: Final = "[T ]00:00(?::00(?:[.]0*)?)?"
+_WHOLE_SECOND: Final = "[^.]*(?:[.]0*)?"
+# What the engine calls the dates and timestamps of a Parquet file, with the SQL of the timestamp in each; a
+# zoned one is never cast, for that would take the machine's zone.
+_MOMENTS: Final = {
+    "DATE": "TRY_CAST({raw} AS TIMESTAMP)",
+    "TIMESTAMP": "{raw}",
+    "TIMESTAMP_S": "TRY_CAST({raw} AS TIMESTAMP)",
+    "TIMESTAMP_MS": "TRY_CAST({raw} AS TIMESTAMP)",
+    "TIMESTAMP_NS": "TRY_CAST({raw} AS TIMESTAMP)",
+    "TIMESTAMP WITH TIME ZONE": "make_timestamp(epoch_us({raw}))",
+    "TIMESTAMPTZ_NS": "make_timestamp(epoch_ns({raw}) // 1000)",
+}
 _TRUE: Final = ("true", "t", "1", "1.0")
 _FALSE: Final = ("false", "f", "0", "0.0")
 _SIGNED: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
@@ -63,6 +82,8 @@ def cell(column: Column, source_name: str, source_type: str) -> Cell:
             return _boolean(column, raw, source_type)
         case "integer" | "decimal":
             return _number(column, raw, source_type)
+        case "date" | "timestamp":
+            return _moment(column, raw, source_type)
 
 
 def _conditions(column: Column, raw: str, readable: str, fine: str, inside: str) -> dict[str, str]:
@@ -113,6 +134,34 @@ def _number(column: Column, raw: str, source_type: str) -> Cell:
     return Cell(
         f"CAST({number} AS {narrow})", _conditions(column, raw, readable, fine, _inside(column, number))
     )
+
+
+def _moment(column: Column, raw: str, source_type: str) -> Cell:
+    """A date or a timestamp, looked at as a timestamp: of a date nothing but midnight may be left."""
+    is_date = column.type == "date"
+    if source_type == "VARCHAR":
+        text = _trimmed(raw)
+        moment = (
+            f"TRY_CAST(regexp_extract({text}, {literal(f'^({_DATE}(?:{_CLOCK})?){_UTC}$')}, 1) AS TIMESTAMP)"
+        )
+        readable = (
+            f"regexp_full_match({text}, {literal(f'{_DATE}(?:{_CLOCK}{_UTC})?')}) AND {moment} IS NOT NULL"
+        )
+        rest = f"{_DATE}(?:{_MIDNIGHT}{_UTC})?" if is_date else _WHOLE_SECOND + _UTC
+        fine = f"regexp_full_match({text}, {literal(rest)})"
+    elif source_type in _MOMENTS:
+        moment = _MOMENTS[source_type].format(raw=raw)
+        readable = f"coalesce(isfinite({moment}), FALSE)"
+        steps, second = (
+            (f"epoch_ns({raw})", 10**9) if source_type.endswith("NS") else (f"epoch_us({moment})", 10**6)
+        )
+        fine = f"{steps} % {second * 86_400 if is_date else second} = 0"
+    else:
+        moment, readable, fine = "CAST(NULL AS TIMESTAMP)", "FALSE", "TRUE"
+    value = f"CAST({moment} AS {column.type.upper()})"
+    least, most = (f"CAST({literal(str(bound))} AS TIMESTAMP)" for bound in (column.minimum, column.maximum))
+    # A date's bound is its midnight, and so is every date that is fine.
+    return Cell(value, _conditions(column, raw, readable, fine, f"{moment} BETWEEN {least} AND {most}"))
 
 
 def _trimmed(raw: str) -> str:

@@ -96,6 +96,8 @@ def _projection(column: Column) -> exp.Expr:
             value = exp.cast(source, "TEXT")
         case "boolean":
             value = exp.cast(source, "BOOLEAN")
+        case "date" | "timestamp":
+            value = exp.cast(source, column.type.upper())
         case "integer":
             value = exp.cast(source, "BIGINT")
         case "decimal":

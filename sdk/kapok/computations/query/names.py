@@ -87,8 +87,8 @@ def aggregate_of(
     column = column_of(argument, dataset)
     if kind != "count" and not column.is_numeric:
         raise refuse(
-            f"{kind.upper()} needs numbers, and column {column.name} is text",
-            f"ask COUNT({column.name}), or group by it",
+            f"{kind.upper()} needs numbers, and column {column.name} is {column.type}",
+            f"ask COUNT({column.name})" + ", or group by it" * (column.groups is not None),
             "type_mismatch",
         )
     return kind, column.name

@@ -56,7 +56,7 @@ _MOST_DEPTH: Final = 64
 _MOST_SEARCHED: Final = 200
 _MOST_SHOWN: Final = 20
 
-Kind = Literal["number", "text", "boolean"]
+Kind = Literal["number", "text", "boolean", "date", "timestamp"]
 
 
 def parse_filter(node: exp.Expr, dataset: Dataset) -> Condition:
@@ -237,7 +237,7 @@ class _Filter:
         match operand:
             case Field(name):
                 column = self._dataset.column(name)
-                return cast("Kind", column.type) if column.type in ("text", "boolean") else "number"
+                return "number" if column.type in ("integer", "decimal") else cast("Kind", column.type)
             case Text():
                 return "text"
             case Truth():
