@@ -18,19 +18,30 @@ import msgspec
 from kapok.documents.dates import days_of, seconds_of
 from kapok.errors import InvalidInput
 
-__all__ = ["Column", "ColumnType", "DomainValue", "bad_dataset", "check_description"]
+__all__ = [
+    "LARGEST_STEPS",
+    "MOST_DOMAIN",
+    "TEXT_REMEDY",
+    "Column",
+    "ColumnType",
+    "DomainValue",
+    "bad_dataset",
+    "check_description",
+    "text_fault",
+]
 
 ColumnType = Literal["integer", "decimal", "text", "boolean", "date", "timestamp"]
 DomainValue = str | int | bool | None
 
 LARGEST_STEPS: Final = 10**18 - 1
+MOST_DOMAIN: Final = 10_000
+MOST_TEXT: Final = 200
+TEXT_REMEDY: Final = f"use 1 to {MOST_TEXT} printable characters, in Unicode's NFC form"
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?\Z")
 _RESOLUTION: Final = re.compile(r"(1|0\.0{0,8}1)\Z")
 _TYPES: Final = ("integer", "decimal", "text", "boolean", "date", "timestamp")
-_MOST_DOMAIN: Final = 10_000
-_MOST_TEXT: Final = 200
 _MOST_DESCRIPTION: Final = 4000
 
 
@@ -50,6 +61,15 @@ def check_description(what: str, text: str) -> None:
             f"the text of {what} is too long or has control characters",
             f"write at most {_MOST_DESCRIPTION} printable characters",
         )
+
+
+def text_fault(value: str) -> str | None:
+    """Why a text cannot be in a domain, to be said after "a text"; None where it can."""
+    if not 0 < len(value) <= MOST_TEXT:
+        return "that is empty" if not value else f"of more than {MOST_TEXT} characters"
+    if any(map(_unprintable, value)):
+        return "with control characters or invisible ones"
+    return None if unicodedata.is_normalized("NFC", value) else "with decomposed characters"
 
 
 def _unprintable(char: str) -> bool:
@@ -142,20 +162,15 @@ class Column(
             raise self._bad("is text and lacks a domain", "list the values that may occur")
         self._check_domain()
         for value in self.domain:
-            if not isinstance(value, str) or not 0 < len(value) <= _MOST_TEXT:
-                raise self._bad(
-                    "has a domain that is not of texts", f"list texts of 1 to {_MOST_TEXT} characters"
-                )
-            if any(map(_unprintable, value)) or unicodedata.normalize("NFC", value) != value:
-                raise self._bad(
-                    "has a text with invisible or decomposed characters in its domain",
-                    "use printable characters in Unicode's NFC form",
-                )
+            if not isinstance(value, str):
+                raise self._bad("has a domain that is not of texts", "write each value in quotes")
+            if fault := text_fault(value):
+                raise self._bad(f"has a text {fault} in its domain", TEXT_REMEDY)
 
     def _check_domain(self) -> None:
         domain = self.domain or ()
-        if not 0 < len(domain) <= _MOST_DOMAIN:
-            raise self._bad("has an empty or too long domain", f"list 1 to {_MOST_DOMAIN} values")
+        if not 0 < len(domain) <= MOST_DOMAIN:
+            raise self._bad("has an empty or too long domain", f"list 1 to {MOST_DOMAIN} values")
         if len({(type(value), value) for value in domain}) != len(domain):
             raise self._bad("has a value twice in its domain", "list each once")
 

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from kapok.documents.codes import fill_domain
 from kapok.documents.columns import (
     Column,
     ColumnType,
@@ -147,7 +148,8 @@ class Dataset(
     def from_toml(cls, path: Path | str) -> Dataset:
         """Read a dataset file: the attributes of this class, the columns as ``[[columns]]`` tables.
 
-        Numbers, dates and timestamps may stand there with quotes or without.
+        Numbers, dates and timestamps may stand there with quotes or without; a domain may come from a file of
+        codes (`kapok.documents.codes`).
 
         Raises:
             NotFound: ``no_such_file``.
@@ -165,7 +167,7 @@ class Dataset(
         try:
             # Floats as the text that was written: 0.1 is a decimal here, not the double nearest to it.
             table = tomllib.loads(raw.decode(), parse_float=str)
-            return msgspec.convert(_as_texts(table), type=cls)
+            return msgspec.convert(_as_document(table, path.parent), type=cls)
         except (
             tomllib.TOMLDecodeError,
             UnicodeDecodeError,
@@ -178,6 +180,15 @@ class Dataset(
         except ValueError:
             # Python reads no integer of thousands of digits, and tomllib lets that through as it is.
             raise bad_dataset(f"{path}: a number is too long", "write at most 18 digits") from None
+
+
+def _as_document(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What TOML reads, with what a document has in place of TOML's own dates and of files of codes."""
+    plainly: dict[str, Any] = _as_texts(table)
+    columns = plainly.get("columns")
+    if isinstance(columns, list):
+        plainly["columns"] = [fill_domain(one, folder) if isinstance(one, dict) else one for one in columns]
+    return plainly
 
 
 def _as_texts(value: Any) -> Any:
