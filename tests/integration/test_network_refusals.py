@@ -57,6 +57,26 @@ def test_analyst_whom_no_policy_knows_is_refused_by_the_nodes(network, fails, tm
     fails(again, 4, error["code"])
 
 
+def test_explain_says_what_a_question_would_meet_and_spends_nothing(network, tmp_path):
+    sql = "SELECT sex, AVG(age) FROM heart GROUP BY sex"
+    before = network.kapok("job", "list", "--json").document()["jobs"]
+    allowed = network.kapok("explain", sql, "--json").document()
+    assert allowed["allowed"]
+    assert [one["approval"] for one in allowed["opinions"]] == ["automatic"] * 4
+    assert (allowed["silent"], allowed["columns"]) == ([], ["age", "sex"])
+    shown = network.kapok("explain", sql)
+    assert shown.status == 0
+    assert shown.stdout.count(" allow") == 4
+    home = tmp_path / "curious"
+    network.enrol(home, "analyst", "curious", "desk", "--broker", network.broker.address)
+    told = network.kapok("explain", sql, "--seal", "pad", "--json", home=home).document()
+    assert not told["allowed"]
+    for one in told["opinions"]:
+        assert (one["allowed"], one["refusal"]["clause"]) == (False, "policy.analysts")
+        assert one["refusal"]["remedy"]
+    assert network.kapok("job", "list", "--json").document()["jobs"] == before
+
+
 def test_analysts_see_their_own_jobs_only(network, fails, tmp_path):
     home = tmp_path / "other"
     network.enrol(home, "analyst", "other", "desk", "--broker", network.broker.address)

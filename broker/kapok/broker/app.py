@@ -24,6 +24,7 @@ from kapok.broker.catalogue import Catalogue
 from kapok.broker.computation.desk import JobDesk
 from kapok.broker.computation.office import Office
 from kapok.broker.desks import BrokerAnalystDesk, BrokerCatalogueDesk, BrokerNodeDesk
+from kapok.broker.inquiries import Inquiries
 from kapok.broker.line import Bells, Presence, Worker
 from kapok.broker.settings import BrokerSettings
 from kapok.broker.store import Store
@@ -93,24 +94,26 @@ async def _serving(
 ) -> AsyncIterator[RunningServer]:
     """The running server with everything behind it; drained and put away in the end."""
     bells, presence, worker = Bells(asyncio.get_running_loop()), Presence(), Worker()
+    verifier = JwsVerifier(credentials.root_pem, clock)
     office = Office(
         store,
-        JwsVerifier(credentials.root_pem, clock),
+        verifier,
         clock,
         settings.limits,
         announce=bells.announce,
         connected=presence.connected,
     )
     jobs, catalogue, fold = JobDesk(office), Catalogue(office, presence.connected), asyncio.Event()
+    inquiries = Inquiries(worker, verifier, bells, presence)
     try:
         await worker.run(jobs.resume)
         server = await serve(
             credentials,
             settings.listen,
             catalogue=BrokerCatalogueDesk(worker, catalogue),
-            analysts=BrokerAnalystDesk(worker, jobs, bells),
+            analysts=BrokerAnalystDesk(worker, jobs, bells, inquiries),
             nodes=BrokerNodeDesk(
-                worker, catalogue, jobs, bells, presence, fold, settings.limits.upload_idle_s
+                worker, catalogue, jobs, bells, presence, inquiries, fold, settings.limits.upload_idle_s
             ),
         )
         caretaker = asyncio.create_task(_take_care(worker, jobs, fold))

@@ -13,6 +13,7 @@ from kapok.broker.computation.assignments import AssignmentKey
 from kapok.broker.computation.desk import JobDesk
 from kapok.broker.computation.sealing import Upload
 from kapok.broker.computation.states import ENDED
+from kapok.broker.inquiries import Inquiries
 from kapok.broker.line import Bells, Presence, Worker
 from kapok.errors import KapokError, TimedOut
 from kapok.identity.names import PartyName
@@ -55,10 +56,11 @@ class BrokerCatalogueDesk:
 class BrokerAnalystDesk:
     """Jobs, for analysts."""
 
-    def __init__(self, worker: Worker, jobs: JobDesk, bells: Bells) -> None:
+    def __init__(self, worker: Worker, jobs: JobDesk, bells: Bells, inquiries: Inquiries) -> None:
         self._worker = worker
         self._jobs = jobs
         self._bells = bells
+        self._inquiries = inquiries
 
     async def submit(self, caller: PartyName, specification: str) -> str:
         """Admit a signed job specification; return the job's id, lower-case hex."""
@@ -100,6 +102,10 @@ class BrokerAnalystDesk:
         """Note that the analyst has opened the sum: it is deleted."""
         await self._worker.run(self._jobs.acknowledge, caller, job_id)
 
+    def explain(self, caller: PartyName, inquiry: str) -> AsyncIterator[str]:
+        """Put a signed inquiry to its connected members; yield each one's signed opinion as it comes."""
+        return self._inquiries.explain(caller, inquiry)
+
 
 class BrokerNodeDesk:
     """Assignments, and what nodes answer to them.
@@ -110,6 +116,7 @@ class BrokerNodeDesk:
         jobs: Takes everything else.
         bells: Says when to look again.
         presence: Learns who is connected.
+        inquiries: Opinions that are waited for.
         fold: Set when there may be something to fold.
         upload_idle_s: How long an upload may stand still.
     """
@@ -121,6 +128,7 @@ class BrokerNodeDesk:
         jobs: JobDesk,
         bells: Bells,
         presence: Presence,
+        inquiries: Inquiries,
         fold: asyncio.Event,
         upload_idle_s: float,
     ) -> None:
@@ -129,6 +137,7 @@ class BrokerNodeDesk:
         self._jobs = jobs
         self._bells = bells
         self._presence = presence
+        self._inquiries = inquiries
         self._fold = fold
         self._upload_idle_s = upload_idle_s
 
@@ -144,6 +153,7 @@ class BrokerNodeDesk:
         """
         node = str(caller)
         sent: dict[AssignmentKey, float] = {}
+        shown: set[str] = set()
         with self._presence.line(node), self._bells.listen(node) as bell:
             yield Idle()
             while True:
@@ -154,6 +164,11 @@ class BrokerNodeDesk:
                     if key not in sent or self._again(node, key, assignment, sent[key]):
                         sent[key] = time.monotonic()
                         yield assignment
+                inquiries = self._inquiries.owed(node)
+                shown &= inquiries.keys()
+                for inquiry_id in inquiries.keys() - shown:
+                    shown.add(inquiry_id)
+                    yield inquiries[inquiry_id]
                 if not await _rings(bell, _IDLE_S):
                     yield Idle()
 
@@ -221,6 +236,10 @@ class BrokerNodeDesk:
     async def release(self, caller: PartyName, job_id: str, token: str) -> None:
         """Take a signed release; return once it is stored."""
         await self._worker.run(self._jobs.release, caller, job_id, token)
+
+    async def give_opinion(self, caller: PartyName, inquiry_id: str, token: str) -> None:
+        """Pass a signed opinion on to whoever asked."""
+        await self._inquiries.give(caller, inquiry_id, token)
 
 
 async def _rings(bell: asyncio.Event, within_s: float) -> bool:

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import click
 import typer
 
-from kapok.cli import authority, broker, dataset, demo, enroll, job, key, node, query
+from kapok.cli import authority, broker, dataset, demo, enroll, explain, job, key, node, query
 from kapok.cli.extras import missing_extra
 from kapok.cli.grammar import group
 from kapok.cli.hints import forget_home
@@ -44,6 +44,7 @@ def _root(
 
 
 app.command("query")(query.query)
+app.command("explain")(explain.explain)
 app.command("demo")(demo.demo)
 app.command("enroll")(enroll.enroll)
 app.add_typer(job.app, name="job")

@@ -18,7 +18,16 @@ from kapok.client.progress import SHOWN_DIGITS
 if TYPE_CHECKING:
     from kapok.client.result import Result
 
-__all__ = ["query", "wait_for"]
+__all__ = [
+    "AtLeast",
+    "OutFile",
+    "Parties",
+    "QuestionArgument",
+    "QuestionFile",
+    "SealOption",
+    "query",
+    "wait_for",
+]
 
 _Answer = TypeVar("_Answer")
 SealOption = Annotated[
@@ -35,6 +44,28 @@ AtLeast = Annotated[
         show_default=False,
     ),
 ]
+QuestionArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[SQL]",
+        help='"SELECT … FROM dataset WHERE … GROUP BY …", or - to read it from standard input.',
+        show_default=False,
+    ),
+]
+QuestionFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--file",
+        "-f",
+        metavar="FILE",
+        help="Read the question from FILE (- is standard input).",
+        show_default=False,
+    ),
+]
+Parties = Annotated[
+    list[str] | None,
+    typer.Option("--party", metavar="ORGANISATION", help="Ask these only (may be repeated).  [default: all]"),
+]
 OutFile = Annotated[
     Path | None,
     typer.Option(
@@ -46,30 +77,11 @@ OutFile = Annotated[
 
 
 def query(
-    sql: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[SQL]",
-            help='"SELECT … FROM dataset WHERE … GROUP BY …", or - to read it from standard input.',
-            show_default=False,
-        ),
-    ] = None,
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            "--file",
-            "-f",
-            metavar="FILE",
-            help="Read the question from FILE (- is standard input).",
-            show_default=False,
-        ),
-    ] = None,
+    sql: QuestionArgument = None,
+    file: QuestionFile = None,
     seal: SealOption = None,
     at_least: AtLeast = None,
-    party: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ORGANISATION", help="Ask these only (may be repeated).  [default: all]"),
-    ] = None,
+    party: Parties = None,
     deadline: Annotated[
         int | None,
         typer.Option(

@@ -21,6 +21,7 @@ from kapok.errors import LocalProtocolError
 
 if TYPE_CHECKING:
     from kapok.client.catalogue import VerifiedDataset
+    from kapok.client.explaining import Explanation
     from kapok.client.result import Result
     from kapok.client.submission import SealName
     from kapok.client.waiting import JobView
@@ -139,6 +140,20 @@ class Session:
                 deadline_s=deadline_s,
                 progress=progress,
             )
+        )
+
+    def explain(
+        self,
+        sql: str,
+        *,
+        seal: SealName | None = None,
+        at_least: int | None = None,
+        parties: Sequence[str] | None = None,
+        progress: Listener = silent,
+    ) -> Explanation:
+        """What each holder's node would say to a question, which is not asked by it."""
+        return self._thread.call(
+            self._session.explain(sql, seal=seal, at_least=at_least, parties=parties, progress=progress)
         )
 
     def wait(self, job_id: str, *, progress: Listener = silent) -> Result:

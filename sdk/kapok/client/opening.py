@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 __all__ = ["check_result_key", "failure_of", "open_evidence", "read_specification", "verified_refusals"]
 
 
-def read_specification(token: str, verifier: Verifier) -> tuple[str, JobSpec, PartyName]:
-    """A job's identity, its specification and who signed it.
+def read_specification(token: str, verifier: Verifier, typ: str = JOB_TYP) -> tuple[str, JobSpec, PartyName]:
+    """A job's (or inquiry's, by its `typ`) identity, its specification and who signed it.
 
     Raises:
         IdentityInvalid: the signature does not hold.
         KapokError: the payload is no specification, or names another analyst than its signer.
     """
-    signed = verifier.verify(JOB_TYP, token)
+    signed = verifier.verify(typ, token)
     specification = decode(JobSpec, signed.payload)
     specification.check_signer(signed.signer.name)
     return document_id(signed.payload), specification, PartyName.parse(signed.signer.name)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from kapok.client.catalogue import VerifiedDataset, choose_members, read_all, resolve, split_label
 from kapok.client.jobs import JobFolder, JobRecord
@@ -33,16 +33,21 @@ from kapok.client.waiting import (
     view_of,
     view_or_why_not,
 )
+from kapok.documents.statements import JOB_TYP
 from kapok.errors import KapokError, NotFound, Unavailable, counted
 from kapok.identity.names import Role
 
 if TYPE_CHECKING:
+    from kapok.client.explaining import Explanation
     from kapok.client.result import Result
     from kapok.documents.dataset import Dataset
     from kapok.protocols.paillier.private import PrivateKey
     from kapok.protocols.paillier.public import EncodedKey
 
 __all__ = ["AsyncSession", "connect_async"]
+
+# How long a node that was delayed may still take an inquiry for one of now.
+_INQUIRY_S: Final = 60
 
 
 class AsyncSession:
@@ -150,18 +155,33 @@ class AsyncSession:
         Raises:
             KapokError: as `query`.
         """
-        settings = self.profile.settings
-        request = Request(
-            sql=sql,
-            seal=seal or settings.seal,
-            at_least=at_least,
-            parties=None if parties is None else tuple(parties),
-            deadline_s=settings.deadline_s if deadline_s is None else deadline_s,
-        )
+        request = self._request(sql, seal, at_least, parties, deadline_s)
         dataset = await self._dataset_of(sql, progress)
         record = await self._prepared(request, dataset, progress)
         await self._send(record, progress)
         return record.job_id
+
+    async def explain(
+        self,
+        sql: str,
+        *,
+        seal: SealName | None = None,
+        at_least: int | None = None,
+        parties: Sequence[str] | None = None,
+        progress: Listener = silent,
+    ) -> Explanation:
+        """What each holder's node would say to a question. It spends nothing and counts for nothing.
+
+        Only nodes that are connected can say; a question may still be refused later, when policy or history
+        have changed. Arguments as for `query`.
+
+        Raises:
+            KapokError: the question cannot be asked, or the broker cannot be reached.
+        """
+        from kapok.client.explaining import explain
+
+        request = self._request(sql, seal, at_least, parties, _INQUIRY_S)
+        return await explain(self, request, await self._dataset_of(sql, progress), progress)
 
     async def wait(self, job_id: str, *, progress: Listener = silent) -> Result:
         """The answer of a job that was asked earlier, as soon as it is there.
@@ -309,6 +329,23 @@ class AsyncSession:
         await self.line.patiently(lambda broker: broker.catalogue.publish_dataset(document))
         return VerifiedDataset(document_id(content), dataset, content, self.name, (), ())
 
+    def _request(
+        self,
+        sql: str,
+        seal: SealName | None,
+        at_least: int | None,
+        parties: Sequence[str] | None,
+        deadline_s: int | None,
+    ) -> Request:
+        settings = self.profile.settings
+        return Request(
+            sql=sql,
+            seal=seal or settings.seal,
+            at_least=at_least,
+            parties=None if parties is None else tuple(parties),
+            deadline_s=settings.deadline_s if deadline_s is None else deadline_s,
+        )
+
     async def _record(self, job_id: str) -> JobRecord:
         whole = await self.whole_id(job_id)
         if whole not in self.folder.known():
@@ -339,21 +376,29 @@ class AsyncSession:
                 self.folder.forget((await work).job_id)
             raise
 
-    def _prepare(self, request: Request, dataset: VerifiedDataset, progress: Listener) -> JobRecord:
+    def specify(
+        self, request: Request, dataset: VerifiedDataset, progress: Listener, typ: str = JOB_TYP
+    ) -> JobRecord:
+        """Write and sign a request's specification; nothing is kept or sent yet. See `prepare`."""
+
         def result_key() -> EncodedKey:
             key = self.result_key(lambda text: progress(Progress(step="notice", text=text)))
             return key.public.encode()
 
         self.known.check(dataset, request.parties)
         progress(_asking(choose_members(dataset, request.parties)))
-        record = prepare(
+        return prepare(
             request,
             dataset,
             result_key=result_key,
             analyst=self.name,
             signer=self.signer,
             now=time.time(),
+            typ=typ,
         )
+
+    def _prepare(self, request: Request, dataset: VerifiedDataset, progress: Listener) -> JobRecord:
+        record = self.specify(request, dataset, progress)
         self.folder.save(record)
         self.known.remember(dataset)
         return record

@@ -79,6 +79,7 @@ def prepare(
     analyst: PartyName,
     signer: Signer,
     now: float,
+    typ: str = JOB_TYP,
 ) -> JobRecord:
     """Make and sign the specification of a job, and all that opens its sum.
 
@@ -90,6 +91,7 @@ def prepare(
         analyst: Who asks. The own organisation does not count as one of the parties.
         signer: The analyst's signing key.
         now: Seconds since the epoch.
+        typ: As what it is signed: a job, or an inquiry.
 
     Raises:
         InvalidInput: the question is not one that can be asked of this dataset.
@@ -126,7 +128,7 @@ def prepare(
     return JobRecord(
         job_id=document_id(encoded),
         sql=request.sql,
-        specification=signer.sign(JOB_TYP, encoded),
+        specification=signer.sign(typ, encoded),
         dataset=dataset.document,
         submitted_at=now,
         receiver_key=receiver.private_bytes(),

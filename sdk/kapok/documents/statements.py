@@ -1,4 +1,4 @@
-"""The signed statements that parties exchange outside the sum itself: membership, job specification, refusal.
+"""What parties sign outside the sum itself: membership, job specification, refusal, opinion.
 
 Each is a frozen structure with one JSON form; it travels as the payload of a JWS (`kapok.documents.envelope`)
 whose `typ` its verifier requires. A job's identity is the SHA-256 of the decoded payload bytes of its
@@ -19,13 +19,16 @@ from kapok.protocols.secure_sum.roster import params_hash_of
 from kapok.protocols.sizes import WRAP_KEY_BYTES, KeyProfile
 
 __all__ = [
+    "INQUIRY_TYP",
     "JOB_TYP",
     "MEMBERSHIP_TYP",
     "MOST_DEADLINE_S",
     "NONCE_BYTES",
+    "OPINION_TYP",
     "REFUSAL_TYP",
     "JobSpec",
     "Membership",
+    "OpinionStatement",
     "RefusalStatement",
     "ResultKey",
 ]
@@ -33,6 +36,9 @@ __all__ = [
 JOB_TYP: Final = "kapok-job+jws"
 MEMBERSHIP_TYP: Final = "kapok-membership+jws"
 REFUSAL_TYP: Final = "kapok-refusal+jws"
+INQUIRY_TYP: Final = "kapok-inquiry+jws"
+"""A specification signed under this type is an inquiry: it says all that a job would, and is none."""
+OPINION_TYP: Final = "kapok-opinion+jws"
 NONCE_BYTES: Final = 32
 MOST_DEADLINE_S: Final = 30 * 24 * 3600
 """Farthest deadline of a job from the moment it is asked: 30 days, which journals have to remember."""
@@ -210,3 +216,30 @@ class RefusalStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return error_class(self.kind)(
             self.message, code=self.code, remedy=self.remedy or None, clause=self.clause or None, party=party
         )
+
+
+class OpinionStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a node would answer a specification that was shown to it as an inquiry. Signed by the node.
+
+    It says what the answer to an offer would say, and no more; nothing was counted, and nothing is promised:
+    a later question is judged anew.
+
+    Attributes:
+        inquiry: Identity of the inquiry, lower-case hex.
+        approval: Of a question that would be allowed: ``automatic``, or ``manual`` where an officer would
+            decide; None of one that would be refused.
+        refusal: What the refusal would be, its `job` the inquiry's identity; None of one that would be
+            allowed.
+
+    Raises:
+        InvalidInput: ``bad_opinion`` when it is neither one nor the other.
+    """
+
+    inquiry: str
+    approval: Literal["automatic", "manual"] | None
+    refusal: RefusalStatement | None
+
+    def __post_init__(self) -> None:
+        refused = self.refusal is not None
+        if refused == (self.approval is not None) or (self.refusal and self.refusal.job != self.inquiry):
+            raise InvalidInput("the opinion says neither yes nor no, or both", code="bad_opinion")

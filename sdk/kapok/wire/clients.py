@@ -99,6 +99,13 @@ class AnalystClient:
         request = analyst_pb2.AcknowledgeSumRequest(job_id=codec.read_id("job", job_id))
         await self._line.ask(self._stub.AcknowledgeSum, request)
 
+    async def explain(self, inquiry: str) -> AsyncGenerator[str, None]:
+        """Yield the signed opinion of each connected member as it comes, for some seconds at most."""
+        request = analyst_pb2.ExplainRequest(inquiry=inquiry)
+        async with contextlib.aclosing(self._line.read(self._stub.Explain, request)) as answers:
+            async for answer in answers:
+                yield answer.opinion
+
 
 class NodeClient:
     """Assignments and their answers."""
@@ -152,6 +159,11 @@ class NodeClient:
         """Give a signed release."""
         request = node_pb2.ReleaseRequest(job_id=codec.read_id("job", job_id), release=token)
         await self._line.ask(self._stub.Release, request)
+
+    async def give_opinion(self, inquiry_id: str, token: str) -> None:
+        """Give a signed opinion."""
+        request = node_pb2.GiveOpinionRequest(inquiry_id=codec.read_id("inquiry", inquiry_id), opinion=token)
+        await self._line.ask(self._stub.GiveOpinion, request)
 
 
 class EnrolmentClient:

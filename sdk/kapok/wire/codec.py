@@ -19,6 +19,7 @@ from kapok.wire.messages import (
     Completion,
     Evidence,
     Idle,
+    Inquiry,
     JobState,
     JobStatus,
     Offer,
@@ -287,6 +288,8 @@ def write_assignment(assignment: Assignment) -> node_pb2.WatchResponse:
             return node_pb2.WatchResponse(completion=completion)
         case Closed(job_id):
             return node_pb2.WatchResponse(closed=node_pb2.Closed(job_id=job_id))
+        case Inquiry(token):
+            return node_pb2.WatchResponse(inquiry=node_pb2.Inquiry(inquiry=token))
         case Idle():
             return node_pb2.WatchResponse(idle=node_pb2.Idle())
         case _:
@@ -320,6 +323,8 @@ def read_assignment(response: node_pb2.WatchResponse) -> Assignment:
             )
         case "closed":
             return Closed(response.closed.job_id)
+        case "inquiry":
+            return Inquiry(response.inquiry.inquiry)
         case "idle":
             return Idle()
         case _:

@@ -73,6 +73,10 @@ class AnalystDesk(Protocol):
         """Note that the analyst has opened the sum: it may be forgotten."""
         ...
 
+    def explain(self, caller: PartyName, inquiry: str) -> AsyncIterator[str]:
+        """Put a signed inquiry to its connected members; yield each one's signed opinion as it comes."""
+        ...
+
 
 class NodeDesk(Protocol):
     """Assignments and what nodes answer to them."""
@@ -102,6 +106,10 @@ class NodeDesk(Protocol):
 
     async def release(self, caller: PartyName, job_id: str, token: str) -> None:
         """Take a signed release; return once it is stored."""
+        ...
+
+    async def give_opinion(self, caller: PartyName, inquiry_id: str, token: str) -> None:
+        """Pass a signed opinion on to whoever asked; it is kept nowhere."""
         ...
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "Completion",
     "Evidence",
     "Idle",
+    "Inquiry",
     "JobState",
     "JobStatus",
     "Offer",
@@ -123,8 +124,15 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
+class Inquiry:
+    """Asks a node how it would judge a specification, signed so that it cannot be submitted. Not durable."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
 class Idle:
     """The line is alive; nothing to do just now."""
 
 
-Assignment = Offer | OpenAttempt | Completion | Closed | Idle
+Assignment = Offer | OpenAttempt | Completion | Closed | Inquiry | Idle

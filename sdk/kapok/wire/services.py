@@ -139,6 +139,13 @@ class _AnalystMethods:
         await self._desk.acknowledge(caller, codec.read_id("job", request.job_id))
         return analyst_pb2.AcknowledgeSumResponse()
 
+    async def explain(
+        self, caller: PartyName, request: analyst_pb2.ExplainRequest
+    ) -> AsyncIterator[analyst_pb2.ExplainResponse]:
+        async with _closing(self._desk.explain(caller, request.inquiry)) as opinions:
+            async for opinion in opinions:
+                yield analyst_pb2.ExplainResponse(opinion=opinion)
+
 
 def analyst_service(desk: AnalystDesk) -> Service:
     """Jobs, for analysts."""
@@ -151,6 +158,7 @@ def analyst_service(desk: AnalystDesk) -> Service:
         "CancelJob": answer.cancel,
         "FetchSum": answer.fetch,
         "AcknowledgeSum": answer.acknowledge,
+        "Explain": answer.explain,
     }
     descriptor = analyst_pb2.DESCRIPTOR.services_by_name["AnalystService"]
     return Service(descriptor, Role.ANALYST, methods, frozenset({"WatchJob"}))
@@ -201,6 +209,13 @@ class _NodeMethods:
         await self._desk.release(caller, codec.read_id("job", request.job_id), request.release)
         return node_pb2.ReleaseResponse()
 
+    async def give_opinion(
+        self, caller: PartyName, request: node_pb2.GiveOpinionRequest
+    ) -> node_pb2.GiveOpinionResponse:
+        inquiry_id = codec.read_id("inquiry", request.inquiry_id)
+        await self._desk.give_opinion(caller, inquiry_id, request.opinion)
+        return node_pb2.GiveOpinionResponse()
+
 
 async def _chunks(parts: AsyncIterator[node_pb2.SealRequest]) -> AsyncIterator[bytes]:
     async for part in parts:
@@ -223,6 +238,7 @@ def node_service(desk: NodeDesk) -> Service:
         "Refuse": answer.refuse,
         "Seal": answer.seal,
         "Release": answer.release,
+        "GiveOpinion": answer.give_opinion,
     }
     return Service(
         node_pb2.DESCRIPTOR.services_by_name["NodeService"], Role.NODE, methods, frozenset({"Watch"})

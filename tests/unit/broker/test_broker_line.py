@@ -9,6 +9,7 @@ import pytest
 
 from kapok.broker import desks
 from kapok.broker.desks import BrokerNodeDesk
+from kapok.broker.inquiries import Inquiries
 from kapok.broker.line import Bells, Presence, Worker
 from kapok.errors import Unavailable
 from kapok.identity.names import PartyName
@@ -81,12 +82,14 @@ async def test_uploads_share_the_memory_for_what_is_not_written_down_yet(worker,
     added = []
     upload = SimpleNamespace(add=lambda chunks: added.append(len(chunks)), finish=lambda: added.append("end"))
     presence = Presence()
+    bells = Bells(asyncio.get_running_loop())
     desk = BrokerNodeDesk(
         worker,
         None,
         SimpleNamespace(begin_upload=lambda *_: upload),
-        Bells(asyncio.get_running_loop()),
+        bells,
         presence,
+        Inquiries(worker, None, bells, presence),
         asyncio.Event(),
         1.0,
     )
@@ -106,7 +109,9 @@ async def test_uploads_share_the_memory_for_what_is_not_written_down_yet(worker,
 def node_desk(worker, presence):
     jobs = SimpleNamespace(assignments=lambda _node: dict(OWED))
     bells = Bells(asyncio.get_running_loop())
-    return BrokerNodeDesk(worker, None, jobs, bells, presence, asyncio.Event(), 1.0), bells
+    return BrokerNodeDesk(
+        worker, None, jobs, bells, presence, Inquiries(worker, None, bells, presence), asyncio.Event(), 1.0
+    ), bells
 
 
 async def test_a_watch_sends_each_assignment_once_until_it_changes(worker):

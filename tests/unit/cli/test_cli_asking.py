@@ -54,8 +54,9 @@ def test_what_is_no_question_is_refused(tmp_path, standard_input, content, why):
 
 
 def test_missing_files_and_folders_are_named(tmp_path):
-    with pytest.raises(NotFound, match=r"none\.sql"):
+    with pytest.raises(NotFound, match=r"none\.sql") as caught:
         question_of(None, tmp_path / "none.sql")
+    assert caught.value.code == "no_question_file"
     with pytest.raises(InvalidInput, match="directory"):
         question_of(None, tmp_path)
 

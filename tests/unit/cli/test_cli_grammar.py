@@ -64,6 +64,7 @@ def test_the_grammar_is_what_the_documents_say():
         "dataset show",
         "demo",
         "enroll",
+        "explain",
         "job cancel",
         "job list",
         "job result",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -179,6 +179,8 @@ class Broker:
     entries: list[CatalogueEntry] = field(default_factory=list)
     listed: list[JobStatus] = field(default_factory=list)
     endless: bytes = b""
+    opinions: Callable[[str], Iterable[str]] = lambda _inquiry: ()
+    inquiries: list[str] = field(default_factory=list)
     address: str = ""
 
     async def publish_dataset(self, caller: PartyName, document: str) -> str:
@@ -237,6 +239,11 @@ class Broker:
 
     async def acknowledge(self, caller: PartyName, job_id: str) -> None:
         self.acknowledged.append(job_id)
+
+    async def explain(self, caller: PartyName, inquiry: str) -> AsyncIterator[str]:
+        self.inquiries.append(inquiry)
+        for opinion in self.opinions(inquiry):
+            yield opinion
 
 
 @pytest.fixture

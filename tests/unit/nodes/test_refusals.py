@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from support.refusal_cases import BY_POLICY, BY_SPECIFICATION, COUNT
 
 from kapok.documents.envelope import JwsSigner
 from kapok.documents.statements import JOB_TYP, ResultKey
@@ -10,46 +11,11 @@ from kapok.nodes.policy import Policy
 from kapok.nodes.runner import Consent
 from kapok.wire.messages import Offer
 
-COUNT = "SELECT COUNT(*) FROM clinic"
-A = "spiffe://kapok.test/org/a/node/main"
-
-BY_POLICY = {
-    "not_authorised": ({"analysts": ("spiffe://kapok.test/org/other/analyst/*",)}, {}),
-    "dataset": ({"dataset": "other"}, {}),
-    "column_not_allowed": ({"columns": ("sex",)}, {"sql": "SELECT COUNT(*) FROM clinic WHERE age > 40"}),
-    "operation_not_allowed": ({"operations": ("count",)}, {"sql": "SELECT SUM(age) FROM clinic"}),
-    "seal_not_allowed": ({"seals": ("paillier",)}, {}),
-    "too_few_parties": ({"min_parties": 4}, {"names": "abc"}),
-    "party_not_accepted": ({"members": ("spiffe://kapok.test/org/a/node/*",)}, {}),
-    "party_required": ({"required_members": {"spiffe://kapok.test/org/e/node/main": ""}}, {}),
-    "budget_exhausted": ({"questions": 0}, {}),
-}
 KINDS = {
     "not_authorised": "NotAuthorised",
     "dataset": "NotAuthorised",
     "too_few_parties": "CohortTooSmall",
     "budget_exhausted": "BudgetExhausted",
-}
-BY_SPECIFICATION = {
-    "unknown_suite": {"suite": "kapok-sum-0"},
-    "unknown_computation": {"computation": "divination"},
-    "dataset_not_joined": {"dataset": "0" * 64},
-    "layout_differs": {"words": 7},
-    "bad_specification": {"rounds": 2},
-    "question_not_canonical": {"question": "select count(*) from clinic"},
-    "unknown_column": {"question": "SELECT SUM(weight) AS s FROM clinic"},
-    "bad_tag_seed": {"tag_seeds": {}},
-    "not_the_signer": {"analyst": "spiffe://kapok.test/org/insurer/analyst/one"},
-    "bad_members": {"members": (A, A)},
-    "not_a_member": {
-        "members": ("spiffe://kapok.test/org/x/node/main",),
-        "tag_seeds": {"spiffe://kapok.test/org/x/node/main": b""},
-    },
-    "bad_terms": {"at_least": 5},
-    "bad_result_key": {"seal": "paillier", "result_key": ResultKey(b"\x0f" * 256, b"\x02", "standard")},
-    "bad_wrap_key": {"receiver_key": b"\0" * 1216},
-    "deadline_passed": {"deadline": 1},
-    "deadline_too_far": {"deadline": 10**13},
 }
 
 

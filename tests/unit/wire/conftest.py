@@ -29,6 +29,7 @@ from kapok.wire.messages import (
     Completion,
     Evidence,
     Idle,
+    Inquiry,
     JobState,
     JobStatus,
     Offer,
@@ -166,6 +167,11 @@ class Jobs(Record):
     async def acknowledge(self, caller: PartyName, job_id: str) -> None:
         await self.note("acknowledge", caller, job_id)
 
+    async def explain(self, caller: PartyName, inquiry: str) -> AsyncIterator[str]:
+        await self.note("explain", caller, inquiry)
+        for opinion in ("yes", "no"):
+            yield opinion
+
 
 class Assignments(Record):
     """One assignment of each kind, then silence."""
@@ -178,6 +184,7 @@ class Assignments(Record):
             OpenAttempt(specification="spec", round=1, attempt=2, consents=("c1", "c2")),
             Completion(job_id="ab" * 32, round=1, attempt=2, seals=("s1", "s2")),
             Closed("ab" * 32),
+            Inquiry("question"),
         ]
         self.sealed: list[bytes] = []
         self.reads_chunks = True
@@ -212,6 +219,9 @@ class Assignments(Record):
 
     async def release(self, caller: PartyName, job_id: str, token: str) -> None:
         await self.note("release", caller, job_id, token)
+
+    async def give_opinion(self, caller: PartyName, inquiry_id: str, token: str) -> None:
+        await self.note("give_opinion", caller, inquiry_id, token)
 
 
 def status_in(state: JobState) -> JobStatus:

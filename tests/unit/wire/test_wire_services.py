@@ -88,6 +88,11 @@ async def test_a_sum_comes_as_evidence_and_chunks(broker, analyst):
     assert [part async for part in analyst.analyst.fetch(JOB)] == broker.analysts.sum
 
 
+async def test_opinions_come_one_by_one(broker, analyst, analyst_credentials):
+    assert [opinion async for opinion in analyst.analyst.explain("question")] == ["yes", "no"]
+    assert broker.analysts.calls == [("explain", analyst_credentials.name, "question")]
+
+
 async def test_every_assignment_arrives(broker, node):
     watch = node.node.watch()
     assert [await anext(watch) for _ in broker.nodes.todo] == broker.nodes.todo
@@ -101,11 +106,13 @@ async def test_a_node_joins_and_answers(broker, node, node_credentials):
     await node.node.consent(JOB, "yes")
     await node.node.refuse(JOB, "no")
     await node.node.release(JOB, "rho")
+    await node.node.give_opinion(JOB, "yes")
     assert broker.nodes.calls == [
         ("join", caller, "member"),
         ("consent", caller, JOB, "yes"),
         ("refuse", caller, JOB, "no"),
         ("release", caller, JOB, "rho"),
+        ("give_opinion", caller, JOB, "yes"),
     ]
 
 

@@ -4,12 +4,13 @@
     OpenAttempt  ──▶ check the roster, compute, seal, journal ──▶ Seal | Refusal | a new Consent (keys lost)
     Completion   ──▶ check the seals and the cohort, journal  ──▶ Release | Refusal
     Closed       ──▶ forget
+    Inquiry      ──▶ verify and judge, nothing more           ──▶ Opinion
 
 The same assignment again gets the same answer, whatever happened in between.
 """
 
 from kapok.nodes.runner.admission import JoinedDataset
-from kapok.nodes.runner.outgoing import Consent, Outgoing, Refusal, Release, Seal
+from kapok.nodes.runner.outgoing import Consent, Opinion, Outgoing, Refusal, Release, Seal
 from kapok.nodes.runner.runner import Runner
 
-__all__ = ["Consent", "JoinedDataset", "Outgoing", "Refusal", "Release", "Runner", "Seal"]
+__all__ = ["Consent", "JoinedDataset", "Opinion", "Outgoing", "Refusal", "Release", "Runner", "Seal"]

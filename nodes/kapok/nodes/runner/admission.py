@@ -98,15 +98,15 @@ class AdmittedJob(NeverPickled):
         return self.read.job_id
 
 
-def read_spec(token: str, verifier: Verifier) -> ReadSpec:
-    """Verify who signed a specification.
+def read_spec(token: str, verifier: Verifier, typ: str = JOB_TYP) -> ReadSpec:
+    """Verify who signed a specification, as a job's or, by its `typ`, as an inquiry's.
 
     Raises:
         IdentityInvalid: signature, certificate or `typ` are wrong.
         PeerProtocolError: ``bad_statement``.
         NotAuthorised: ``not_an_analyst``, or ``not_the_signer`` when it names another analyst.
     """
-    signed = verifier.verify(JOB_TYP, token)
+    signed = verifier.verify(typ, token)
     caller = PartyName.parse(signed.signer.name)
     spec = decode(JobSpec, signed.payload, party=signed.signer.name)
     if caller.role is not Role.ANALYST:

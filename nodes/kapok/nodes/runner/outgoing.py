@@ -9,7 +9,16 @@ from kapok.errors import KapokError
 from kapok.protocols.secure_sum.messages import encode
 from kapok.protocols.secure_sum.params import Signer
 
-__all__ = ["Consent", "Outgoing", "Refusal", "Release", "Seal", "refusal_token"]
+__all__ = [
+    "Consent",
+    "Opinion",
+    "Outgoing",
+    "Refusal",
+    "Release",
+    "Seal",
+    "refusal_statement",
+    "refusal_token",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +55,27 @@ class Release:
     token: str = field(repr=False)
 
 
-Outgoing = Consent | Refusal | Seal | Release
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """A signed opinion on an inquiry, whose identity stands in the place of a job's."""
+
+    job_id: str
+    token: str = field(repr=False)
+
+
+Outgoing = Consent | Refusal | Seal | Release | Opinion
 
 _MOST_TEXT = 2000
 
 
 def refusal_token(job_id: str, error: KapokError, signer: Signer) -> str:
     """Sign a refusal. Only errors that do not depend on data come here."""
-    statement = RefusalStatement(
+    return signer.sign(REFUSAL_TYP, encode(refusal_statement(job_id, error)))
+
+
+def refusal_statement(job_id: str, error: KapokError) -> RefusalStatement:
+    """What a refusal says."""
+    return RefusalStatement(
         job=job_id,
         kind=type(error).__name__,
         code=error.code,
@@ -61,4 +83,3 @@ def refusal_token(job_id: str, error: KapokError, signer: Signer) -> str:
         clause=(error.clause or "")[:_MOST_TEXT],
         remedy=(error.remedy or "")[:_MOST_TEXT],
     )
-    return signer.sign(REFUSAL_TYP, encode(statement))

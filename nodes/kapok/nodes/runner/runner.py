@@ -15,6 +15,7 @@ from threading import Thread
 from typing import Final, assert_never
 
 from kapok.documents.envelope import document_id
+from kapok.documents.statements import INQUIRY_TYP
 from kapok.errors import (
     ConsentWithheld,
     InternalError,
@@ -38,6 +39,7 @@ from kapok.nodes.runner.admission import (
 )
 from kapok.nodes.runner.contribution import contribute
 from kapok.nodes.runner.open_jobs import OpenJob, OpenJobs, SentSeal
+from kapok.nodes.runner.opinions import imagined, opinion_on
 from kapok.nodes.runner.outgoing import Consent, Outgoing, Refusal, Release, Seal, refusal_token
 from kapok.nodes.states import NodeJobState
 from kapok.protocols.secure_sum.cohort import CohortStatement, check_roster
@@ -46,7 +48,7 @@ from kapok.protocols.secure_sum.params import Signer, Verifier
 from kapok.protocols.secure_sum.records import ReleaseRecord
 from kapok.protocols.secure_sum.roster import check_members
 from kapok.protocols.wraps import WrapKey
-from kapok.wire.messages import Assignment, Closed, Completion, Idle, Offer, OpenAttempt
+from kapok.wire.messages import Assignment, Closed, Completion, Idle, Inquiry, Offer, OpenAttempt
 
 __all__ = ["Runner"]
 
@@ -112,6 +114,8 @@ class Runner:
                 return self._guarded_job(job_id, lambda: self._complete(assignment))
             case Closed(job_id=job_id):
                 return self._guarded_job(job_id, lambda: self._close(job_id))
+            case Inquiry(token=token):
+                return self._opine(token)
             case Idle():
                 return []
             case _ as never:
@@ -181,6 +185,30 @@ class Runner:
             self._open.forget(job_id)
             token = self._journal.refuse(job_id, token)
         return [Refusal(job_id, token, error.code)]
+
+    # --- inquiries --------------------------------------------------------------------------------------
+
+    def _opine(self, token: str) -> list[Outgoing]:
+        """Say what an offer of this specification would be answered. Nothing is written or counted."""
+        try:
+            read = read_spec(token, self._verifier, INQUIRY_TYP)
+        except KapokError as error:
+            _log.warning("an inquiry was dropped", extra={"code": error.code})
+            return []
+        try:
+            verdict: Rule | KapokError = self._would_allow(read)
+        except KapokError as error:
+            verdict = error
+        except Exception:  # noqa: BLE001 - an inquiry must not take the daemon with it
+            _log.exception("an inquiry failed inside this node")
+            verdict = InternalError("the node failed on this inquiry; its own log says where")
+        return [opinion_on(read.job_id, verdict, self._signer)]
+
+    def _would_allow(self, read: ReadSpec) -> Rule:
+        entry, now = self._joined.get(read.spec.dataset), self._clock()
+        record = imagined(read, entry, now)
+        check_deadline(read.spec.deadline, now)
+        return self._judge(self._admit(read, record, entry), record)
 
     # --- offers -----------------------------------------------------------------------------------------
 

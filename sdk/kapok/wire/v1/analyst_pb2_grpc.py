@@ -69,6 +69,11 @@ class AnalystServiceStub(object):
                 request_serializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.AcknowledgeSumRequest.SerializeToString,
                 response_deserializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.AcknowledgeSumResponse.FromString,
                 _registered_method=True)
+        self.Explain = channel.unary_stream(
+                '/kapok.wire.v1.AnalystService/Explain',
+                request_serializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.ExplainResponse.FromString,
+                _registered_method=True)
 
 
 class AnalystServiceServicer(object):
@@ -121,6 +126,14 @@ class AnalystServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Explain(self, request, context):
+        """How the connected members of a question would judge it: each one's opinion as it comes, until all have
+        answered or some seconds have passed. Nothing of it is kept anywhere, and no try is counted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AnalystServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -158,6 +171,11 @@ def add_AnalystServiceServicer_to_server(servicer, server):
                     servicer.AcknowledgeSum,
                     request_deserializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.AcknowledgeSumRequest.FromString,
                     response_serializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.AcknowledgeSumResponse.SerializeToString,
+            ),
+            'Explain': grpc.unary_stream_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.ExplainRequest.FromString,
+                    response_serializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.ExplainResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -349,6 +367,33 @@ class AnalystService(object):
             '/kapok.wire.v1.AnalystService/AcknowledgeSum',
             kapok_dot_wire_dot_v1_dot_analyst__pb2.AcknowledgeSumRequest.SerializeToString,
             kapok_dot_wire_dot_v1_dot_analyst__pb2.AcknowledgeSumResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/kapok.wire.v1.AnalystService/Explain',
+            kapok_dot_wire_dot_v1_dot_analyst__pb2.ExplainRequest.SerializeToString,
+            kapok_dot_wire_dot_v1_dot_analyst__pb2.ExplainResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,10 @@ class AnalystServiceStub:
     """Evidence first, then the sealed sum in chunks."""
     AcknowledgeSum: _grpc.UnaryUnaryMultiCallable[_analyst_pb2.AcknowledgeSumRequest, _analyst_pb2.AcknowledgeSumResponse]
     """The analyst has opened the sum: the broker may forget it."""
+    Explain: _grpc.UnaryStreamMultiCallable[_analyst_pb2.ExplainRequest, _analyst_pb2.ExplainResponse]
+    """How the connected members of a question would judge it: each one's opinion as it comes, until all have
+    answered or some seconds have passed. Nothing of it is kept anywhere, and no try is counted.
+    """
 
 @_typing.type_check_only
 class AnalystServiceAsyncStub(AnalystServiceStub):
@@ -61,6 +65,10 @@ class AnalystServiceAsyncStub(AnalystServiceStub):
     """Evidence first, then the sealed sum in chunks."""
     AcknowledgeSum: _aio.UnaryUnaryMultiCallable[_analyst_pb2.AcknowledgeSumRequest, _analyst_pb2.AcknowledgeSumResponse]  # type: ignore[assignment]
     """The analyst has opened the sum: the broker may forget it."""
+    Explain: _aio.UnaryStreamMultiCallable[_analyst_pb2.ExplainRequest, _analyst_pb2.ExplainResponse]  # type: ignore[assignment]
+    """How the connected members of a question would judge it: each one's opinion as it comes, until all have
+    answered or some seconds have passed. Nothing of it is kept anywhere, and no try is counted.
+    """
 
 class AnalystServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -117,5 +125,15 @@ class AnalystServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_analyst_pb2.AcknowledgeSumResponse, _abc.Awaitable[_analyst_pb2.AcknowledgeSumResponse]]:
         """The analyst has opened the sum: the broker may forget it."""
+
+    @_abc_1.abstractmethod
+    def Explain(
+        self,
+        request: _analyst_pb2.ExplainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_analyst_pb2.ExplainResponse], _abc.AsyncIterator[_analyst_pb2.ExplainResponse]]:
+        """How the connected members of a question would judge it: each one's opinion as it comes, until all have
+        answered or some seconds have passed. Nothing of it is kept anywhere, and no try is counted.
+        """
 
 def add_AnalystServiceServicer_to_server(servicer: AnalystServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

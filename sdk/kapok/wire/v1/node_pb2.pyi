@@ -79,6 +79,7 @@ class WatchResponse(_message.Message):
     COMPLETION_FIELD_NUMBER: _builtins.int
     CLOSED_FIELD_NUMBER: _builtins.int
     IDLE_FIELD_NUMBER: _builtins.int
+    INQUIRY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def offer(self) -> Global___Offer: ...
     @_builtins.property
@@ -89,6 +90,8 @@ class WatchResponse(_message.Message):
     def closed(self) -> Global___Closed: ...
     @_builtins.property
     def idle(self) -> Global___Idle: ...
+    @_builtins.property
+    def inquiry(self) -> Global___Inquiry: ...
     def __init__(
         self,
         *,
@@ -97,12 +100,13 @@ class WatchResponse(_message.Message):
         completion: Global___Completion | None = ...,
         closed: Global___Closed | None = ...,
         idle: Global___Idle | None = ...,
+        inquiry: Global___Inquiry | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "closed", b"closed", "completion", b"completion", "idle", b"idle", "offer", b"offer", "open_attempt", b"open_attempt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "closed", b"closed", "completion", b"completion", "idle", b"idle", "inquiry", b"inquiry", "offer", b"offer", "open_attempt", b"open_attempt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "closed", b"closed", "completion", b"completion", "idle", b"idle", "offer", b"offer", "open_attempt", b"open_attempt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "closed", b"closed", "completion", b"completion", "idle", b"idle", "inquiry", b"inquiry", "offer", b"offer", "open_attempt", b"open_attempt"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_assignment: _TypeAlias = _typing.Literal["offer", "open_attempt", "completion", "closed", "idle"]  # noqa: Y015
+    _WhichOneofReturnType_assignment: _TypeAlias = _typing.Literal["offer", "open_attempt", "completion", "closed", "idle", "inquiry"]  # noqa: Y015
     _WhichOneofArgType_assignment: _TypeAlias = _typing.Literal["assignment", b"assignment"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_assignment) -> _WhichOneofReturnType_assignment | None: ...
 
@@ -216,6 +220,28 @@ class Closed(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Closed: _TypeAlias = Closed  # noqa: Y015
+
+@_typing.final
+class Inquiry(_message.Message):
+    """Asks how the node would judge a specification. Not durable: whoever misses it was not asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INQUIRY_FIELD_NUMBER: _builtins.int
+    inquiry: _builtins.str
+    """JWS, typ kapok-inquiry+jws"""
+    def __init__(
+        self,
+        *,
+        inquiry: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inquiry", b"inquiry"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Inquiry: _TypeAlias = Inquiry  # noqa: Y015
 
 @_typing.final
 class Idle(_message.Message):
@@ -410,3 +436,42 @@ class ReleaseResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReleaseResponse: _TypeAlias = ReleaseResponse  # noqa: Y015
+
+@_typing.final
+class GiveOpinionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INQUIRY_ID_FIELD_NUMBER: _builtins.int
+    OPINION_FIELD_NUMBER: _builtins.int
+    inquiry_id: _builtins.str
+    """lower-case hex SHA-256 of the inquiry's decoded payload"""
+    opinion: _builtins.str
+    """JWS, typ kapok-opinion+jws"""
+    def __init__(
+        self,
+        *,
+        inquiry_id: _builtins.str = ...,
+        opinion: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inquiry_id", b"inquiry_id", "opinion", b"opinion"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GiveOpinionRequest: _TypeAlias = GiveOpinionRequest  # noqa: Y015
+
+@_typing.final
+class GiveOpinionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GiveOpinionResponse: _TypeAlias = GiveOpinionResponse  # noqa: Y015

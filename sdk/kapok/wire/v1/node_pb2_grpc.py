@@ -64,6 +64,11 @@ class NodeServiceStub(object):
                 request_serializer=kapok_dot_wire_dot_v1_dot_node__pb2.ReleaseRequest.SerializeToString,
                 response_deserializer=kapok_dot_wire_dot_v1_dot_node__pb2.ReleaseResponse.FromString,
                 _registered_method=True)
+        self.GiveOpinion = channel.unary_unary(
+                '/kapok.wire.v1.NodeService/GiveOpinion',
+                request_serializer=kapok_dot_wire_dot_v1_dot_node__pb2.GiveOpinionRequest.SerializeToString,
+                response_deserializer=kapok_dot_wire_dot_v1_dot_node__pb2.GiveOpinionResponse.FromString,
+                _registered_method=True)
 
 
 class NodeServiceServicer(object):
@@ -106,6 +111,12 @@ class NodeServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GiveOpinion(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NodeServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -138,6 +149,11 @@ def add_NodeServiceServicer_to_server(servicer, server):
                     servicer.Release,
                     request_deserializer=kapok_dot_wire_dot_v1_dot_node__pb2.ReleaseRequest.FromString,
                     response_serializer=kapok_dot_wire_dot_v1_dot_node__pb2.ReleaseResponse.SerializeToString,
+            ),
+            'GiveOpinion': grpc.unary_unary_rpc_method_handler(
+                    servicer.GiveOpinion,
+                    request_deserializer=kapok_dot_wire_dot_v1_dot_node__pb2.GiveOpinionRequest.FromString,
+                    response_serializer=kapok_dot_wire_dot_v1_dot_node__pb2.GiveOpinionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -302,6 +318,33 @@ class NodeService(object):
             '/kapok.wire.v1.NodeService/Release',
             kapok_dot_wire_dot_v1_dot_node__pb2.ReleaseRequest.SerializeToString,
             kapok_dot_wire_dot_v1_dot_node__pb2.ReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GiveOpinion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kapok.wire.v1.NodeService/GiveOpinion',
+            kapok_dot_wire_dot_v1_dot_node__pb2.GiveOpinionRequest.SerializeToString,
+            kapok_dot_wire_dot_v1_dot_node__pb2.GiveOpinionResponse.FromString,
             options,
             channel_credentials,
             insecure,

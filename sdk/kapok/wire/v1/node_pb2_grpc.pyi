@@ -40,6 +40,7 @@ class NodeServiceStub:
     Seal: _grpc.StreamUnaryMultiCallable[_node_pb2.SealRequest, _node_pb2.SealResponse]
     """A header, then chunks. Answered once everything is stored."""
     Release: _grpc.UnaryUnaryMultiCallable[_node_pb2.ReleaseRequest, _node_pb2.ReleaseResponse]
+    GiveOpinion: _grpc.UnaryUnaryMultiCallable[_node_pb2.GiveOpinionRequest, _node_pb2.GiveOpinionResponse]
 
 @_typing.type_check_only
 class NodeServiceAsyncStub(NodeServiceStub):
@@ -51,6 +52,7 @@ class NodeServiceAsyncStub(NodeServiceStub):
     Seal: _aio.StreamUnaryMultiCallable[_node_pb2.SealRequest, _node_pb2.SealResponse]  # type: ignore[assignment]
     """A header, then chunks. Answered once everything is stored."""
     Release: _aio.UnaryUnaryMultiCallable[_node_pb2.ReleaseRequest, _node_pb2.ReleaseResponse]  # type: ignore[assignment]
+    GiveOpinion: _aio.UnaryUnaryMultiCallable[_node_pb2.GiveOpinionRequest, _node_pb2.GiveOpinionResponse]  # type: ignore[assignment]
 
 class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -95,5 +97,12 @@ class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _node_pb2.ReleaseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_node_pb2.ReleaseResponse, _abc.Awaitable[_node_pb2.ReleaseResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GiveOpinion(
+        self,
+        request: _node_pb2.GiveOpinionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_node_pb2.GiveOpinionResponse, _abc.Awaitable[_node_pb2.GiveOpinionResponse]]: ...
 
 def add_NodeServiceServicer_to_server(servicer: NodeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,53 @@
+"""Opinions: what this node would answer to a specification that is shown as an inquiry.
+
+The same checks and the same judgement as for an offer, of the journal as it is now; nothing is written, no
+try is counted, no officer is asked. So an opinion tells no more than a refusal would, and costs nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+from kapok.documents.statements import OPINION_TYP, OpinionStatement
+from kapok.errors import KapokError
+from kapok.nodes.journal import JobRecord
+from kapok.nodes.policy import Rule
+from kapok.nodes.runner.admission import JoinedDataset, ReadSpec
+from kapok.nodes.runner.outgoing import Opinion, refusal_statement
+from kapok.nodes.states import NodeJobState
+from kapok.protocols.secure_sum.messages import encode
+from kapok.protocols.secure_sum.params import Signer
+
+__all__ = ["imagined", "opinion_on"]
+
+_AFTER_ALL: Final = sys.maxsize
+
+
+def imagined(read: ReadSpec, entry: JoinedDataset | None, now: float) -> JobRecord:
+    """The record that the journal would have of an inquiry, had it been asked as a job now."""
+    return JobRecord(
+        number=_AFTER_ALL,
+        job_id=read.job_id,
+        analyst=str(read.caller),
+        organisation=read.caller.organisation_id,
+        dataset=entry.name if entry else "",
+        asset=entry.asset if entry else "",
+        question="",
+        in_words="",
+        rule=None,
+        specification="",
+        deadline=float(read.spec.deadline),
+        state=NodeJobState.OFFERED,
+        refusal="",
+        asked_at=now,
+    )
+
+
+def opinion_on(inquiry_id: str, verdict: Rule | KapokError, signer: Signer) -> Opinion:
+    """Sign what was found: the rule that would allow it, or the refusal."""
+    if isinstance(verdict, KapokError):
+        statement = OpinionStatement(inquiry_id, None, refusal_statement(inquiry_id, verdict))
+    else:
+        statement = OpinionStatement(inquiry_id, verdict.approval, None)
+    return Opinion(inquiry_id, signer.sign(OPINION_TYP, encode(statement)))
