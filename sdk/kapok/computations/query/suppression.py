@@ -1,0 +1,189 @@
+"""Complementary suppression: which more cells a holder hides, so that margins do not give a small one back.
+
+A cell that is too small is suppressed *primarily*. Whoever also knows the total of its line, and all other
+cells of the line, subtracts; so further cells are hidden with it. Totals need not be in the same question:
+all margins of a table, over every subset of its grouping columns, can be asked for in others. They are
+presumed known wherever they are shown there, and a margin has one pattern only, that of the question that
+asks for it alone:
+
+    GROUP BY a, b   all of:   ()    (a)    (b)    (a, b)        ROLLUP and CUBE answer some of these tables
+
+Tables are settled from the coarse to the fine. What is hidden in a margin is hidden, empty cells included,
+in all that it is divided into: rows could be exchanged between two hidden values of a without changing
+anything shown by b, by c, or by any other column.
+
+**Criterion.** An attacker who knows everything shown of one holder's table and of its margins bounds no
+primarily suppressed size to an interval shorter than `least`. For one column and for two this holds exactly
+(docs/decisions/0012-complementary-suppression.md has the proof); for three and more, against the table
+together with the margin over one column and the margin over all others.
+
+Pure: depends on one holder's numbers alone, draws nothing at random, and gives the same answer to the same
+table. Sources: Hundepool et al., Statistical Disclosure Control, 2012, ch. 4.2 to 4.4 (primary and secondary
+suppression, feasibility intervals); Repsilber 1994 (hypercubes), of which blocks here are a kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from kapok.computations.query.blocks import Cells, Sizes, cover, cover_line
+
+__all__ = ["MOST_AXES", "Axes", "Pattern", "suppress"]
+
+MOST_AXES: Final = 6
+"""Tables over more columns have too many margins: one cell too small hides all of such a table."""
+
+Axes: TypeAlias = tuple[int, ...]
+"""Which grouping columns a table keeps, ascending: () the grand total, all of them the finest table."""
+
+Pattern: TypeAlias = Mapping[Axes, Cells]
+"""What is hidden in the finest table and in each of its margins."""
+
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """One table of the lattice: the finest, or a margin.
+
+    Attributes:
+        sizes: Rows or known values of each cell.
+        parts: Other sizes that must be none or at least `least`, each at most `sizes`.
+        sensitive: For `sizes` and each of `parts`, which cells are to be protected.
+        hidden: What does not leave the holder; grows.
+    """
+
+    sizes: Sizes
+    parts: tuple[Sizes, ...]
+    sensitive: tuple[Cells, ...]
+    hidden: Cells
+
+
+def suppress(
+    sizes: Sizes,
+    least: int,
+    *,
+    show_empty: bool,
+    parts: Sequence[Sizes] = (),
+    primary: Pattern | None = None,
+    under: Pattern | None = None,
+) -> dict[Axes, Cells]:
+    """Find what one measure of one holder hides, in the finest table and in every margin.
+
+    Args:
+        sizes: This holder's rows, or its known values, in each finest cell: one axis for each column of
+            GROUP BY, not negative.
+        least: `min_cell` of its policy.
+        show_empty: Whether cells without rows show.
+        parts: Further sizes of each cell, at most `sizes`, which the measure's words tell of (the
+            contributors of a sum): each must be none or at least `least`. They add up over margins.
+        primary: Cells to protect for other reasons, as dominance, in any of the tables.
+        under: What is hidden anyway: the pattern of the rows themselves, for a measure that tells of them.
+
+    Returns:
+        For each subset of the axes a boolean array over those axes: whether the cell is hidden. With more
+        than `MOST_AXES` axes everything or nothing, for the finest table and the total alone.
+    """
+    axes = tuple(range(sizes.ndim))
+    found: dict[Axes, Cells] = {}
+    subsets = [kept for order in range(len(axes) + 1) for kept in combinations(axes, order)]
+    if len(axes) > MOST_AXES:
+        subsets = [(), axes]
+    for kept in subsets:
+        dropped = tuple(set(axes) - set(kept))
+        table = _table(
+            np.asarray(sizes.sum(axis=dropped)),
+            tuple(np.asarray(part.sum(axis=dropped)) for part in parts),
+            (primary or {}).get(kept),
+            least,
+            show_empty,
+        )
+        table.hidden[...] |= (under or {}).get(kept, False)
+        _inherit(table.hidden, kept, found)
+        found[kept] = table.hidden
+        if len(axes) > MOST_AXES and kept and table.hidden.any():
+            table.hidden[...] = True
+        elif table.hidden.any() and not table.hidden.all():
+            _protect(table, kept, found, least)
+    return found
+
+
+def _table(
+    sizes: Sizes, parts: tuple[Sizes, ...], primary: Cells | None, least: int, show_empty: bool
+) -> _Table:
+    few = sizes < least
+    few = few & (sizes > 0) if show_empty else few | (sizes == 0)
+    if primary is not None:
+        few = few | primary
+    sensitive = [few, *((part > 0) & (part < least) for part in parts)]
+    return _Table(
+        sizes,
+        parts,
+        tuple(np.asarray(cells) for cells in sensitive),
+        np.array(np.logical_or.reduce(sensitive)),
+    )
+
+
+def _inherit(hidden: Cells, kept: Axes, found: Pattern) -> None:
+    """Hide what a hidden cell of a margin is divided into."""
+    for place, axis in enumerate(kept):
+        coarser = tuple(other for other in kept if other != axis)
+        if coarser in found:
+            hidden |= np.expand_dims(found[coarser], place)
+
+
+def _protect(table: _Table, kept: Axes, found: Pattern, least: int) -> None:
+    """Hide more cells of the table until each sensitive one has room; all coarser tables are settled."""
+    if len(kept) == 1:
+        for counts, sensitive in zip((table.sizes, *table.parts), table.sensitive, strict=True):
+            cover_line(counts, table.sizes, table.hidden, sensitive, least)
+        return
+    # Of two axes one flattening is the table itself; of more, each axis has its own lines.
+    for place in range(1 if len(kept) == 2 else len(kept)):
+        axis = kept[place]
+        rest = tuple(other for other in kept if other != axis)
+        _protect_flat(table, place, found[axis,], found[rest].ravel(), least)
+
+
+def _protect_flat(table: _Table, place: int, rows_hidden: Cells, columns_hidden: Cells, least: int) -> None:
+    """Protect a table of two axes: one of its axes, and all others taken as one.
+
+    Values that a margin hides are added up to one, since their rows could be exchanged among them. Their
+    cells are hidden and cost nothing more; they need protection only where together they are few.
+    """
+    hidden = _flat(table.hidden, place).copy()
+    shown = np.ix_(~rows_hidden, ~columns_hidden)
+    rows, columns = np.count_nonzero(~rows_hidden), np.count_nonzero(~columns_hidden)
+    sizes = _merged(_flat(table.sizes, place), rows_hidden, columns_hidden)
+    merged_hidden = np.ones(sizes.shape, dtype=bool)
+    merged_hidden[:rows, :columns] = hidden[shown]
+    for counts, sensitive in zip((table.sizes, *table.parts), table.sensitive, strict=True):
+        merged = _merged(_flat(counts, place), rows_hidden, columns_hidden)
+        unsafe = _merged(_flat(sensitive, place).astype(np.int64), rows_hidden, columns_hidden) > 0
+        unsafe[rows:] &= merged[rows:] < least
+        unsafe[:, columns:] &= merged[:, columns:] < least
+        cover(merged, sizes, merged_hidden, unsafe, least)
+    hidden[shown] = merged_hidden[:rows, :columns]
+    moved = np.moveaxis(table.hidden, place, 0)
+    moved[...] = hidden.reshape(moved.shape)
+
+
+def _flat(array: npt.NDArray[_Scalar], place: int) -> npt.NDArray[_Scalar]:
+    moved = np.moveaxis(array, place, 0)
+    return moved.reshape(len(moved), -1)
+
+
+def _merged(counts: Sizes, rows_hidden: Cells, columns_hidden: Cells) -> Sizes:
+    """The table with all hidden rows added up as one last row, and all hidden columns as one last column."""
+    for axis, gone in enumerate((rows_hidden, columns_hidden)):
+        if gone.any():
+            rest = counts.compress(gone, axis=axis).sum(axis=axis, keepdims=True)
+            counts = np.concatenate([counts.compress(~gone, axis=axis), rest], axis=axis)
+    return counts
