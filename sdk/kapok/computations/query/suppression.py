@@ -24,7 +24,7 @@ suppression, feasibility intervals); Repsilber 1994 (hypercubes), of which block
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, TypeAlias, TypeVar
@@ -54,14 +54,12 @@ class _Table:
     """One table of the lattice: the finest, or a margin.
 
     Attributes:
-        sizes: Rows or known values of each cell.
-        parts: Other sizes that must be none or at least `least`, each at most `sizes`.
-        sensitive: For `sizes` and each of `parts`, which cells are to be protected.
+        counts: Sizes of each cell, the rows or known values first, then what else is to be protected.
+        sensitive: For each of them, which cells are to be protected.
         hidden: What does not leave the holder; grows.
     """
 
-    sizes: Sizes
-    parts: tuple[Sizes, ...]
+    counts: tuple[Sizes, ...]
     sensitive: tuple[Cells, ...]
     hidden: Cells
 
@@ -71,9 +69,11 @@ def suppress(
     least: int,
     *,
     show_empty: bool,
+    alike: Sequence[Sizes] = (),
     parts: Sequence[Sizes] = (),
     primary: Pattern | None = None,
     under: Pattern | None = None,
+    answered: Collection[Axes] = (),
 ) -> dict[Axes, Cells]:
     """Find what one measure of one holder hides, in the finest table and in every margin.
 
@@ -82,68 +82,58 @@ def suppress(
             GROUP BY, not negative.
         least: `min_cell` of its policy.
         show_empty: Whether cells without rows show.
+        alike: Further sizes of each cell, at most `sizes`, which are too small when `sizes` would be: rows
+            that a condition keeps. Like `parts`, they add up over margins.
         parts: Further sizes of each cell, at most `sizes`, which the measure's words tell of (the
-            contributors of a sum): each must be none or at least `least`. They add up over margins.
+            contributors of a sum): each must be none or at least `least`.
         primary: Cells to protect for other reasons, as dominance, in any of the tables.
         under: What is hidden anyway: the pattern of the rows themselves, for a measure that tells of them.
+        answered: Margins that must be in the pattern, of a table with more than `MOST_AXES` axes.
 
     Returns:
         For each subset of the axes a boolean array over those axes: whether the cell is hidden. With more
-        than `MOST_AXES` axes everything or nothing, for the finest table and the total alone.
+        than `MOST_AXES` axes, for the finest table and the answered margins alone: all of them or none.
     """
     axes = tuple(range(sizes.ndim))
-    found: dict[Axes, Cells] = {}
-    subsets = [kept for order in range(len(axes) + 1) for kept in combinations(axes, order)]
+    every = (sizes, *alike, *parts)
+
+    def table(kept: Axes) -> _Table:
+        dropped = tuple(axis for axis in axes if axis not in kept)
+        counts = tuple(np.asarray(each.sum(axis=dropped)) for each in every)
+        sensitive = [(each < least) & (each > 0) for each in counts]
+        if not show_empty:
+            for place in range(1 + len(alike)):
+                sensitive[place] |= counts[place] == 0
+        sensitive[0] = sensitive[0] | (primary or {}).get(kept, np.False_)
+        hidden = np.logical_or.reduce(sensitive) | (under or {}).get(kept, np.False_)
+        return _Table(counts, tuple(map(np.asarray, sensitive)), np.array(hidden))
+
     if len(axes) > MOST_AXES:
-        subsets = [(), axes]
-    for kept in subsets:
-        dropped = tuple(set(axes) - set(kept))
-        table = _table(
-            np.asarray(sizes.sum(axis=dropped)),
-            tuple(np.asarray(part.sum(axis=dropped)) for part in parts),
-            (primary or {}).get(kept),
-            least,
-            show_empty,
-        )
-        table.hidden[...] |= (under or {}).get(kept, False)
-        _inherit(table.hidden, kept, found)
-        found[kept] = table.hidden
-        if len(axes) > MOST_AXES and kept and table.hidden.any():
-            table.hidden[...] = True
-        elif table.hidden.any() and not table.hidden.all():
-            _protect(table, kept, found, least)
+        tables = {kept: table(kept).hidden for kept in (*answered, axes)}
+        any_hidden = any(hidden.any() for hidden in tables.values())
+        return {kept: np.full(hidden.shape, any_hidden) for kept, hidden in tables.items()}
+    found: dict[Axes, Cells] = {}
+    for kept in (kept for order in range(len(axes) + 1) for kept in combinations(axes, order)):
+        this = table(kept)
+        _inherit(this.hidden, kept, found)
+        if this.hidden.any() and not this.hidden.all():
+            _protect(this, kept, found, least)
+        found[kept] = this.hidden
     return found
-
-
-def _table(
-    sizes: Sizes, parts: tuple[Sizes, ...], primary: Cells | None, least: int, show_empty: bool
-) -> _Table:
-    few = sizes < least
-    few = few & (sizes > 0) if show_empty else few | (sizes == 0)
-    if primary is not None:
-        few = few | primary
-    sensitive = [few, *((part > 0) & (part < least) for part in parts)]
-    return _Table(
-        sizes,
-        parts,
-        tuple(np.asarray(cells) for cells in sensitive),
-        np.array(np.logical_or.reduce(sensitive)),
-    )
 
 
 def _inherit(hidden: Cells, kept: Axes, found: Pattern) -> None:
     """Hide what a hidden cell of a margin is divided into."""
     for place, axis in enumerate(kept):
         coarser = tuple(other for other in kept if other != axis)
-        if coarser in found:
-            hidden |= np.expand_dims(found[coarser], place)
+        hidden |= np.expand_dims(found[coarser], place)
 
 
 def _protect(table: _Table, kept: Axes, found: Pattern, least: int) -> None:
     """Hide more cells of the table until each sensitive one has room; all coarser tables are settled."""
     if len(kept) == 1:
-        for counts, sensitive in zip((table.sizes, *table.parts), table.sensitive, strict=True):
-            cover_line(counts, table.sizes, table.hidden, sensitive, least)
+        for counts, sensitive in zip(table.counts, table.sensitive, strict=True):
+            cover_line(counts, table.counts[0], table.hidden, sensitive, least)
         return
     # Of two axes one flattening is the table itself; of more, each axis has its own lines.
     for place in range(1 if len(kept) == 2 else len(kept)):
@@ -161,10 +151,10 @@ def _protect_flat(table: _Table, place: int, rows_hidden: Cells, columns_hidden:
     hidden = _flat(table.hidden, place).copy()
     shown = np.ix_(~rows_hidden, ~columns_hidden)
     rows, columns = np.count_nonzero(~rows_hidden), np.count_nonzero(~columns_hidden)
-    sizes = _merged(_flat(table.sizes, place), rows_hidden, columns_hidden)
+    sizes = _merged(_flat(table.counts[0], place), rows_hidden, columns_hidden)
     merged_hidden = np.ones(sizes.shape, dtype=bool)
     merged_hidden[:rows, :columns] = hidden[shown]
-    for counts, sensitive in zip((table.sizes, *table.parts), table.sensitive, strict=True):
+    for counts, sensitive in zip(table.counts, table.sensitive, strict=True):
         merged = _merged(_flat(counts, place), rows_hidden, columns_hidden)
         unsafe = _merged(_flat(sensitive, place).astype(np.int64), rows_hidden, columns_hidden) > 0
         unsafe[rows:] &= merged[rows:] < least
