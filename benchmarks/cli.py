@@ -99,6 +99,7 @@ def read_options(parsed: argparse.Namespace) -> Options:
         repeats=repeats,
         short=parsed.short,
         profile=parsed.profile,
+        flights=parsed.flights,
     )
 
 
@@ -119,6 +120,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--short", action="store_true", help="smaller vectors and fewer parameters: minutes in all"
+    )
+    parser.add_argument(
+        "--flights",
+        metavar="DIR",
+        help="for the suite flights: folder with the files that examples/flights/README.md tells of",
     )
     parser.add_argument("--profile", action="store_true", help="also where the time of an encryption goes")
     parser.add_argument(
@@ -211,6 +217,7 @@ def _in_own_process(options: Options, threads: int) -> Report:
         command += ["--suite", ",".join(options.suites), "--bits", ",".join(map(str, options.bits))]
         command += ["--seconds", str(options.seconds), "--repeats", str(options.repeats)]
         command += ["--short"] * options.short + ["--profile"] * options.profile
+        command += ["--flights", options.flights] if options.flights else []
         environment = os.environ | {"RAYON_NUM_THREADS": str(threads)}
         status = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False).returncode
         if status != 0:

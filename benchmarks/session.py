@@ -16,7 +16,7 @@ from benchmarks.spread import spread_of
 __all__ = ["SUITES", "Options", "Session"]
 
 _Peer = TypeVar("_Peer")
-SUITES: Final = ("core", "paillier", "secure-sum", "query")
+SUITES: Final = ("core", "paillier", "secure-sum", "query", "flights")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,7 @@ class Options:
         repeats: Rounds at least for each figure.
         short: Smaller vectors, fewer parameters, everything in minutes.
         profile: Whether to measure where the time goes.
+        flights: Folder with the files of `examples/flights`; without it that suite does nothing.
     """
 
     suites: tuple[str, ...]
@@ -40,6 +41,7 @@ class Options:
     repeats: int
     short: bool
     profile: bool
+    flights: str | None = None
 
 
 @dataclass(slots=True)

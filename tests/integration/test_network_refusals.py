@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from kapok.demo.hospitals import TRUST_DOMAIN
 from kapok.demo.processes import call
+from kapok.demo.scenario import TRUST_DOMAIN
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final, Literal
 
-__all__ = ["ANALYST", "HOSPITALS", "QUESTIONS", "TRUST_DOMAIN", "Hospital", "Rules", "schema_file"]
+from kapok.demo.scenario import ANALYST_PATTERN, TRUST_DOMAIN, Scenario, party_of
 
-TRUST_DOMAIN: Final = "demo.kapok.example"
+__all__ = ["ANALYST", "HEART", "HOSPITALS", "QUESTIONS", "Hospital", "Rules"]
+
 ANALYST: Final = f"spiffe://{TRUST_DOMAIN}/org/university/analyst/research"
 BROKER: Final = f"spiffe://{TRUST_DOMAIN}/org/exchange/broker/main"
 _COLUMNS: Final = (
@@ -43,7 +44,7 @@ class Rules:
         questions: How many questions the analyst's organisation has.
     """
 
-    analysts: str = f"spiffe://{TRUST_DOMAIN}/org/university/analyst/*"
+    analysts: str = ANALYST_PATTERN
     min_rows: int = 20
     min_cell: int = 10
     approval: Literal["automatic", "manual"] = "automatic"
@@ -69,14 +70,21 @@ approval = "{self.approval}"
 
 @dataclass(frozen=True, slots=True)
 class Hospital:
-    """A hospital of the demonstration."""
+    """A hospital of the demonstration, with its name and its policy."""
 
     name: str
+    rules: Rules = Rules()
 
     @property
     def party(self) -> str:
         """The name of its node."""
-        return f"spiffe://{TRUST_DOMAIN}/org/{self.name}/node/main"
+        return party_of(self.name)
+
+    def furnish(self, home: Path, broker: str, dataset_hash: str) -> None:
+        """Put its file, settings and policy into its node's folder."""
+        self.copy_file(home)
+        (home / "node.toml").write_text(self.settings(broker, dataset_hash), encoding="utf-8")
+        (home / "policy.toml").write_text(self.rules.policy(), encoding="utf-8")
 
     def copy_file(self, folder: Path) -> Path:
         """Put its patients' file into its own folder."""
@@ -106,7 +114,7 @@ null = "?"
 HOSPITALS: Final = tuple(Hospital(name) for name in ("cleveland", "hungarian", "switzerland", "va"))
 
 
-def schema_file(folder: Path) -> Path:
+def _schema_file(folder: Path) -> Path:
     """Put the dataset's schema into the analyst's folder."""
     target = folder / "heart.toml"
     with importlib.resources.as_file(
@@ -114,3 +122,6 @@ def schema_file(folder: Path) -> Path:
     ) as path:
         shutil.copyfile(path, target)
     return target
+
+
+HEART: Final = Scenario("heart", _schema_file, HOSPITALS)

@@ -1,9 +1,9 @@
-"""The whole network on one machine: an authority, a broker, four hospitals' nodes and an analyst.
+"""The whole network on one machine: an authority, a broker, the holders' nodes and an analyst.
 
 Each is enrolled as the README says, with a one-time token, and runs as a process of its own with a folder of
 its own:
 
-    <folder>/authority  <folder>/broker  <folder>/hospitals/<name>  <folder>/analyst
+    <folder>/authority  <folder>/broker  <folder>/holders/<name>  <folder>/analyst
 
 Ports are picked by the system. Tests bring up the same network.
 """
@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from kapok.demo.hospitals import HOSPITALS, TRUST_DOMAIN, Hospital, Rules, schema_file
+from kapok.demo.hospitals import HEART
 from kapok.demo.processes import Daemon, Finished, call
+from kapok.demo.scenario import TRUST_DOMAIN, Scenario, party_of
 from kapok.errors import InternalError
 from kapok.protocols.sizes import DEFAULT_KEY_BITS
 
@@ -36,31 +37,31 @@ class Network:
     def __init__(
         self,
         folder: Path,
+        scenario: Scenario = HEART,
         *,
         bits: int = DEFAULT_KEY_BITS,
-        rules: Mapping[str, Rules] | None = None,
         tell: Callable[[str], None] = lambda _text: None,
     ) -> None:
         """Plan a network; nothing is made yet.
 
         Args:
             folder: An empty folder, or one that is not there yet.
+            scenario: The dataset, and who has it.
             bits: Of the analyst's result key.
-            rules: Policies of hospitals, by name, where they differ from `Rules()`.
             tell: Told what is being done.
         """
         self.folder = folder
+        self.scenario = scenario
         self.bits = bits
         self.dataset_hash = ""
         self.seconds: dict[str, float] = {}
         self.peak_memory: dict[str, int | None] = {}
-        self._rules = dict(rules or {})
         self._tell = tell
         self.authority = Daemon("authority", ["authority", "run"], folder / "authority")
         self.broker = Daemon("broker", ["broker", "run"], folder / "broker")
         self.nodes = {
-            hospital.name: Daemon(hospital.name, ["node", "run"], folder / "hospitals" / hospital.name)
-            for hospital in HOSPITALS
+            holder.name: Daemon(holder.name, ["node", "run"], folder / "holders" / holder.name)
+            for holder in scenario.holders
         }
         self.analyst = folder / "analyst"
 
@@ -107,15 +108,15 @@ class Network:
         self._must(["enroll", "-"], home, given=token)
 
     def wait_until_joined(self, names: Sequence[str] | None = None) -> None:
-        """Wait until the catalogue shows the hospitals' nodes as connected members of the dataset.
+        """Wait until the catalogue shows the holders' nodes as connected members of the dataset.
 
         Raises:
             InternalError: ``not_joined``: that took too long.
         """
-        wanted = {hospital.party for hospital in HOSPITALS if names is None or hospital.name in names}
+        wanted = {party_of(name) for name in self.nodes if names is None or name in names}
         until = time.monotonic() + _JOINED_S
         while time.monotonic() < until:
-            shown = self.kapok("dataset", "show", "heart", "--json")
+            shown = self.kapok("dataset", "show", self.scenario.dataset, "--json")
             members = shown.document()["members"] if shown.status == 0 else []
             if wanted <= {member["name"] for member in members if member["connected"]}:
                 return
@@ -152,28 +153,20 @@ class Network:
         _set(self.analyst / "analyst.toml", "key_bits", self.bits)
 
     def _publish(self) -> None:
-        self._tell("the analyst publishes the schema of the dataset heart")
-        published = self._must(
-            ["dataset", "publish", str(schema_file(self.analyst)), "--json"], self.analyst
-        ).document()
+        self._tell(f"the analyst publishes the schema of the dataset {self.scenario.dataset}")
+        schema = str(self.scenario.schema_file(self.analyst))
+        published = self._must(["dataset", "publish", schema, "--json"], self.analyst).document()
         self.dataset_hash = published["hash"]
 
     def _start_nodes(self) -> None:
-        self._tell("each hospital names the schema by its hash, writes its policy, and starts its node")
-        for hospital in HOSPITALS:
-            self._furnish(hospital, self.nodes[hospital.name].home)
+        self._tell("each holder names the schema by its hash, writes its policy, and starts its node")
+        for holder in self.scenario.holders:
+            holder.furnish(self.nodes[holder.name].home, self.broker.address, self.dataset_hash)
         for node in self.nodes.values():
             node.start()
         for node in self.nodes.values():
             node.wait_ready()
         self.wait_until_joined()
-
-    def _furnish(self, hospital: Hospital, home: Path) -> None:
-        hospital.copy_file(home)
-        settings = hospital.settings(self.broker.address, self.dataset_hash)
-        (home / "node.toml").write_text(settings, encoding="utf-8")
-        policy = self._rules.get(hospital.name, Rules()).policy()
-        (home / "policy.toml").write_text(policy, encoding="utf-8")
 
     def _must(self, arguments: Sequence[str], home: Path, *, given: str | None = None) -> Finished:
         finished = call(arguments, home, given=given)

@@ -105,7 +105,7 @@ def ask(network: Network, sql: str, *options: str, show_progress: bool = False) 
     [job_id] = (one for one in jobs.known() if one not in before and jobs.load(one).sql == sql)
     answer = Result.load(jobs.answer_file(job_id)).to_document()
     schema = Dataset.from_toml(network.analyst / "heart.toml")
-    files = sorted(network.folder.glob("hospitals/*/processed.*.data"))
+    files = sorted(network.folder.glob("holders/*/processed.*.data"))
     suppressed = frozenset((int(row), str(column)) for row, column in answer["suppressed"])
     comparison = compare(
         Question.parse(sql, schema), answer["rows"], suppressed, pooled_answer(sql, schema, files)

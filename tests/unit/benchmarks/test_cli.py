@@ -50,7 +50,7 @@ def test_help_names_every_suite():
     shown = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     ).stdout
-    for suite in ("core", "paillier", "secure-sum", "query"):
+    for suite in ("core", "paillier", "secure-sum", "query", "flights"):
         assert suite in shown
 
 

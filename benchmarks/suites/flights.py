@@ -1,0 +1,158 @@
+"""Questions over the flights of three airports, end to end: real processes, mutual TLS, 336,776 rows.
+
+The files are those of `examples/flights`; every answer is compared with what DuckDB says over all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import tempfile
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.errors import BadArgument, WrongResult
+from benchmarks.records import Aim
+from benchmarks.session import Session
+
+__all__ = ["AIRPORTS", "QUESTIONS", "file_of", "run"]
+
+AIRPORTS: Final = ("EWR", "JFK", "LGA")
+QUESTIONS: Final = {
+    "delays by carrier": "SELECT carrier, COUNT(*), AVG(arr_delay), STDDEV_SAMP(arr_delay), "
+    "CORR(arr_delay, distance) FROM flights GROUP BY carrier",
+    "flights by month": "SELECT month, COUNT(*), AVG(dep_delay) FROM flights GROUP BY month",
+    "one count": "SELECT COUNT(*) FROM flights WHERE arr_delay > 60",
+}
+_SCHEMA: Final = Path(__file__).parents[2] / "examples" / "flights" / "flights.toml"
+_AIM_S: Final = 1.0
+_TOLERANCE: Final = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class _Airport:
+    """An airport's node over one file."""
+
+    name: str
+    path: Path
+
+    def furnish(self, home: Path, broker: str, dataset_hash: str) -> None:
+        from kapok.demo.scenario import ANALYST_PATTERN
+
+        (home / "node.toml").write_text(
+            f'broker = "{broker}"\n[datasets.flights]\nhash = "{dataset_hash}"\n'
+            f'[datasets.flights.source]\nformat = "parquet"\npath = "{self.path}"\n',
+            encoding="utf-8",
+        )
+        (home / "policy.toml").write_text(
+            f'[[rule]]\nanalysts = ["{ANALYST_PATTERN}"]\ndataset = "flights"\n'
+            'operations = ["count", "sum", "avg", "variance", "covariance"]\ncolumns = ["*"]\n'
+            'questions = 1000\nmin_rows = 20\nmin_cell = 10\nseals = ["paillier", "pad"]\n'
+            'approval = "automatic"\n',
+            encoding="utf-8",
+        )
+
+
+def file_of(folder: Path, airport: str) -> Path:
+    """Where an airport's file lies."""
+    return folder / f"flights_{airport}.parquet"
+
+
+def run(session: Session) -> None:
+    """Ask each question a few times of three nodes that are up.
+
+    Raises:
+        BadArgument: the files are not there.
+        WrongResult: a shown cell differs from the pooled truth.
+    """
+    if session.threads > 1 or session.options.flights is None:
+        return
+    folder = Path(session.options.flights).resolve()
+    missing = [
+        str(file_of(folder, airport)) for airport in AIRPORTS if not file_of(folder, airport).is_file()
+    ]
+    if missing:
+        raise BadArgument(
+            f"--flights: there is no {missing[0]}; examples/flights/README.md says how to get it"
+        )
+    for bits in session.options.bits:
+        with tempfile.TemporaryDirectory() as scratch:
+            _measure(session, bits, folder, Path(scratch))
+
+
+def _measure(session: Session, bits: int, folder: Path, scratch: Path) -> None:
+    from kapok.demo.network import Network
+    from kapok.demo.scenario import Scenario
+
+    def schema_file(target: Path) -> Path:
+        return Path(shutil.copy(_SCHEMA, target))
+
+    airports = tuple(_Airport(name.lower(), file_of(folder, name)) for name in AIRPORTS)
+    session.say(f"flights: three airports and a key of {bits} bits come up")
+    with Network(scratch / "net", Scenario("flights", schema_file, airports), bits=bits) as network:
+        network.kapok("key", "rotate")
+        for title, sql in QUESTIONS.items():
+            truth = _pooled(sql, folder)
+            stages: dict[str, list[float]] = defaultdict(list)
+            for _ in range(session.options.repeats + 1):
+                began = time.monotonic()
+                finished = network.kapok("query", sql, "--json")
+                took = time.monotonic() - began
+                if finished.status != 0:
+                    raise WrongResult(f"{title}: {finished.stderr.strip()}")
+                document = json.loads(finished.stdout)
+                _compare(title, document, truth)
+                for name, seconds in (("asked", document["seconds"]), ("command", took)):
+                    stages[name].append(seconds)
+            _facts(session, title, bits, stages)
+
+
+def _facts(session: Session, title: str, bits: int, stages: dict[str, list[float]]) -> None:
+    notes = {
+        "asked": ("from asking until the answer is open", Aim(of="value", most=_AIM_S)),
+        "command": ("the whole process of `kapok query`", None),
+    }
+    for name, (note, aim) in notes.items():
+        # The first is left out: everything on its way is read from disk then.
+        session.fact(
+            "query/flights",
+            f"{title}: {name}",
+            "s",
+            stages[name][1:],
+            parameters={"bits": bits},
+            aim=aim,
+            note=note,
+        )
+
+
+def _pooled(sql: str, folder: Path) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    """Rows of the pooled answer by their first column, or all by nothing where there is one row."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        files = [str(file_of(folder, airport)) for airport in AIRPORTS]
+        connection.execute(
+            "CREATE VIEW flights AS SELECT * FROM read_parquet($files)".replace("$files", str(files))
+        )
+        rows = connection.execute(sql).fetchall()
+    return {row[:1] if len(row) > 1 else (): row for row in rows}
+
+
+def _compare(title: str, document: dict[str, Any], truth: dict[tuple[Any, ...], tuple[Any, ...]]) -> None:
+    suppressed = {(row, name) for row, name in document["suppressed"]}
+    for number, row in enumerate(document["rows"]):
+        true = truth.get(tuple(row[:1]) if len(row) > 1 else ())
+        for name, cell, other in zip(document["columns"], row, true or row, strict=True):
+            if (number, name) in suppressed:
+                continue
+            same = cell == other or (
+                isinstance(cell, float)
+                and other is not None
+                and math.isclose(cell, other, rel_tol=_TOLERANCE)
+            )
+            if true is None or not same:
+                raise WrongResult(f"{title}: {name} of row {number} is {cell}, and {other} over all files")
