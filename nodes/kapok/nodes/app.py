@@ -32,6 +32,7 @@ from kapok.nodes.link import Link
 from kapok.nodes.policy import load_policy
 from kapok.nodes.runner import JoinedDataset, Runner
 from kapok.nodes.settings import POLICY_FILE, NodeSettings, load_settings, template
+from kapok.nodes.sources.files import clear_spill
 from kapok.nodes.sources.version import VersionKey
 from kapok.protocols.wraps import WrapKey
 
@@ -111,6 +112,7 @@ def _wire(
         signer=signer,
         place=journal.place,
     )
+    clear_spill(settings.engine)
     joining.open_kept()
     runner = Runner(
         name=str(credentials.name),

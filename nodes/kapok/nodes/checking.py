@@ -117,6 +117,7 @@ def check(
     }
     problems += policy_check.problems(policy, known, credentials.name)
     rows = {one.name: one.table.rows if one.table else None for one in datasets}
+    notes = [f"dataset {one.name}: {note}" for one in datasets if one.table for note in one.table.notes]
     return CheckReport(
         party=str(credentials.name),
         key_fingerprint=credentials.key_fingerprint.hex(),
@@ -125,7 +126,7 @@ def check(
         policy=policy_in_words(policy),
         datasets=datasets,
         problems=tuple(problems),
-        warnings=(*_warnings(home, settings), *policy_check.warnings(policy, rows)),
+        warnings=(*_warnings(home, settings), *notes, *policy_check.warnings(policy, rows)),
     )
 
 
@@ -186,9 +187,6 @@ def _dataset(settings: NodeSettings, name: str, document: Dataset | str) -> Data
     entry = settings.datasets[name]
     if isinstance(document, str):
         return DatasetReport(name, entry.hash, entry.asset, None, None, (document,))
-    if not entry.source.path.is_file():
-        what = f"the file {entry.source.path} is not there: correct path in node.toml"
-        return DatasetReport(name, entry.hash, entry.asset, document.name, None, (what,))
     key = VersionKey(secrets.token_bytes(32))
     report = Table(document, entry.source, settings.engine, key).check()
     return DatasetReport(

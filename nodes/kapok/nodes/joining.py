@@ -24,6 +24,7 @@ from kapok.errors import KapokError, PeerProtocolError
 from kapok.identity.keyfiles import make_private_folder, replace_file
 from kapok.nodes.runner import JoinedDataset
 from kapok.nodes.settings import DatasetEntry, NodeSettings
+from kapok.nodes.source_settings import places
 from kapok.nodes.sources import Table, TableReport
 from kapok.nodes.sources.version import VersionKey
 from kapok.protocols.secure_sum.params import Signer, Verifier
@@ -93,7 +94,7 @@ class Joining:
         version_key: For data versions.
         tag_key: Public half of the key to which analysts wrap tag seeds.
         signer: Signs memberships.
-        place: Called with file and asset before a table is used for the first time.
+        place: Called with what is read and its asset before a table is used for the first time.
     """
 
     settings: NodeSettings
@@ -102,12 +103,13 @@ class Joining:
     version_key: VersionKey
     tag_key: bytes
     signer: Signer
-    place: Callable[[Path, str], None]
+    place: Callable[[str, str], None]
 
     def open_kept(self) -> None:
         """Answer again for everything whose document is here."""
         for name, entry in self.settings.datasets.items():
-            self.place(entry.source.path.resolve(), entry.asset)
+            for place in sorted(places(entry.source)):
+                self.place(place, entry.asset)
             if dataset := self.documents.kept(entry.hash):
                 self._open(name, entry, dataset)
                 self._warn(name, entry.hash)
@@ -161,8 +163,7 @@ class Joining:
         report = joined.table.check()
         if report.ok:
             self.documents.note_joined(joined.hash)
-        else:
-            _say(name, report, "not joined: the table cannot be used")
+        _say(name, report, "not joined: the table cannot be used")
         return report.ok
 
     def _warn(self, name: str, dataset_hash: str) -> None:
@@ -179,6 +180,8 @@ class Joining:
 def _say(name: str, report: TableReport, consequence: str) -> None:
     for problem in report.problems:
         _log.error(consequence, extra={"dataset": name, "what": problem.reason, "remedy": _REMEDY})
+    for note in report.notes:
+        _log.warning("the table can be used", extra={"dataset": name, "what": note.reason, "remedy": _REMEDY})
 
 
 def _hash(payload: bytes) -> str:

@@ -15,14 +15,26 @@ import msgspec
 from kapok import settings
 from kapok.errors import InvalidInput
 from kapok.logs import LogLevel
+from kapok.nodes.source_settings import (
+    ArrowSource,
+    CsvSource,
+    ParquetSource,
+    QuerySource,
+    SourceSettings,
+    check_source,
+    places,
+)
 from kapok.wire.address import Address
 
 __all__ = [
+    "ArrowSource",
     "CsvSource",
     "DatasetEntry",
     "EngineLimits",
     "NodeSettings",
     "ParquetSource",
+    "QuerySource",
+    "SourceSettings",
     "load_settings",
     "template",
 ]
@@ -32,47 +44,32 @@ POLICY_FILE: Final = "policy.toml"
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")
 _HASH: Final = re.compile(r"[0-9a-f]{64}\Z")
-# The engine would read these as a pattern that stands for several files.
-_GLOB: Final = frozenset("*?[]{}")
-
-
-class CsvSource(msgspec.Struct, tag_field="format", tag="csv", frozen=True, forbid_unknown_fields=True):
-    """A table in a text file, one row a line; every cell is read as text and cast by the schema, strictly."""
-
-    path: Path
-    header: bool = True
-    columns: tuple[str, ...] | None = None
-    delimiter: str = ","
-    null: str | tuple[str, ...] = ""
-
-    @property
-    def nulls(self) -> tuple[str, ...]:
-        """The cells that mean unknown."""
-        return (self.null,) if isinstance(self.null, str) else self.null
-
-
-class ParquetSource(
-    msgspec.Struct, tag_field="format", tag="parquet", frozen=True, forbid_unknown_fields=True
-):
-    """A table in one Parquet file."""
-
-    path: Path
 
 
 class DatasetEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A dataset that the node joins: the document's hash, the table's own name, and where the table is."""
 
     hash: str
-    source: CsvSource | ParquetSource
+    source: SourceSettings
     asset: str = ""
 
 
 class EngineLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one question may use of this machine."""
+    """What one question may use of this machine.
+
+    Attributes:
+        threads: Threads of the engine that reads files.
+        memory_mib: Most memory of that engine.
+        timeout_s: A question that takes longer is stopped, at a server too.
+        spill: Folder to which that engine may write what does not fit in memory; None: never to a disk.
+        spill_mib: Most that it may write there for one question.
+    """
 
     threads: int = 2
     memory_mib: int = 512
     timeout_s: int = 300
+    spill: Path | None = None
+    spill_mib: int = 10_240
 
 
 class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -162,6 +159,7 @@ def _check_daemon(path: Path, found: NodeSettings) -> None:
         ("threads", limits.threads, 1, 256),
         ("memory_mib", limits.memory_mib, 64, 2**20),
         ("timeout_s", limits.timeout_s, 1, 86_400),
+        ("spill_mib", limits.spill_mib, 1, 2**30),
     ):
         if not least <= value <= most:
             raise _bad(path, f"engine.{key}", "is out of range", f"write a number from {least} to {most}")
@@ -180,37 +178,20 @@ def _check_entry(path: Path, name: str, entry: DatasetEntry) -> None:
             "copy the 64 hexadecimal digits that the analyst's `kapok dataset publish` printed, or that "
             "`kapok dataset show NAME` shows analysts: ask them for it",
         )
-    source = entry.source
-    if _GLOB & set(str(source.path)):
-        raise _bad(path, f"{key}.source.path", "has one of * ? [ ] { } in it", "name exactly one file")
-    if isinstance(source, CsvSource):
-        _check_csv(path, f"{key}.source", source)
-
-
-def _check_csv(path: Path, key: str, source: CsvSource) -> None:
-    if not source.header and not source.columns:
-        raise _bad(
-            path, f"{key}.columns", "is missing", "without header, list the columns in the file's order"
-        )
-    names = [name.lower() for name in source.columns or ()]
-    if len(set(names)) != len(names):
-        raise _bad(path, f"{key}.columns", "names a column twice", "give each column a name of its own")
-    if len(source.delimiter) != 1 or source.delimiter in '"\r\n':
-        raise _bad(path, f"{key}.delimiter", "is not one character", 'write for example ","')
-    if len(source.nulls) > 20:
-        raise _bad(path, f"{key}.null", "lists too many texts", "list at most 20")
+    for wrong, what, remedy in check_source(entry.source):
+        raise _bad(path, f"{key}.source.{wrong}", what, remedy)
 
 
 def _check_assets(path: Path, entries: dict[str, DatasetEntry]) -> None:
-    """Two entries over one file under two assets would have two cohorts, and their sums subtract."""
-    seen: dict[Path, tuple[str, str]] = {}
+    """Two entries over the same data under two assets would have two cohorts, and their sums subtract."""
+    seen: dict[str, tuple[str, str]] = {}
     for name, entry in entries.items():
-        file = entry.source.path.resolve()
-        earlier, asset = seen.setdefault(file, (name, entry.asset))
-        if asset != entry.asset:
-            raise _bad(
-                path,
-                f"datasets.{name}.asset",
-                f"differs from that of datasets.{earlier}, which reads the same file",
-                f'write asset = "{asset}" in both',
-            )
+        for place in sorted(places(entry.source)):
+            earlier, asset = seen.setdefault(place, (name, entry.asset))
+            if asset != entry.asset:
+                raise _bad(
+                    path,
+                    f"datasets.{name}.asset",
+                    f"differs from that of datasets.{earlier}, which reads the same file",
+                    f'write asset = "{asset}" in both',
+                )

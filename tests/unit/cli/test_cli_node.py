@@ -13,7 +13,7 @@ from kapok.nodes.sources import Problem, TableReport
 
 
 def dataset(rows: int | None, name: str = "heart") -> DatasetReport:
-    table = TableReport(rows, (Problem("column age: cells are out of bounds", 2, (3, 7)),))
+    table = TableReport(rows, (Problem("column age: cells are out of bounds", 2, ("3", "7")),))
     problems = tuple(str(problem) for problem in table.problems)
     return DatasetReport(name, "ab" * 32, f"{name}-table", "heart", table, problems)
 

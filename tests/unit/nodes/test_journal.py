@@ -233,10 +233,10 @@ def test_the_journal_holds_no_row_and_no_key(world):
 
 def test_a_file_cannot_be_joined_under_two_assets_one_after_the_other(world):
     node = world.nodes["a"]
-    node.journal.place(node.csv, "clinic")
-    node.journal.place(node.csv, "clinic")
+    node.journal.place(str(node.csv), "clinic")
+    node.journal.place(str(node.csv), "clinic")
     with pytest.raises(InvalidInput, match="clinic") as caught:
-        node.journal.place(node.csv, "hospital")
+        node.journal.place(str(node.csv), "hospital")
     assert caught.value.code == "asset_renamed"
 
 

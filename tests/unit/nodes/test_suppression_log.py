@@ -39,7 +39,7 @@ def hospitals(world, rows):
         (BAD, QUESTION, "every measure", "column age: cells are out of bounds or outside the domain"),
         (PLENTY * 21, QUESTION, "every measure", "the source has more rows than the schema allows"),
         ([], QUESTION, "every measure", "the source has no rows"),
-        (None, QUESTION, "every measure", "the file is not there, or cannot be read"),
+        (None, QUESTION, "every measure", "the file is not there"),
     ],
 )
 def test_the_holders_log_says_measure_reason_and_what_to_do(empty_world, said, rows, sql, measure, why):
@@ -64,10 +64,10 @@ def test_a_file_that_cannot_be_used_is_not_called_changed(empty_world, said, mon
     job = empty_world.job(QUESTION)
     consents = job.consent()
 
-    def broken(_self):
+    def broken(_self, _engine):
         raise MemoryError("row 7 holds 43")
 
-    monkeypatch.setattr("kapok.nodes.sources.table.Table.check", broken)
+    monkeypatch.setattr("kapok.nodes.sources.table.Table._report", broken)
     job.seal(consents, [node])
     (record,) = said()
     assert record.why == "the table could not be read"

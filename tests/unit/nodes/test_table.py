@@ -10,8 +10,8 @@ from kapok.documents.dataset import Column, Dataset
 from kapok.errors import InvalidInput
 from kapok.nodes.settings import CsvSource, EngineLimits, ParquetSource
 from kapok.nodes.sources import Table
-from kapok.nodes.sources.engine import open_engine
-from kapok.nodes.sources.version import VersionKey
+from kapok.nodes.sources.files import open_files
+from kapok.nodes.sources.version import FileDigests, VersionKey
 
 SCHEMA = Dataset(
     name="lab",
@@ -30,6 +30,10 @@ LIMITS = EngineLimits(threads=1)
 
 def table(path: Path, source=None) -> Table:
     return Table(SCHEMA, source or CsvSource(path), LIMITS, VersionKey(b"k" * 32))
+
+
+def opened(path: Path):
+    return open_files(CsvSource(path), LIMITS, VersionKey(b"k" * 32), FileDigests())
 
 
 def written(tmp_path, *lines: str, header="n,dose,kind,seen") -> Path:
@@ -76,7 +80,7 @@ def test_cells_are_cast_to_the_schemas_types(tmp_path):
 def test_a_wrong_cell_is_named_by_column_and_row_and_never_by_content(tmp_path, line, what):
     report = table(written(tmp_path, "1,1,c,t", line)).check()
     assert [problem.what for problem in report.problems] == [what]
-    assert report.problems[0].examples == (2,)
+    assert report.problems[0].examples == ("2",)
     assert not report.ok
 
 
@@ -177,7 +181,7 @@ def test_the_engine_reads_one_file_and_runs_one_select(tmp_path, sql):
     path = written(tmp_path, "1,1,c,t")
     (tmp_path / "other.csv").write_text("a\n1\n")
     before = path.read_bytes()
-    with open_engine(CsvSource(path), LIMITS) as engine, pytest.raises(InvalidInput) as caught:
+    with opened(path) as engine, pytest.raises(InvalidInput) as caught:
         engine.fetch(sql.format(other=tmp_path / "other.csv", own=str(path).replace("'", "''")))
     assert caught.value.code == "source_unreadable"
     assert path.read_bytes() == before
@@ -185,7 +189,7 @@ def test_the_engine_reads_one_file_and_runs_one_select(tmp_path, sql):
 
 def test_a_question_that_takes_too_long_is_stopped(tmp_path):
     path = written(tmp_path, "1,1,c,t")
-    with open_engine(CsvSource(path), LIMITS) as engine:
+    with opened(path) as engine:
         engine._timeout_s = 0.05
         with pytest.raises(InvalidInput, match="too long"):
             engine.fetch("SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b")
@@ -194,17 +198,26 @@ def test_a_question_that_takes_too_long_is_stopped(tmp_path):
 def test_versions_differ_between_nodes_and_have_one_shape(tmp_path):
     path = written(tmp_path, "1,1,c,t")
     one, two = VersionKey(b"1" * 32), VersionKey(b"2" * 32)
-    assert one.version(path)[0] != two.version(path)[0]
-    gone = one.version(tmp_path / "gone.csv")
-    assert gone == (one.version(tmp_path / "gone too.csv")[0], False)
-    assert len(gone[0]) == len(one.version(path)[0]) == 64
+    versions = []
+    for key in (one, two):
+        with open_files(CsvSource(path), LIMITS, key, FileDigests()) as engine:
+            versions.append(engine.version)
+    gone = Table(SCHEMA, CsvSource(tmp_path / "gone.csv"), LIMITS, one)
+    with gone.reading() as reading:
+        assert reading.engine is None
+    assert reading.version == Table(SCHEMA, CsvSource(tmp_path / "gone too.csv"), LIMITS, one).unread
+    assert len({*versions, reading.version}) == 3
+    assert {len(version) for version in (*versions, reading.version)} == {64}
     assert "1" * 8 not in repr(one)
     with pytest.raises(TypeError):
         one.__reduce__()
 
 
 def test_a_version_is_taken_anew_when_the_file_changed_in_place(tmp_path):
-    path, key = written(tmp_path, "1,1,c,t"), VersionKey(b"1" * 32)
-    first = key.version(path)
-    path.write_text(path.read_text().replace("1,1", "2,1"))
-    assert key.version(path) != first
+    path, key, digests = written(tmp_path, "1,1,c,t"), VersionKey(b"1" * 32), FileDigests()
+    with open_files(CsvSource(path), LIMITS, key, digests) as engine:
+        assert engine.steady()
+        path.write_text(path.read_text().replace("1,1", "2,1"))
+        assert not engine.steady()
+    with open_files(CsvSource(path), LIMITS, key, digests) as later:
+        assert later.version != engine.version

@@ -83,7 +83,7 @@ def test_a_link_to_a_pattern_is_refused(tmp_path):
     (tmp_path / "a[1].csv").write_text("age,sex\n50,0\n")
     (tmp_path / "plain.csv").symlink_to(tmp_path / "a[1].csv")
     assert problems(table(CsvSource(tmp_path / "plain.csv"))) == [
-        "the file's real path has one of * ? [ ] { } in it"
+        "the real path of a file has one of * ? [ ] { } in it: give it another name"
     ]
 
 

@@ -311,20 +311,20 @@ class Journal:
         with self._read() as connection:
             return scope_of(connection, asset, organisation)
 
-    def place(self, path: Path, asset: str) -> None:
-        """Remember under which asset a file is joined.
+    def place(self, path: str, asset: str) -> None:
+        """Remember under which asset a file, or a relation of a database, is joined.
 
         Raises:
             InvalidInput: ``asset_renamed``: under its new name the table would have no cohort.
         """
         table = tables.place
         with self._write() as connection:
-            known = connection.scalar(sa.select(table.c.asset).where(table.c.path == str(path)))
+            known = connection.scalar(sa.select(table.c.asset).where(table.c.path == path))
             if known is None:
-                connection.execute(table.insert().values(path=str(path), asset=asset))
+                connection.execute(table.insert().values(path=path, asset=asset))
             elif known != asset:
                 raise InvalidInput(
-                    f"the file {path} was joined as the asset {known!r} before, and is {asset!r} now",
+                    f"{path} was joined as the asset {known!r} before, and is {asset!r} now",
                     code="asset_renamed",
                     remedy=f'write asset = "{known}" in its section of node.toml: cohorts are kept under it',
                 )

@@ -40,7 +40,7 @@ class _NoTable:
 def contribute(job: AdmittedJob, rule: Rule) -> tuple[WordVector, str]:
     """Compute this holder's words and name the state of the data that they are of."""
     thresholds = rule.thresholds
-    reading = Reading(None, job.joined.table.version())
+    reading = Reading(None, job.joined.table.unread)
     words = None
     told: list[tuple[str, str]] = []
     try:

@@ -1,7 +1,7 @@
 """A table that joined a dataset: read for a question, or not, and nobody outside can tell which.
 
 Whoever reads gets an engine, or None where the table is not fit: missing, unreadable, or not what the schema
-says. Then every cell is suppressed. The same holds when the file changed while it was read.
+says. Then every cell is suppressed. The same holds when the source changed or failed while it was read.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kapok.documents.dataset import Dataset
-from kapok.errors import InvalidInput
-from kapok.nodes.settings import CsvSource, EngineLimits, ParquetSource
+from kapok.nodes.settings import EngineLimits, SourceSettings
 from kapok.nodes.sources.check import Problem, TableReport, check_table, define_source
-from kapok.nodes.sources.engine import SourceEngine, open_engine
-from kapok.nodes.sources.version import VersionKey
+from kapok.nodes.sources.engine import SourceEngine, Unreadable
+from kapok.nodes.sources.files import open_files
+from kapok.nodes.sources.version import FileDigests, VersionKey
 
 __all__ = ["Reading", "Table"]
+
+_CHANGED = "the source changed while it was read"
 
 
 @dataclass(slots=True)
@@ -28,7 +30,7 @@ class Reading:
     Attributes:
         engine: Answers SELECTs over ``source``; None when the table is not fit.
         version: Of the data, 64 hexadecimal digits.
-        steady: Set when the block ends: whether the file stayed what it was.
+        steady: Set when the block ends: whether the source stayed what it was, and answered.
         unfit: Why nothing of the table can be used, for the holder's own log; empty when all is well.
     """
 
@@ -42,53 +44,64 @@ class Table:
     """A dataset's schema over one source."""
 
     def __init__(
-        self, dataset: Dataset, source: CsvSource | ParquetSource, limits: EngineLimits, key: VersionKey
+        self, dataset: Dataset, source: SourceSettings, limits: EngineLimits, key: VersionKey
     ) -> None:
         self.dataset = dataset
         self.source = source
         self._limits = limits
         self._key = key
+        self._digests = FileDigests()
         self._lock = threading.Lock()
         self._checked: tuple[str, TableReport] | None = None
 
-    def version(self) -> str:
-        """The data version now; of a table that cannot be read as well."""
-        return self._key.version(self.source.path)[0]
+    @property
+    def unread(self) -> str:
+        """The version of a table that cannot be read."""
+        return self._key.version(b"", None)
 
     def check(self) -> TableReport:
         """Check the whole table; once for each version."""
-        version, there = self._key.version(self.source.path)
-        if not there:
-            return TableReport(None, (Problem("the file is not there, or cannot be read"),))
-        with self._lock:
-            if self._checked and self._checked[0] == version:
-                return self._checked[1]
-            try:
-                with open_engine(self.source, self._limits) as engine:
-                    report = check_table(self.dataset, engine)
-            except InvalidInput as error:
-                report = TableReport(None, (Problem(error.message),))
-            if self._key.version(self.source.path) != (version, True):
-                return TableReport(None, (Problem("the file changed while it was read; check again"),))
-            self._checked = (version, report)
-            return report
+        try:
+            with self._open() as engine:
+                report = self._report(engine)
+                return (
+                    report if engine.steady() else TableReport(None, (Problem(f"{_CHANGED}; check again"),))
+                )
+        except Unreadable as error:
+            return TableReport.unread(error)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Reading]:
         """Open the table for one contribution. Never raises because of data."""
-        version, there = self._key.version(self.source.path)
+        reading = Reading(None, self.unread)
         with contextlib.ExitStack() as stack:
-            engine = None
-            report = self.check()
-            unfit = tuple(problem.reason for problem in report.problems)
-            if there and report.ok:
-                try:
-                    engine = stack.enter_context(open_engine(self.source, self._limits))
-                    define_source(self.dataset, engine)
-                except InvalidInput as error:
-                    engine, unfit = None, (error.message,)
-            reading = Reading(engine, version, unfit=unfit)
+            opened = None
+            try:
+                opened = stack.enter_context(self._open())
+                reading.version = opened.version
+                report = self._report(opened)
+                reading.unfit = tuple(problem.reason for problem in report.problems)
+                if report.ok:
+                    define_source(self.dataset, self.source, opened)
+                    reading.engine = opened
+            except Unreadable as error:
+                reading.unfit = (error.reason,)
             yield reading
-        reading.steady = self._key.version(self.source.path) == (version, there)
-        if not reading.steady:
-            reading.unfit = ("the file changed while it was read",)
+            if opened is not None and opened.failure:
+                reading.unfit = (opened.failure,)
+            elif opened is not None and not opened.steady():
+                reading.unfit = (_CHANGED,)
+            reading.steady = not reading.unfit
+
+    def _open(self) -> contextlib.AbstractContextManager[SourceEngine]:
+        return open_files(self.source, self._limits, self._key, self._digests)
+
+    def _report(self, engine: SourceEngine) -> TableReport:
+        """The check of the version that is open; one that could not read it is done again the next time."""
+        with self._lock:
+            if self._checked and self._checked[0] == engine.version:
+                return self._checked[1]
+            report = check_table(self.dataset, self.source, engine)
+            if report.rows is not None and engine.steady():
+                self._checked = (engine.version, report)
+            return report

@@ -1,8 +1,12 @@
 """Data versions: which state of a table an answer was computed from.
 
-HMAC-SHA-256 of the file's SHA-256 under a key of this node alone: a bare digest would confirm guesses about
-the content. A table that cannot be read has a version too, of the same shape: it must not show that it
-failed.
+HMAC-SHA-256, under a key of this node alone, of a digest of the data and of what the settings say of how they
+are read: a bare digest would confirm guesses about the content. A table that cannot be read has a version
+too, of the same shape: it must not show that it failed.
+
+Of files the digest is over the SHA-256 of each, sorted: names and order say nothing about the data. Each is
+taken anew whenever that file's identity, size or times have changed, and not at every question. Of a
+database it is taken in the database (`postgres`).
 """
 
 from __future__ import annotations
@@ -11,36 +15,53 @@ import hashlib
 import hmac
 import os
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from kapok.errors.secrecy import NeverPickled
 
-__all__ = ["VersionKey"]
+__all__ = ["FileDigests", "VersionKey"]
 
-_NO_FILE: Final = b"\0" * 32
+_NOTHING: Final = b"\0" * 32
 
 
 class VersionKey(NeverPickled):
-    """The node's key for data versions, and what it last knew of each file. Never printed, never pickled."""
+    """The node's key for data versions. Never printed, never pickled."""
 
-    __slots__ = ("_key", "_lock", "_seen")
+    __slots__ = ("_key",)
 
     def __init__(self, key: bytes) -> None:
         self._key = key
+
+    def version(self, definition: bytes, content: bytes | None) -> str:
+        """Name a state, 64 hexadecimal digits.
+
+        Args:
+            definition: What the settings say of how the data are read.
+            content: A digest of the data; None when they cannot be read.
+        """
+        state = content and hashlib.sha256(definition).digest() + content
+        return hmac.new(self._key, b"kapok data version\0" + (state or _NOTHING), hashlib.sha256).hexdigest()
+
+    def __repr__(self) -> str:
+        return "VersionKey(<hidden>)"
+
+
+class FileDigests:
+    """Digests of files, kept for as long as nothing shows that a file has changed."""
+
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._seen: dict[Path, tuple[tuple[int, ...], bytes]] = {}
 
-    def version(self, path: Path) -> tuple[str, bool]:
-        """Return the version of a file, 64 hexadecimal digits, and whether there was a file to read.
+    def together(self, paths: Iterable[Path]) -> bytes:
+        """One digest of the contents of all.
 
-        The digest is taken anew whenever the file's identity, size or times have changed.
+        Raises:
+            OSError: a file is not there, or cannot be read.
         """
-        try:
-            digest = self._digest(path)
-        except OSError:
-            return self._name(_NO_FILE), False
-        return self._name(digest), True
+        return hashlib.sha256(b"".join(sorted(map(self._digest, paths)))).digest()
 
     def _digest(self, path: Path) -> bytes:
         mark = _mark(path)
@@ -56,12 +77,6 @@ class VersionKey(NeverPickled):
             else:
                 self._seen.pop(path, None)
         return digest
-
-    def _name(self, digest: bytes) -> str:
-        return hmac.new(self._key, b"kapok data version\0" + digest, hashlib.sha256).hexdigest()
-
-    def __repr__(self) -> str:
-        return "VersionKey(<hidden>)"
 
 
 def _mark(path: Path) -> tuple[int, ...]:

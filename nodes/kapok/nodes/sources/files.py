@@ -1,0 +1,287 @@
+"""DuckDB over the files that the settings name: nothing else can be read, no setting changed.
+
+A connection lives for one question, so that an idle node holds no memory for it. External access is off but
+for exactly these files, extensions are neither loaded nor fetched, the configuration is locked, and only a
+single SELECT is run: the question's text was checked before (`kapok.computations`), and this is the second
+wall. The holder's own filter and query stand behind the same walls. Nothing is written, but what does not fit
+in memory, and that only where the settings name a folder for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from kapok.identity.keyfiles import make_private_folder
+from kapok.nodes.settings import ArrowSource, EngineLimits, QuerySource
+from kapok.nodes.source_settings import SINGLE
+from kapok.nodes.sources.engine import ROW, SourceEngine, Unreadable
+from kapok.nodes.sources.formats import Files, arrow_dataset, check_agreement, named, scan
+from kapok.nodes.sources.spelling import DUCKDB, literal, quoted
+from kapok.nodes.sources.version import FileDigests, VersionKey
+
+__all__ = ["FilesEngine", "clear_spill", "open_files"]
+
+_LINE: Final = re.compile(r"\bLine: (\d+)")
+_REASONS: Final = {
+    "Expected Number of Columns": "another number of cells than columns",
+    "not utf-8": "it is not UTF-8 text",
+    "unterminated quote": "a quote is not closed",
+    "reached an invalid state": "quotes or line ends are mixed",
+}
+# The engine would read these as a pattern that stands for other files.
+_PATTERN: Final = frozenset("*?[]{}")
+_SPILL: Final = "kapok-spill-"
+_MOST_FILES: Final = 10_000
+_NO_ROOM: Final = ("max_temp_directory_size", "No space left", "Disk quota exceeded")
+_MORE_ROOM: Final = "give the engine more: memory_mib, spill and spill_mib under [engine] in node.toml"
+_KEPT, _NUMBERED = '"kapok kept"', '"kapok numbered"'
+
+
+class FilesEngine(SourceEngine):
+    """One DuckDB in memory over a source's files."""
+
+    dialect: str = "duckdb"
+    spelling = DUCKDB
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        version: str,
+        tables: Mapping[str, tuple[Files, tuple[Path, ...]]],
+        timeout_s: float,
+        still: Callable[[], str],
+    ) -> None:
+        super().__init__(version)
+        self._connection = connection
+        self._tables = tables
+        self._timeout_s = timeout_s
+        self._still = still
+        self._starts: list[tuple[int, Path]] | None = None
+
+    def run(self, select_sql: str) -> list[tuple[object, ...]]:
+        """See `SourceEngine`."""
+        stopper = threading.Timer(self._timeout_s, self._connection.interrupt)
+        stopper.daemon = True
+        stopper.start()
+        try:
+            return self._connection.execute(self._one_select(select_sql)).fetchall()
+        except duckdb.Error as error:
+            raise _said(error) from None
+        finally:
+            stopper.cancel()
+
+    _answer = run
+
+    def define(self, select_sql: str) -> None:
+        """See `SourceEngine`."""
+        self._view("source", select_sql)
+
+    def check_whole(self) -> None:
+        """See `SourceEngine`."""
+        try:
+            for table, paths in self._tables.values():
+                check_agreement(table, paths, self._connection)
+        except duckdb.Error as error:
+            raise _said(error) from None
+
+    def place(self, row: object) -> str:
+        """See `SourceEngine`: rows are counted from 1 in each file, the header not counted."""
+        number = int(str(row))
+        if len(self._tables) != 1 or SINGLE not in self._tables or len(self._tables[SINGLE][1]) == 1:
+            return str(number)
+        start, path = next(one for one in reversed(self._row_starts()) if one[0] < number)
+        return f"{number - start} of {named(path, self._tables[SINGLE][1])}"
+
+    def _row_starts(self) -> list[tuple[int, Path]]:
+        """For each file how many rows are in those before it."""
+        if self._starts is None:
+            table, paths = self._tables[SINGLE]
+            self._starts, before = [], 0
+            for path in paths:
+                self._starts.append((before, path))
+                if isinstance(table, ArrowSource):
+                    before += arrow_dataset([path]).count_rows()
+                else:
+                    [(rows,)] = self.run(f"SELECT count(*) FROM {scan(table, [path])}")  # noqa: S608
+                    before += int(str(rows))
+        return self._starts
+
+    def steady(self) -> bool:
+        """See `SourceEngine`."""
+        try:
+            return self._still() == self.version
+        except Unreadable:
+            return False
+
+    def take(self, query: str, filter_sql: str) -> None:
+        """Make views of the tables, the holder's query and its filter.
+
+        Raises:
+            Unreadable: in the engine's words where they are about the holder's SQL.
+        """
+        try:
+            for name, (table, paths) in self._tables.items():
+                if isinstance(table, ArrowSource):
+                    self._connection.register(name, arrow_dataset(paths))
+                else:
+                    self._view(quoted(name), f"SELECT * FROM {scan(table, paths)}")  # noqa: S608
+            if query:
+                self._view(quoted(SINGLE), query, "query")
+            number = f"row_number() OVER () AS {quoted(ROW)}"
+            where = f" WHERE (\n{filter_sql}\n)" if filter_sql else ""
+            self._view(_KEPT, f"SELECT * FROM {quoted(SINGLE)}{where}", "filter")  # noqa: S608
+            numbered = f"SELECT {number}, * FROM {quoted(SINGLE)}"  # noqa: S608
+            self._view(_NUMBERED, f"SELECT * FROM ({numbered}){where}", "filter")  # noqa: S608
+            self.relation, self.numbered = _KEPT, _NUMBERED
+            described = self._connection.execute(f"DESCRIBE {_KEPT}").fetchall()
+        except duckdb.Error as error:
+            raise _said(error) from None
+        self.take_columns([DUCKDB.column(str(name), str(kind)) for name, kind, *_ in described])
+
+    def _view(self, name: str, select_sql: str, whose: str = "") -> None:
+        try:
+            self._one_select(select_sql)
+            self._connection.execute(f"CREATE OR REPLACE VIEW {name} AS {select_sql}")
+        except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException) as error:
+            raise (_of_holder(whose, error) if whose else _said(error)) from None
+        except duckdb.Error as error:
+            raise _said(error) from None
+
+    def _one_select(self, sql: str) -> duckdb.Statement:
+        statements = self._connection.extract_statements(sql)
+        if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+            raise Unreadable("only one SELECT is run over the source")
+        return statements[0]
+
+
+@contextlib.contextmanager
+def open_files(
+    source: Files | QuerySource, limits: EngineLimits, key: VersionKey, digests: FileDigests
+) -> Iterator[FilesEngine]:
+    """Open the files for as long as the block runs.
+
+    Raises:
+        Unreadable: a file is not there or not of its format, or the holder's SQL is
+            wrong.
+    """
+    listed = source.tables if isinstance(source, QuerySource) else {SINGLE: source}
+
+    def found() -> dict[str, tuple[Files, tuple[Path, ...]]]:
+        return {name: (table, _files(table)) for name, table in listed.items()}
+
+    def version(tables: Mapping[str, tuple[Files, tuple[Path, ...]]]) -> str:
+        try:
+            content = [
+                hashlib.sha256(name.encode()).digest() + digests.together(paths)
+                for name, (_, paths) in sorted(tables.items())
+            ]
+        except OSError:
+            raise Unreadable("the file is not there, or cannot be read") from None
+        return key.version(source.definition(), b"".join(content))
+
+    tables = found()
+    named_so = version(tables)
+    with _connected(limits, [path for _, paths in tables.values() for path in paths]) as connection:
+        engine = FilesEngine(connection, named_so, tables, limits.timeout_s, lambda: version(found()))
+        engine.take(source.query if isinstance(source, QuerySource) else "", source.filter)
+        yield engine
+
+
+def clear_spill(limits: EngineLimits) -> None:
+    """Remove what a killed engine has left on the disk. Only for the one process that runs the node."""
+    if limits.spill is not None:
+        for left in limits.spill.glob(f"{_SPILL}*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _files(source: Files) -> tuple[Path, ...]:
+    paths = source.files()
+    if not paths:
+        what = f"there is no file {source.path}"
+        if source.path.is_dir():
+            what = f"the folder {source.path} has no file that ends in {' or '.join(source.endings)}"
+        raise Unreadable(what, "correct path in node.toml", reason="the file is not there")
+    if len(paths) > _MOST_FILES:
+        raise Unreadable(f"there are {len(paths)} files, and a source has at most {_MOST_FILES}")
+    if any(_PATTERN & set(str(path)) for path in paths):
+        # The settings look at the path as it is written; a link may lead to another.
+        raise Unreadable("the real path of a file has one of * ? [ ] { } in it: give it another name")
+    return paths
+
+
+@contextlib.contextmanager
+def _connected(limits: EngineLimits, paths: list[Path]) -> Iterator[duckdb.DuckDBPyConnection]:
+    with contextlib.ExitStack() as stack:
+        spill = stack.enter_context(_spill_folder(limits.spill)) if limits.spill else ""
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "threads": limits.threads,
+            "memory_limit": f"{limits.memory_mib}MiB",
+            "temp_directory": spill,  # without one nothing of the table is ever written to a disk
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "allow_community_extensions": "false",
+        }
+        try:
+            connection = stack.enter_context(contextlib.closing(duckdb.connect(":memory:", config=config)))
+            listed = ", ".join(literal(str(path)) for path in paths)
+            connection.execute("SET enable_progress_bar = false")
+            if spill:
+                connection.execute(f"SET max_temp_directory_size = '{limits.spill_mib}MiB'")
+            connection.execute(f"SET allowed_paths = [{listed}]")
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
+        except duckdb.Error:
+            raise Unreadable("the engine does not start") from None
+        yield connection
+
+
+@contextlib.contextmanager
+def _spill_folder(folder: Path) -> Iterator[str]:
+    """A folder for one engine alone, gone when it ends: two engines in one would take each other's files."""
+    try:
+        make_private_folder(folder)
+        with tempfile.TemporaryDirectory(prefix=_SPILL, dir=folder, ignore_cleanup_errors=True) as own:
+            yield own
+    except OSError:
+        raise Unreadable(
+            "the folder spill cannot be used", "mend spill under [engine] in node.toml"
+        ) from None
+
+
+def _of_holder(whose: str, error: duckdb.Error) -> Unreadable:
+    """The engine's own words: they are about the holder's SQL, before any cell was read."""
+    said = str(error).split("\n", 1)[0].strip()
+    return Unreadable(
+        f"the {whose} cannot be used: {said}",
+        f"mend {whose} in node.toml",
+        reason=f"the {whose} cannot be used",
+    )
+
+
+def _said(error: duckdb.Error) -> Unreadable:
+    """What may be said: where, never what. The engine's own words quote the line."""
+    said = str(error)
+    if isinstance(error, duckdb.InterruptException):
+        return Unreadable(
+            "the engine took too long", "give it more time: timeout_s under [engine] in node.toml"
+        )
+    if isinstance(error, duckdb.PermissionException):
+        return Unreadable("the SQL reads more than its tables", "name every file under tables in node.toml")
+    if any(mark in said for mark in _NO_ROOM):
+        return Unreadable("there is no room on the disk for what does not fit in memory", _MORE_ROOM)
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return Unreadable("the engine has not enough memory", _MORE_ROOM)
+    line = _LINE.search(said)
+    why = next((words for mark, words in _REASONS.items() if mark in said), type(error).__name__)
+    reason = f"the engine cannot read the file so ({why})"
+    return Unreadable(f"line {line[1]} of the file cannot be read ({why})" if line else reason, reason=reason)
