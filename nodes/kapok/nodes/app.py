@@ -2,8 +2,8 @@
 
     node.toml, policy.toml, identity ─▶ journal, joining ─▶ runner ─▶ link ─▶ broker
 
-SIGTERM drains: answers that have begun are sent, then it ends. It may be killed at any instant as well:
-everything that was answered is in the journal.
+SIGTERM drains: answers that have begun are sent, then it ends. SIGHUP lets it judge by what ``policy.toml``
+says now. It may be killed at any instant as well: everything that was answered is in the journal.
 """
 
 from __future__ import annotations
@@ -15,23 +15,25 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from kapok.daemon import alone, stopped_by_sigterm
+from kapok import settings as settings_files
+from kapok.daemon import alone, stopped_by_sigterm, told_by_sighup
 from kapok.documents.envelope import JwsSigner, JwsVerifier
 from kapok.identity.credentials import Credentials
 from kapok.identity.keyfiles import make_private_folder, read_or_make_private_file, write_new_file
 from kapok.identity.names import Role
 from kapok.logs import configure
-from kapok.nodes.approvals import JOURNAL_FILE
 from kapok.nodes.checking import CheckReport, check
 from kapok.nodes.joining import DOCUMENTS_FOLDER, Documents, Joining
 from kapok.nodes.journal import Journal
 from kapok.nodes.link import Link
-from kapok.nodes.policy import load_policy
-from kapok.nodes.runner import JoinedDataset, Runner
-from kapok.nodes.settings import POLICY_FILE, NodeSettings, load_settings, template
+from kapok.nodes.officers import JOURNAL_FILE
+from kapok.nodes.reloading import load_in_force, reload
+from kapok.nodes.runner import InForce, JoinedDataset, Runner
+from kapok.nodes.settings import POLICY_FILE, SETTINGS_FILE, NodeSettings, load_settings, template
 from kapok.nodes.sources.files import clear_spill
 from kapok.nodes.sources.version import VersionKey
 from kapok.protocols.wraps import WrapKey
@@ -72,7 +74,8 @@ async def run(
     """
     home = Path(home)
     credentials = Credentials.load(home, passphrase, role=Role.NODE, clock=clock)
-    settings = load_settings(home)
+    settings_text = settings_files.read(home / SETTINGS_FILE)
+    settings = load_settings(home, settings_text)
     configure(sys.stderr, settings.log_level)
     make_private_folder(settings.state_folder)
     stop = stop or asyncio.Event()
@@ -81,23 +84,31 @@ async def run(
         stopped_by_sigterm(stop),
         _journal(settings, clock) as journal,
     ):
-        link = _wire(home, settings, credentials, journal, clock)
+        _write_missing_policy(home)
+        in_force = load_in_force(home, settings_text, journal)
+        runner, link = _wire(settings, credentials, journal, in_force, clock)
         _log.info("node starts", extra={"party": str(credentials.name), "broker": settings.broker})
-        await link.run(stop, ready)
+        runner.tell_of_pause()
+        with told_by_sighup(partial(reload, home, settings_text, journal, runner)):
+            await link.run(stop, ready)
         _log.info("node stopped")
 
 
-def _wire(
-    home: Path, settings: NodeSettings, credentials: Credentials, journal: Journal, clock: Clock
-) -> Link:
-    """Make every part and give it what it stands on."""
-    state = settings.state_folder
+def _write_missing_policy(home: Path) -> None:
+    """A node without a policy file gets one that explains itself, and refuses every question."""
     if not (home / POLICY_FILE).exists():
         write_new_file(home / POLICY_FILE, template(POLICY_FILE).encode())
         _log.warning(
             "there was no policy file: one without rules was written, and every question is refused",
             extra={"file": str(home / POLICY_FILE), "remedy": "add the rules that you agree to, and restart"},
         )
+
+
+def _wire(
+    settings: NodeSettings, credentials: Credentials, journal: Journal, in_force: InForce, clock: Clock
+) -> tuple[Runner, Link]:
+    """Make every part and give it what it stands on."""
+    state = settings.state_folder
     signer, verifier = JwsSigner(credentials), JwsVerifier(credentials.root_pem, clock)
     _warn_of_lost_keys(state)
     version_key = read_or_make_private_file(state / VERSION_KEY_FILE, _new_version_key)
@@ -116,7 +127,7 @@ def _wire(
     joining.open_kept()
     runner = Runner(
         name=str(credentials.name),
-        policy=load_policy(home),
+        in_force=in_force,
         journal=journal,
         joined=joined,
         signer=signer,
@@ -125,7 +136,7 @@ def _wire(
         clock=clock,
         open_jobs_max=settings.open_jobs_max,
     )
-    return Link(credentials, settings.broker, runner, joining)
+    return runner, Link(credentials, settings.broker, runner, joining)
 
 
 def _warn_of_lost_keys(state: Path) -> None:

@@ -1,26 +1,21 @@
 """What the local officer sees and decides, from another process beside the running node.
 
-A question in words, what its organisation asked before, and the cohort; never a number of rows, for a
-decision that depends on data would answer questions about single persons.
+Who asks, the question in words, the rule that lets it pass, what its organisation asked before, and the
+cohort; never a number of rows: a decision that depends on data would answer questions about single persons.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-from kapok.nodes.journal import Inbox, JobRecord
-from kapok.nodes.settings import load_settings
+from kapok.nodes.journal import JobRecord
+from kapok.nodes.officers import open_inbox
 from kapok.nodes.states import Event, NodeJobState
+from kapok.nodes.wording import rule_in_words
 from kapok.protocols.secure_sum.cohort import rule_in_force
 
 __all__ = ["Cohort", "Question", "ShownQuestion", "approve", "deny", "pending", "show"]
-
-JOURNAL_FILE: Final = "journal.db"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +53,17 @@ class Cohort:
 
 @dataclass(frozen=True, slots=True)
 class ShownQuestion:
-    """All that an officer decides by."""
+    """All that an officer decides by.
+
+    Attributes:
+        question: Who asks what of which dataset.
+        rule: The rule that lets it pass, in words; empty when nothing was judged yet.
+        earlier: What the organisation asked of the table before, the latest first.
+        cohort: What an answer would be bound to.
+    """
 
     question: Question
+    rule: tuple[str, ...]
     earlier: tuple[Question, ...]
     cohort: Cohort
 
@@ -71,7 +74,7 @@ def pending(home: Path | str) -> tuple[Question, ...]:
     Raises:
         NotFound: ``no_settings``, or ``no_journal`` when the node has never run.
     """
-    with _inbox(home, time.time) as inbox:
+    with open_inbox(home) as inbox:
         return tuple(_question(job) for job in inbox.pending())
 
 
@@ -86,7 +89,7 @@ def show(home: Path | str, job_id: str) -> ShownQuestion:
         NotFound: ``unknown_job``, or as in `pending`.
         InvalidInput: ``ambiguous_job``.
     """
-    with _inbox(home, time.time) as inbox:
+    with open_inbox(home) as inbox:
         job = inbox.job(job_id)
         scope = inbox.scope(job)
         policy = job.rule.cohort if job.rule else "fixed"
@@ -94,6 +97,7 @@ def show(home: Path | str, job_id: str) -> ShownQuestion:
         released = frozenset(one.job_id.hex() for one in scope.releases)
         return ShownQuestion(
             _question(job, released),
+            rule_in_words(job.rule_number, job.rule) if job.rule else (),
             tuple(_question(one, released) for one in inbox.earlier(job)),
             Cohort(rule_in_force(policy, scope.fixed_with), names),
         )
@@ -104,7 +108,7 @@ def approve(home: Path | str, job_id: str) -> Question:
 
     Raises:
         NotFound: ``unknown_job``, or as in `pending`.
-        InvalidInput: ``not_pending``, ``ambiguous_job`` or ``journal_restored``.
+        InvalidInput: ``not_pending``, ``ambiguous_job``, ``node_paused`` or ``journal_restored``.
         Unavailable: ``journal_unavailable``.
     """
     return _decide(home, job_id, Event.APPROVAL)
@@ -116,18 +120,8 @@ def deny(home: Path | str, job_id: str) -> Question:
 
 
 def _decide(home: Path | str, job_id: str, event: Event) -> Question:
-    with _inbox(home, time.time) as inbox:
+    with open_inbox(home) as inbox:
         return _question(inbox.decide(inbox.job(job_id).job_id, event))
-
-
-@contextmanager
-def _inbox(home: Path | str, clock: Callable[[], float]) -> Iterator[Inbox]:
-    settings = load_settings(Path(home))
-    inbox = Inbox(settings.state_folder / JOURNAL_FILE, settings.instance_file, clock)
-    try:
-        yield inbox
-    finally:
-        inbox.close()
 
 
 def _question(job: JobRecord, released: frozenset[str] = frozenset()) -> Question:

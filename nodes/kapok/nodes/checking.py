@@ -19,9 +19,9 @@ from kapok.identity.credentials import Credentials
 from kapok.identity.keyfiles import make_private_folder
 from kapok.identity.names import Role
 from kapok.nodes import policy_check
-from kapok.nodes.approvals import JOURNAL_FILE
 from kapok.nodes.joining import Documents
 from kapok.nodes.journal import Journal
+from kapok.nodes.officers import JOURNAL_FILE
 from kapok.nodes.policy import load_policy
 from kapok.nodes.settings import NodeSettings, load_settings
 from kapok.nodes.sources import Table, TableReport
@@ -123,7 +123,7 @@ def check(
         key_fingerprint=credentials.key_fingerprint.hex(),
         broker=settings.broker,
         broker_problem=broker_problem,
-        policy=policy_in_words(policy),
+        policy=policy_in_words(policy, settings.datasets),
         datasets=datasets,
         problems=tuple(problems),
         warnings=(*_warnings(home, settings), *notes, *policy_check.warnings(policy, rows)),

@@ -148,7 +148,7 @@ class Link:
             await self._send(broker, answer)
 
     async def _poll(self, broker: Connection) -> None:
-        """Once a second: what the officer has decided; keys of jobs that are over."""
+        """Once a second: what the officer has decided, a pause as well; keys of jobs that are over."""
         while True:
             try:
                 for answer in await self._in_thread(self._decided):
@@ -158,6 +158,7 @@ class Link:
             await asyncio.sleep(_POLL_S)
 
     def _decided(self) -> list[Outgoing]:
+        self._runner.tell_of_pause()
         self._runner.expire()
         return self._runner.decided()
 

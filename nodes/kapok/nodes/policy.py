@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
@@ -30,6 +31,7 @@ from kapok.errors import (
     counted,
 )
 from kapok.identity.names import PartyName, PartyPattern, Role
+from kapok.nodes.hours import Window, first_second_of_day, is_open, next_day, next_opening, time_zone
 from kapok.nodes.settings import POLICY_FILE
 from kapok.protocols.secure_sum.cohort import CohortRule, rule_in_force
 from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR, RosterRules
@@ -41,8 +43,10 @@ __all__ = [
     "History",
     "Policy",
     "Rule",
+    "closed",
     "judge",
     "load_policy",
+    "policy_text",
     "roster_rules",
     "rule_for",
 ]
@@ -61,6 +65,8 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     questions: int
     min_rows: int
     min_cell: int
+    questions_per_day: int | None = None
+    hours: tuple[str, ...] | None = None
     dominance: Dominance | None = None
     p_percent: int | None = None
     seals: tuple[Literal["paillier", "pad"], ...] = ("paillier",)
@@ -76,11 +82,26 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         """What of it acts inside the mask."""
         return Thresholds(self.min_rows, self.min_cell, self.dominance, self.p_percent)
 
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """When its questions are answered; empty for always."""
+        return tuple(Window.parse(text) for text in self.hours or ())
+
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All rules, in the order of the file."""
+    """All rules, in the order of the file, and the time zone of their hours and days."""
 
     rule: tuple[Rule, ...] = ()
+    timezone: str = "UTC"
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone."""
+        return time_zone(self.timezone)
+
+    def day_of(self, moment: float) -> float:
+        """When the day of a moment began; both in seconds since the epoch."""
+        return first_second_of_day(moment, self.zone)
 
 
 class Asked(Protocol):
@@ -102,12 +123,14 @@ class History:
     """What the journal knows of the scope (the table, and the analyst's organisation) before this question.
 
     Attributes:
-        questions: Tries of the organisation before this one.
+        questions: Tries of the organisation before this one, without those that came when none was answered.
+        today: Those of them that are of the same day.
         cohorts: The sets of names that something of the scope was released for.
         fixed_with: The strictest cohort rule under which that happened; None while nothing was released.
     """
 
     questions: int = 0
+    today: int = 0
     cohorts: tuple[tuple[str, ...], ...] = ()
     fixed_with: CohortRule | None = None
 
@@ -120,16 +143,16 @@ class Allowed:
     number: int
 
 
-def load_policy(home: Path) -> Policy:
-    """Read and check ``<home>/policy.toml``.
+def policy_text(home: Path) -> str:
+    """What ``<home>/policy.toml`` says.
 
     Raises:
         NotFound: ``no_policy``.
-        InvalidInput: ``bad_settings``, naming file, rule number (from 1) and key.
+        InvalidInput: ``bad_settings``.
     """
     path = home / POLICY_FILE
     try:
-        policy = settings.load(path, Policy, choices={"operations": known_operations()})
+        return settings.read(path)
     except NotFound:
         raise NotFound(
             f"there is no policy file {path}: nothing says who may ask this node what",
@@ -137,16 +160,45 @@ def load_policy(home: Path) -> Policy:
             remedy="put the file back; or let `kapok node run` write one there that explains every key and "
             "refuses every question, and add to it what you agree to",
         ) from None
+
+
+def load_policy(home: Path, text: str | None = None) -> Policy:
+    """Read and check ``<home>/policy.toml``.
+
+    Args:
+        home: The node's folder.
+        text: What the file says, where it was read before.
+
+    Raises:
+        NotFound: ``no_policy``.
+        InvalidInput: ``bad_settings``, naming file, rule number (from 1) and key.
+    """
+    path, text = home / POLICY_FILE, policy_text(home) if text is None else text
+    try:
+        policy = settings.load(path, Policy, choices={"operations": known_operations()}, text=text)
     except InvalidInput as error:
         message = _IN_A_RULE.sub(lambda found: f"rule {int(found[1]) + 1}: key '", error.message)
         raise InvalidInput(message, code=error.code, remedy=error.remedy) from None
+    try:
+        time_zone(policy.timezone)
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"{path}: key 'timezone': {error.message}", code="bad_settings", remedy=error.remedy
+        ) from None
     for number, rule in enumerate(policy.rule, 1):
         _check_rule(path, number, rule)
     return policy
 
 
 def judge(
-    spec: JobSpec, question: Asked, caller: PartyName, *, dataset: str, policy: Policy, history: History
+    spec: JobSpec,
+    question: Asked,
+    caller: PartyName,
+    *,
+    dataset: str,
+    policy: Policy,
+    history: History,
+    asked_at: float,
 ) -> Allowed | Refused:
     """Decide by policy alone whether a question may be answered.
 
@@ -157,6 +209,8 @@ def judge(
         dataset: This node's own name for the dataset.
         policy: The file.
         history: Of the scope.
+        asked_at: When it was asked first, seconds since the epoch: what was asked in time is answered to its
+            end.
 
     Returns:
         The rule that allows it; or why not, with code, clause and remedy (returned, not raised: to refuse
@@ -165,9 +219,31 @@ def judge(
     found = rule_for(caller, dataset, policy)
     if isinstance(found, Refused):
         return found
+    if refusal := closed(found, policy, asked_at):
+        return refusal
     for refusal in _objections(spec, question, caller, found, history):
         return refusal
+    for refusal in _spent(found, policy, history, asked_at):
+        return refusal
     return found
+
+
+def closed(allowed: Allowed, policy: Policy, asked_at: float) -> Refused | None:
+    """Why a rule answers nothing at that time; None when it does. It needs no question.
+
+    Whoever comes outside of the hours spends nothing: nothing is judged then, so that nothing is learnt.
+    """
+    windows = allowed.rule.windows
+    if not windows or is_open(windows, asked_at, policy.zone):
+        return None
+    return ConsentWithheld(
+        f"this node answers this analyst's questions {' and '.join(allowed.rule.hours or ())} "
+        f"({policy.timezone}) only",
+        code="outside_hours",
+        clause=f"policy.rule[{allowed.number}].hours",
+        remedy=f"ask again from {_at(next_opening(windows, asked_at, policy.zone), policy)}; "
+        "this try spends no question",
+    )
 
 
 def roster_rules(rule: Rule) -> RosterRules:
@@ -242,12 +318,27 @@ def _objections(
             "and make a new key: `kapok key rotate`",
         )
     yield from _objections_to_members(spec, caller, rule, clause, history)
+
+
+def _spent(allowed: Allowed, policy: Policy, history: History, asked_at: float) -> Iterable[Refused]:
+    rule, clause = allowed.rule, f"policy.rule[{allowed.number}]"
     if history.questions >= rule.questions:
         yield BudgetExhausted(
             "the questions that this node grants the analyst's organisation are used up",
             clause=f"{clause}.questions",
             remedy="ask the holder for more",
         )
+    if rule.questions_per_day is not None and history.today >= rule.questions_per_day:
+        yield BudgetExhausted(
+            "the questions that this node grants the analyst's organisation for a day are used up",
+            code="day_budget_exhausted",
+            clause=f"{clause}.questions_per_day",
+            remedy=f"ask again from {_at(next_day(asked_at, policy.zone), policy)}",
+        )
+
+
+def _at(moment: datetime, policy: Policy) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} ({policy.timezone})"
 
 
 def _objections_to_members(
@@ -299,8 +390,16 @@ def _check_rule(path: Path, number: int, rule: Rule) -> None:
     def bad(key: str, what: str, remedy: str) -> InvalidInput:
         return InvalidInput(f"{path}: rule {number}: key {key!r} {what}", code="bad_settings", remedy=remedy)
 
+    for text in rule.hours or ():
+        try:
+            Window.parse(text)
+        except InvalidInput as error:
+            raise bad(
+                "hours", f"has an item that cannot be used: {error.message}", error.remedy or ""
+            ) from None
     for key, least, value in (
         ("questions", 0, rule.questions),
+        ("questions_per_day", 0, rule.questions_per_day or 0),
         ("min_rows", 1, rule.min_rows),
         ("min_cell", 1, rule.min_cell),
         ("min_parties", LEAST_PARTIES_FLOOR, rule.min_parties),
@@ -320,8 +419,9 @@ def _check_rule(path: Path, number: int, rule: Rule) -> None:
         ("operations", rule.operations),
         ("seals", rule.seals),
         ("key_profiles", rule.key_profiles),
+        ("hours", rule.hours),
     ):
-        if not listed:
+        if listed is not None and not listed:
             raise bad(key, "is empty", "list at least one, or remove the rule")
     if foreign := sorted(set(rule.operations) - (known := known_operations())):
         raise bad(

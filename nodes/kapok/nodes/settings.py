@@ -110,15 +110,19 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.instance
 
 
-def load_settings(home: Path) -> NodeSettings:
+def load_settings(home: Path, text: str | None = None) -> NodeSettings:
     """Read and check ``<home>/node.toml``.
+
+    Args:
+        home: The node's folder.
+        text: What the file says, where it was read before.
 
     Raises:
         NotFound: ``no_settings``.
         InvalidInput: ``bad_settings``, naming file, key and what is expected.
     """
     path = home / SETTINGS_FILE
-    found = settings.load(path, NodeSettings)
+    found = settings.load(path, NodeSettings, text=text)
     _check_daemon(path, found)
     for name, entry in found.datasets.items():
         _check_entry(path, name, entry)

@@ -2,38 +2,111 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import Final
+
 from kapok.errors import counted
 from kapok.nodes.policy import Policy, Rule
 
-__all__ = ["policy_in_words"]
+__all__ = ["policy_in_words", "rule_in_words"]
 
-_COHORT = {
+_COHORT: Final = {
     "fixed": "the first answer fixes the parties, for good",
     "same-question": "the same question is answered for one set of parties only",
     "free": "any set of parties, which lets answers be subtracted from one another",
 }
+_EVERYTHING: Final = "*"
 
 
-def policy_in_words(policy: Policy) -> tuple[str, ...]:
-    """One sentence or two for each rule, in their order."""
+def policy_in_words(policy: Policy, datasets: Iterable[str] = ()) -> tuple[str, ...]:
+    """Each rule in their order, then for each dataset who may ask it by which rule.
+
+    Args:
+        policy: The file.
+        datasets: What ``node.toml`` names.
+    """
     if not policy.rule:
         return ("No rule: every question is refused.",)
-    return tuple(_rule(number, rule) for number, rule in enumerate(policy.rule, 1))
+    lines = [
+        line
+        for number, rule in enumerate(policy.rule, 1)
+        for line in rule_in_words(number, rule, policy.timezone)
+    ]
+    return (*lines, *(_who_may_ask(name, policy) for name in datasets))
 
 
-def _rule(number: int, rule: Rule) -> str:
-    columns = "all columns" if "*" in rule.columns else "the columns " + (", ".join(rule.columns) or "(none)")
-    approval = "at once" if rule.approval == "automatic" else "each after an officer's approval"
-    required = "".join(f", only together with {name}" for name in sorted(rule.required_members))
-    among = f" that match {' or '.join(rule.members)}" if rule.members else ""
-    asked = f"{' and '.join(rule.analysts)} may ask {rule.dataset} for {', '.join(rule.operations)}"
-    sealed = f"sealed with {' or '.join(rule.seals)}"
-    if "subgroup" in rule.key_profiles:
-        sealed += f" under result keys of profile {' or '.join(rule.key_profiles)}"
-    least = f"Filters that keep fewer than {rule.min_rows} rows, and cells of fewer than {rule.min_cell}"
+def rule_in_words(number: int, rule: Rule, timezone: str = "") -> tuple[str, ...]:
+    """One rule: who may ask what, how often and when, and what happens to the answer.
+
+    Args:
+        number: Of the rule in the file, from 1.
+        rule: The rule.
+        timezone: Of its hours and days, where it is to be said.
+    """
     return (
-        f"Rule {number}: {asked} over {columns}, {counted(rule.questions, 'question')} "
-        f"for each organisation, {approval}. Sums of at least {rule.min_parties} organisations{among} "
-        f"besides the analyst's own{required}, {sealed}; "
-        f"{_COHORT[rule.cohort]}. {least}, are suppressed."
+        f"Rule {number}: {_either(rule.analysts)} may ask {rule.dataset}",
+        f"  for {', '.join(rule.operations)} over {_columns(rule)}",
+        f"  {_how_often(rule, timezone)}",
+        f"  {_with_whom(rule)}, {_sealed(rule)}; {_COHORT[rule.cohort]}",
+        f"  suppressed: {'; '.join(_suppressed(rule))}",
     )
+
+
+def _who_may_ask(name: str, policy: Policy) -> str:
+    asked = [
+        f"{_either(rule.analysts)} by rule {number}"
+        for number, rule in enumerate(policy.rule, 1)
+        if rule.dataset == name
+    ]
+    if not asked:
+        return f"Over {name}: nobody may ask anything."
+    first = ", by the first rule that names them" if asked[1:] else ""
+    return f"Over {name}: {'; '.join(asked)}{first}; nobody else."
+
+
+def _columns(rule: Rule) -> str:
+    if _EVERYTHING in rule.columns:
+        return "all columns"
+    if not rule.columns:
+        return "no column: rows may be counted, all of them together"
+    return f"the columns {', '.join(rule.columns)}"
+
+
+def _how_often(rule: Rule, timezone: str) -> str:
+    zone = f" ({timezone})" if timezone else ""
+    a_day = ""
+    if rule.questions_per_day is not None:
+        a_day = f", at most {rule.questions_per_day} a day" + ("" if rule.hours else zone)
+    when = f"taken {' and '.join(rule.hours)}{zone}" if rule.hours else "taken at any time"
+    approval = (
+        "answered at once" if rule.approval == "automatic" else "each answered after an officer's approval"
+    )
+    return f"{counted(rule.questions, 'question')} for each organisation{a_day}, {when}, {approval}"
+
+
+def _with_whom(rule: Rule) -> str:
+    required = "".join(f", only together with {name}" for name in sorted(rule.required_members))
+    among = f" that match {_either(rule.members)}" if rule.members else ""
+    return f"in sums of at least {rule.min_parties} organisations{among} besides the analyst's own{required}"
+
+
+def _sealed(rule: Rule) -> str:
+    sealed = f"sealed with {_either(rule.seals)}"
+    if "subgroup" in rule.key_profiles:
+        sealed += f" under result keys of profile {_either(rule.key_profiles)}"
+    return sealed
+
+
+def _suppressed(rule: Rule) -> Iterator[str]:
+    yield f"what a filter leaves of fewer than {counted(rule.min_rows, 'row')}"
+    yield f"cells of fewer than {rule.min_cell} rows or known values"
+    if rule.dominance is not None:
+        many = rule.dominance.n > 1
+        whom = f"the {rule.dominance.n} largest contributors have" if many else "the largest contributor has"
+        yield f"totals of which {whom} more than {rule.dominance.percent} %"
+    if rule.p_percent is not None:
+        yield f"totals that without the two largest are less than {rule.p_percent} % of the largest"
+
+
+def _either(texts: Iterable[str]) -> str:
+    return " or ".join(texts)

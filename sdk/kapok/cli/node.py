@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,8 +18,14 @@ from kapok.errors import InvalidInput, plain
 if TYPE_CHECKING:
     from kapok.nodes.approvals import Question, ShownQuestion
     from kapok.nodes.checking import CheckReport, DatasetReport
+    from kapok.nodes.journal import Pause
 
 __all__ = ["app"]
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask at the terminal.")]
+Reason = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", help="Why, for your own people; it goes nowhere else.")
+]
 
 app = group("A holder's node: answers beside its data, as its policy says.")
 
@@ -73,14 +80,23 @@ def pending(json: Json = False, home: Home = None) -> None:
         say("no question waits for approval")
     for one in shown:
         _say(one)
+        digits = one.question.job_id[:SHOWN_DIGITS]
+        say(pasteable(f"decide with: `kapok node approve {digits}` (or deny)\n"))
 
 
 @app.command("approve")
-def approve(job_id: JobId, json: Json = False, home: Home = None) -> None:
-    """Let a pending question be answered."""
+def approve(job_id: JobId, yes: Yes = False, json: Json = False, home: Home = None) -> None:
+    """Let a pending question be answered: shows all that there is to decide by, and asks at a terminal."""
     from kapok.nodes.approvals import approve as decide
+    from kapok.nodes.approvals import show
 
-    _decided(decide(resolved_home(home), job_id), "approved", json=json)
+    folder = resolved_home(home)
+    if not json:
+        _say(show(folder, job_id))
+        if sys.stdin.isatty() and not yes and not typer.confirm("approve it?"):
+            say("it waits as before")
+            return
+    _decided(decide(folder, job_id), "approved", json=json)
 
 
 @app.command("deny")
@@ -89,6 +105,48 @@ def deny(job_id: JobId, json: Json = False, home: Home = None) -> None:
     from kapok.nodes.approvals import deny as decide
 
     _decided(decide(resolved_home(home), job_id), "denied", json=json)
+
+
+@app.command("pause")
+def pause(reason: Reason = "", json: Json = False, home: Home = None) -> None:
+    """Stop this node at once, whether it runs or not: nothing is answered until `kapok node resume`."""
+    from kapok.nodes.officers import pause as stop
+
+    stopped = stop(resolved_home(home), reason)
+    if json:
+        print_json({"paused": True, **_pause(stopped)})
+        return
+    say(_since(stopped))
+    say(pasteable("jobs under way are refused at their next step; go on with `kapok node resume`"))
+
+
+@app.command("resume")
+def resume(json: Json = False, home: Home = None) -> None:
+    """Let this node answer again."""
+    from kapok.nodes.officers import resume as go_on
+
+    ended = go_on(resolved_home(home))
+    if json:
+        print_json({"paused": False} | (_pause(ended) if ended else {}))
+    elif ended is None:
+        say("this node was not paused")
+    else:
+        say(f"resumed; it was {_since(ended)}")
+
+
+def _pause(pause: Pause) -> dict[str, Any]:
+    return {
+        "reason": pause.reason,
+        "paused_at": pause.paused_at,
+        "paused_by": pause.paused_by,
+        "resumed_at": pause.resumed_at,
+        "resumed_by": pause.resumed_by or None,
+    }
+
+
+def _since(pause: Pause) -> str:
+    because = f": {plain(pause.reason)}" if pause.reason else ""
+    return f"paused since {when(pause.paused_at)} by {plain(pause.paused_by)}{because}"
 
 
 def _decided(question: Question, verdict: str, *, json: bool) -> None:
@@ -127,6 +185,7 @@ def _rows(dataset: DatasetReport) -> str:
 def _document(shown: ShownQuestion) -> dict[str, Any]:
     return {
         **_question(shown.question),
+        "rule": shown.rule,
         "earlier": [_question(one) for one in shown.earlier],
         "cohort": {"rule": shown.cohort.rule, "names": shown.cohort.names},
     }
@@ -152,11 +211,15 @@ def _say(shown: ShownQuestion) -> None:
     say(f"dataset   {question.dataset}")
     say(f"question  {plain(question.question)}")
     say(f"in words  {plain(question.in_words)}")
+    say(f"asked     {when(question.asked_at)}")
     say(f"deadline  {when(question.deadline)}")
+    for line in shown.rule:
+        say(f"allowed   {line}")
     say(f"cohort    rule {shown.cohort.rule}")
     for names in shown.cohort.names:
         say(f"          answered before together with: {plain(', '.join(names))}")
     if shown.earlier:
-        rows = [(when(one.asked_at), one.state, one.question) for one in shown.earlier]
-        print_table(("asked before", "state", "question"), rows)
-    say(pasteable(f"decide with: `kapok node approve {question.job_id[:SHOWN_DIGITS]}` (or deny)\n"))
+        rows = [(when(one.asked_at), one.analyst, one.state, one.question) for one in shown.earlier]
+        print_table(("asked before", "by", "state", "question"), rows)
+    else:
+        say("before    this organisation has asked nothing of it")

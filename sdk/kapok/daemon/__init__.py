@@ -1,4 +1,4 @@
-"""What the daemons of authority, broker and node share: a folder to themselves, and an end at SIGTERM."""
+"""What the daemons of authority, broker and node share: a folder to themselves, an end, an ear for SIGHUP."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import asyncio
 import fcntl
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kapok.errors import InvalidInput
 
-__all__ = ["alone", "stopped_by_sigterm"]
+__all__ = ["alone", "stopped_by_sigterm", "told_by_sighup"]
 
 
 @contextmanager
@@ -51,15 +52,36 @@ def alone(folder: Path, what: str) -> Iterator[None]:
 @contextmanager
 def stopped_by_sigterm(stop: asyncio.Event) -> Iterator[None]:
     """Set `stop` at SIGTERM. Ctrl-C cancels the task that waits for it, which is an end as well."""
+    with _handled(signal.SIGTERM, stop.set):
+        yield
+
+
+@contextmanager
+def told_by_sighup(work: Callable[[], None]) -> Iterator[None]:
+    """Do some work, off the event loop, at each SIGHUP; one after the other.
+
+    Args:
+        work: Raises nothing: nobody would hear of it.
+    """
+    one_at_a_time = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sighup")
+    try:
+        with _handled(signal.SIGHUP, lambda: one_at_a_time.submit(work)):
+            yield
+    finally:
+        one_at_a_time.shutdown(wait=True)
+
+
+@contextmanager
+def _handled(number: signal.Signals, work: Callable[[], object]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
-    # Outside the main thread there are no signals to handle: `stop` alone ends it there.
+    # Outside the main thread there are no signals to handle.
     with suppress(NotImplementedError, RuntimeError, ValueError):
-        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        loop.add_signal_handler(number, work)
     try:
         yield
     finally:
         with suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.remove_signal_handler(signal.SIGTERM)
+            loop.remove_signal_handler(number)
 
 
 def _bad_folder(folder: Path, error: OSError) -> InvalidInput:

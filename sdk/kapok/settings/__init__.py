@@ -18,7 +18,7 @@ import msgspec
 
 from kapok.errors import InvalidInput, KapokError, NotFound, near
 
-__all__ = ["load"]
+__all__ = ["load", "read"]
 
 _Settings = TypeVar("_Settings", bound=msgspec.Struct)
 
@@ -42,7 +42,11 @@ _WORDS: Final = {
 
 
 def load(
-    path: Path | str, struct_type: type[_Settings], *, choices: Mapping[str, Iterable[str]] | None = None
+    path: Path | str,
+    struct_type: type[_Settings],
+    *,
+    choices: Mapping[str, Iterable[str]] | None = None,
+    text: str | None = None,
 ) -> _Settings:
     """Read a TOML file into a structure, refusing unknown keys and wrong types.
 
@@ -51,6 +55,7 @@ def load(
         struct_type: A `msgspec.Struct`; it and every structure in it forbid unknown fields. Its
             ``__post_init__`` may raise `InvalidInput`; the file's name is put in front of that message.
         choices: For keys whose types do not list them: the values to name when a value is wrong.
+        text: What the file says, where it was `read` before; else it is read now.
 
     Raises:
         NotFound: ``no_settings`` when there is no such file.
@@ -58,12 +63,12 @@ def load(
     """
     path = Path(path)
     fields = _fields(struct_type) | {key: tuple(sorted(values)) for key, values in (choices or {}).items()}
-    document = _read(path)
-    read = partial(msgspec.convert, type=struct_type, dec_hook=_path_reader(path.parent))
+    document = _parse(path, read(path) if text is None else text)
+    convert = partial(msgspec.convert, type=struct_type, dec_hook=_path_reader(path.parent))
     try:
-        return cast("_Settings", read(document))
+        return cast("_Settings", convert(document))
     except msgspec.ValidationError as error:
-        raise _explain(path, *_placed(str(error), document, read), fields) from None
+        raise _explain(path, *_placed(str(error), document, convert), fields) from None
     except KapokError as error:
         raise type(error)(
             f"{path}: {error.message}",
@@ -74,7 +79,13 @@ def load(
         ) from None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> str:
+    """The text of a settings file.
+
+    Raises:
+        NotFound: ``no_settings`` when there is no such file.
+        InvalidInput: ``bad_settings`` when it cannot be read, or is no text.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
@@ -89,9 +100,14 @@ def _read(path: Path) -> dict[str, Any]:
     if len(content) > _MOST_BYTES:
         raise _bad(path, f"is larger than {_MOST_BYTES} bytes", "name a settings file")
     try:
-        return tomllib.loads(content.decode("utf-8"))
+        return content.decode("utf-8")
     except UnicodeDecodeError:
         raise _bad(path, "is not UTF-8 text", "save it as UTF-8") from None
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _bad(path, f"is not TOML: {error}", "mend the line that is named") from None
 

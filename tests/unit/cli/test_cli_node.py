@@ -1,5 +1,6 @@
 """`kapok node` on the terminal: one document with --json, one name for a job, rows for people."""
 
+import io
 import json
 import time
 
@@ -7,7 +8,7 @@ import pytest
 
 from kapok.cli.app import run
 from kapok.nodes.checking import CheckReport, DatasetReport
-from kapok.nodes.journal import Journal, NewJob
+from kapok.nodes.journal import Decision, Journal, NewJob
 from kapok.nodes.policy import Rule
 from kapok.nodes.sources import Problem, TableReport
 
@@ -92,8 +93,8 @@ def test_a_job_is_called_job_in_every_document(tmp_path, capsys):
         analysts=(), dataset="d", operations=("count",), columns=(), questions=1, min_rows=1, min_cell=1
     )
     for job_id in job_ids:
-        journal.count_try(NewJob(job_id=job_id, question="SELECT", **asked))
-        journal.defer(job_id, specification="", in_words="how many", rule=rule)
+        journal.count_try(NewJob(job_id=job_id, question="SELECT", in_words="how many", **asked))
+        journal.defer(job_id, specification="", decision=Decision(rule, 1, 1))
     journal.close()
     assert run(["node", "pending", "--json", "--home", str(tmp_path)]) == 0
     first, second = json.loads(capsys.readouterr().out)["pending"]
@@ -102,3 +103,59 @@ def test_a_job_is_called_job_in_every_document(tmp_path, capsys):
     assert run(["node", "approve", job_ids[0], "--json", "--home", str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out) == {"job": job_ids[0], "verdict": "approved"}
     assert "job_id" not in {*first, *second, *second["earlier"][0]}
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A node's folder with one question that waits for an officer, and one that was asked before."""
+    (tmp_path / "node.toml").write_text('broker = "127.0.0.1:1"\nstate = "."\n')
+    now = time.time()
+    journal = Journal.open(tmp_path / "journal.db", tmp_path / "instance", clock=lambda: now)
+    asked = {"organisation": "o", "dataset": "d", "asset": "d", "deadline": now + 3600}
+    rule = Rule(
+        analysts=("spiffe://kapok.test/org/o/analyst/*",),
+        dataset="d",
+        operations=("count",),
+        columns=("age",),
+        questions=7,
+        min_rows=1,
+        min_cell=1,
+    )
+    for job_id, by, words in (("ab" * 32, "bob", "how many"), ("cd" * 32, "eve", "how many women")):
+        journal.count_try(NewJob(job_id=job_id, analyst=by, question="SELECT", in_words=words, **asked))
+        journal.defer(job_id, specification="", decision=Decision(rule, 2, 1))
+    journal.close()
+    return tmp_path
+
+
+class Terminal(io.StringIO):
+    """What a person types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("answer", "verdict"), [("n\n", "it waits as before"), ("y\n", "is approved")])
+def test_an_officer_sees_all_there_is_to_decide_by_and_is_asked(home, monkeypatch, capsys, answer, verdict):
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    assert run(["node", "approve", "cdcd", "--home", str(home)]) == 0
+    out = capsys.readouterr().out
+    for said in ("eve", "how many women", "Rule 2", "7 questions", "asked before", "bob", "cohort", verdict):
+        assert said in out
+    assert run(["node", "approve", "cdcd", "--yes", "--home", str(home)]) == 0
+
+
+def test_a_pause_is_said_and_told_in_json(home, capsys):
+    paused = ["node", "pause", "--home", str(home), "--reason", "an audit"]
+    assert run(paused) == 0
+    assert "an audit" in capsys.readouterr().out
+    assert run([*paused, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["paused"], document["reason"], document["resumed_at"]) == (True, "an audit", None)
+    assert run(["node", "approve", "abab", "--home", str(home), "--json"]) == 3
+    assert "node_paused" in capsys.readouterr().err
+    for expected in ("resumed; it was paused since", "was not paused"):
+        assert run(["node", "resume", "--home", str(home)]) == 0
+        assert expected in capsys.readouterr().out
+    assert run(["node", "resume", "--home", str(home), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"paused": False}

@@ -10,7 +10,7 @@ from kapok.cli.app import run
 from kapok.cli.terminal import note, print_json, print_table, report, say
 from kapok.client.progress import Progress
 from kapok.errors import ConsentWithheld
-from kapok.nodes.journal import Journal, NewJob
+from kapok.nodes.journal import Decision, Journal, NewJob
 from kapok.nodes.policy import Rule
 
 EVIL = "age\x1b[2J\x1b[H\u202e\x9b1m\nquestion  SELECT COUNT(*) FROM harmless"
@@ -48,8 +48,8 @@ def home(tmp_path):
         analysts=(), dataset="d", operations=("count",), columns=(), questions=1, min_rows=1, min_cell=1
     )
     for job_id in ("ab" * 32, "cd" * 32):
-        journal.count_try(NewJob(job_id=job_id, question=EVIL, **asked))
-        journal.defer(job_id, specification="", in_words=EVIL, rule=rule)
+        journal.count_try(NewJob(job_id=job_id, question=EVIL, in_words=EVIL, **asked))
+        journal.defer(job_id, specification="", decision=Decision(rule, 1, 1))
     journal.close()
     return tmp_path
 

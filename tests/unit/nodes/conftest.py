@@ -21,7 +21,7 @@ from kapok.identity.keyfiles import generate_key
 from kapok.identity.names import PartyName, Role
 from kapok.nodes.journal import Inbox, Journal
 from kapok.nodes.policy import Policy, Rule
-from kapok.nodes.runner import Consent, JoinedDataset, Refusal, Release, Runner, Seal
+from kapok.nodes.runner import Consent, InForce, JoinedDataset, Refusal, Release, Runner, Seal
 from kapok.nodes.settings import CsvSource, EngineLimits
 from kapok.nodes.sources import Table
 from kapok.nodes.sources.version import VersionKey
@@ -158,10 +158,11 @@ class Node:
         self.policy = policy
         table = Table(DATASET, CsvSource(self.csv), EngineLimits(threads=1), VersionKey(self.version_key))
         joined = JoinedDataset("clinic", DATASET_HASH, self.asset, table)
+        journal = self._journal or self._open_journal()
         self._runner = Runner(
             name=self.name,
-            policy=self.policy,
-            journal=self._journal or self._open_journal(),
+            in_force=self.put_in_force(policy),
+            journal=journal,
             joined={DATASET_HASH: joined} if self.joins else {},
             signer=JwsSigner(self.credentials),
             verifier=JwsVerifier(self.realm.root.pem, self.clock),
@@ -171,13 +172,17 @@ class Node:
         )
         return self._runner
 
+    def put_in_force(self, policy: Policy) -> InForce:
+        """What a start or a reload notes in the journal."""
+        return InForce(policy, self._journal.put_in_force(msgspec.json.encode(policy).decode(), "settings"))
+
     def stop(self) -> None:
         if self._journal is not None:
             self._journal.close()
         self._journal = self._runner = None
 
     def inbox(self) -> Inbox:
-        return Inbox(self.home / "journal.db", self.home / "instance", self.clock)
+        return Inbox(self.home / "journal.db", self.home / "instance", self.clock, "alice")
 
     def _new_tag_key(self) -> None:
         self.tag_key = WrapKey.generate()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from kapok.nodes.journal import Decision
 from kapok.nodes.policy import Policy
 from kapok.nodes.runner import Consent, Release
 from kapok.protocols.secure_sum.cohort import CohortStatement
@@ -149,7 +150,12 @@ def test_a_release_is_as_strict_as_the_consent_was(world, make_rule):
     seals = job.seal(job.consent())
     node.policy = Policy((make_rule(cohort="free"),))
     node.start()
-    job.release(seals)
+    # What was sealed under another policy is not released at all; nor would the journal loosen the rule.
+    assert world.refusal(job.complete(node, seals)).code == "policy_changed"
+    node = world.nodes["b"]
+    sealed = node.journal.sealed(job.id, 1, 1)
+    free = Decision(make_rule(cohort="free"), 1, sealed.in_force)
+    node.journal.release(sealed.record, "token", decision=free, question=b"q")
     scope = node.journal.scope("clinic", job.caller.name.organisation_id)
     assert scope.fixed_with == "fixed"
 

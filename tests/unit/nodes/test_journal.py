@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from kapok.errors import InvalidInput, LocalProtocolError, Unavailable
-from kapok.nodes.journal import Journal, NewJob, tables
+from kapok.nodes.journal import Decision, Journal, NewJob, tables
 from kapok.nodes.journal.journal import MIGRATIONS
 from kapok.nodes.policy import Policy
 from kapok.nodes.runner import Release
@@ -245,7 +245,7 @@ def test_an_unknown_job_is_neither_closed_nor_sealed(world):
     assert node.runner.handle(Closed("ab" * 32)) == []
     assert node.journal.job("ab" * 32) is None
     with pytest.raises(LocalProtocolError):
-        node.journal.consent("ab" * 32, specification="", in_words="", rule=None, cohort=None)
+        node.journal.consent("ab" * 32, specification="", decision=Decision(None, 1, 1), cohort=None)
 
 
 def test_tries_are_numbered_in_the_order_of_asking(tmp_path):
@@ -288,7 +288,7 @@ def test_a_mirror_that_cannot_be_read_stops_the_node_before_it_opens_anything(wo
 
 def test_a_job_that_was_never_asked_has_no_next_step(world, make_rule):
     with pytest.raises(LocalProtocolError) as caught:
-        world.nodes["a"].journal.defer("00" * 32, specification="", in_words="", rule=make_rule())
+        world.nodes["a"].journal.defer("00" * 32, specification="", decision=Decision(make_rule(), 1, 1))
     assert caught.value.code == "unknown_job"
 
 
@@ -296,10 +296,11 @@ def test_an_attempt_is_sealed_with_one_vector_and_no_other(world):
     node = world.nodes["a"]
     job = world.job(COUNT)
     job.seal(job.consent())
-    record = node.journal.sealed(job.id, 1, 1)
-    node.journal.seal(record)
+    stored = node.journal.sealed(job.id, 1, 1)
+    node.journal.seal(stored.record, in_force=stored.in_force)
+    other = msgspec.structs.replace(stored.record, vector_sha256=bytes(32))
     with pytest.raises(LocalProtocolError) as refused:
-        node.journal.seal(msgspec.structs.replace(record, vector_sha256=bytes(32)))
+        node.journal.seal(other, in_force=stored.in_force)
     assert refused.value.code == "sealed_otherwise"
-    assert node.journal.sealed(job.id, 1, 1) == record
+    assert node.journal.sealed(job.id, 1, 1) == stored
     assert node.journal.job(job.id).state is NodeJobState.SEALED

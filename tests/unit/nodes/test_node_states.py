@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from kapok.errors import LocalProtocolError
+from kapok.nodes.journal import Decision
 from kapok.nodes.states import TRANSITIONS, Event, NodeJobState, after
 
 
@@ -30,7 +31,7 @@ def test_the_journal_keeps_the_state_of_a_job_that_an_event_cannot_happen_to(wor
     job.run()
     assert node.journal.job(job.id).state is NodeJobState.RELEASED
     with pytest.raises(LocalProtocolError) as caught:
-        node.journal.defer(job.id, specification="x", in_words="x", rule=make_rule())
+        node.journal.defer(job.id, specification="x", decision=Decision(make_rule(), 1, 1))
     assert caught.value.code == "wrong_state"
     kept = node.journal.job(job.id)
     assert kept.state is NodeJobState.RELEASED

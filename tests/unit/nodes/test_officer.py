@@ -3,7 +3,7 @@
 import pytest
 
 from kapok.errors import InvalidInput, NotFound
-from kapok.nodes import approvals
+from kapok.nodes import approvals, officers
 from kapok.nodes.journal import NewJob
 from kapok.nodes.policy import Policy
 from kapok.nodes.runner import Consent
@@ -117,7 +117,7 @@ def home(world, node):
 
 @pytest.fixture
 def real_time(world, monkeypatch):
-    monkeypatch.setattr(approvals.time, "time", world.clock)
+    monkeypatch.setattr(officers.time, "time", world.clock)
 
 
 def test_the_officer_sees_question_history_and_cohort_and_no_count(world, node, home, real_time):

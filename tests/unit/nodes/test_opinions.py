@@ -97,7 +97,7 @@ def test_a_defect_is_told_without_what_it_met(world, monkeypatch):
     def broken(*_given, **_named):
         raise ZeroDivisionError("cell 4711")
 
-    monkeypatch.setattr("kapok.nodes.runner.runner.judge", broken)
+    monkeypatch.setattr("kapok.nodes.runner.judging.judge", broken)
     refusal = opinion_on(world, world.job(COUNT)).refusal
     assert (refusal.kind, refusal.code) == ("InternalError", "internal_error")
     assert "4711" not in refusal.message + refusal.remedy + refusal.clause

@@ -190,7 +190,7 @@ def test_a_defect_ends_its_job_alone_and_says_nothing_of_what_it_met(world, monk
 
     node, broken_job = world.nodes["a"], world.job(COUNT)
     with monkeypatch.context() as patched:
-        patched.setattr("kapok.nodes.runner.runner.judge", broken)
+        patched.setattr("kapok.nodes.runner.judging.judge", broken)
         refusal = refusal_of(world, broken_job)
     assert (refusal.kind, refusal.code) == ("InternalError", "internal_error")
     assert "4711" not in refusal.message + refusal.remedy + refusal.clause

@@ -8,11 +8,21 @@ open, never b.
     tables     the tables
     records    what is read from them
     journal    what the runner writes and reads
-    inbox      what the local officer writes and reads
+    inbox      what the local officer writes and reads, a pause as well
 """
 
 from kapok.nodes.journal.inbox import Inbox
 from kapok.nodes.journal.journal import Journal
-from kapok.nodes.journal.records import JobRecord, NewJob, Scope, StoredRelease
+from kapok.nodes.journal.records import Decision, JobRecord, NewJob, Pause, Scope, StoredRelease, StoredSeal
 
-__all__ = ["Inbox", "JobRecord", "Journal", "NewJob", "Scope", "StoredRelease"]
+__all__ = [
+    "Decision",
+    "Inbox",
+    "JobRecord",
+    "Journal",
+    "NewJob",
+    "Pause",
+    "Scope",
+    "StoredRelease",
+    "StoredSeal",
+]

@@ -1,12 +1,15 @@
 """The journal as the local officer uses it: from another process, beside the running node.
 
-It turns pending questions into approved or denied ones, and the node answers within a second. A decision
-takes the journal's number on, as every write does: a denial that a copy would undo is noticed.
+It turns pending questions into approved or denied ones, and the node answers within a second. It pauses and
+resumes the node, which looks for that in the very transaction that notes a consent, a seal or a release.
+A decision takes the journal's number on, as every write does: what a copy would undo is noticed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -15,8 +18,8 @@ from kapok.errors import InvalidInput, NotFound
 from kapok.nodes.journal import tables
 from kapok.nodes.journal.instance import Mirror, number_of, take_on
 from kapok.nodes.journal.journal import MIGRATIONS
-from kapok.nodes.journal.reading import find_job, job_record, plain_errors, scope_of, tries_of
-from kapok.nodes.journal.records import JobRecord, Scope
+from kapok.nodes.journal.reading import asked_before, find_job, job_record, pause_of, plain_errors, scope_of
+from kapok.nodes.journal.records import JobRecord, Pause, Scope
 from kapok.nodes.states import Event, NodeJobState, after
 from kapok.persistence import open_database
 
@@ -26,8 +29,14 @@ __all__ = ["Inbox"]
 class Inbox:
     """Pending questions. Whoever opens one calls `close`."""
 
-    def __init__(self, path: Path, mirror_path: Path, clock: Callable[[], float]) -> None:
+    def __init__(self, path: Path, mirror_path: Path, clock: Callable[[], float], officer: str) -> None:
         """Open the journal, beside its mirror.
+
+        Args:
+            path: The database.
+            mirror_path: The mirror.
+            clock: Seconds since the epoch.
+            officer: Who decides, as the operating system names them.
 
         Raises:
             NotFound: ``no_journal`` when the node has never run.
@@ -41,6 +50,7 @@ class Inbox:
         self._engine = open_database(path, MIGRATIONS)
         self._mirror = Mirror(mirror_path)
         self._clock = clock
+        self._officer = officer
 
     def close(self) -> None:
         """Close the database."""
@@ -85,7 +95,7 @@ class Inbox:
         table = tables.job
         with self._engine.connect().execution_options(read_only=True) as connection:
             rows = connection.execute(
-                sa.select(table).where(tries_of(job)).order_by(table.c.number.desc()).limit(limit)
+                sa.select(table).where(asked_before(job)).order_by(table.c.number.desc()).limit(limit)
             )
             return [job_record(row) for row in rows]
 
@@ -100,16 +110,59 @@ class Inbox:
         Raises:
             NotFound: ``unknown_job``.
             InvalidInput: ``not_pending``: it was decided otherwise, has gone on, or its deadline has passed;
-                ``journal_restored``.
+                ``node_paused`` when it would be approved; ``journal_restored``.
             Unavailable: ``journal_unavailable``.
         """
         decided = after(NodeJobState.PENDING, event)
+        with self._write() as connection:
+            return self._decide(connection, job_id, decided)
+
+    def pause(self, reason: str) -> Pause:
+        """Stop the node: once this returns, no consent, seal or release is noted until it is resumed.
+
+        A node that is paused stays so, for the first reason.
+
+        Raises:
+            InvalidInput: ``journal_restored``.
+            Unavailable: ``journal_unavailable``.
+        """
+        with self._write() as connection:
+            found = pause_of(connection)
+            if found is None:
+                found = Pause(reason, self._clock(), self._officer, None, "")
+                values = {"reason": reason, "paused_at": found.paused_at, "paused_by": found.paused_by}
+                connection.execute(tables.pause.insert().values(**values))
+                take_on(connection)
+            return found
+
+    def resume(self) -> Pause | None:
+        """Let the node answer again; return the pause that has ended, None when there was none.
+
+        Raises:
+            InvalidInput: ``journal_restored``.
+            Unavailable: ``journal_unavailable``.
+        """
+        table, now = tables.pause, self._clock()
+        with self._write() as connection:
+            found = pause_of(connection)
+            if found is None:
+                return None
+            connection.execute(
+                table.update()
+                .where(table.c.resumed_at.is_(None))
+                .values(resumed_at=now, resumed_by=self._officer)
+            )
+            take_on(connection)
+            return replace(found, resumed_at=now, resumed_by=self._officer)
+
+    @contextmanager
+    def _write(self) -> Iterator[sa.Connection]:
+        """One transaction over a journal that was not restored from a copy, and the mirror after it."""
         with plain_errors():
             with self._engine.begin() as connection:
                 self._mirror.check(number_of(connection))
-                found = self._decide(connection, job_id, decided)
+                yield connection
             self._mirror.follow(self._engine)
-        return found
 
     def _decide(self, connection: sa.Connection, job_id: str, decided: NodeJobState) -> JobRecord:
         found = find_job(connection, job_id)
@@ -126,14 +179,27 @@ class Inbox:
                 code="not_pending",
                 remedy="see `kapok node pending` for those that do",
             )
+        if decided is NodeJobState.APPROVED:
+            _refuse_while_paused(connection)
+        now = self._clock()
         connection.execute(
             tables.job.update()
             .where(tables.job.c.job_id == job_id)
-            .values(state=decided, changed_at=self._clock())
+            .values(state=decided, changed_at=now, decided_at=now, decided_by=self._officer)
         )
         take_on(connection)
         return job_record(
             connection.execute(sa.select(tables.job).where(tables.job.c.job_id == job_id)).one()
+        )
+
+
+def _refuse_while_paused(connection: sa.Connection) -> None:
+    """The next that happened to an approved question would be a refusal."""
+    if pause_of(connection) is not None:
+        raise InvalidInput(
+            "this node is paused, and would refuse the question",
+            code="node_paused",
+            remedy="resume it first: `kapok node resume`; the question waits until its deadline",
         )
 
 

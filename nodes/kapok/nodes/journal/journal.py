@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,17 +13,26 @@ import sqlalchemy as sa
 from kapok.errors import InvalidInput, LocalProtocolError
 from kapok.nodes.journal import tables
 from kapok.nodes.journal.instance import Mirror, number_of, take_on
-from kapok.nodes.journal.reading import find_job, job_record, plain_errors, scope_of, tries_of
-from kapok.nodes.journal.records import JobRecord, NewJob, Scope, StoredRelease
-from kapok.nodes.policy import Rule
+from kapok.nodes.journal.reading import (
+    asked_before,
+    find_job,
+    job_record,
+    pause_of,
+    plain_errors,
+    refuse_if_paused,
+    scope_of,
+)
+from kapok.nodes.journal.records import Decision, JobRecord, NewJob, Pause, Scope, StoredRelease, StoredSeal
 from kapok.nodes.states import REFUSABLE, Event, NodeJobState, after
 from kapok.persistence import examine_database, open_database
-from kapok.protocols.secure_sum.cohort import CohortRule, CohortStatement, check_release, rule_in_force
+from kapok.protocols.secure_sum.cohort import CohortStatement, check_release, rule_in_force
 from kapok.protocols.secure_sum.records import ReleaseRecord
 
 __all__ = ["MIGRATIONS", "Journal"]
 
 MIGRATIONS = "kapok.nodes.journal.migrations"
+
+_STOPPED_BY_A_PAUSE = (Event.DEFERRAL, Event.CONSENT, Event.SEALING, Event.RELEASE)
 
 
 class Journal:
@@ -113,7 +123,10 @@ class Journal:
             return find_job(connection, job_id)
 
     def count_try(self, new: NewJob) -> JobRecord:
-        """Note that a job was asked; once for each id, however often it comes."""
+        """Note that a job was asked; once for each id, however often it comes.
+
+        One that brings its refusal is refused with it, and is no try.
+        """
         with self._write() as connection:
             if found := find_job(connection, new.job_id):
                 return found
@@ -126,57 +139,61 @@ class Journal:
                     dataset=new.dataset,
                     asset=new.asset,
                     question=new.question,
-                    in_words="",
+                    in_words=new.in_words,
                     rule="",
                     specification="",
                     deadline=new.deadline,
-                    state=NodeJobState.OFFERED,
-                    refusal="",
+                    state=NodeJobState.REFUSED if new.refusal else NodeJobState.OFFERED,
+                    refusal=new.refusal,
                     asked_at=now,
                     changed_at=now,
+                    counted=not new.refusal,
+                    rule_number=new.rule_number,
+                    in_force=new.in_force,
                 )
             )
             return self._found(connection, new.job_id)
 
-    def tries_before(self, job: JobRecord) -> int:
-        """How many questions the organisation had asked of the asset before this one.
+    def tries_before(self, job: JobRecord, since: float = 0.0) -> int:
+        """How many tries of the asset the organisation had before this one, since a moment where given.
 
         Those that came while their dataset was not joined here count as well: of what, nobody can tell.
         """
+        table = tables.job
+        tries = asked_before(job) & table.c.counted & (table.c.asked_at >= since)
         with self._read() as connection:
-            count = connection.scalar(sa.select(sa.func.count()).select_from(tables.job).where(tries_of(job)))
+            count = connection.scalar(sa.select(sa.func.count()).select_from(table).where(tries))
         return int(count or 0)
 
-    def defer(self, job_id: str, *, specification: str, in_words: str, rule: Rule) -> None:
-        """The question waits for the local officer."""
+    def defer(self, job_id: str, *, specification: str, decision: Decision) -> None:
+        """The question waits for the local officer.
+
+        Raises:
+            ConsentWithheld: ``holder_paused``.
+        """
         with self._write() as connection:
-            self._step(
-                connection,
-                job_id,
-                Event.DEFERRAL,
-                specification=specification,
-                in_words=in_words,
-                rule=_json(rule),
-            )
+            self._step(connection, job_id, Event.DEFERRAL, specification=specification, **_decided(decision))
 
     def consent(
-        self, job_id: str, *, specification: str, in_words: str, rule: Rule, cohort: CohortStatement
+        self, job_id: str, *, specification: str, decision: Decision, cohort: CohortStatement
     ) -> None:
-        """A consent is about to be given."""
+        """A consent is about to be given.
+
+        Raises:
+            ConsentWithheld: ``holder_paused``.
+        """
         with self._write() as connection:
-            self._step(
-                connection,
-                job_id,
-                Event.CONSENT,
-                specification=specification,
-                in_words=in_words,
-                rule=_json(rule),
-            )
+            self._step(connection, job_id, Event.CONSENT, specification=specification, **_decided(decision))
             connection.execute(
-                tables.consent.insert().values(job_id=job_id, cohort=_json(cohort), given_at=self._clock())
+                tables.consent.insert().values(
+                    job_id=job_id,
+                    cohort=_json(cohort),
+                    given_at=self._clock(),
+                    in_force=decision.in_force,
+                )
             )
 
-    def refuse(self, job_id: str, token: str) -> str:
+    def refuse(self, job_id: str, token: str, *, in_force: int) -> str:
         """A refusal is about to be given; return the one that counts, the first.
 
         A job that was released or closed stays so.
@@ -187,7 +204,7 @@ class Journal:
                 return found.refusal
             if found.state not in REFUSABLE:
                 return token
-            self._step(connection, job_id, Event.REFUSAL, refusal=token)
+            self._step(connection, job_id, Event.REFUSAL, refusal=token, in_force=in_force)
             return token
 
     def decided(self) -> Sequence[JobRecord]:
@@ -218,16 +235,17 @@ class Journal:
 
     # --- seals and releases ---------------------------------------------------------------------------
 
-    def seal(self, record: ReleaseRecord) -> None:
+    def seal(self, record: ReleaseRecord, *, in_force: int) -> None:
         """A sealed vector is about to be sent. The same attempt's record again is no change.
 
         Raises:
             LocalProtocolError: ``sealed_otherwise`` when this attempt was sealed with another vector.
+            ConsentWithheld: ``holder_paused``.
         """
         job_id, encoded = record.job.hex(), record.to_json()
         with self._write() as connection:
             if earlier := _seal(connection, job_id, record.round, record.attempt):
-                if earlier != encoded:
+                if earlier.record != encoded:
                     raise LocalProtocolError("this attempt was sealed otherwise", code="sealed_otherwise")
                 return
             self._step(connection, job_id, Event.SEALING)
@@ -238,14 +256,15 @@ class Journal:
                     attempt=record.attempt,
                     record=encoded,
                     sealed_at=self._clock(),
+                    in_force=in_force,
                 )
             )
 
-    def sealed(self, job_id: str, round_: int, attempt: int) -> ReleaseRecord | None:
+    def sealed(self, job_id: str, round_: int, attempt: int) -> StoredSeal | None:
         """What the release of an attempt needs, if it was sealed here and its job is not closed."""
         with self._read() as connection:
             found = _seal(connection, job_id, round_, attempt)
-        return None if found is None else ReleaseRecord.from_json(found)
+        return None if found is None else StoredSeal(ReleaseRecord.from_json(found.record), found.in_force)
 
     def released(self, job_id: str, round_: int) -> StoredRelease | None:
         """The one release of a round, if there is one."""
@@ -258,14 +277,14 @@ class Journal:
             ).first()
         return None if row is None else StoredRelease(row.attempt, row.token)
 
-    def release(self, record: ReleaseRecord, token: str, *, rule: CohortRule, question: bytes) -> str:
+    def release(self, record: ReleaseRecord, token: str, *, decision: Decision, question: bytes) -> str:
         """A release is about to be sent: the last check, and the note that forbids every other.
 
         Args:
             record: Of the attempt.
             token: The signed release.
-            rule: The policy's rule now; what the node stated when it consented, and the rule with which the
-                scope was fixed, still count when they are stricter.
+            decision: By the policy now; the cohort rule that the node stated when it consented, and the one
+                with which the scope was fixed, still count when they are stricter.
             question: Stands for the question, whatever the dataset's hash.
 
         Returns:
@@ -274,12 +293,15 @@ class Journal:
         Raises:
             LocalProtocolError: ``already_released``: another attempt of the round.
             CohortTooSmall: ``cohort_differs``.
+            ConsentWithheld: ``holder_paused``.
         """
         past = msgspec.structs.replace(record, params=question).as_past
         with self._write() as connection:
             job = self._found(connection, record.job.hex())
             scope = scope_of(connection, job.asset, job.organisation, job.job_id)
-            in_force = rule_in_force(rule_in_force(rule, record.cohort.rule), scope.fixed_with)
+            in_force = rule_in_force(
+                rule_in_force(decision.rule.cohort, record.cohort.rule), scope.fixed_with
+            )
             check_release(in_force, past, scope.releases)
             stored = connection.scalar(
                 sa.select(tables.release.c.token).where(
@@ -288,7 +310,7 @@ class Journal:
             )
             if stored is not None:
                 return str(stored)
-            self._step(connection, job.job_id, Event.RELEASE)
+            self._step(connection, job.job_id, Event.RELEASE, **_decided(decision))
             connection.execute(
                 tables.release.insert().values(
                     job_id=job.job_id,
@@ -302,6 +324,7 @@ class Journal:
                     roster=record.roster,
                     token=token,
                     released_at=self._clock(),
+                    in_force=decision.in_force,
                 )
             )
             return token
@@ -329,6 +352,38 @@ class Journal:
                     remedy=f'write asset = "{known}" in its section of node.toml: cohorts are kept under it',
                 )
 
+    # --- what is in force -----------------------------------------------------------------------------
+
+    def put_in_force(self, policy: str, settings: str) -> int:
+        """Note, before anything is judged by them, the texts of policy and settings; no change is no new row.
+
+        Returns:
+            The number that decisions refer to.
+        """
+        table = tables.in_force
+        hashes = {"policy_hash": _hash(policy), "settings_hash": _hash(settings)}
+        with self._write() as connection:
+            last = connection.execute(sa.select(table).order_by(table.c.number.desc()).limit(1)).first()
+            if last and (last.policy_hash, last.settings_hash) == tuple(hashes.values()):
+                return int(last.number)
+            values = {"policy": policy, "settings": settings, "since": self._clock()}
+            made = connection.execute(table.insert().values(**hashes, **values)).inserted_primary_key
+            return int(made[0] if made else 0)
+
+    def pause(self) -> Pause | None:
+        """The holder's pause; None while the node answers."""
+        with self._read() as connection:
+            return pause_of(connection)
+
+    def check_running(self) -> None:
+        """Let nothing go on while the holder has paused the node.
+
+        Raises:
+            ConsentWithheld: ``holder_paused``.
+        """
+        with self._read() as connection:
+            refuse_if_paused(connection)
+
     # --- inside ---------------------------------------------------------------------------------------
 
     def _accept(self, connection: sa.Connection, number: int) -> None:
@@ -345,6 +400,9 @@ class Journal:
         connection.execute(tables.seal.delete())
 
     def _step(self, connection: sa.Connection, job_id: str, event: Event, **values: object) -> None:
+        if event in _STOPPED_BY_A_PAUSE:
+            # In the same transaction: once a pause is on record, nothing of these is recorded after it.
+            refuse_if_paused(connection)
         state = after(self._found(connection, job_id).state, event)
         connection.execute(
             tables.job.update()
@@ -373,14 +431,23 @@ class Journal:
             self._mirror.follow(self._engine)
 
 
-def _seal(connection: sa.Connection, job_id: str, round_: int, attempt: int) -> bytes | None:
+def _seal(connection: sa.Connection, job_id: str, round_: int, attempt: int) -> sa.Row[bytes, int] | None:
     table = tables.seal
-    found = connection.scalar(
-        sa.select(table.c.record).where(
-            table.c.job_id == job_id, table.c.round == round_, table.c.attempt == attempt
-        )
-    )
-    return None if found is None else bytes(found)
+    of_attempt = (table.c.job_id == job_id) & (table.c.round == round_) & (table.c.attempt == attempt)
+    return connection.execute(sa.select(table.c.record, table.c.in_force).where(of_attempt)).first()
+
+
+def _decided(decision: Decision) -> dict[str, object]:
+    """The columns of a job that say what it was decided by."""
+    return {
+        "rule": _json(decision.rule),
+        "rule_number": decision.rule_number,
+        "in_force": decision.in_force,
+    }
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _json(value: object) -> str:

@@ -9,14 +9,23 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from kapok.errors import Unavailable
+from kapok.errors import ConsentWithheld, Unavailable
 from kapok.nodes.journal import tables
-from kapok.nodes.journal.records import JobRecord, Scope
+from kapok.nodes.journal.records import JobRecord, Pause, Scope
 from kapok.nodes.policy import Rule
 from kapok.nodes.states import NodeJobState
 from kapok.protocols.secure_sum.cohort import CohortRule, PastRelease, rule_in_force
 
-__all__ = ["find_job", "job_record", "plain_errors", "scope_of", "tries_of"]
+__all__ = [
+    "asked_before",
+    "find_job",
+    "holder_paused",
+    "job_record",
+    "pause_of",
+    "plain_errors",
+    "refuse_if_paused",
+    "scope_of",
+]
 
 
 @contextlib.contextmanager
@@ -32,8 +41,12 @@ def plain_errors() -> Iterator[None]:
         ) from None
 
 
-def tries_of(job: JobRecord) -> sa.ColumnElement[bool]:
-    """What the job's organisation asked of the asset before it, or while nothing was joined here."""
+def asked_before(job: JobRecord) -> sa.ColumnElement[bool]:
+    """What the job's organisation asked of the asset before it, or while nothing was joined here.
+
+    Jobs are numbered in the order of asking, one transaction for each: of two that come at once one is before
+    the other, and no two count the same tries.
+    """
     table = tables.job
     return (
         table.c.asset.in_((job.asset, ""))
@@ -65,6 +78,10 @@ def job_record(row: sa.Row[Any]) -> JobRecord:
         state=NodeJobState(row.state),
         refusal=row.refusal,
         asked_at=row.asked_at,
+        rule_number=row.rule_number,
+        in_force=row.in_force,
+        decided_by=row.decided_by,
+        decided_at=row.decided_at,
     )
 
 
@@ -91,3 +108,34 @@ def scope_of(connection: sa.Connection, asset: str, organisation: str, job_id: s
             )
         )
     return Scope(tuple(releases), fixed_with)
+
+
+def pause_of(connection: sa.Connection) -> Pause | None:
+    """The pause that is on; None while the node answers."""
+    table = tables.pause
+    row = connection.execute(
+        sa.select(table).where(table.c.resumed_at.is_(None)).order_by(table.c.number.desc()).limit(1)
+    ).first()
+    if row is None:
+        return None
+    return Pause(row.reason, row.paused_at, row.paused_by, row.resumed_at, row.resumed_by)
+
+
+def refuse_if_paused(connection: sa.Connection) -> None:
+    """Let nothing go on while the holder has paused the node.
+
+    Raises:
+        ConsentWithheld: ``holder_paused``. The reason is the holder's own, and is not in it.
+    """
+    if pause_of(connection) is not None:
+        raise holder_paused()
+
+
+def holder_paused() -> ConsentWithheld:
+    """What others are told of a pause."""
+    return ConsentWithheld(
+        "the holder has paused this node: it takes part in nothing until it is resumed",
+        code="holder_paused",
+        clause="node.pause",
+        remedy="ask again later, as a new job; its holder knows when",
+    )

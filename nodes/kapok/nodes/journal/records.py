@@ -13,13 +13,28 @@ from kapok.protocols.secure_sum.cohort import (
     PastRelease,
     rule_in_force,
 )
+from kapok.protocols.secure_sum.records import ReleaseRecord
 
-__all__ = ["JobRecord", "NewJob", "Scope", "StoredRelease"]
+__all__ = ["Decision", "JobRecord", "NewJob", "Pause", "Scope", "StoredRelease", "StoredSeal"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """A job as it is first seen: a try. `dataset` and `asset` are empty when the node has not joined it."""
+    """A job as it is first seen: a try. `dataset` and `asset` are empty when the node has not joined it.
+
+    Attributes:
+        job_id: Lower-case hex.
+        analyst: Who asks.
+        organisation: The analyst's, in full.
+        dataset: This node's name for it, or empty.
+        asset: The table's name, or empty.
+        question: As it was asked.
+        in_words: As a sentence, where it was understood.
+        deadline: Seconds since the epoch.
+        rule_number: Of the rule that is about analyst and dataset; 0 when there is none.
+        in_force: Number of the policy in force.
+        refusal: The signed refusal of a question that comes when none is answered: it is no try then.
+    """
 
     job_id: str
     analyst: str
@@ -27,7 +42,39 @@ class NewJob:
     dataset: str
     asset: str
     question: str
+    in_words: str = ""
     deadline: float
+    rule_number: int = 0
+    in_force: int = 0
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a question is answered by: the rule, its number in the file, and that of the policy in force."""
+
+    rule: Rule
+    rule_number: int
+    in_force: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A time in which the holder has stopped the node.
+
+    Attributes:
+        reason: The holder's own; it goes to nobody else.
+        paused_at: Seconds since the epoch.
+        paused_by: The operating system's user.
+        resumed_at: None while it is stopped.
+        resumed_by: Empty while it is stopped.
+    """
+
+    reason: str
+    paused_at: float
+    paused_by: str
+    resumed_at: float | None
+    resumed_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +96,10 @@ class JobRecord:
         state: Where it is.
         refusal: The signed refusal, or empty.
         asked_at: Seconds since the epoch.
+        rule_number: Of that rule in the policy, from 1; 0 without one.
+        in_force: Number of the policy that the last decision was made by; 0 for none that is known.
+        decided_by: The officer who approved or denied it, as the operating system names them; or empty.
+        decided_at: When; None without a decision.
     """
 
     number: int
@@ -65,6 +116,18 @@ class JobRecord:
     state: NodeJobState
     refusal: str
     asked_at: float
+    rule_number: int
+    in_force: int
+    decided_by: str
+    decided_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSeal:
+    """What the release of an attempt needs, and the number of the policy under which it was sealed."""
+
+    record: ReleaseRecord
+    in_force: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +156,7 @@ class Scope:
         bound = [one.names for one in self.releases if rule != "same-question" or one.params_hash == question]
         return CohortStatement.of(rule, list(dict.fromkeys(bound))[-MOST_COHORTS:])
 
-    def history(self, questions: int) -> History:
-        """What a judgement needs to know of the scope, and of the tries before."""
-        return History(questions, tuple({one.names: None for one in self.releases}), self.fixed_with)
+    def history(self, questions: int, today: int) -> History:
+        """What a judgement needs to know of the scope, and of the tries before: ever, and on the same day."""
+        names = tuple({one.names: None for one in self.releases})
+        return History(questions, today, names, self.fixed_with)

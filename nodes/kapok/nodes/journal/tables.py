@@ -6,6 +6,8 @@ seal      what a later release needs, until the job is closed
 release   one row for each round of a job, ever. The sets of names of a scope's releases are its cohorts
 place     under which asset a file was joined: a renamed asset would have no cohort
 instance  one row: the number that grows with each write
+in_force  one row for each policy with settings that the node has judged by, word for word
+pause     one row for each time that the holder stopped the node; the last is open while it is stopped
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-__all__ = ["consent", "instance", "job", "metadata", "place", "release", "seal"]
+__all__ = ["consent", "in_force", "instance", "job", "metadata", "pause", "place", "release", "seal"]
 
 metadata: Final = sa.MetaData(
     naming_convention={
@@ -43,6 +45,11 @@ job: Final = sa.Table(
     sa.Column("refusal", sa.Text, nullable=False),
     sa.Column("asked_at", sa.Float(53), nullable=False),
     sa.Column("changed_at", sa.Float(53), nullable=False),
+    sa.Column("counted", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("rule_number", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("in_force", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("decided_by", sa.String(128), nullable=False, server_default=""),
+    sa.Column("decided_at", sa.Float(53), nullable=True),
     sa.Index("ix_job_scope", "asset", "organisation"),
     sa.Index("ix_job_state", "state"),
     sqlite_autoincrement=True,
@@ -55,6 +62,7 @@ consent: Final = sa.Table(
     sa.Column("job_id", sa.ForeignKey("job.job_id"), nullable=False, index=True),
     sa.Column("cohort", sa.Text, nullable=False),
     sa.Column("given_at", sa.Float(53), nullable=False),
+    sa.Column("in_force", sa.Integer, nullable=False, server_default="0"),
     sqlite_autoincrement=True,
 )
 
@@ -66,6 +74,7 @@ seal: Final = sa.Table(
     sa.Column("attempt", sa.Integer, primary_key=True),
     sa.Column("record", sa.LargeBinary, nullable=False),
     sa.Column("sealed_at", sa.Float(53), nullable=False),
+    sa.Column("in_force", sa.Integer, nullable=False, server_default="0"),
 )
 
 release: Final = sa.Table(
@@ -82,6 +91,7 @@ release: Final = sa.Table(
     sa.Column("roster", sa.LargeBinary, nullable=False),
     sa.Column("token", sa.Text, nullable=False),
     sa.Column("released_at", sa.Float(53), nullable=False),
+    sa.Column("in_force", sa.Integer, nullable=False, server_default="0"),
     sa.Index("ix_release_scope", "asset", "organisation"),
 )
 
@@ -97,4 +107,28 @@ instance: Final = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("number", sa.Integer, nullable=False),
+)
+
+in_force: Final = sa.Table(
+    "in_force",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("policy_hash", sa.String(64), nullable=False),
+    sa.Column("policy", sa.Text, nullable=False),
+    sa.Column("settings_hash", sa.String(64), nullable=False),
+    sa.Column("settings", sa.Text, nullable=False),
+    sa.Column("since", sa.Float(53), nullable=False),
+    sqlite_autoincrement=True,
+)
+
+pause: Final = sa.Table(
+    "pause",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("paused_at", sa.Float(53), nullable=False),
+    sa.Column("paused_by", sa.String(128), nullable=False),
+    sa.Column("resumed_at", sa.Float(53), nullable=True),
+    sa.Column("resumed_by", sa.String(128), nullable=False, server_default=""),
+    sqlite_autoincrement=True,
 )

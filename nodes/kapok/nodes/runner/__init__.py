@@ -10,7 +10,18 @@ The same assignment again gets the same answer, whatever happened in between.
 """
 
 from kapok.nodes.runner.admission import JoinedDataset
+from kapok.nodes.runner.judging import InForce
 from kapok.nodes.runner.outgoing import Consent, Opinion, Outgoing, Refusal, Release, Seal
 from kapok.nodes.runner.runner import Runner
 
-__all__ = ["Consent", "JoinedDataset", "Opinion", "Outgoing", "Refusal", "Release", "Runner", "Seal"]
+__all__ = [
+    "Consent",
+    "InForce",
+    "JoinedDataset",
+    "Opinion",
+    "Outgoing",
+    "Refusal",
+    "Release",
+    "Runner",
+    "Seal",
+]

@@ -198,21 +198,22 @@ def admit(read: ReadSpec, *, name: str, entry: JoinedDataset | None, tag_key: Wr
     )
 
 
-def noted_question(spec: JobSpec, entry: JoinedDataset | None, *, read_it: bool) -> str:
-    """The question as the journal keeps it and officers read it: in canonical form, or a note that it is not.
+def noted_question(spec: JobSpec, entry: JoinedDataset | None, *, read_it: bool) -> tuple[str, str]:
+    """The question as the journal keeps it and officers read it: in canonical form, and in words.
 
     An analyst's own text goes no further than the parser, and not as far unless `read_it`: whoever the policy
-    has no rule for has no claim to this node's time.
+    has no rule for has no claim to this node's time. For a text that is not canonical a note stands, and no
+    words.
     """
-    text = None
-    if not read_it:
-        return f"(not read: {len(spec.question)} characters)"
-    if entry is not None:
-        try:
-            text = computation(spec.computation).parse(spec.question, entry.dataset).text
-        except Exception as error:  # noqa: BLE001 - whatever is asked, the try must be counted
-            _log.info("a question could not be read", extra={"class": type(error).__name__})
-    return text if text == spec.question else f"(not in canonical form: {len(spec.question)} characters)"
+    if not read_it or entry is None:
+        return f"(not read: {len(spec.question)} characters)", ""
+    try:
+        question = computation(spec.computation).parse(spec.question, entry.dataset)
+        if question.text == spec.question:
+            return question.text, question.describe()
+    except Exception as error:  # noqa: BLE001 - whatever is asked, the try must be counted
+        _log.info("a question could not be read", extra={"class": type(error).__name__})
+    return f"(not in canonical form: {len(spec.question)} characters)", ""
 
 
 def _check_members(spec: JobSpec, name: str) -> None:

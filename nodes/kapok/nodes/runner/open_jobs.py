@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from kapok.errors import Unavailable
+from kapok.nodes.journal import Decision
 from kapok.nodes.policy import Rule
 from kapok.nodes.runner.admission import AdmittedJob
 from kapok.nodes.runner.outgoing import Seal
@@ -32,10 +33,15 @@ class OpenJob:
     """A job that this node consented to since it started, and what it stated about the scope then."""
 
     admitted: AdmittedJob
-    rule: Rule
+    decision: Decision
     holder: Holder
     stated: CohortStatement
     sent: SentSeal | None = None
+
+    @property
+    def rule(self) -> Rule:
+        """The rule by which it is answered."""
+        return self.decision.rule
 
 
 class OpenJobs:

@@ -41,6 +41,10 @@ def imagined(read: ReadSpec, entry: JoinedDataset | None, now: float) -> JobReco
         state=NodeJobState.OFFERED,
         refusal="",
         asked_at=now,
+        rule_number=0,
+        in_force=0,
+        decided_by="",
+        decided_at=None,
     )
 
 

@@ -22,22 +22,21 @@ from kapok.errors import (
     KapokError,
     LocalProtocolError,
     PeerProtocolError,
-    Refused,
     Unavailable,
 )
 from kapok.identity.names import PartyName
-from kapok.nodes.journal import JobRecord, Journal, NewJob
-from kapok.nodes.policy import Policy, Rule, judge, roster_rules, rule_for
+from kapok.nodes.journal import JobRecord, Journal, Pause
+from kapok.nodes.policy import Rule, roster_rules
 from kapok.nodes.runner.admission import (
     AdmittedJob,
     JoinedDataset,
     ReadSpec,
     admit,
     check_deadline,
-    noted_question,
     read_spec,
 )
 from kapok.nodes.runner.contribution import contribute
+from kapok.nodes.runner.judging import InForce, check_has_rule, check_sealed_under, decide, first_seen
 from kapok.nodes.runner.open_jobs import OpenJob, OpenJobs, SentSeal
 from kapok.nodes.runner.opinions import imagined, opinion_on
 from kapok.nodes.runner.outgoing import Consent, Outgoing, Refusal, Release, Seal, refusal_token
@@ -54,7 +53,7 @@ __all__ = ["Runner"]
 
 _log = logging.getLogger(__name__)
 _S = NodeJobState
-_LAST_SECOND: Final = 2**53
+_AT_REST: Final = (_S.PENDING, _S.DENIED, _S.REFUSED, _S.CLOSED)
 _GRACE_S: Final = 600
 _MOST_ATTEMPTS: Final = 100
 
@@ -64,7 +63,7 @@ class Runner:
 
     Args:
         name: This node's name.
-        policy: Who may ask what.
+        in_force: Who may ask what; `put_in_force` replaces it.
         journal: What outlives a restart.
         joined: Datasets by hash; may grow while the runner lives.
         signer: Signs with the node's identity.
@@ -78,7 +77,7 @@ class Runner:
         self,
         *,
         name: str,
-        policy: Policy,
+        in_force: InForce,
         journal: Journal,
         joined: Mapping[str, JoinedDataset],
         signer: Signer,
@@ -87,9 +86,18 @@ class Runner:
         clock: Callable[[], float],
         open_jobs_max: int = 256,
     ) -> None:
-        self._name, self._policy, self._journal, self._joined = name, policy, journal, joined
+        self._name, self._in_force, self._journal, self._joined = name, in_force, journal, joined
         self._signer, self._verifier, self._tag_key, self._clock = signer, verifier, tag_key, clock
         self._open = OpenJobs(open_jobs_max)
+        self._paused: Pause | None = None
+
+    def put_in_force(self, in_force: InForce) -> None:
+        """Judge by another policy from now on.
+
+        As after a restart: what was consented to before is judged anew and consented to with new keys; what
+        was sealed before is not released.
+        """
+        self._in_force = in_force
 
     def handle(self, assignment: Assignment) -> list[Outgoing]:
         """Answer one assignment; the same again gets the same answer.
@@ -132,6 +140,25 @@ class Runner:
             answers += self._guarded_job(record.job_id, partial(self._decided, record))
         self._journal.keep_up()
         return answers
+
+    def tell_of_pause(self) -> None:
+        """Say in the log that the holder has paused the node, or resumed it.
+
+        Raises:
+            Unavailable: as `handle`.
+        """
+        before, self._paused = self._paused, self._journal.pause()
+        if self._paused and before != self._paused:
+            _log.warning(
+                "paused by the holder: nothing is answered",
+                extra={
+                    "by": self._paused.paused_by,
+                    "reason": self._paused.reason,
+                    "remedy": "`kapok node resume`",
+                },
+            )
+        elif before and not self._paused:
+            _log.warning("resumed by the holder")
 
     def expire(self) -> None:
         """Forget jobs whose deadline has passed: keys at once, records of seals a little later.
@@ -183,7 +210,7 @@ class Runner:
         token = refusal_token(job_id, error, self._signer)
         if self._journal.job(job_id) is not None:
             self._open.forget(job_id)
-            token = self._journal.refuse(job_id, token)
+            token = self._journal.refuse(job_id, token, in_force=self._in_force.number)
         return [Refusal(job_id, token, error.code)]
 
     # --- inquiries --------------------------------------------------------------------------------------
@@ -208,7 +235,10 @@ class Runner:
         entry, now = self._joined.get(read.spec.dataset), self._clock()
         record = imagined(read, entry, now)
         check_deadline(read.spec.deadline, now)
-        return self._judge(self._admit(read, record, entry), record)
+        self._journal.check_running()
+        in_force = self._in_force
+        admitted = self._admit(read, record, entry, in_force)
+        return decide(admitted, record, in_force, self._journal).rule
 
     # --- offers -----------------------------------------------------------------------------------------
 
@@ -216,7 +246,9 @@ class Runner:
         # Looked up once: a dataset that is joined while this goes on must not be half in this job.
         entry = self._joined.get(read.spec.dataset)
         record = self._journal.job(read.job_id) or self._count(read, entry)
-        known = self._open.get(read.job_id)
+        if record.state not in _AT_REST:
+            self._journal.check_running()
+        known = self._known(read.job_id)
         if known is not None and (record.state is _S.RELEASED or known.stated == self._statement(known)):
             return [Consent(read.job_id, known.holder.consent())]
         match record.state:
@@ -240,17 +272,18 @@ class Runner:
                 assert_never(never)
 
     def _count(self, read: ReadSpec, entry: JoinedDataset | None) -> JobRecord:
-        return self._journal.count_try(
-            NewJob(
-                job_id=read.job_id,
-                analyst=str(read.caller),
-                organisation=read.caller.organisation_id,
-                dataset=entry.name if entry else "",
-                asset=entry.asset if entry else "",
-                question=noted_question(read.spec, entry, read_it=self._has_rule(read, entry)),
-                deadline=float(min(max(read.spec.deadline, 0), _LAST_SECOND)),
-            )
-        )
+        paused: ConsentWithheld | None = None
+        try:
+            self._journal.check_running()
+        except ConsentWithheld as error:
+            paused = error
+        new = first_seen(read, entry, self._in_force, signer=self._signer, now=self._clock(), paused=paused)
+        return self._journal.count_try(new)
+
+    def _known(self, job_id: str) -> OpenJob | None:
+        """The open job, if it was consented to under the policy that is in force."""
+        job = self._open.get(job_id)
+        return job if job and job.decision.in_force == self._in_force.number else None
 
     def _refused_before(self, record: JobRecord) -> list[Outgoing]:
         if record.refusal:
@@ -263,11 +296,12 @@ class Runner:
 
     def _consent(self, read: ReadSpec, record: JobRecord, entry: JoinedDataset | None) -> list[Outgoing]:
         check_deadline(read.spec.deadline, self._clock())
-        admitted = self._admit(read, record, entry)
-        rule = self._judge(admitted, record)
-        in_words = admitted.question.describe()
+        in_force = self._in_force
+        admitted = self._admit(read, record, entry, in_force)
+        decision = decide(admitted, record, in_force, self._journal)
+        rule = decision.rule
         if rule.approval == "manual" and record.state is _S.OFFERED:
-            self._journal.defer(read.job_id, specification=read.token, in_words=in_words, rule=rule)
+            self._journal.defer(read.job_id, specification=read.token, decision=decision)
             _log.info("waits for an officer", extra={"job": read.job_id})
             return []
         self._open.check_room(read.job_id)
@@ -281,17 +315,17 @@ class Runner:
             rules=roster_rules(rule),
             cohort=statement,
         )
-        self._journal.consent(
-            read.job_id, specification=read.token, in_words=in_words, rule=rule, cohort=statement
-        )
-        self._open.add(OpenJob(admitted, rule, holder, statement))
+        self._journal.consent(read.job_id, specification=read.token, decision=decision, cohort=statement)
+        self._open.add(OpenJob(admitted, decision, holder, statement))
         Thread(
             target=_prepare, args=(holder, read.job_id), name=f"prepare-{read.job_id[:8]}", daemon=True
         ).start()
         _log.info("consented", extra={"job": read.job_id, "asset": record.asset})
         return [Consent(read.job_id, holder.consent())]
 
-    def _admit(self, read: ReadSpec, record: JobRecord, entry: JoinedDataset | None) -> AdmittedJob:
+    def _admit(
+        self, read: ReadSpec, record: JobRecord, entry: JoinedDataset | None, in_force: InForce
+    ) -> AdmittedJob:
         """Check the specification, and that the journal counts it where its table's cohorts are kept.
 
         A try that was counted under one asset and answered from another would have neither the budget nor the
@@ -308,27 +342,8 @@ class Runner:
             )
         if entry is not None:
             # Before the question is parsed; what the rule says of the question follows when it is known.
-            found = rule_for(read.caller, entry.name, self._policy)
-            if isinstance(found, Refused):
-                raise found
+            check_has_rule(read, entry, in_force)
         return admit(read, name=self._name, entry=entry, tag_key=self._tag_key)
-
-    def _has_rule(self, read: ReadSpec, entry: JoinedDataset | None) -> bool:
-        return entry is not None and not isinstance(rule_for(read.caller, entry.name, self._policy), Refused)
-
-    def _judge(self, admitted: AdmittedJob, record: JobRecord) -> Rule:
-        scope = self._journal.scope(record.asset, record.organisation)
-        verdict = judge(
-            admitted.read.spec,
-            admitted.question,
-            admitted.read.caller,
-            dataset=admitted.joined.name,
-            policy=self._policy,
-            history=scope.history(self._journal.tries_before(record)),
-        )
-        if isinstance(verdict, Refused):
-            raise verdict
-        return verdict.rule
 
     def _decided(self, record: JobRecord) -> list[Outgoing]:
         return self._offer(read_spec(record.specification, self._verifier))
@@ -336,10 +351,12 @@ class Runner:
     # --- attempts ---------------------------------------------------------------------------------------
 
     def _open_attempt(self, read: ReadSpec, asked: OpenAttempt) -> list[Outgoing]:
-        job = self._open.get(read.job_id)
+        job = self._known(read.job_id)
         if job is None:
-            # Its keys are gone with a restart, or it was never consented to: the roster is void here.
+            # Its keys are gone with a restart, the policy has changed, or it was never consented to: the
+            # roster is void here.
             return self._offer(read)
+        self._journal.check_running()
         consents = frozenset(asked.consents)
         sent = job.sent
         if sent and (sent.round, sent.attempt, sent.consents) == (asked.round, asked.attempt, consents):
@@ -382,7 +399,7 @@ class Runner:
     def _seal(self, job: OpenJob, attempt: Attempt, consents: frozenset[str]) -> Seal:
         words, version = contribute(job.admitted, job.rule)
         sealed = job.holder.seal(attempt, words, tag_seed=job.admitted.tag_seed, data_version=version)
-        self._journal.seal(sealed.record)
+        self._journal.seal(sealed.record, in_force=job.decision.in_force)
         answer = Seal(job.admitted.job_id, sealed.token, sealed.chunks)
         job.sent = SentSeal(attempt.context.round, attempt.context.attempt, consents, answer)
         _log.info("sealed", extra={"job": job.admitted.job_id, "attempt": attempt.context.attempt})
@@ -395,6 +412,7 @@ class Runner:
         if record is None or record.state is _S.CLOSED:
             _log.warning("asked to release a job that is not open here", extra={"job": asked.job_id})
             return []
+        self._journal.check_running()
         done = self._journal.released(asked.job_id, asked.round)
         if done and done.attempt == asked.attempt:
             return [Release(asked.job_id, done.token)]
@@ -405,12 +423,14 @@ class Runner:
             raise PeerProtocolError(
                 "the broker says complete of an attempt that this node has not sealed", code="seal_unknown"
             )
-        read = read_spec(record.specification, self._verifier)
-        admitted = self._admit(read, record, self._joined.get(read.spec.dataset))
-        rule = self._judge(admitted, record)
-        check_members(read.caller.organisation_id, _members(sealed), roster_rules(rule))
-        token = release(sealed, asked.seals, signer=self._signer, verifier=self._verifier)
-        token = self._journal.release(sealed, token, rule=rule.cohort, question=admitted.question_key)
+        in_force, read = self._in_force, read_spec(record.specification, self._verifier)
+        admitted = self._admit(read, record, self._joined.get(read.spec.dataset), in_force)
+        decision = decide(admitted, record, in_force, self._journal)
+        members = _members(sealed.record)
+        check_members(read.caller.organisation_id, members, roster_rules(decision.rule))
+        check_sealed_under(decision, sealed)
+        token = release(sealed.record, asked.seals, signer=self._signer, verifier=self._verifier)
+        token = self._journal.release(sealed.record, token, decision=decision, question=admitted.question_key)
         _log.info("released", extra={"job": asked.job_id, "attempt": asked.attempt})
         return [Release(asked.job_id, token)]
 

@@ -1,0 +1,114 @@
+"""What the policy in force says of a job: from specification, schema, policy and journal; never from data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from kapok.errors import ConsentWithheld, Refused
+from kapok.nodes.journal import Decision, JobRecord, Journal, NewJob, StoredSeal
+from kapok.nodes.policy import Policy, closed, judge, rule_for
+from kapok.nodes.runner.admission import AdmittedJob, JoinedDataset, ReadSpec, noted_question
+from kapok.nodes.runner.outgoing import refusal_token
+from kapok.protocols.secure_sum.params import Signer
+
+__all__ = ["InForce", "check_has_rule", "check_sealed_under", "decide", "first_seen"]
+
+_LAST_SECOND: Final = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A policy, and the number under which the journal has its text: what every decision refers to."""
+
+    policy: Policy
+    number: int
+
+
+def first_seen(
+    read: ReadSpec,
+    entry: JoinedDataset | None,
+    in_force: InForce,
+    *,
+    signer: Signer,
+    now: float,
+    paused: Refused | None,
+) -> NewJob:
+    """A job as the journal notes it before anything is judged.
+
+    Args:
+        read: The signed specification.
+        entry: The dataset that it is about, if it is joined here.
+        in_force: The policy.
+        signer: Signs a refusal.
+        now: Seconds since the epoch.
+        paused: Why nothing goes on here; None while the node answers.
+    """
+    rule = None if entry is None else rule_for(read.caller, entry.name, in_force.policy)
+    allowed = None if isinstance(rule, Refused) else rule
+    shut = paused or (closed(allowed, in_force.policy, now) if allowed else None)
+    question, in_words = noted_question(read.spec, entry, read_it=allowed is not None)
+    return NewJob(
+        job_id=read.job_id,
+        analyst=str(read.caller),
+        organisation=read.caller.organisation_id,
+        dataset=entry.name if entry else "",
+        asset=entry.asset if entry else "",
+        question=question,
+        in_words=in_words,
+        deadline=float(min(max(read.spec.deadline, 0), _LAST_SECOND)),
+        rule_number=allowed.number if allowed else 0,
+        in_force=in_force.number,
+        refusal=refusal_token(read.job_id, shut, signer) if shut else "",
+    )
+
+
+def check_has_rule(read: ReadSpec, entry: JoinedDataset, in_force: InForce) -> None:
+    """Refuse whoever the policy has no rule for, before the question is parsed.
+
+    Raises:
+        NotAuthorised: ``not_authorised``.
+    """
+    found = rule_for(read.caller, entry.name, in_force.policy)
+    if isinstance(found, Refused):
+        raise found
+
+
+def decide(admitted: AdmittedJob, record: JobRecord, in_force: InForce, journal: Journal) -> Decision:
+    """The rule by which a job is answered.
+
+    Raises:
+        Refused: what `kapok.nodes.policy.judge` returns.
+    """
+    scope = journal.scope(record.asset, record.organisation)
+    history = scope.history(
+        journal.tries_before(record),
+        journal.tries_before(record, since=in_force.policy.day_of(record.asked_at)),
+    )
+    verdict = judge(
+        admitted.read.spec,
+        admitted.question,
+        admitted.read.caller,
+        dataset=admitted.joined.name,
+        policy=in_force.policy,
+        history=history,
+        asked_at=record.asked_at,
+    )
+    if isinstance(verdict, Refused):
+        raise verdict
+    return Decision(verdict.rule, verdict.number, in_force.number)
+
+
+def check_sealed_under(decision: Decision, sealed: StoredSeal) -> None:
+    """Refuse to release what was sealed under another policy: it was suppressed by that one's least cells.
+
+    Raises:
+        ConsentWithheld: ``policy_changed``.
+    """
+    if sealed.in_force != decision.in_force:
+        raise ConsentWithheld(
+            "this node's policy or settings were changed after it had sealed its words",
+            code="policy_changed",
+            clause=f"policy.rule[{decision.rule_number}]",
+            remedy="ask the question again, as a new job",
+        )
