@@ -10,7 +10,7 @@ import typer
 from kapok.cli.grammar import group
 from kapok.cli.options import Home, Json
 from kapok.cli.terminal import note, print_json, print_table, say
-from kapok.errors import plain
+from kapok.errors import counted, plain
 
 if TYPE_CHECKING:
     from kapok.client.catalogue import VerifiedDataset
@@ -41,6 +41,57 @@ def publish(
         print_json({"name": dataset.schema.name, "hash": dataset.hash})
     else:
         say(f"{dataset.schema.name} {dataset.hash}")
+
+
+@app.command("draft")
+def draft(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A table, CSV or Parquet.", show_default=False)
+    ],
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The dataset's name.  [default: the file's]")
+    ] = None,
+    rows_max: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Most rows of a holder.  [default: a round number above the file's]"),
+    ] = None,
+    columns: Annotated[
+        str,
+        typer.Option(metavar="NAME,…", help="Names of a CSV file's columns, if its first line has none."),
+    ] = "",
+    delimiter: Annotated[
+        str | None,
+        typer.Option(metavar="CHARACTER", help="Between a CSV file's cells.  [default: found out]"),
+    ] = None,
+    null: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WORD", help="In a CSV file unknown (may be repeated).  [default: found out]"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="SCHEMA", help="Write to a new file, TOML.  [default: standard output]"),
+    ] = None,
+) -> None:
+    """Draft a schema from one holder's file, with comments: a starting point for those who agree on one."""
+    from kapok.identity.keyfiles import write_new_file
+    from kapok.nodes.drafting import draft as drafted
+
+    made = drafted(
+        file,
+        name=name,
+        rows_max=rows_max,
+        columns=tuple(one.strip() for one in columns.split(",")) if columns else (),
+        delimiter=delimiter,
+        nulls=tuple(null or ()),
+    )
+    if out is None:
+        say(made.text.rstrip("\n"))
+    else:
+        write_new_file(out, made.text.encode())
+    some = f", {counted(len(made.left_out), 'column')} left out" if made.left_out else ""
+    note(
+        f"{counted(len(made.dataset.columns), 'column')} drafted{some}: read every line before you publish it"
+    )
 
 
 @app.command("list")

@@ -24,6 +24,8 @@ def missing_extra(error: ModuleNotFoundError, command: Sequence[str]) -> KapokEr
     if library not in _OPTIONAL:
         return None
     role = command[0] if command and command[0] in _EXTRAS else "all"
+    if list(command[:2]) == ["dataset", "draft"]:
+        role = "node"
     return InvalidInput(
         f"this command needs {library}, which is not installed here",
         code="extra_missing",

@@ -27,13 +27,13 @@ from kapok.documents.columns import (
 from kapok.errors import InvalidInput, NotFound, near
 from kapok.protocols.secure_sum.params import MOST_MEMBERS
 
-__all__ = ["DATASET_TYP", "Column", "ColumnType", "Dataset", "DomainValue"]
+__all__ = ["DATASET_TYP", "MOST_COLUMNS", "Column", "ColumnType", "Dataset", "DomainValue"]
 
 DATASET_TYP: Final = "kapok-dataset+jws"
 HIDING_BITS: Final = 40
+MOST_COLUMNS: Final = 1000
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
-_MOST_COLUMNS: Final = 1000
 _MOST_ROWS: Final = 10**12
 _MOST_BYTES: Final = 2**20
 
@@ -70,8 +70,8 @@ class Dataset(
                 "use 1 to 63 of a-z 0-9 _, beginning with a letter",
             )
         check_description(f"dataset {self.name}", self.description)
-        if not 0 < len(self.columns) <= _MOST_COLUMNS:
-            raise bad_dataset(f"dataset {self.name} has no columns or too many", f"list 1 to {_MOST_COLUMNS}")
+        if not 0 < len(self.columns) <= MOST_COLUMNS:
+            raise bad_dataset(f"dataset {self.name} has no columns or too many", f"list 1 to {MOST_COLUMNS}")
         names = [column.name for column in self.columns]
         if doubled := sorted({name for name in names if names.count(name) > 1}):
             raise bad_dataset(

@@ -231,7 +231,7 @@ def _write(path: Path, content: bytes, mode: int, *, replace: bool) -> None:
         _sync_folder(path.parent)
     except FileExistsError:
         raise InvalidInput(
-            f"{path} is there already", code="file_exists", remedy="move it away, or name another folder"
+            f"{path} is there already", code="file_exists", remedy="move it away, or name another place"
         ) from None
     except OSError as error:
         raise InvalidInput(
