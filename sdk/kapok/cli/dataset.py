@@ -46,7 +46,7 @@ def publish(
 @app.command("draft")
 def draft(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A table, CSV or Parquet.", show_default=False)
+        Path, typer.Argument(metavar="FILE", help="A table: CSV, Parquet or Arrow.", show_default=False)
     ],
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="The dataset's name.  [default: the file's]")

@@ -49,7 +49,7 @@ def of_parquet(folder: Path, values: Sequence[object], kind: pa.DataType) -> Dra
     pq.write_table(pa.table({"x": pa.array(values, kind), "n": [1] * len(values)}), path)
     made = draft(path)
     assert parsed(made, folder) == made.dataset
-    assert problems(ParquetSource(path), made.dataset) == []
+    assert problems(ParquetSource(path=path), made.dataset) == []
     return made
 
 
@@ -71,7 +71,7 @@ def test_the_heart_files_fit_their_drafts_but_for_rare_values(tmp_path, hospital
             assert set(one.domain) <= set(of_agreed.domain)
         if f'[[columns]]\nname = "{one.name}"' in made.text.split("left out that fewer than 5", 1)[-1]:
             rare.add(one.name)
-    source = CsvSource(path, False, HEART_COLUMNS, ",", "?")
+    source = CsvSource(path=path, header=False, columns=HEART_COLUMNS, null="?")
     for problem in problems(source, made.dataset):
         name = problem.removeprefix("column ").partition(":")[0]
         assert "outside the domain" in problem
@@ -95,7 +95,7 @@ def test_a_generated_table_of_every_type_fits_its_draft(tmp_path):
     path.write_text("\n".join(lines) + "\n")
     made = draft(path)
     assert parsed(made, tmp_path) == made.dataset
-    assert problems(CsvSource(path, null="NA"), made.dataset) == []
+    assert problems(CsvSource(path=path, null="NA"), made.dataset) == []
     assert made.dataset == Dataset(
         name="ward",
         rows_max=200,
@@ -169,7 +169,7 @@ def test_what_is_proposed_for_which_cells(tmp_path, cells, made):
     elif values:
         assert [got.minimum, got.maximum] == values
     assert parsed(found, tmp_path) == found.dataset
-    faults = problems(CsvSource(tmp_path / "table.csv"), found.dataset)
+    faults = problems(CsvSource(path=tmp_path / "table.csv"), found.dataset)
     assert all("outside the domain" in fault for fault in faults)
     assert bool(faults) == ("left out that fewer than 5 rows have" in found.text)
 
@@ -257,7 +257,7 @@ def test_words_for_unknown_are_found_where_they_can_be_nothing_else(tmp_path):
     assert made.dataset.column("code").domain == ("b",)
     assert made.dataset.column("other").nullable
     assert '# null = ["", "?", "NA"]' in made.text
-    assert problems(CsvSource(path, null=("", "?", "NA")), made.dataset) == []
+    assert problems(CsvSource(path=path, null=("", "?", "NA")), made.dataset) == []
 
 
 def test_a_word_among_texts_stays_a_value_and_is_asked_about(tmp_path):
@@ -276,12 +276,13 @@ def test_names_are_made_fit_and_said(tmp_path):
     made = draft(path)
     assert made.dataset.name == "c_2013_fluge"
     names = [one.name for one in made.dataset.columns]
-    assert names == ["arr_delay", "arr_delay_2", "groe", "c_9th", "origin"]
+    assert names == ["arr_delay_2", "arr_delay", "groe", "c_9th", "origin"]
     assert "# In the file: 'Arr Delay'." in made.text
     assert "# In the file: 'Gr\\xf6\\xdfe'." in made.text
-    assert '# columns = ["arr_delay", "arr_delay_2", "groe", "c_9th", "origin"]' in made.text
+    assert '# rename = {arr_delay_2 = "Arr Delay", groe = "Größe", c_9th = "9th"}' in made.text
     assert '# delimiter = ";"' in made.text
-    source = CsvSource(path, True, tuple(names), ";")
+    renamed = {"arr_delay_2": "Arr Delay", "groe": "Größe", "c_9th": "9th"}
+    source = CsvSource(path=path, delimiter=";", rename=renamed)
     assert parsed(made, tmp_path) == made.dataset
     assert problems(source, made.dataset) == []
 

@@ -10,10 +10,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from kapok.documents.dataset import Dataset
 from kapok.errors import InvalidInput, NotFound
 from kapok.nodes.drafting import draft
+from kapok.nodes.settings import ArrowSource, EngineLimits
+from kapok.nodes.sources import Table
+from kapok.nodes.sources.version import VersionKey
 
 ROWS = "10,secret\n" * 5
+
+
+def check_of(dataset: Dataset, source: ArrowSource) -> list[str]:
+    table = Table(dataset, source, EngineLimits(threads=1), VersionKey(b"k" * 32))
+    return [problem.what for problem in table.check().problems]
 
 
 def parquet(path: Path) -> bytes:
@@ -37,14 +46,14 @@ def parquet(path: Path) -> bytes:
         (b'age,name\n1,"secret\n', "a quote is not closed", "--help"),
         (b'"age,name\n1,secret\n', "first line that is not CSV", "quotes"),
         (b"age,name\n1,\xff\xfe\n", "not UTF-8", "--help"),
-        (b"\xff\xfea\x00g\x00e\x00", "neither text nor Parquet", "CSV or Parquet"),
+        (b"\xff\xfea\x00g\x00e\x00", "neither text nor Parquet nor Arrow", "CSV, Parquet or Arrow"),
         (b"\xe4ge,name\n1,secret\n", "is not UTF-8", "UTF-8"),
-        (b"\x7fELF\x02\x01\x01\x00", "neither text nor Parquet", "CSV or Parquet"),
-        (b"SQLite format 3\x00", "neither text nor Parquet", "CSV or Parquet"),
+        (b"\x7fELF\x02\x01\x01\x00", "neither text nor Parquet nor Arrow", "CSV, Parquet or Arrow"),
+        (b"SQLite format 3\x00", "neither text nor Parquet nor Arrow", "CSV, Parquet or Arrow"),
         (gzip.compress(b"age\n1\n"), "is compressed", "unpack"),
         (b"PK\x03\x04 a workbook", "is compressed", "unpack"),
         (b"PAR1 broken", "cannot be read", "--help"),
-        (b"x" * 2**20, "very long first line", "CSV or Parquet"),
+        (b"x" * 2**20, "very long first line", "CSV, Parquet or Arrow"),
         (b"name\n" + b"secret %d\n" * 5 % (1, 2, 3, 4, 5), "no column that a schema", "domain_file"),
         (b"name\nsecret\n\nsecret\n", "line 3 of the file is blank", "--help"),
     ],
@@ -106,6 +115,20 @@ def test_what_is_for_csv_files_is_refused_for_parquet(tmp_path):
     for options in ({"columns": ("age",)}, {"delimiter": ";"}, {"nulls": ("NA",)}):
         with pytest.raises(InvalidInput, match="is Parquet"):
             draft(path, **options)
+
+
+def test_an_arrow_file_is_read_like_any_other(tmp_path):
+    path = tmp_path / "ward.arrow"
+    table = pa.table({"Age": list(range(40)), "sex": ["f", "m"] * 20})
+    with pa.ipc.new_file(path, table.schema) as file:
+        file.write_table(table)
+    made = draft(path)
+    assert [(one.name, one.domain) for one in made.dataset.columns] == [("age", None), ("sex", ("f", "m"))]
+    assert '# format = "arrow"' in made.text
+    assert check_of(made.dataset, ArrowSource(path=path)) == []
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        draft(path)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", ":"])

@@ -20,13 +20,12 @@ __all__ = ["FEWEST_ROWS", "Proposal", "kind_of", "propose", "schema_name"]
 FEWEST_ROWS: Final = 5
 """A value that fewer rows have is rare, and is told nobody."""
 
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _MOST_TEXTS: Final = 1000
 _MOST_CODES: Final = 20
 # Of ten known cells, as many must have a value that is not rare for a column to be one of codes.
 _CODED: Final = 9
 _COUNTED: Final = 1.1
-_TEXTS: Final = ("VARCHAR", "ENUM")
-_NUMBERS: Final = re.compile(r"U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL")
 
 Kind = Literal["number", "text", "boolean", "date", "timestamp"]
 
@@ -58,25 +57,28 @@ def propose(engine: SourceEngine, found: Sequence[Facts]) -> list[Proposal]:
     numbers = [facts for facts in found if kinds[facts.name][0] == "number"]
     decimals = decimals_of(engine, numbers)
     wides = {
-        facts.name: (wide("x", kind, decimals.get(facts.name) or 0), facts.type)
+        facts.name: wide("x", kind, decimals.get(facts.name) or 0)
         for facts in found
         if (kind := kinds[facts.name][0]) not in (None, "text", "boolean")
         and (kind != "number" or decimals[facts.name] is not None)
     }
-    extremes = extremes_of(engine, wides)
+    extremes = extremes_of(
+        engine, [(facts.source, wides[facts.name]) for facts in found if facts.name in wides]
+    )
+    names = _names([facts.name for facts in found])
     proposals: list[Proposal] = []
     for facts in found:
         kind, reason = kinds[facts.name]
         if kind == "number" and facts.name not in wides:
             kind, reason = None, "its numbers have more digits than a schema holds: 18, and 9 decimals"
-        name = schema_name(facts.name, {one.name for one in proposals})
+        name = names[facts.name]
         notes = (f"in the file: {facts.name!a}",) if name != facts.name.strip().lower() else ()
         column: Column | None = None
         more: tuple[str, ...] = (reason,)
         if kind == "text":
             column, more = _text(engine, name, facts)
         elif kind is not None:
-            exact = wides[facts.name][0] if facts.name in wides else wide("x", kind)
+            exact = wides.get(facts.name) or wide("x", kind)
             column, more = _bounded(engine, name, facts, exact, extremes.get(facts.name))
         proposals.append(Proposal(name, facts.name, column, notes + more))
     return proposals
@@ -86,9 +88,8 @@ def kind_of(facts: Facts) -> tuple[Kind | None, str]:
     """What all known cells of a column are, or why they are nothing that a schema has."""
     if facts.known < FEWEST_ROWS:
         return None, f"fewer than {FEWEST_ROWS} of its cells are known in this file"
-    is_text = facts.type.startswith(_TEXTS)
-    if not is_text and facts.type != "BOOLEAN" and not _NUMBERS.match(facts.type) and not facts.moments:
-        return None, f"its type in the file, {facts.type.split('(')[0]}, is none that a schema has"
+    if facts.source.kind == "other":
+        return None, f"its type in the file, {facts.source.type.split('(')[0]}, is none that a schema has"
     for kind, number in (
         ("number", facts.numbers if not facts.padded else 0),
         ("boolean", facts.truths),
@@ -99,7 +100,7 @@ def kind_of(facts: Facts) -> tuple[Kind | None, str]:
             return kind, ""  # type: ignore[return-value]
     if facts.moments == facts.known:
         return None, "its times have parts of a second, or lie outside the years 1 to 9999"
-    if not is_text:
+    if facts.source.kind != "text":
         return None, "some cells are not numbers (NaN, infinite), or too large for a schema"
     if facts.elsewhere == facts.known:
         return None, "its dates are not written as 2013-01-31: write them so, in a view or in the file"
@@ -110,6 +111,15 @@ def kind_of(facts: Facts) -> tuple[Kind | None, str]:
                 "word that means unknown, draft again with --null WORD"
             )
     return "text", ""
+
+
+def _names(there: Sequence[str]) -> dict[str, str]:
+    """A name in the schema for each in the file; those that a schema may have stay as they are."""
+    names = {one: lower for one in there if _NAME.match(lower := one.strip().lower())}
+    for one in there:
+        if one not in names:
+            names[one] = schema_name(one, set(names.values()))
+    return names
 
 
 def schema_name(name: str, taken: set[str]) -> str:
@@ -193,7 +203,7 @@ def _bounded(
         minimum=f"{first:04}-01-01{clock[0]}",
         maximum=f"{last:04}-12-31{clock[1]}",
     )
-    zoned = ("its times are taken in UTC",) if "TZ" in facts.type or "ZONE" in facts.type else ()
+    zoned = ("its times are taken in UTC",) if facts.source.kind == "zoned" else ()
     return column, zoned
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,7 +18,10 @@ from kapok.nodes.drafting.file import bad_file, source_of
 from kapok.nodes.drafting.round import rounded_up
 from kapok.nodes.drafting.writing import write
 from kapok.nodes.settings import CsvSource, EngineLimits
-from kapok.nodes.sources.engine import open_engine
+from kapok.nodes.sources.engine import Unreadable
+from kapok.nodes.sources.files import FilesEngine, open_files
+from kapok.nodes.sources.formats import Files
+from kapok.nodes.sources.version import FileDigests, VersionKey
 
 __all__ = ["Draft", "draft"]
 
@@ -53,7 +58,7 @@ def draft(
     """Draft a schema that the file's own table fits, but for rare values that it does not tell.
 
     Args:
-        path: A CSV or Parquet file.
+        path: A CSV, Parquet or Arrow file.
         name: Of the dataset; None to take the file's.
         rows_max: The largest number of rows of a holder; None to take a round number above the file's.
         columns: Names of a CSV file's columns; empty when its first line has them.
@@ -67,12 +72,14 @@ def draft(
     """
     source = source_of(path, columns, delimiter, nulls)
     try:
-        with open_engine(source, _LIMITS) as engine:
+        reader = _Reader()
+        with reader.opened(source) as engine:
+            engine.check_whole()
             if len(engine.columns) > MOST_COLUMNS:
-                raise InvalidInput(f"it has more than {MOST_COLUMNS} columns", code="source_unreadable")
+                raise Unreadable(f"it has more than {MOST_COLUMNS} columns")
         if isinstance(source, CsvSource) and not nulls:
-            source = msgspec.structs.replace(source, null=_null_words(source))
-        with open_engine(source, _LIMITS) as engine:
+            source = msgspec.structs.replace(source, null=_null_words(source, reader))
+        with reader.opened(source) as engine:
             found = facts_of(engine)
             proposals = propose(engine, found)
     except InvalidInput as error:
@@ -95,13 +102,23 @@ def draft(
     return Draft(dataset, left_out, write(dataset, proposals, source))
 
 
-def _null_words(source: CsvSource) -> tuple[str, ...]:
+class _Reader:
+    """Opens one file several times, as a node does; what a node needs besides is of no use here."""
+
+    def __init__(self) -> None:
+        self._key, self._digests = VersionKey(secrets.token_bytes(32)), FileDigests()
+
+    def opened(self, source: Files) -> AbstractContextManager[FilesEngine]:
+        return open_files(source, _LIMITS, self._key, self._digests)
+
+
+def _null_words(source: CsvSource, reader: _Reader) -> tuple[str, ...]:
     """The words for "unknown" in columns that otherwise hold no texts: there they can be nothing else."""
-    with open_engine(source, _LIMITS) as engine:
+    with reader.opened(source) as engine:
         words = null_words_of(engine)
     every = frozenset[str]().union(*words.values())
     if not every - {""}:
         return ("",)
-    with open_engine(msgspec.structs.replace(source, null=tuple(every)), _LIMITS) as engine:
+    with reader.opened(msgspec.structs.replace(source, null=tuple(every))) as engine:
         others = [words[facts.name] for facts in facts_of(engine) if kind_of(facts)[0] != "text"]
     return tuple(sorted(every & {""}.union(*others))) or ("",)

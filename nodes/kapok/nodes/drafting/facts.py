@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kapok.documents.columns import LARGEST_STEPS, Column
-from kapok.nodes.sources.cells import cell, literal, quoted
+from kapok.nodes.sources.cells import cell
 from kapok.nodes.sources.engine import SourceEngine
+from kapok.nodes.sources.spelling import DUCKDB, SourceColumn, literal, quoted
 
 __all__ = [
     "NULL_WORDS",
@@ -26,7 +27,7 @@ __all__ = [
 ]
 
 _MOST_DECIMALS: Final = 9
-_FLOATS: Final = ("FLOAT", "DOUBLE")
+_BINARY: Final = ("double", "float")
 _A_PASS: Final = 150
 # Words that files write for "unknown". Not "-" and ".", which a column of codes may well have.
 NULL_WORDS: Final = (
@@ -52,8 +53,7 @@ class Facts:
     """Counts of one column's cells.
 
     Attributes:
-        name: In the file.
-        type: As the engine calls it; VARCHAR for every column of a CSV file.
+        source: The column as the engine has it; a text for every column of a CSV file.
         known: Cells that are not null.
         nulls: Cells that are.
         distinct: About how many different ones.
@@ -66,8 +66,7 @@ class Facts:
         elsewhere: Texts that look like days in another order than year, month, day.
     """
 
-    name: str
-    type: str
+    source: SourceColumn
     known: int
     nulls: int
     distinct: int
@@ -78,6 +77,11 @@ class Facts:
     moments: int
     truths: int
     elsewhere: int
+
+    @property
+    def name(self) -> str:
+        """The column's name in the file."""
+        return self.source.name
 
 
 def wide(name: str, kind: str, decimals: int = 0) -> Column:
@@ -116,8 +120,8 @@ def null_words_of(engine: SourceEngine) -> dict[str, frozenset[str]]:
     # A bit for each word: a list of distinct texts would take megabytes for each column.
     bits = " ".join(f"WHEN {literal(word)} THEN {1 << place}" for place, word in enumerate(sought))
     asked = {
-        name: f"bit_or(CASE coalesce({quoted(name)}, '') {bits} ELSE 0 END)"
-        for name, _ in engine.columns.values()
+        one.name: f"bit_or(CASE coalesce({quoted(one.name)}, '') {bits} ELSE 0 END)"
+        for one in engine.columns.values()
     }
     return {
         name: frozenset(word for place, word in enumerate(sought) if (found or 0) >> place & 1)
@@ -131,28 +135,34 @@ def facts_of(engine: SourceEngine) -> list[Facts]:
     Raises:
         InvalidInput: ``source_unreadable``.
     """
-    counts = {name: _counts(name, kind) for name, kind in engine.columns.values()}
+    counts = {one.name: _counts(one) for one in engine.columns.values()}
     asked = {(name, fact): sql for name, facts in counts.items() for fact, sql in facts.items()}
     found = _ask(engine, asked)
     return [
-        Facts(name, kind, **{fact: found[name, fact] for fact in counts[name]})
-        for name, kind in engine.columns.values()
+        Facts(one, **{fact: found[one.name, fact] for fact in counts[one.name]})
+        for one in engine.columns.values()
     ]
 
 
-def _counts(name: str, kind: str) -> dict[str, str]:
-    value = quoted(name)
-    text = f"trim(CAST({value} AS VARCHAR), ' ')"
-    day, second = (cell(wide("x", moment), name, kind).wrong for moment in ("date", "timestamp"))
-    is_text = kind == "VARCHAR"
+def _wrong(column: Column, source: SourceColumn) -> dict[str, str]:
+    return cell(column, source, DUCKDB).wrong
+
+
+def _counts(source: SourceColumn) -> dict[str, str]:
+    value = quoted(source.name)
+    text = DUCKDB.trimmed(value)
+    day, second = (_wrong(wide("x", moment), source) for moment in ("date", "timestamp"))
+    is_text = source.kind == "text"
     conditions = {
-        "numbers": f"NOT {cell(wide('x', 'integer'), name, kind).wrong['type']}",
+        "numbers": f"NOT {_wrong(wide('x', 'integer'), source)['type']}",
         "padded": f"regexp_matches({text}, '^[+-]?0[0-9]')" if is_text else "FALSE",
         "days": " AND ".join(f"NOT {day[fault]}" for fault in ("type", "resolution", "range")),
         "seconds": " AND ".join(f"NOT {second[fault]}" for fault in ("type", "resolution", "range")),
         "moments": f"NOT {second['type']}",
-        "truths": f"lower({text}) IN ('true', 'false', 't', 'f')" if is_text else str(kind == "BOOLEAN"),
-        "elsewhere": f"regexp_full_match({text}, {literal(_ELSEWHERE)})" if is_text else "FALSE",
+        "truths": f"lower({text}) IN ('true', 'false', 't', 'f')"
+        if is_text
+        else str(source.kind == "boolean"),
+        "elsewhere": DUCKDB.matches(text, _ELSEWHERE) if is_text else "FALSE",
     }
     return {
         "known": f"count({value})",
@@ -170,51 +180,49 @@ def decimals_of(engine: SourceEngine, columns: Sequence[Facts]) -> dict[str, int
     Raises:
         InvalidInput: ``source_unreadable``.
     """
-    seen = _ask(engine, {(facts.name, step): sql for facts in columns for step, sql in _steps(facts).items()})
-    fewest = {
+    asked = {(facts.name, step): sql for facts in columns for step, sql in _steps(facts).items()}
+    seen = _ask(engine, asked)
+    fewest: dict[str, int | None] = {
         facts.name: next((step for step in _steps(facts) if not seen[facts.name, step]), None)
-        if facts.type in _FLOATS
+        if facts.source.kind in _BINARY
         else seen[facts.name, 0]
         for facts in columns
     }
-    fitting = {
-        name: number for name, number in fewest.items() if number is not None and number <= _MOST_DECIMALS
+    trials = {
+        facts.name: _faulty(facts.source, number)
+        for facts in columns
+        if (number := fewest[facts.name]) is not None and number <= _MOST_DECIMALS
     }
-    kinds = {facts.name: facts.type for facts in columns}
-    outside = _ask(
-        engine,
-        {
-            name: f"count(*) FILTER ({cell(wide('x', 'number', number), name, kinds[name]).wrong['range']})"
-            for name, number in fitting.items()
-        },
-    )
-    return {name: fitting[name] if name in fitting and not outside[name] else None for name in fewest}
+    faulty = _ask(engine, trials)
+    return {name: None if faulty.get(name, 1) else number for name, number in fewest.items()}
 
 
 def _steps(facts: Facts) -> dict[int, str]:
     """For binary fractions how many cells each number of decimals does not hold; else the digits seen."""
-    if facts.type not in _FLOATS:
-        digits = f"regexp_extract(CAST({quoted(facts.name)} AS VARCHAR), '[.]([0-9]*?)0* *$', 1)"
+    if facts.source.kind not in _BINARY:
+        digits = f"regexp_extract({DUCKDB.trimmed(quoted(facts.name))}, '[.]([0-9]*?)0*$', 1)"
         return {0: f"coalesce(max(length({digits})), 0)"}
-    tried = {number: wide("x", "number", number) for number in range(_MOST_DECIMALS + 1)}
-    wrong = {number: cell(one, facts.name, facts.type).wrong for number, one in tried.items()}
-    return {number: f"count(*) FILTER ({faults['resolution']})" for number, faults in wrong.items()}
+    return {number: _faulty(facts.source, number) for number in range(_MOST_DECIMALS + 1)}
 
 
-def extremes_of(engine: SourceEngine, columns: dict[str, tuple[Column, str]]) -> dict[str, tuple[Any, Any]]:
+def _faulty(source: SourceColumn, decimals: int) -> str:
+    """How many cells are not numbers of so many decimals."""
+    wrong = _wrong(wide("x", "number", decimals), source)
+    return f"count(*) FILTER ({' OR '.join(wrong.values())})"
+
+
+def extremes_of(
+    engine: SourceEngine, columns: Sequence[tuple[SourceColumn, Column]]
+) -> dict[str, tuple[Any, Any]]:
     """Least and largest value of columns whose cells all are what a column of a schema says.
 
-    Args:
-        engine: Over the file.
-        columns: By name in the file: the column, and what the engine calls the cells' type.
-
     Returns:
-        Integers, decimals, dates or datetimes, as the columns' types are.
+        By name in the file: integers, decimals, dates or datetimes, as the columns' types are.
 
     Raises:
         InvalidInput: ``source_unreadable``.
     """
-    values = {name: cell(column, name, kind).value for name, (column, kind) in columns.items()}
+    values = {source.name: cell(column, source, DUCKDB).value for source, column in columns}
     asked = {(name, end): f"{end}({value})" for name, value in values.items() for end in ("min", "max")}
     found = _ask(engine, asked)
     return {name: (found[name, "min"], found[name, "max"]) for name in values}
@@ -233,8 +241,8 @@ def groups_of(engine: SourceEngine, column: Column | None, facts: Facts, most: i
         InvalidInput: ``source_unreadable``.
     """
     raw = quoted(facts.name)
-    value = f"CAST({raw} AS VARCHAR)" if column is None else cell(column, facts.name, facts.type).value
-    rows = engine.fetch(
+    value = DUCKDB.text(raw) if column is None else cell(column, facts.source, DUCKDB).value
+    rows = engine.run(
         f"SELECT {value} AS v, count(*) FROM {engine.relation} WHERE {raw} IS NOT NULL "  # noqa: S608
         f"GROUP BY v LIMIT {most + 1}"
     )
@@ -248,6 +256,6 @@ def _ask(engine: SourceEngine, asked: dict[Any, str]) -> dict[Any, Any]:
     for start in range(0, len(keys), _A_PASS):
         some = keys[start : start + _A_PASS]
         expressions = ", ".join(asked[key] for key in some)
-        [values] = engine.fetch(f"SELECT {expressions} FROM {engine.relation}")  # noqa: S608
+        [values] = engine.run(f"SELECT {expressions} FROM {engine.relation}")  # noqa: S608
         found |= dict(zip(some, values, strict=True))
     return found

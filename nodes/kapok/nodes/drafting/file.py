@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from kapok.errors import InvalidInput, NotFound, counted
-from kapok.nodes.settings import CsvSource, ParquetSource
+from kapok.nodes.settings import ArrowSource, CsvSource, ParquetSource
 
 __all__ = ["bad_file", "source_of"]
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _MOST_LOOKED_AT: Final = 2**20
+_MARKED: Final = ((b"PAR1", "Parquet", ParquetSource), (b"ARROW1", "Arrow", ArrowSource))
 _PACKED: Final = (b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ")
 _VALUE: Final = re.compile(r"[+-]?[0-9.]+([eE][+-]?[0-9]+)?\Z|[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}|[?]\Z")
 
@@ -25,7 +26,7 @@ def bad_file(path: Path, what: str, remedy: str) -> InvalidInput:
 
 def source_of(
     path: Path, columns: tuple[str, ...], delimiter: str | None, nulls: tuple[str, ...]
-) -> CsvSource | ParquetSource:
+) -> CsvSource | ParquetSource | ArrowSource:
     """Look at the file's beginning and say how a node reads it.
 
     Args:
@@ -51,12 +52,12 @@ def source_of(
         ) from None
     if not start.strip():
         raise bad_file(path, "is empty", "name a file with a table")
-    if start.startswith(b"PAR1"):
-        if columns or delimiter or nulls:
-            raise bad_file(
-                path, "is Parquet", "leave out what is for CSV files: columns, delimiter, null words"
-            )
-        return ParquetSource(path)
+    for mark, called, kind in _MARKED:
+        if start.startswith(mark):
+            if columns or delimiter or nulls:
+                remedy = "leave out what is for CSV files: columns, delimiter, null words"
+                raise bad_file(path, f"is {called}", remedy)
+            return kind(path=path)
     if start.startswith(_PACKED):
         raise bad_file(path, "is compressed", "unpack it: a node reads it as it is")
     return _csv(path, _first_line(path, start), columns, delimiter, nulls)
@@ -64,10 +65,12 @@ def source_of(
 
 def _first_line(path: Path, start: bytes) -> str:
     if b"\x00" in start:
-        raise bad_file(path, "is neither text nor Parquet", "name a CSV or Parquet file")
+        raise bad_file(path, "is neither text nor Parquet nor Arrow", "name a CSV, Parquet or Arrow file")
     first = start.split(b"\n", 1)[0]
     if len(first) == _MOST_LOOKED_AT:
-        raise bad_file(path, "has no line ends, or a very long first line", "name a CSV or Parquet file")
+        raise bad_file(
+            path, "has no line ends, or a very long first line", "name a CSV, Parquet or Arrow file"
+        )
     try:
         return first.decode("utf-8-sig").rstrip("\r")
     except UnicodeDecodeError:
@@ -103,4 +106,6 @@ def _csv(
         raise bad_file(
             path, "has two columns of one name", "names differ in more than case: rename one of them"
         )
-    return CsvSource(path, not columns, columns or None, delimiter, nulls or ("",))
+    return CsvSource(
+        path=path, header=not columns, columns=columns or None, delimiter=delimiter, null=nulls or ("",)
+    )

@@ -11,7 +11,8 @@ from kapok.documents.columns import Column
 from kapok.documents.dataset import Dataset
 from kapok.errors import plain
 from kapok.nodes.drafting.columns import FEWEST_ROWS, Proposal
-from kapok.nodes.settings import CsvSource, ParquetSource
+from kapok.nodes.settings import ArrowSource, CsvSource
+from kapok.nodes.sources.formats import Files
 
 __all__ = ["write"]
 
@@ -33,7 +34,7 @@ _ROWS: Final = "public: agree on the largest number of rows that a holder may ha
 _CELLS: Final = 'public: "show" tells whether all holders have nobody in a cell; agree on it'
 
 
-def write(dataset: Dataset, proposals: Sequence[Proposal], source: CsvSource | ParquetSource) -> str:
+def write(dataset: Dataset, proposals: Sequence[Proposal], source: Files) -> str:
     """The schema with its comments, the columns that are left out, and how a node would read the file.
 
     Args:
@@ -97,22 +98,28 @@ def _domain(domain: tuple[str | int, ...]) -> Iterable[str]:
     yield "]"
 
 
-def _source(proposals: Sequence[Proposal], source: CsvSource | ParquetSource) -> Iterable[str]:
+def _source(proposals: Sequence[Proposal], source: Files) -> Iterable[str]:
     """How a holder of such a file would name it, in comments: the draft is no node's settings."""
-    csv = isinstance(source, CsvSource)
-    yield from _comment(
-        "How the holder of this file names it in its node.toml (the path is that of its node's machine):"
+    kind = (
+        "csv" if isinstance(source, CsvSource) else "arrow" if isinstance(source, ArrowSource) else "parquet"
     )
+    yield from _comment("How this file is named in its holder's node.toml (the path is that at the node):")
     yield "# [datasets.NAME.source]"
-    yield f"# format = {_text('csv' if csv else 'parquet')}"
+    yield f"# format = {_text(kind)}"
     yield f"# path = {_text(source.path.name)}"
+    renamed = {
+        one.name: one.source_name
+        for one in proposals
+        if one.column is not None and one.name != one.source_name.strip().lower()
+    }
+    if renamed:
+        pairs = ", ".join(f"{name} = {_text(there)}" for name, there in renamed.items())
+        yield f"# rename = {{{pairs}}}"
     if not isinstance(source, CsvSource):
         return
-    if not source.header:
+    if source.columns:
         yield "# header = false"
-    if not source.header or any(one.name != one.source_name.strip().lower() for one in proposals):
-        names = ", ".join(_text(one.name) for one in proposals)
-        yield f"# columns = [{names}]"
+        yield f"# columns = [{', '.join(map(_text, source.columns))}]"
     if source.delimiter != ",":
         yield f"# delimiter = {_text(source.delimiter)}"
     nulls = source.nulls
