@@ -71,6 +71,7 @@ def draft(
         Path | None,
         typer.Option(metavar="SCHEMA", help="Write to a new file, TOML.  [default: standard output]"),
     ] = None,
+    json: Json = False,
 ) -> None:
     """Draft a schema from one holder's file, with comments: a starting point for those who agree on one."""
     from kapok.identity.keyfiles import write_new_file
@@ -84,10 +85,16 @@ def draft(
         delimiter=delimiter,
         nulls=tuple(null or ()),
     )
+    if out is not None:
+        write_new_file(out, made.text.encode())
+    if json:
+        import msgspec
+
+        schema = msgspec.to_builtins(made.dataset)
+        print_json({"schema": schema, "left_out": list(made.left_out), "toml": made.text})
+        return
     if out is None:
         say(made.text.rstrip("\n"))
-    else:
-        write_new_file(out, made.text.encode())
     some = f", {counted(len(made.left_out), 'column')} left out" if made.left_out else ""
     note(
         f"{counted(len(made.dataset.columns), 'column')} drafted{some}: read every line before you publish it"

@@ -1,8 +1,10 @@
 """`kapok dataset draft`: the text on standard output or in a new file, the notices beside it."""
 
+import json
 import stat
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -48,6 +50,14 @@ def test_columns_and_words_for_unknown_may_be_named(tmp_path, capsys):
     assert '# columns = ["age", "ill"]' in out
     assert '# null = "-9"' in out
     assert "domain = [0, 1]" in out
+
+
+def test_the_document_has_the_schema_and_its_text(table, capsys):
+    assert run(["dataset", "draft", str(table), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [one["name"] for one in told["schema"]["columns"]] == ["age", "sex"]
+    assert told["left_out"] == ["note"]
+    assert tomllib.loads(told["toml"])["name"] == told["schema"]["name"] == "ward"
 
 
 def test_a_bad_file_is_one_error(tmp_path, capsys):

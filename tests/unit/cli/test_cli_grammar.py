@@ -14,7 +14,7 @@ from kapok.cli.options import EXIT_STATUSES
 from kapok.errors import KapokError
 
 JSON_LESS = {"run"}
-HOMELESS = {"demo"}
+HOMELESS = {"demo", "draft"}
 
 
 def commands(
@@ -59,6 +59,7 @@ def test_the_grammar_is_what_the_documents_say():
         "authority run",
         "authority token",
         "broker run",
+        "dataset draft",
         "dataset list",
         "dataset publish",
         "dataset show",

@@ -138,8 +138,9 @@ def test_the_delimiter_is_found_or_named(tmp_path, delimiter):
     made = draft(path, delimiter=delimiter if delimiter == ":" else None)
     assert [one.name for one in made.dataset.columns] == ["age", "name"]
     for bad in ("", "::", '"', "\n"):
-        with pytest.raises(InvalidInput, match="a delimiter is one character"):
+        with pytest.raises(InvalidInput, match="a delimiter is one character") as caught:
             draft(path, delimiter=bad)
+        assert caught.value.code == "bad_option"
 
 
 @pytest.mark.parametrize(
