@@ -75,7 +75,9 @@ def test_the_grammar_is_what_the_documents_say():
         "node approve",
         "node check",
         "node deny",
+        "node pause",
         "node pending",
+        "node resume",
         "node run",
         "query",
     }
