@@ -22,7 +22,7 @@ No operand's value decides which steps are taken, but for these: entries of tabl
 exponents, and digits that come to lie next to 0 or N when they are written are compared with both.
 """
 
-from kapok.protocols.arithmetic.binomials import one_plus_n_power, times_one_plus_n_power
+from kapok.protocols.arithmetic.binomials import Factors, one_plus_n_power, times_one_plus_n_power
 from kapok.protocols.arithmetic.digits import Digits, check_digits, from_integers, is_canonical, to_integers
 from kapok.protocols.arithmetic.powers import power, power_each
 from kapok.protocols.arithmetic.products import Product, multiply, product, product_of_all
@@ -33,6 +33,7 @@ from kapok.protocols.arithmetic.workers import available_cores
 __all__ = [
     "Comb",
     "Digits",
+    "Factors",
     "FixedBase",
     "Product",
     "Ring",

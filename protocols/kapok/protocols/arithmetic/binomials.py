@@ -4,12 +4,17 @@ For m = m₀ + m₁N + … below N^s the binomial series ends (Damgård, Jurik 2
 
     (1+N)^m = Σ_{j≤s} C(m,j)·N^j = 1 + m·N·(1 + (m−1)/2·N·(1 + … (m−s+1)/s·N))   mod N^(s+1)
 
-With s = 1 that is 1 + m·N, whose digits are 1 and m.
+With s = 1 that is 1 + m·N, whose digits are 1 and m; and f·(1+N)^m has the digits f₀ and f₁ + m·f₀ mod N: a
+product modulo N, not N². `Factors` holds such f ready for it.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
+import numpy.typing as npt
 
 from kapok.errors import InvalidInput
 from kapok.protocols.arithmetic.bases import Floats
@@ -18,7 +23,80 @@ from kapok.protocols.arithmetic.products import multiply
 from kapok.protocols.arithmetic.ring import Ring
 from kapok.protocols.arithmetic.workers import Lane, run
 
-__all__ = ["one_plus_n_power", "times_one_plus_n_power"]
+__all__ = ["Factors", "one_plus_n_power", "times_one_plus_n_power"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Factors:
+    """What (1+N)^m will be multiplied by: numbers modulo N^(s+1), and with s = 1 what makes a product quick.
+
+    Attributes:
+        digits: The numbers, (count, s+1, width), uint8.
+        rows: With s = 1 f₀·A made ready modulo N and f₁ as `Kernel.save` keeps it, float32 of shape
+            (count, kA + 2·kB); else nothing, (count, 0).
+    """
+
+    digits: Digits
+    rows: npt.NDArray[np.float32]
+
+    @classmethod
+    def zeros(cls, ring: Ring, count: int) -> Self:
+        """Room for so many."""
+        return cls(
+            np.zeros((count, ring.parts, ring.width), dtype=np.uint8),
+            np.zeros((count, _row_length(ring)), dtype=np.float32),
+        )
+
+    @classmethod
+    def of(cls, ring: Ring, digits: Digits, *, threads: int | None = None) -> Self:
+        """Numbers made ready.
+
+        Args:
+            ring: The ring, of degree s ≥ 1.
+            digits: The numbers, (count, s+1, width), uint8.
+            threads: Workers; all cores by default.
+
+        Raises:
+            InvalidInput: code ``bad_digits``.
+        """
+        check_digits(ring, digits)
+        rows = np.zeros((len(digits), _row_length(ring)), dtype=np.float32)
+        modulo_n = ring.modulo_n
+        to_radix = modulo_n.montgomery(2)
+
+        def work(lane: Lane, chunk: slice) -> None:
+            kernel, x, y = lane.kernel, lane.x, lane.y
+            for span in lane.spans(len(rows[chunk])):
+                lowest, highest = np.split(rows[chunk][span], [modulo_n.ready_rows], axis=1)
+                kernel.read(lane.read(digits[chunk, :1][span]), x)
+                kernel.multiply(x, lane.constant(to_radix), x)
+                kernel.make_ready(x, y)
+                np.copyto(lowest, y.rows[:, : len(lowest)].T, casting="same_kind")
+                kernel.read(lane.read(digits[chunk, 1:][span]), x)
+                kernel.save(x, highest)
+
+        if ring.degree == 1:
+            run(modulo_n, len(digits), work, threads)
+        return cls(digits, rows)
+
+    def __len__(self) -> int:
+        return len(self.digits)
+
+    def __getitem__(self, places: slice) -> Self:
+        """Some of them, in the same memory."""
+        return type(self)(self.digits[places], self.rows[places])
+
+    def put(self, start: int, others: Factors) -> None:
+        """Copy others of the same ring to the places from `start` on."""
+        self.digits[start : start + len(others)] = others.digits
+        self.rows[start : start + len(others)] = others.rows
+
+    def take(self, places: slice) -> Self:
+        """Some of them, copied; in their places are zeros."""
+        taken = type(self)(self.digits[places].copy(), self.rows[places].copy())
+        self.digits[places] = 0
+        self.rows[places] = 0
+        return taken
 
 
 def one_plus_n_power(ring: Ring, m: Digits, *, threads: int | None = None) -> Digits:
@@ -52,14 +130,12 @@ def one_plus_n_power(ring: Ring, m: Digits, *, threads: int | None = None) -> Di
     return out
 
 
-def times_one_plus_n_power(ring: Ring, factors: Digits, m: Digits, *, threads: int | None = None) -> Digits:
+def times_one_plus_n_power(ring: Ring, factors: Factors, m: Digits, *, threads: int | None = None) -> Digits:
     """factor·(1+N)^m for every pair: an encryption with its randomness at hand.
-
-    With s = 1 the digits are f₀ and f₁ + m·f₀ mod N: a product modulo N, not N².
 
     Args:
         ring: The ring, of degree s ≥ 1.
-        factors: Digits (count, s+1, width), uint8.
+        factors: The factors, made ready in this ring.
         m: Digits (count, s, width), uint8.
         threads: Workers; all cores by default.
 
@@ -67,29 +143,32 @@ def times_one_plus_n_power(ring: Ring, factors: Digits, m: Digits, *, threads: i
         InvalidInput: code ``bad_digits``.
     """
     if ring.degree != 1:
-        return multiply(ring, factors, one_plus_n_power(ring, m, threads=threads), threads=threads)
-    check_digits(ring, factors)
+        return multiply(ring, factors.digits, one_plus_n_power(ring, m, threads=threads), threads=threads)
     check_digits(ring, m, parts=1)
     if len(factors) != len(m):
         raise InvalidInput("vectors to multiply must be of one length", code="bad_digits")
-    out = np.empty(factors.shape, dtype=np.uint8)
-    out[:, 0] = factors[:, 0]
+    out = np.empty(factors.digits.shape, dtype=np.uint8)
+    out[:, 0] = factors.digits[:, 0]
     modulo_n = ring.modulo_n
-    restore = modulo_n.montgomery(2)
 
     def work(lane: Lane, chunk: slice) -> None:
         kernel, x, y = lane.kernel, lane.x, lane.y
         for span in lane.spans(len(out[chunk])):
-            kernel.read(lane.read(factors[chunk, :1][span]), x)
-            kernel.read_ready(lane.read(m[chunk][span]), y)
-            kernel.multiply(x, y, x)
-            kernel.multiply(x, lane.constant(restore), x)
-            kernel.add_read(lane.read(factors[chunk, 1:][span]), x)
+            lowest, highest = np.split(factors.rows[chunk][span], [modulo_n.ready_rows], axis=1)
+            kernel.read(lane.read(m[chunk][span]), x)
+            np.copyto(y.rows[:, : len(lowest)], lowest.T)
+            kernel.multiply_last(x, y, x)
+            kernel.add_saved(highest, x)
             lane.write(x, span)
         lane.flush(out[chunk, 1:])
 
     run(modulo_n, len(m), work, threads)
     return out
+
+
+def _row_length(ring: Ring) -> int:
+    """Residues of a factor: of a ready operand modulo N and of base B, where s = 1."""
+    return ring.modulo_n.ready_rows + len(ring.modulo_n.constants.bases.b) if ring.degree == 1 else 0
 
 
 def _series(lane: Lane, limbs: Floats) -> None:

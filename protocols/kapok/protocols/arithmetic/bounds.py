@@ -18,7 +18,7 @@ The sums that are reduced, with k primes in a base, `h` = m/2 + 2 for its larges
     product in base A           (s+1)·h²
     product in base B           |G₁|·h + (2s+1)·h²            G₁: A → B
     square in base A            (s+1)·h² + h²
-    square in base B            |G₁|·h + (s+1)·h² + 2·h²      (a difference of two residues in the last)
+    square in base B            |G₁|·h + (s+2)·h²
     operand made ready          2·h²
     extension back to A         |G₂|·h + (k+1)·h              G₂: B → A, its last column meets |β| ≤ k/2 + 1
     digits read                 |W|·2^23                      limbs of 24 bits, centred

@@ -11,8 +11,8 @@ r₀, and −q̂₀ is carried into the next part, and so on (s+1 reductions mod
     B:  z₀ = red(G₁ξ₀ + x₀ŷ₀)      z₁ = red(G₁ξ₁ + x₀ŷ₁ + x₁ŷ₀ − z₀N⁻¹)
     A:  r  = red(G₂[z; β])         β = rint(Σ z_j/b_j)
 
-Squares have no such operand; there the carry stays in its place: ξ₁ = red(2x₀x₁ + ξ₀N⁻¹) in A, and in B
-z₁ = red(G₁ξ₁ + 2x₁y₀ + (g₀ − z₀)N⁻¹) with y₀ = red(κx₀), g₀ = red(x₀y₀).
+Squares have no such operand; there the carry stays in its place: ξ₁ = red(2x₀x₁ + ξ₀N⁻¹) in A, and in B,
+where e₀ = red(G₁ξ₀) is q̂₀N·A⁻¹, z₁ = red(G₁ξ₁ + 2x₁y₀ − e₀N⁻¹) with y₀ = red(κx₀).
 
 **Sizes.** With all parts of both operands at most R in size, A ≥ 2(s+1)R gives |t_m| ≤ (s+1)R² ≤ A·R/2, and
 |q̂| ≤ A·(k+1)/2 as each |ξ_i| ≤ a_i/2 + 2. So |r_m| ≤ (|t_m| + |q̂_{m−1}| + |q̂_m|·N)/A ≤ R/2 + (k+1)(N+1)/2
@@ -129,6 +129,11 @@ class Kernel:
 
     def multiply(self, x: Residues, y: Ready, out: Residues) -> None:
         """Set out = x·y·A⁻¹."""
+        self.multiply_last(x, y, out)
+        self._extend(out)
+
+    def multiply_last(self, x: Residues, y: Ready, out: Residues) -> None:
+        """Set out = x·y·A⁻¹ in base B alone, which is all that `write` and `save` take: a third less work."""
         xi = self._products(x.a, y.a, self._product_a, self._scratch_a)
         self._reduce_a(xi, xi)
         extended = self._scratch_b
@@ -142,7 +147,6 @@ class Kernel:
                 np.multiply(z[lower], self._n_inverse_b[part - lower - 1], out=correction)
                 np.subtract(product[part], correction, out=product[part])
             self._reduce_b(product[part], z[part])
-        self._extend(out)
 
     def square(self, x: Residues, out: Residues) -> None:
         """Set out = x²·A⁻¹."""
@@ -195,13 +199,6 @@ class Kernel:
         self._matmul(constants.read_b, limbs, self._product_b)
         self._reduce_b(self._product_b, out.b[:, : self.rows_b])
 
-    def add_read(self, limbs: Floats, out: Residues) -> None:
-        """Add digits to numbers that are only going to be written: base A is left as it was."""
-        eta = out.b[:, : self.rows_b]
-        self._matmul(self.ring.constants.read_b, limbs, self._product_b)
-        np.add(self._product_b, eta, out=self._product_b)
-        self._reduce_b(self._product_b, eta)
-
     def read_ready(self, limbs: Floats, out: Ready) -> None:
         """Limbs to ready operands, at no more cost than `read`."""
         constants = self.ring.constants
@@ -219,6 +216,14 @@ class Kernel:
         saved = rows.reshape(len(rows), self.parts, self.rows_b).transpose(1, 2, 0)
         np.copyto(out.b[:, : self.rows_b, : len(rows)], saved)
         self._extend(out)
+
+    def add_saved(self, rows: npt.NDArray[np.float32], out: Residues) -> None:
+        """Add canonical numbers that `save` kept to ones that are only going to be written."""
+        saved = rows.reshape(len(rows), self.parts, self.rows_b).transpose(1, 2, 0)
+        np.copyto(self._product_b[..., : len(rows)], saved)
+        eta = out.b[:, : self.rows_b]
+        np.add(eta, self._product_b, out=self._product_b)
+        self._reduce_b(self._product_b, eta)
 
     def write(self, x: Residues, limbs: Floats, quotients: Floats) -> None:
         """Every part less a multiple of N, in limbs that are still to be carried.
@@ -263,7 +268,7 @@ class Kernel:
         return xi
 
     def _squared_b(self, x: Floats, extended: Floats, z: Floats) -> None:
-        """The parts of a square in B; z may be x: a part is written when it is no longer read."""
+        """The parts of a square in B, from G₁·ξ, which is used up; z may be x, which is read first."""
         ready, term = self._multiples_b, self._scratch_b[0]
         for part in range(self.ring.degree // 2 + 1):
             np.multiply(x[part], self._ready_b, out=ready[part])
@@ -272,15 +277,13 @@ class Kernel:
         for part in range(self.parts):
             self._part_of_square(x, ready, part, squares[part], term)
         for part in range(self.parts):
-            total = squares[part]
             if part:
-                np.subtract(squares[part - 1], z[part - 1], out=term)
-                np.multiply(term, self._n_inverse_b[0], out=term)
-                np.add(total, term, out=total)
+                np.multiply(extended[part - 1], self._n_inverse_b[0], out=term)
+                np.subtract(squares[part], term, out=squares[part])
             if part < self.parts - 1:
-                self._reduce_b(total, total)
-            np.add(extended[part], total, out=extended[part])
-            self._reduce_b(extended[part], z[part])
+                self._reduce_b(extended[part], extended[part])
+            np.add(extended[part], squares[part], out=squares[part])
+            self._reduce_b(squares[part], z[part])
 
     def _part_of_square(self, x: Floats, y: Floats, part: int, out: Floats, term: Floats) -> None:
         """Set out = Σ_l x_{part−l}·y_l, where y is a multiple of x: each pair once, doubled."""
@@ -312,12 +315,11 @@ class Kernel:
     def _matmul(self, matrix: Floats, x: Floats, out: Floats) -> None:
         """Set out = matrix·x, in slices of columns that BLAS likes."""
         columns = self.columns
-        limit = SMALL_PRODUCT // (matrix.shape[0] * matrix.shape[1])
+        limit = max(8, SMALL_PRODUCT // matrix.size // 8 * 8)
         if columns <= limit or matrix.shape[0] == 1:
             np.matmul(matrix, x, out=out)
             return
-        slices = -(-columns // limit)
-        step = max(8, -(-columns // slices) // 8 * 8)
+        step = -(-columns // (-(-columns // limit) * 8)) * 8
         for start in range(0, columns, step):
             np.matmul(matrix, x[..., start : start + step], out=out[..., start : start + step])
 

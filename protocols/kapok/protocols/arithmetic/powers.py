@@ -40,7 +40,7 @@ def power(ring: Ring, a: Digits, exponent: int, *, threads: int | None = None) -
         for span in lane.spans(len(digits)):
             lane.kernel.read(lane.read(a[chunk][span]), lane.x)
             raise_block(lane, lane.x, exponent)
-            lane.kernel.multiply(lane.x, lane.constant(ring.montgomery(0)), lane.x)
+            lane.kernel.multiply_last(lane.x, lane.constant(ring.montgomery(0)), lane.x)
             lane.write(lane.x, span)
         lane.flush(digits)
 
@@ -105,7 +105,7 @@ def power_each(
                 chosen = nibbles[span, place] * lane.columns + np.arange(lane.columns)
                 np.copyto(lane.y.rows, rows.take(chosen, axis=0).T)
                 kernel.multiply(lane.x, lane.y, lane.x)
-            kernel.multiply(lane.x, lane.constant(ring.montgomery(0)), lane.x)
+            kernel.multiply_last(lane.x, lane.constant(ring.montgomery(0)), lane.x)
             lane.write(lane.x, span)
         lane.flush(digits)
 

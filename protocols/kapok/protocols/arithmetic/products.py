@@ -58,7 +58,7 @@ def product(ring: Ring, factors: Sequence[Digits], *, threads: int | None = None
             for factor in factors[1:]:
                 kernel.read_ready(lane.read(factor[chunk][span]), y)
                 kernel.multiply(x, y, x)
-            kernel.multiply(x, lane.constant(restore), x)
+            kernel.multiply_last(x, lane.constant(restore), x)
             lane.write(x, span)
         lane.flush(out[chunk])
 
@@ -127,7 +127,7 @@ class Product:
                 else:
                     kernel.restore(chunk_rows[span], lane.x)
                     kernel.read_ready(limbs, lane.y)
-                    kernel.multiply(lane.x, lane.y, lane.x)
+                    kernel.multiply_last(lane.x, lane.y, lane.x)
                 kernel.save(lane.x, chunk_rows[span])
 
         run(self._ring, len(block), work, threads)
@@ -139,7 +139,7 @@ class Product:
             kernel, chunk_rows = lane.kernel, rows[chunk]
             for span in lane.spans(len(chunk_rows)):
                 kernel.restore(chunk_rows[span], lane.x)
-                kernel.multiply(lane.x, lane.constant(restore), lane.x)
+                kernel.multiply_last(lane.x, lane.constant(restore), lane.x)
                 lane.write(lane.x, span)
             lane.flush(digits[chunk])
 
@@ -185,7 +185,7 @@ def _scale(ring: Ring, a: Digits, b: Digits, threads: int | None) -> Digits:
     def work(lane: Lane, chunk: slice) -> None:
         for span in lane.spans(len(out[chunk])):
             lane.kernel.read(lane.read(a[chunk][span]), lane.x)
-            lane.kernel.multiply(lane.x, lane.constant(prepared), lane.x)
+            lane.kernel.multiply_last(lane.x, lane.constant(prepared), lane.x)
             lane.write(lane.x, span)
         lane.flush(out[chunk])
 

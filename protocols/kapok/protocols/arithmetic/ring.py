@@ -22,9 +22,12 @@ MOST_BITS: Final = 4096
 MOST_DEGREE: Final = 4
 
 # Residues of one part in a block of columns: as many as keep a block's arrays within a core's own cache.
-_BLOCK_RESIDUES: Final = 16_500
+_BLOCK_RESIDUES: Final = 10_200
 _NARROW_COLUMNS: Final = (8, 32)
-_COLUMN_STEP: Final = 16
+_COLUMN_STEP: Final = 8
+_SLICE_STEP: Final = 16
+# So many columns more would take as long as the calls of NumPy for a block take in any case.
+_COLUMNS_OF_CALLS: Final = 24
 # Prepared constants that a ring keeps.
 _MOST_KEPT: Final = 64
 
@@ -87,7 +90,10 @@ class Ring:
             if count <= narrow:
                 return narrow
         blocks = -(-count // self.columns)
-        return min(self.columns, -(-count // (blocks * _COLUMN_STEP)) * _COLUMN_STEP)
+        columns = _width(count, blocks)
+        wider = _width(count, max(1, blocks - 1))
+        saves = (blocks - 1) * (wider + _COLUMNS_OF_CALLS) < blocks * (columns + _COLUMNS_OF_CALLS)
+        return wider if saves and wider <= 5 * self.columns // 4 else columns
 
     def prepared(self, value: int) -> Floats:
         """The number, made ready for products, (ready_rows, 1)."""
@@ -143,11 +149,17 @@ class Ring:
         return f"<Ring of {self.modulus.bit_length()} bits, degree {self.degree}>"
 
 
+def _width(count: int, blocks: int) -> int:
+    """Columns of so many blocks for `count` numbers."""
+    return -(-count // (blocks * _COLUMN_STEP)) * _COLUMN_STEP
+
+
 def _columns(rows: int) -> int:
     """Columns of a full block: slices of 16 or a multiple, each small enough for BLAS's faster path."""
     wanted = _BLOCK_RESIDUES / rows
-    slices = math.ceil(wanted * rows * rows / SMALL_PRODUCT)
-    return slices * max(16, round(wanted / slices / 16) * 16)
+    within = min(wanted, SMALL_PRODUCT / rows**2)
+    columns = max(1, math.floor(within / _SLICE_STEP)) * _SLICE_STEP
+    return columns * max(1, round(wanted / columns))
 
 
 @lru_cache(maxsize=16)

@@ -1,11 +1,12 @@
 """Powers of one fixed base, from a table of prepared products.
 
-The exponent's t bits are laid into h rows of ⌈t/h⌉ bits, the rows cut into v groups of b bits (Lim and Lee,
-*More flexible exponentiation with precomputation*, CRYPTO 1994):
+The exponent's t bits are laid into h rows of a = ⌈t/h⌉ bits, the rows cut into v groups of b bits, the last
+of them shorter where b does not divide a (Lim and Lee, *More flexible exponentiation with precomputation*,
+CRYPTO 1994):
 
-    e = Σ_{i<h} Σ_{j<v} Σ_{k<b} e_{ijk}·2^(i·a + j·b + k),   a = v·b ≥ ⌈t/h⌉
+    e = Σ_{i<h} Σ_{j<v} Σ_{k<b, j·b+k<a} e_{ijk}·2^(i·a + j·b + k)
 
-For each group there is a table of the 2^h products of g^(2^(i·a+j·b)); a power takes v·b products with
+For each group there is a table of the 2^h products of g^(2^(i·a+j·b)); a power takes a products with
 entries and b − 1 squarings, for all columns the same. With b = 1 these are the usual windows of h bits.
 Entries lie in float32 (exact: residues are below 2^24), one row of residues each, and are gathered by rows
 and transposed.
@@ -42,7 +43,7 @@ class Comb:
         exponent_bits: t.
         rows: h, the bits that pick an entry.
         groups: v, the tables.
-        steps: b, the bits of a group, hence b − 1 squarings.
+        steps: b, the bits of a group, hence b − 1 squarings; the last group may have fewer.
     """
 
     exponent_bits: int
@@ -58,14 +59,14 @@ class Comb:
         return cls(exponent_bits, rows, -(-span // steps), steps)
 
     @property
+    def span(self) -> int:
+        """Bits of a row, a: the products of a power."""
+        return -(-self.exponent_bits // self.rows)
+
+    @property
     def entries(self) -> int:
         """Entries of all tables, v·2^h."""
         return self.groups << self.rows
-
-    @property
-    def span(self) -> int:
-        """Bits between two rows, a = v·b."""
-        return self.groups * self.steps
 
     @property
     def cost(self) -> float:
@@ -187,11 +188,11 @@ class FixedBase:
                 kernel.square(x, x)
             if step == 0 and factor is not None:
                 self._bring_in(lane, factor, fresh=comb.steps == 1)
-            for group in range(comb.groups):
-                self._gather(lane, group, places[group * comb.steps + step])
+            for group, place in enumerate(range(step, comb.span, comb.steps)):
+                self._gather(lane, group, places[place])
                 kernel.multiply(x, lane.y, x)
         if factor is None:
-            kernel.multiply(x, lane.constant(self.ring.montgomery(0)), x)
+            kernel.multiply_last(x, lane.constant(self.ring.montgomery(0)), x)
 
     @staticmethod
     def _bring_in(lane: Lane, factor: Digits, *, fresh: bool) -> None:
@@ -235,10 +236,10 @@ class FixedBase:
         comb, modulus = self.comb, self.ring.modulus**self.ring.parts
         radix = self.ring.constants.bases.product_a
         generators = []
-        for _ in range(comb.rows * comb.groups):
-            generators.append(self.ring.in_b(number * radix % modulus).ravel())
-            for _ in range(comb.steps):
-                number = number * number % modulus
+        for bit in range(comb.rows * comb.span):
+            if bit % comb.span % comb.steps == 0:
+                generators.append(self.ring.in_b(number * radix % modulus).ravel())
+            number = number * number % modulus
         return np.array(generators, dtype=np.float32).reshape(comb.rows, comb.groups, -1)
 
     def _build(self, generators: npt.NDArray[np.float32]) -> None:

@@ -7,7 +7,8 @@ The p-adic logarithm of a number ≡ 1 (mod p) turns products into sums, and its
 modulo p^(s+1), as p > s. It gives what section 3 of Damgård and Jurik (2001) computes digit by digit.
 
 Under the subgroup profile e = 2·p′ is short. A ciphertext whose randomness lies outside the subgroup, such
-as one of another library, shows by a ≢ 1 (mod p), and is raised to p − 1 instead.
+as one of another library, shows by a ≢ 1 (mod p), and is raised to p − 1 instead. What is no unit shows by
+then: 0 instead of 1.
 
 The powers, all with one exponent, are the vectorised arithmetic's where there are enough of them; the rest is
 a hundredth of the work, and done on Python integers. The arithmetic's constants of p are as secret as p: they
@@ -24,6 +25,7 @@ from kapok.errors.secrecy import NeverPickled
 from kapok.protocols.arithmetic.digits import from_integers, to_integers
 from kapok.protocols.arithmetic.powers import power
 from kapok.protocols.arithmetic.ring import Ring
+from kapok.protocols.paillier.vector import bad_ciphertext
 
 __all__ = ["FEWEST_AT_ONCE", "Factor", "PrimePower"]
 
@@ -58,46 +60,67 @@ class PrimePower(NeverPickled):
         degree: s.
     """
 
-    __slots__ = ("_degree", "_factor", "_inverses", "_modulus", "_ring", "_scale", "modulus")
+    __slots__ = ("_degree", "_factor", "_modulus", "_ring", "_scale", "_terms", "modulus")
 
     def __init__(self, factor: Factor, n: int, degree: int) -> None:
         self._factor, self._degree = factor, degree
         self.modulus: int = factor.prime**degree
         self._modulus: int = factor.prime ** (degree + 1)
-        self._inverses = [pow(index, -1, self.modulus) for index in range(degree, 0, -1)]
-        self._scale = pow(self._log(1 + n), -1, self.modulus)
+        self._terms = [
+            (pow(index, -1, self.modulus), factor.prime ** (degree - index)) for index in range(degree, 0, -1)
+        ]
+        self._scale = pow(self._log(n // factor.prime), -1, self.modulus)
         self._ring: Ring | None = None
 
     def __repr__(self) -> str:
         return "<PrimePower>"
 
     def open(self, ciphertexts: Sequence[int]) -> list[int]:
-        """Plaintexts modulo p^degree of ciphertexts that are units."""
+        """Plaintexts modulo p^degree.
+
+        Args:
+            ciphertexts: Integers, not negative.
+
+        Raises:
+            PeerProtocolError: code ``bad_ciphertext`` for one that is no unit.
+        """
         prime, order = self._factor.prime, self._factor.order
-        powers = self._powers(ciphertexts, order)
-        opened = self._opened(powers, order)
-        foreign = [index for index, power in enumerate(powers) if power % prime != 1]
+        opened = self._opened(ciphertexts, order)
+        foreign = [index for index, plaintext in enumerate(opened) if plaintext is None]
         if foreign:
-            others = self._powers([ciphertexts[index] for index in foreign], prime - 1)
-            for index, plaintext in zip(foreign, self._opened(others, prime - 1), strict=True):
+            others = self._opened([ciphertexts[index] for index in foreign], prime - 1)
+            for index, plaintext in zip(foreign, others, strict=True):
                 opened[index] = plaintext
-        return opened
+        units = [plaintext for plaintext in opened if plaintext is not None]
+        if len(units) < len(opened):
+            raise bad_ciphertext("a ciphertext shares a factor with the key's modulus")
+        return units
 
-    def _powers(self, ciphertexts: Sequence[int], exponent: int) -> list[int]:
+    def _opened(self, ciphertexts: Sequence[int], exponent: int) -> list[int | None]:
+        """Plaintexts; None where the exponent leaves some of the randomness."""
+        scale = self._scale * pow(exponent, -1, self.modulus) % self.modulus
+        return [
+            None if step is None else self._log(step) * scale % self.modulus
+            for step in self._steps(ciphertexts, exponent)
+        ]
+
+    def _steps(self, ciphertexts: Sequence[int], exponent: int) -> list[int | None]:
+        """(c^exponent − 1)/p modulo p^degree; None where c^exponent ≢ 1 (mod p)."""
         if len(ciphertexts) < FEWEST_AT_ONCE:
-            return [pow(ciphertext, exponent, self._modulus) for ciphertext in ciphertexts]
-        self._ring = self._ring or Ring(self._factor.prime, self._degree)
-        digits = from_integers(self._ring, [ciphertext % self._modulus for ciphertext in ciphertexts])
-        return to_integers(self._ring, power(self._ring, digits, exponent))
+            powers = (pow(ciphertext, exponent, self._modulus) for ciphertext in ciphertexts)
+            pairs = [divmod(power - 1, self._factor.prime) for power in powers]
+            return [None if rest else step for step, rest in pairs]
+        ring = self._ring = self._ring or Ring(self._factor.prime, self._degree)
+        digits = from_integers(ring, [ciphertext % self._modulus for ciphertext in ciphertexts])
+        raised = power(ring, digits, exponent)
+        is_one = (raised[:, 0] == from_integers(ring, [1])[0, 0]).all(axis=1)
+        steps = to_integers(ring, raised[:, 1:])
+        return [step if one else None for step, one in zip(steps, is_one, strict=True)]
 
-    def _opened(self, powers: Sequence[int], exponent: int) -> list[int]:
-        scale = self._scale * pow(exponent, -1, self.modulus)
-        return [self._log(power) * scale % self.modulus for power in powers]
-
-    def _log(self, number: int) -> int:
-        """log(number)/p modulo p^degree, for a number ≡ 1 (mod p)."""
-        step = (number - 1) % self._modulus
+    def _log(self, step: int) -> int:
+        """log(1 + step·p)/p modulo p^degree: step·(1 − step·p·(1/2 − step·p·(1/3 − …)))."""
         series = 0
-        for inverse in self._inverses:
-            series = (inverse - step * series) % self.modulus
-        return step // self._factor.prime * series % self.modulus
+        for inverse, modulus in self._terms:
+            # A multiple of p, of which as much is computed as the terms before leave significant.
+            series = inverse - self._factor.prime * (step % modulus * series % modulus)
+        return step * series % self.modulus

@@ -15,13 +15,11 @@ import threading
 import weakref
 from typing import Final
 
-import numpy as np
-
 from kapok.errors import InvalidInput
 from kapok.errors.secrecy import NeverPickled
-from kapok.protocols.arithmetic import Digits, FixedBase
+from kapok.protocols.arithmetic import Factors, FixedBase
 from kapok.protocols.paillier import scheme, vectorised
-from kapok.protocols.paillier.digits import check_key
+from kapok.protocols.paillier.digits import check_key, ring_of
 from kapok.protocols.paillier.plaintexts import PlaintextVector
 from kapok.protocols.paillier.public import PublicKey
 from kapok.protocols.paillier.vector import CiphertextVector
@@ -29,7 +27,7 @@ from kapok.protocols.paillier.vector import CiphertextVector
 __all__ = ["MOST_HELD", "ObfuscatorPool"]
 
 MOST_HELD: Final = 1 << 20
-"""Obfuscators of the largest pool: a gibibyte at 4096 bits and degree 1."""
+"""Obfuscators of the largest pool: three gibibytes at 4096 bits and degree 1."""
 
 
 class ObfuscatorPool(NeverPickled):
@@ -42,7 +40,10 @@ class ObfuscatorPool(NeverPickled):
     """
 
     def __init__(self, key: PublicKey, degree: int, capacity: int, *, expected: int | None = None) -> None:
-        """Make an empty pool; its memory, capacity × `PublicKey.ciphertext_bytes`, is taken at once.
+        """Make an empty pool.
+
+        Its memory is taken at once: `PublicKey.ciphertext_bytes` for each obfuscator, with degree 1 three
+        times as much.
 
         Args:
             key: The public key.
@@ -61,7 +62,7 @@ class ObfuscatorPool(NeverPickled):
         self.degree = degree
         self.capacity = capacity
         self._expected = max(capacity, expected or 0)
-        self._held: Digits = np.zeros((capacity, degree + 1, key.digit_bytes), dtype=np.uint8)
+        self._held = Factors.zeros(ring_of(key, degree), capacity)
         self._count = 0
         self._table: FixedBase | None = None
         self._lock = threading.Lock()
@@ -84,7 +85,7 @@ class ObfuscatorPool(NeverPickled):
         fresh = vectorised.obfuscators(self.key, wanted, self._table_for())
         with self._lock:
             room = min(wanted, self.capacity - self._count)
-            self._held[self._count : self._count + room] = fresh[:room]
+            self._held.put(self._count, fresh[:room])
             self._count += room
         return room
 
@@ -114,12 +115,11 @@ class ObfuscatorPool(NeverPickled):
             self._table = scheme.table_for(self.key, self.degree, self._expected)
         return self._table
 
-    def _take(self, most: int) -> Digits:
+    def _take(self, most: int) -> Factors:
         """Up to `most` obfuscators, which are no longer in the pool."""
         with self._lock:
             rest = max(0, self._count - most)
-            fresh = self._held[rest : self._count].copy()
-            self._held[rest : self._count] = 0
+            fresh = self._held.take(slice(rest, self._count))
             self._count = rest
         return fresh
 
@@ -127,7 +127,7 @@ class ObfuscatorPool(NeverPickled):
         """Empty the pool of a forked process, whose lock some thread of the parent may have held."""
         self._lock = threading.Lock()
         self._count = 0
-        self._held[:] = 0
+        self._held.take(slice(None))
 
 
 _pools: weakref.WeakSet[ObfuscatorPool] = weakref.WeakSet()

@@ -90,7 +90,7 @@ class PrivateKey(NeverPickled):
         Raises:
             PeerProtocolError: code ``wrong_result_key`` or ``bad_ciphertext``.
         """
-        ciphertexts = vector.to_integers(self.public)
+        ciphertexts = vector.to_integers(self.public, check_units=False)
         p, q, q_inverse = self._modulo_factors(vector.degree)
         plaintexts: list[int] = []
         for start in range(0, len(ciphertexts), _BLOCK):

@@ -1,7 +1,7 @@
 """Tables of powers of h_s, kept for the keys that were used last.
 
 A table belongs to a public key and a degree and holds nothing secret. How large it is made follows from how
-many ciphertexts it is made for: within `MOST_TABLE_BYTES`, what makes table and ciphertexts in the least time
+many ciphertexts it is made for: within `table_limit`, what makes table and ciphertexts in the least time
 (`FixedBase.plan`). Where many more are asked for later, it is made anew, larger. `MOST_TABLES` are kept; who
 encrypts a vector holds its table until the end, so that as many more may be in memory as vectors are sealed
 at once under other keys. A table is made once, however many ask; who asks for another one does not wait.
@@ -19,10 +19,8 @@ import numpy as np
 from kapok.protocols.arithmetic import FixedBase, Ring
 from kapok.protocols.paillier.public import PublicKey
 
-__all__ = ["MOST_TABLES", "MOST_TABLE_BYTES", "table_of"]
+__all__ = ["MOST_TABLES", "table_limit", "table_of"]
 
-MOST_TABLE_BYTES: Final = 160 << 20
-"""Memory of one table."""
 MOST_TABLES: Final = 3
 """Tables that are kept; the one that was not used for longest goes first."""
 
@@ -30,6 +28,8 @@ MOST_TABLES: Final = 3
 # many times as many as it was made for.
 _LEAST_EXPECTED: Final = 64
 _MANY_MORE: Final = 4
+
+_BYTES_PER_KEY_BIT: Final = 97_000
 
 _Name = tuple[bytes, int]
 
@@ -45,6 +45,11 @@ class _Kept:
 
 _kept: OrderedDict[_Name, _Kept] = OrderedDict()
 _lock = Lock()
+
+
+def table_limit(key: PublicKey) -> int:
+    """Most bytes of one table: 199 MB at 2048 bits, 298 MB at 3072."""
+    return _BYTES_PER_KEY_BIT * key.bits
 
 
 def table_of(key: PublicKey, ring: Ring, expected: int) -> FixedBase:
@@ -63,7 +68,7 @@ def table_of(key: PublicKey, ring: Ring, expected: int) -> FixedBase:
             _kept.popitem(last=False)
     with kept.making:
         if kept.table is None or expected >= _MANY_MORE * kept.expected:
-            plan = FixedBase.plan(ring, key.exponent_bits, expected, MOST_TABLE_BYTES)
+            plan = FixedBase.plan(ring, key.exponent_bits, expected, table_limit(key))
             if kept.table is None or plan != kept.table.comb:
                 kept.table = FixedBase(ring, _base(key, ring), plan)
             kept.expected = expected

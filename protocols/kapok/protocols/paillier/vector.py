@@ -101,14 +101,18 @@ class CiphertextVector:
                 body += digit.to_bytes(key.digit_bytes, "little")
         return cls(key.key_id, degree, len(ciphertexts), bytes(body))
 
-    def to_integers(self, key: PublicKey) -> list[int]:
+    def to_integers(self, key: PublicKey, *, check_units: bool = True) -> list[int]:
         """The ciphertexts as integers modulo N^(degree+1), all checked.
+
+        Args:
+            key: The key that they are under.
+            check_units: Whether to refuse what is no unit here: whoever opens ciphertexts sees it later.
 
         Raises:
             PeerProtocolError: code ``wrong_result_key`` where `key` is not the one that they are under,
                 ``bad_ciphertext`` for a digit that is not below N or a ciphertext that is no unit.
         """
-        self.check(key)
+        self.check(key, units=check_units)
         width, parts = key.digit_bytes, self.degree + 1
         digits = [
             int.from_bytes(self.body[start : start + width], "little")
@@ -129,8 +133,12 @@ class CiphertextVector:
         self.check_key(key)
         return np.frombuffer(self.body, dtype=np.uint8).reshape(self.count, self.degree + 1, key.digit_bytes)
 
-    def check(self, key: PublicKey) -> None:
+    def check(self, key: PublicKey, *, units: bool = True) -> None:
         """Refuse what is not canonical ciphertexts under `key`.
+
+        Args:
+            key: The key that they should be under.
+            units: Whether to refuse what is no unit, too.
 
         Raises:
             PeerProtocolError: code ``wrong_result_key`` where `key` is not the one that they are under,
@@ -139,7 +147,7 @@ class CiphertextVector:
         digits = self.digits(key)
         if not are_canonical(key, digits):
             raise bad_ciphertext("a digit is not below the key's modulus")
-        if not are_units(key, digits):
+        if units and not are_units(key, digits):
             raise bad_ciphertext("a ciphertext shares a factor with the key's modulus")
 
     def check_key(self, key: PublicKey) -> None:

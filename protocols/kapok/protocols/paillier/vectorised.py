@@ -17,6 +17,7 @@ import numpy.typing as npt
 from kapok.errors import InvalidInput
 from kapok.protocols.arithmetic import (
     Digits,
+    Factors,
     FixedBase,
     Ring,
     from_integers,
@@ -59,18 +60,18 @@ def encrypt(key: PublicKey, plaintexts: PlaintextVector, table: FixedBase) -> Ci
     return CiphertextVector.of_digits(key, out)
 
 
-def obfuscators(key: PublicKey, count: int, table: FixedBase) -> Digits:
-    """Fresh encryptions of zero, h_s^a: digits (count, degree + 1, width), each to be used once.
+def obfuscators(key: PublicKey, count: int, table: FixedBase) -> Factors:
+    """Fresh encryptions of zero, h_s^a, made ready for `with_obfuscators`: each to be used once.
 
     Args:
         key: The public key.
         count: How many.
         table: Of the key's base of randomness; its degree is theirs.
     """
-    return table.powers(_exponents(key, count))
+    return Factors.of(table.ring, table.powers(_exponents(key, count)))
 
 
-def with_obfuscators(key: PublicKey, plaintexts: PlaintextVector, fresh: Digits) -> CiphertextVector:
+def with_obfuscators(key: PublicKey, plaintexts: PlaintextVector, fresh: Factors) -> CiphertextVector:
     """Encrypt a vector with randomness that was made ahead: as many obfuscators, of the same degree.
 
     Raises:

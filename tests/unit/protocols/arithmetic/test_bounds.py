@@ -32,11 +32,11 @@ def worst_sums(ring: Ring) -> dict[str, int]:
         "ξ of a product": (s + 1) * top_a**2,
         "z of a product": to_b + (s + 1) * top_b**2 + s * top_b**2,
         "ξ of a square": (s + 1) * top_a**2 + top_a**2,
-        "z of a square": to_b + (s + 1) * top_b**2 + 2 * top_b**2,
+        "z of a square": to_b + (s + 1) * top_b**2 + top_b**2,
         "carry of a ready operand": top_a**2 + max(top_a, rows(constants.read_a, half)),
         "carry of a ready operand in B": top_b**2 + max(top_b**2, rows(constants.read_ready_b, half)),
         "back in A": rows(constants.to_a, [*h_b, beta]),
-        "read in B": rows(constants.read_b, half) + top_b,
+        "read in B": rows(constants.read_b, half),
         "written": rows(constants.written, [*h_b, beta, carry]),
     }
 

@@ -76,7 +76,7 @@ def test_several_callers_at_once_do_not_disturb_each_other(ring_of, numbers_of):
 
 def test_lanes_are_used_again(ring_of):
     ring = Ring(ring_of(512, 2).modulus, 2)
-    for count in (5, 6 * ring.columns, 90 * ring.columns):
+    for count in (5, 2 * ring.columns, 90 * ring.columns):
         run(ring, count, lambda lane, chunk: None, 1)
     assert {columns: len(lanes) for columns, lanes in ring.idle_lanes.items()} == {8: 1, ring.columns: 1}
 
@@ -86,9 +86,9 @@ def test_blocks_are_as_wide_as_the_numbers_need(ring_of):
     for count in range(33, 4 * ring.columns):
         columns = ring.block_columns(count)
         blocks = -(-count // columns)
-        assert columns <= ring.columns
-        assert blocks == -(-count // ring.columns)
-        assert blocks * columns - count < 16 * blocks
+        assert columns <= 5 * ring.columns // 4
+        assert -(-count // ring.columns) - 1 <= blocks <= -(-count // ring.columns)
+        assert blocks * columns - count < 8 * blocks
 
 
 def test_lanes_of_few_widths_are_kept(ring_of):

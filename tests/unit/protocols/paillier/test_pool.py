@@ -38,10 +38,14 @@ def test_what_a_pool_encrypts_is_decrypted_and_used_up(subgroup_key: PrivateKey,
 def test_places_of_what_was_taken_are_overwritten(subgroup_key: PrivateKey) -> None:
     pool = ObfuscatorPool(subgroup_key.public, 1, 8)
     pool.fill(8)
-    held = pool._held.copy()
+    digits, rows = pool._held.digits.copy(), pool._held.rows.copy()
     pool.encrypt(_numbers(subgroup_key, 3, 1))
-    assert not pool._held[5:].any()
-    assert np.array_equal(pool._held[:5], held[:5])
+    assert digits.any(axis=(1, 2)).all()
+    assert rows.any(axis=1).all()
+    assert not pool._held[5:].digits.any()
+    assert not pool._held[5:].rows.any()
+    assert np.array_equal(pool._held[:5].digits, digits[:5])
+    assert np.array_equal(pool._held[:5].rows, rows[:5])
 
 
 def test_threads_never_share_an_obfuscator(subgroup_key: PrivateKey) -> None:
@@ -69,7 +73,7 @@ def test_threads_never_share_an_obfuscator(subgroup_key: PrivateKey) -> None:
     # Encryptions of zero are the obfuscators themselves.
     ciphertexts = [body[place : place + 512] for body in bodies for place in range(0, len(body), 512)]
     assert len(ciphertexts) == len(set(ciphertexts)) == 4 * 3 * 7
-    left = {bytes(row.tobytes()) for row in pool._held[: len(pool)]}
+    left = {bytes(row.tobytes()) for row in pool._held.digits[: len(pool)]}
     assert len(left) == len(pool)
     assert not left & set(ciphertexts)
 
@@ -82,7 +86,8 @@ def test_a_forked_process_has_none_of_them(subgroup_key: PrivateKey) -> None:
         child = os.fork()
         if child == 0:
             try:
-                empty = len(pool) == 0 and not pool._held.any() and pool._lock.acquire(blocking=False)
+                held = pool._held.digits.any() or pool._held.rows.any()
+                empty = len(pool) == 0 and not held and pool._lock.acquire(blocking=False)
                 os.write(writing, b"empty" if empty else b"shared")
             finally:
                 os._exit(0)
