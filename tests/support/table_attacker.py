@@ -19,7 +19,7 @@ _MUCH = 10**12
 def bounds_by_flow(
     sizes: np.ndarray, pattern: Mapping[tuple[int, ...], np.ndarray], cell: tuple[int, ...], axis: int = 0
 ):
-    """Bounds of a hidden cell: known is what shows of the table, of its margin over `axis`, and over all others.
+    """Bounds of a hidden cell: known is what shows of the table and its margins over `axis` and all others.
 
     A change of the table that nobody can see is a circulation: it goes from the line of the cell through
     hidden cells back to it. Margins that are hidden themselves take up any change, if their own sum stays.

@@ -17,7 +17,16 @@ from kapok.broker.inquiries import Inquiries
 from kapok.broker.line import Bells, Presence, Worker
 from kapok.errors import KapokError, TimedOut
 from kapok.identity.names import PartyName
-from kapok.wire.messages import Assignment, CatalogueEntry, Completion, Evidence, Idle, JobStatus, OpenAttempt
+from kapok.wire.messages import (
+    Assignment,
+    CatalogueEntry,
+    Completion,
+    Evidence,
+    Idle,
+    JobStatus,
+    OpenAttempt,
+    RoundParameters,
+)
 
 __all__ = ["BrokerAnalystDesk", "BrokerCatalogueDesk", "BrokerNodeDesk"]
 
@@ -97,6 +106,10 @@ class BrokerAnalystDesk:
         yield evidence
         for number in range(chunks):
             yield await self._worker.run(self._jobs.sum_chunk, caller, job_id, number)
+
+    async def steer(self, caller: PartyName, job_id: str, parameters: RoundParameters) -> None:
+        """Take the next round's parameters: the round begins."""
+        await self._worker.run(self._jobs.steer, caller, job_id, parameters)
 
     async def acknowledge(self, caller: PartyName, job_id: str) -> None:
         """Note that the analyst has opened the sum: it is deleted."""

@@ -24,6 +24,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         vector_mib_max: Largest sealed vector of one node, in mebibytes.
         deadline_s_max: Longest time that a job may ask for; nodes take none above `MOST_DEADLINE_S`.
         open_jobs_max: Most jobs of one organisation that have not ended.
+        rounds_max: Most rounds that a job may ask for.
         attempts_max: Most attempts of one round, hence most times that a node may come with new keys.
         datasets_max: Most datasets that one party may publish.
         consent_grace_s: How long a job that does not need everyone waits for consents.
@@ -41,6 +42,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     vector_mib_max: int = 128
     deadline_s_max: int = MOST_DEADLINE_S
     open_jobs_max: int = 64
+    rounds_max: int = 1000
     attempts_max: int = 32
     datasets_max: int = 256
     consent_grace_s: float = 30.0

@@ -6,7 +6,8 @@
 
 A job may be consented to more than once (a node that restarts has lost its keys) and sealed more than
 once (an attempt was voided), each time under another attempt. It is released for one attempt of a round,
-ever: that is not in this table but in the journal's unique key (job, round).
+ever: that is not in this table but in the journal's unique key (job, round). After the release of a round
+that is not the last, it is sealed for the next.
 """
 
 from __future__ import annotations
@@ -71,6 +72,8 @@ TRANSITIONS: Final[dict[tuple[NodeJobState, Event], NodeJobState]] = {
     (_S.SEALED, _E.RELEASE): _S.RELEASED,
     (_S.SEALED, _E.REFUSAL): _S.REFUSED,
     (_S.SEALED, _E.CLOSING): _S.CLOSED,
+    (_S.RELEASED, _E.CONSENT): _S.RELEASED,
+    (_S.RELEASED, _E.SEALING): _S.SEALED,
     (_S.RELEASED, _E.RELEASE): _S.RELEASED,
     (_S.RELEASED, _E.CLOSING): _S.CLOSED,
     (_S.REFUSED, _E.REFUSAL): _S.REFUSED,

@@ -99,6 +99,8 @@ def _document(view: JobView) -> dict[str, Any]:
         "submitted_at": view.submitted_at,
         "deadline": view.deadline,
         "seal": view.seal,
+        "round": view.round,
+        "rounds": view.rounds,
         "members": list(view.members),
         "waiting_for": list(view.waiting_for),
         "not_connected": list(view.not_connected),
@@ -111,7 +113,8 @@ def _document(view: JobView) -> dict[str, Any]:
 
 def _say_view(view: JobView) -> None:
     say(f"job       {view.job_id}")
-    say(f"state     {view.state}")
+    in_round = f" (round {view.round} of {view.rounds})" if view.rounds > 1 else ""
+    say(f"state     {view.state}{in_round}")
     say(f"question  {plain(view.sql)}")
     say(f"asked     {when(view.submitted_at)}")
     if view.deadline:

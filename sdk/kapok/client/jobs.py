@@ -4,9 +4,9 @@
     <home>/jobs/<job id>.arrow   the answer, once it has been opened
 
 The record is on disk before the specification leaves, so that a lost connection, `--detach` and a restart
-lose nothing. The secrets (receiver key, tag seed) are locked with the profile's passphrase, if it has one
-(`kapok.client.vault`), and deleted as soon as the answer is opened or the job has failed for good: whoever
-takes the folder later cannot open a sum that the broker kept.
+lose nothing. The secrets (receiver key, tag seed, and how far a job of several rounds is) are locked with the
+profile's passphrase, if it has one (`kapok.client.vault`), and deleted as soon as the answer is opened or the
+job has failed for good: whoever takes the folder later cannot open a sum that the broker kept.
 
 That a job has failed is often the broker's unsigned word. Believing it gives the broker nothing: it can
 destroy the answer in this way, and it can as well never hand out the sum. Keeping the secrets for a sum that
@@ -27,7 +27,7 @@ from kapok.client.vault import Locked, Vault
 from kapok.errors import InvalidInput, KapokError, NotFound, error_class
 from kapok.errors.secrecy import NeverPickled
 
-__all__ = ["Failure", "JobFolder", "JobRecord", "Outcome"]
+__all__ = ["Failure", "JobFolder", "JobRecord", "Outcome", "Turn"]
 
 Outcome = Literal["open", "opened", "failed", "cancelled"]
 
@@ -64,6 +64,35 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         )
 
 
+class Turn(NeverPickled, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a job of several rounds is: the round that was prepared last, on disk before it is sent.
+
+    Attributes:
+        round: From 2.
+        parameters: What the nodes are told, as the computation encoded it.
+        tag_seed: Seed of this round's tag, 32 bytes.
+        state: What the computation keeps until this round's sum.
+        data_versions: Who took part in the first round, by name, and from which state of its data.
+    """
+
+    round: int
+    parameters: bytes
+    tag_seed: bytes
+    state: bytes
+    data_versions: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"Turn(round={self.round}, <hidden>)"
+
+
+class _Secrets(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What of a record is locked. A record that was locked before there were rounds has the first two."""
+
+    receiver_key: bytes | None
+    tag_seed: bytes | None
+    turn: Turn | None = None
+
+
 class JobRecord(NeverPickled, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One job as its analyst keeps it.
 
@@ -76,7 +105,8 @@ class JobRecord(NeverPickled, msgspec.Struct, frozen=True, kw_only=True, forbid_
         outcome: ``open`` until the answer has been opened or the job has ended without one.
         receiver_key: Private HPKE key of this job; None once the job has ended, or while it is locked.
         tag_seed: Seed of the tag; likewise.
-        locked: Both of them under the profile's passphrase; `JobFolder.unlock` opens them.
+        turn: Of a job of several rounds, once the first sum was opened; likewise.
+        locked: All of them under the profile's passphrase; `JobFolder.unlock` opens them.
         failure: Why the job ended without an answer.
     """
 
@@ -88,6 +118,7 @@ class JobRecord(NeverPickled, msgspec.Struct, frozen=True, kw_only=True, forbid_
     outcome: Outcome = "open"
     receiver_key: bytes | None = None
     tag_seed: bytes | None = None
+    turn: Turn | None = None
     locked: Locked | None = None
     failure: Failure | None = None
 
@@ -111,10 +142,12 @@ class JobFolder:
         """
         from kapok.identity.keyfiles import make_private_folder, replace_file
 
-        secrets = (record.receiver_key, record.tag_seed)
-        if self.vault.locks and secrets != (None, None):
+        secrets = _Secrets(record.receiver_key, record.tag_seed, record.turn)
+        if self.vault.locks and secrets != _Secrets(None, None):
             locked = self.vault.lock(msgspec.json.encode(secrets), _purpose(record.job_id))
-            record = msgspec.structs.replace(record, receiver_key=None, tag_seed=None, locked=locked)
+            record = msgspec.structs.replace(
+                record, receiver_key=None, tag_seed=None, turn=None, locked=locked
+            )
         make_private_folder(self.path)
         replace_file(self._file(record.job_id), msgspec.json.encode(record))
 
@@ -128,8 +161,14 @@ class JobFolder:
         if record.locked is None:
             return record
         content = self.vault.unlock(record.locked, _purpose(record.job_id), self._file(record.job_id))
-        receiver_key, tag_seed = msgspec.json.decode(content, type=tuple[bytes | None, bytes | None])
-        return msgspec.structs.replace(record, receiver_key=receiver_key, tag_seed=tag_seed, locked=None)
+        secrets = msgspec.json.decode(content, type=_Secrets)
+        return msgspec.structs.replace(
+            record,
+            receiver_key=secrets.receiver_key,
+            tag_seed=secrets.tag_seed,
+            turn=secrets.turn,
+            locked=None,
+        )
 
     def close(self, record: JobRecord, outcome: Outcome, failure: KapokError | None = None) -> JobRecord:
         """Record how the job ended and delete its secrets, locked or not."""
@@ -139,6 +178,7 @@ class JobFolder:
             failure=Failure.of(failure) if failure else None,
             receiver_key=None,
             tag_seed=None,
+            turn=None,
             locked=None,
         )
         self.save(closed)

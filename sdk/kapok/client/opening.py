@@ -163,20 +163,25 @@ def open_evidence(
         LocalProtocolError: ``secrets_gone``: this record no longer opens anything.
     """
     from kapok.protocols.secure_sum.analyst import open_sum
+    from kapok.protocols.secure_sum.round_parameters import Parameters
     from kapok.protocols.wraps import WrapKey
 
     if record.receiver_key is None or record.tag_seed is None:
         raise LocalProtocolError(
             "this job's secrets have been deleted: it has ended", code="secrets_gone", remedy="ask again"
         )
+    params_hash, tag_seed = specification.params_hash, record.tag_seed
+    if record.turn is not None:
+        sent = Parameters(record.turn.parameters, record.turn.tag_seed)
+        params_hash, tag_seed = sent.hash, sent.tag_seed
     return open_sum(
         specification.terms(record.job_id, analyst),
         round=evidence.round,
         attempt=evidence.attempt,
-        params_hash=specification.params_hash,
+        params_hash=params_hash,
         receiver_key=WrapKey.from_private_bytes(record.receiver_key),
         result_key=result_key,
-        tag_seed=record.tag_seed,
+        tag_seed=tag_seed,
         consents=evidence.consents,
         seals=evidence.seals,
         releases=evidence.releases,

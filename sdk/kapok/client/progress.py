@@ -91,11 +91,13 @@ _VERB: Final = {
     JobState.RELEASING: "releasing",
 }
 _WORDS: Final = {
+    JobState.STEERING: "the sum is ready, the next round is not",
     JobState.SUMMED: "the sum is ready",
     JobState.FINISHED: "finished",
     JobState.FAILED: "failed",
     JobState.CANCELLED: "cancelled",
 }
+_ENDED: Final = frozenset({JobState.FINISHED, JobState.FAILED, JobState.CANCELLED})
 
 
 def short_name(party: str) -> str:
@@ -119,12 +121,13 @@ def with_fewer(after_s: float, *, cohort_fixed: bool) -> str:
     return f"goes on with fewer after {after_s:g} s" if after_s > 0 else ""
 
 
-def progress_of(status: JobStatus, members: int) -> Progress:
+def progress_of(status: JobStatus, members: int, rounds: int = 1) -> Progress:
     """What a status means for who waits, e.g. ``waiting for consents 3/4: va/heart (not connected)``.
 
     Args:
         status: As the broker told it.
         members: Number of nodes that the specification names.
+        rounds: Number of rounds that it asks for.
     """
     verb = _VERB.get(status.state)
     if verb is None:
@@ -138,4 +141,6 @@ def progress_of(status: JobStatus, members: int) -> Progress:
         fewer = with_fewer(status.fewer_after_s, cohort_fixed=status.cohort_fixed)
         text = f"{verb} {max(all_of - len(status.waiting_for), 0)}/{all_of}"
         text += (f": {missing}" if missing else "") + (f"; {fewer}" if fewer else "")
+    if rounds > 1 and status.state not in _ENDED:
+        text = f"round {status.round}/{rounds}: {text}"
     return Progress(step=status.state.value, text=text, job_id=status.job_id, waiting_for=status.waiting_for)

@@ -120,7 +120,7 @@ def prepare(
         result_key=ResultKey(*result_key()) if request.seal == "paillier" else None,
         receiver_key=receiver.public,
         tag_seeds=_wrapped_seeds(tag_seed, nonce, dataset, members),
-        rounds=1,
+        rounds=question.rounds,
         deadline=int(now) + request.deadline_s,
         nonce=nonce,
     )

@@ -1,7 +1,6 @@
-"""Waiting for a job and opening its sum; looking at jobs without waiting.
+"""Waiting for a job, and taking the analyst's turn when it comes; looking at jobs without waiting.
 
-A job's end is recorded in its file before the broker is told that its sum may be forgotten: whatever breaks
-in between, the answer is either here or still fetchable.
+watch ─▶ a sum is ready, or the roster is new ─▶ `kapok.client.turns` ─▶ watch again | the answer
 """
 
 from __future__ import annotations
@@ -12,33 +11,23 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from kapok.client.fetching import fetch
 from kapok.client.jobs import JobRecord
 from kapok.client.line import Pauses
-from kapok.client.opening import (
-    check_result_key,
-    failure_of,
-    open_evidence,
-    read_specification,
-    verified_refusals,
-)
+from kapok.client.opening import failure_of, read_specification, verified_refusals
 from kapok.client.progress import SHOWN_DIGITS, Listener, Progress, Stopwatch, progress_of
-from kapok.client.result import Cost, Result
-from kapok.errors import KapokError, NotFound, PeerProtocolError, SealBroken, Unavailable
-from kapok.wire.messages import Evidence, JobState, JobStatus
+from kapok.client.result import Result
+from kapok.client.turns import take_turn
+from kapok.errors import KapokError, NotFound, PeerProtocolError, Unavailable
+from kapok.wire.messages import JobState, JobStatus
 
 if TYPE_CHECKING:
     from kapok.client.session import AsyncSession
-    from kapok.computations.query.analyst import Answer
     from kapok.documents.statements import JobSpec
-    from kapok.protocols.secure_sum.analyst import OpenedSum
 
 __all__ = ["JobView", "follow", "not_at_broker", "secrets_not_here", "settle", "view_of", "view_or_why_not"]
 
 _ENDED_WITHOUT: Final = (JobState.FAILED, JobState.CANCELLED)
 _WITH_SUM: Final = (JobState.SUMMED, JobState.FINISHED)
-_NEVER_OPENS: Final = frozenset({"release_does_not_open"})
-"""Whatever the broker hands out the next time: a node releases once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +51,8 @@ class JobView:
         failure: Why there is no answer.
         deadline: Seconds since the epoch.
         seal: How the sum travels, in words.
+        round: The round that it is in, from 1.
+        rounds: How many it takes at most.
     """
 
     job_id: str
@@ -77,6 +68,8 @@ class JobView:
     failure: KapokError | None = None
     deadline: float | None = None
     seal: str | None = None
+    round: int = 1
+    rounds: int = 1
 
     @classmethod
     def of_record(cls, record: JobRecord) -> JobView:
@@ -141,6 +134,8 @@ def view_of(session: AsyncSession, status: JobStatus) -> JobView:
         failure=failure_of(status, refusals) if failed else None,
         deadline=specification.deadline,
         seal=specification.seal_in_words,
+        round=status.round,
+        rounds=specification.rounds,
     )
 
 
@@ -183,7 +178,7 @@ def settle(session: AsyncSession, record: JobRecord) -> Result | None:
 async def follow(
     session: AsyncSession, record: JobRecord, watch: Stopwatch, *, only_now: bool = False
 ) -> Result:
-    """Watch a job until its sum is ready, then open it.
+    """Watch a job until its sum is ready, then open it; and so on, round by round, until there is the answer.
 
     Args:
         session: Whose job it is.
@@ -201,14 +196,19 @@ async def follow(
     if only_now:
         status = await session.line.patiently(lambda broker: broker.analyst.job(record.job_id))
         if status.state not in (*_WITH_SUM, *_ENDED_WITHOUT):
-            raise _not_ready(record.job_id, status)
+            raise _not_ready(record.job_id, status, specification.rounds)
     else:
         asyncio.get_running_loop().run_in_executor(None, _load_libraries)
         status = await _watch(session, record, specification, watch)
-    if status.state in _ENDED_WITHOUT:
-        raise await asyncio.to_thread(_fail, session, record, specification, status)
-    watch(Progress(step="opening", text="opening", job_id=record.job_id))
-    return await _open(session, record, specification, status, watch)
+    while True:
+        if status.state in _ENDED_WITHOUT:
+            raise await asyncio.to_thread(_fail, session, record, specification, status)
+        watch(Progress(step="opening", text="opening", job_id=record.job_id))
+        outcome = await take_turn(session, record, specification, status, watch)
+        if isinstance(outcome, Result):
+            return outcome
+        record = outcome
+        status = await _watch(session, record, specification, watch)
 
 
 def _load_libraries() -> None:
@@ -231,92 +231,15 @@ async def _watch(
             async with contextlib.aclosing(broker.analyst.watch(record.job_id)) as statuses:
                 async for status in statuses:
                     pauses.restart(last)
-                    if status.state in (*_WITH_SUM, *_ENDED_WITHOUT):
+                    if status.state in (JobState.STEERING, *_WITH_SUM, *_ENDED_WITHOUT):
                         return status
-                    listener(progress_of(status, len(specification.members)))
+                    listener(progress_of(status, len(specification.members), specification.rounds))
             broken: KapokError = Unavailable("the broker hung up", code="hung_up")
         except KapokError as error:
             broken = error
         if broken.retryable and not broken.remedy:
             broken.remedy = f"`kapok job wait {record.job_id[:SHOWN_DIGITS]}` takes it up again"
         await pauses.after(broken, listener)
-
-
-async def _open(
-    session: AsyncSession, record: JobRecord, specification: JobSpec, status: JobStatus, watch: Stopwatch
-) -> Result:
-    """Fetch, open, keep, acknowledge.
-
-    What can never open ends the job here, and its secrets. Whatever else goes wrong leaves the record open:
-    the broker may hand out better evidence when it is asked again.
-    """
-    terms = specification.terms(record.job_id, session.name)
-    evidence, chunks = await session.line.patiently(lambda broker: fetch(broker, terms))
-    try:
-        opened, answer = await asyncio.to_thread(_unseal, session, record, specification, evidence, chunks)
-    except KapokError as error:
-        if isinstance(error, SealBroken) or error.code in _NEVER_OPENS:
-            session.folder.close(record, "failed", error)
-        raise
-    sent, received = session.line.traffic
-    cost = Cost(
-        seconds=watch.total(),
-        stages=watch.seconds(),
-        sealed_bytes=status.bytes_received,
-        bytes_sent=sent,
-        bytes_received=received,
-    )
-    result = await asyncio.to_thread(_keep, session, record, specification, opened, answer, cost)
-    try:
-        await (await session.line.broker()).analyst.acknowledge(record.job_id)
-    except Unavailable:
-        return result  # the broker forgets the sum by itself after its stated time
-    return result
-
-
-def _unseal(
-    session: AsyncSession, record: JobRecord, specification: JobSpec, evidence: Evidence, chunks: list[bytes]
-) -> tuple[OpenedSum, Answer]:
-    """Everything between a sealed sum and an answer; takes a while, so it runs in a thread."""
-    from kapok.computations.registry import computation
-    from kapok.documents.dataset import Dataset
-
-    key = None
-    if specification.seal == "paillier":
-        key = session.opening_key()
-        check_result_key(record.job_id, specification, key)
-    opened = open_evidence(
-        record, specification, session.name, evidence, chunks, result_key=key, verifier=session.verifier
-    )
-    schema = Dataset.from_payload(record.dataset)
-    kind = computation(specification.computation)
-    return opened, kind.answer(kind.parse(specification.question, schema), schema, opened.words)
-
-
-def _keep(
-    session: AsyncSession,
-    record: JobRecord,
-    specification: JobSpec,
-    opened: OpenedSum,
-    answer: Answer,
-    cost: Cost,
-) -> Result:
-    from kapok.client.result import Labels, Result, reports
-    from kapok.documents.dataset import Dataset
-
-    labels = Labels(
-        job_id=record.job_id,
-        question=record.sql,
-        dataset=Dataset.from_payload(record.dataset).name,
-        dataset_hash=specification.dataset,
-        suppressed=answer.suppressed,
-        parties=reports(opened.members),
-        cost=cost,
-    )
-    result = Result.of(answer.to_arrow(), labels)
-    result.save(session.folder.answer_file(record.job_id))
-    session.folder.close(record, "opened")
-    return result
 
 
 def _fail(session: AsyncSession, record: JobRecord, specification: JobSpec, status: JobStatus) -> KapokError:
@@ -339,9 +262,10 @@ def _specification(session: AsyncSession, job_id: str, token: str) -> JobSpec:
     return specification
 
 
-def _not_ready(job_id: str, status: JobStatus) -> Unavailable:
+def _not_ready(job_id: str, status: JobStatus, rounds: int) -> Unavailable:
+    how_far = progress_of(status, len(status.waiting_for), rounds).text
     return Unavailable(
-        f"job {job_id[:SHOWN_DIGITS]} is not done: {progress_of(status, len(status.waiting_for)).text}",
+        f"job {job_id[:SHOWN_DIGITS]} is not done: {how_far}",
         code="not_ready",
         remedy=f"`kapok job wait {job_id[:SHOWN_DIGITS]}` waits for it",
     )

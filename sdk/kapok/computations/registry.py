@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kapok.documents.dataset import Dataset
-from kapok.errors import InvalidInput
+from kapok.errors import InternalError, InvalidInput
 
 if TYPE_CHECKING:
     from kapok.computations.engines import Engine, Note, Thresholds
     from kapok.protocols.words import WordVector
 
-__all__ = ["Asked", "Computation", "computation", "known_operations"]
+__all__ = ["Asked", "Computation", "Next", "Steps", "computation", "known_operations"]
 
 _MODULES: Final = {"query": "kapok.computations.query.entry"}
 
@@ -38,6 +38,11 @@ class Asked(Protocol):
         ...
 
     @property
+    def rounds(self) -> int:
+        """Most rounds that it takes: follows from question and schema alone. 1 where one sum answers it."""
+        ...
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of all columns that it reads, sorted."""
         ...
@@ -53,25 +58,69 @@ class Asked(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Next:
+    """What an analyst makes of a round's sum when another round is wanted.
+
+    Attributes:
+        parameters: What the holders of the roster are to be told, in the computation's own encoding. It shows
+            them something of the sum.
+        state: What the analyst keeps for itself until the next sum, in the computation's own encoding.
+    """
+
+    parameters: bytes = field(repr=False)
+    state: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """How a computation goes on after the first round, for questions that take several.
+
+    The first round is computed from the question alone, by `Computation.contribute`.
+
+    Attributes:
+        read: Question, dataset and the bytes of `Next.parameters` → parameters; what a holder checks of them
+            before it computes. Raises `InvalidInput`, which says nothing of what is in them.
+        contribute: Question, dataset, parameters, engine, thresholds and note → this holder's words, as many
+            as in the first round; never fails because of data.
+        advance: Question, dataset, state (None after the first round) and the sum of all words → `Next`, or
+            the answer. It must not depend on anything else: after a restart it is done again.
+    """
+
+    read: Callable[[Any, Dataset, bytes], Any]
+    contribute: Callable[[Any, Dataset, Any, Engine, Thresholds, Note], WordVector]
+    advance: Callable[[Any, Dataset, bytes | None, Sequence[int]], Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Computation:
     """One kind of question.
 
     Attributes:
         name: As in a job specification.
-        rounds_max: Most rounds that one job may take.
         operations: Names of all that such a question may do with columns, as policies list them.
         parse: Text and dataset → question; raises `InvalidInput`.
         contribute: Question, dataset, engine, thresholds and a note for the holder's own log → this holder's
             words; never fails because of data.
-        answer: Question, dataset and the sum of all words → answer.
+        answer: Question, dataset and the sum of all words → answer; for questions of one round.
+        steps: How to go on with questions of several rounds; None where there are none.
     """
 
     name: str
-    rounds_max: int
     operations: tuple[str, ...]
     parse: Callable[[str, Dataset], Asked]
     contribute: Callable[[Any, Dataset, Engine, Thresholds, Note], WordVector]
     answer: Callable[[Any, Dataset, Sequence[int]], Any]
+    steps: Steps | None = None
+
+    def go_on(self) -> Steps:
+        """How to go on after the first round.
+
+        Raises:
+            InternalError: a question that takes several rounds has no steps.
+        """
+        if self.steps is None:
+            raise InternalError(f"the computation {self.name} knows no second round")
+        return self.steps
 
 
 def computation(name: str) -> Computation:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from kapok.wire import codec
 from kapok.wire.line import Line
-from kapok.wire.messages import Assignment, CatalogueEntry, Evidence, JobStatus
+from kapok.wire.messages import Assignment, CatalogueEntry, Evidence, JobStatus, RoundParameters
 from kapok.wire.v1 import analyst_pb2, catalogue_pb2, enrolment_pb2, node_pb2
 from kapok.wire.v1.analyst_pb2_grpc import AnalystServiceStub
 from kapok.wire.v1.catalogue_pb2_grpc import CatalogueServiceStub
@@ -94,8 +94,15 @@ class AnalystClient:
             async for answer in answers:
                 yield codec.read_sum_part(answer)
 
+    async def steer(self, job_id: str, parameters: RoundParameters) -> None:
+        """Begin a job's next round with these parameters; the sum of the round before may be forgotten."""
+        request = analyst_pb2.SteerJobRequest(
+            job_id=codec.read_id("job", job_id), parameters=codec.write_parameters(parameters)
+        )
+        await self._line.ask(self._stub.SteerJob, request)
+
     async def acknowledge(self, job_id: str) -> None:
-        """Say that the sum has been opened: the broker may forget it."""
+        """Say that the sum has been opened and no other is wanted: the broker may forget it."""
         request = analyst_pb2.AcknowledgeSumRequest(job_id=codec.read_id("job", job_id))
         await self._line.ask(self._stub.AcknowledgeSum, request)
 

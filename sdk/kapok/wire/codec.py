@@ -13,6 +13,7 @@ from typing import Final, assert_never
 from kapok.errors import InvalidInput, KapokError, PeerProtocolError, error_class, is_code
 from kapok.wire.messages import (
     MOST_CHUNK_BYTES,
+    MOST_PARAMETERS_BYTES,
     Assignment,
     CatalogueEntry,
     Closed,
@@ -24,8 +25,9 @@ from kapok.wire.messages import (
     JobStatus,
     Offer,
     OpenAttempt,
+    RoundParameters,
 )
-from kapok.wire.v1 import analyst_pb2, catalogue_pb2, errors_pb2, node_pb2
+from kapok.wire.v1 import analyst_pb2, catalogue_pb2, errors_pb2, node_pb2, rounds_pb2
 
 __all__ = [
     "check_chunk",
@@ -34,11 +36,13 @@ __all__ = [
     "read_error",
     "read_id",
     "read_name",
+    "read_parameters",
     "read_status",
     "read_sum_part",
     "write_assignment",
     "write_entry",
     "write_error",
+    "write_parameters",
     "write_status",
     "write_sum_part",
 ]
@@ -53,6 +57,7 @@ _STATES: Final = {
     JobState.GATHERING: analyst_pb2.JOB_STATE_GATHERING,
     JobState.SEALING: analyst_pb2.JOB_STATE_SEALING,
     JobState.RELEASING: analyst_pb2.JOB_STATE_RELEASING,
+    JobState.STEERING: analyst_pb2.JOB_STATE_STEERING,
     JobState.SUMMED: analyst_pb2.JOB_STATE_SUMMED,
     JobState.FINISHED: analyst_pb2.JOB_STATE_FINISHED,
     JobState.FAILED: analyst_pb2.JOB_STATE_FAILED,
@@ -196,6 +201,7 @@ def write_status(status: JobStatus) -> analyst_pb2.JobStatus:
         not_connected=status.not_connected,
         fewer_after_s=status.fewer_after_s,
         cohort_fixed=status.cohort_fixed,
+        round=status.round,
     )
 
 
@@ -223,7 +229,37 @@ def read_status(status: analyst_pb2.JobStatus) -> JobStatus:
         not_connected=tuple(status.not_connected),
         fewer_after_s=status.fewer_after_s,
         cohort_fixed=status.cohort_fixed,
+        round=status.round,
     )
+
+
+def write_parameters(parameters: RoundParameters) -> rounds_pb2.RoundParameters:
+    """Make the message of one round's parameters.
+
+    Raises:
+        InvalidInput: ``parameters_too_long``.
+    """
+    _check_length(parameters.ciphertext)
+    return rounds_pb2.RoundParameters(statement=parameters.statement, ciphertext=parameters.ciphertext)
+
+
+def read_parameters(parameters: rounds_pb2.RoundParameters) -> RoundParameters:
+    """Return the plain parameters.
+
+    Raises:
+        InvalidInput: ``parameters_too_long``.
+    """
+    _check_length(parameters.ciphertext)
+    return RoundParameters(parameters.statement, parameters.ciphertext)
+
+
+def _check_length(ciphertext: bytes) -> None:
+    if len(ciphertext) > MOST_PARAMETERS_BYTES:
+        raise InvalidInput(
+            f"one round's parameters have {len(ciphertext)} bytes; at most {MOST_PARAMETERS_BYTES} travel",
+            code="parameters_too_long",
+            remedy="ask for fewer groups or columns at a time",
+        )
 
 
 def write_sum_part(part: Evidence | bytes) -> analyst_pb2.FetchSumResponse:
@@ -276,6 +312,7 @@ def write_assignment(assignment: Assignment) -> node_pb2.WatchResponse:
                 round=assignment.round,
                 attempt=assignment.attempt,
                 consents=assignment.consents,
+                parameters=None if assignment.parameters is None else write_parameters(assignment.parameters),
             )
             return node_pb2.WatchResponse(open_attempt=attempt)
         case Completion():
@@ -312,6 +349,7 @@ def read_assignment(response: node_pb2.WatchResponse) -> Assignment:
                 round=opened.round,
                 attempt=opened.attempt,
                 consents=tuple(opened.consents),
+                parameters=read_parameters(opened.parameters) if opened.HasField("parameters") else None,
             )
         case "completion":
             complete = response.completion

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from kapok.identity.names import PartyName
-from kapok.wire.messages import Assignment, CatalogueEntry, Evidence, JobStatus
+from kapok.wire.messages import Assignment, CatalogueEntry, Evidence, JobStatus, RoundParameters
 
 __all__ = ["AnalystDesk", "CatalogueDesk", "EnrolmentDesk", "NodeDesk"]
 
@@ -69,8 +69,12 @@ class AnalystDesk(Protocol):
         """Yield the evidence, then the sealed sum in chunks of at most `messages.MOST_CHUNK_BYTES`."""
         ...
 
+    async def steer(self, caller: PartyName, job_id: str, parameters: RoundParameters) -> None:
+        """Take the next round's parameters: the round begins, and the sum of the one before is forgotten."""
+        ...
+
     async def acknowledge(self, caller: PartyName, job_id: str) -> None:
-        """Note that the analyst has opened the sum: it may be forgotten."""
+        """Note that the analyst has opened the sum and wants no other: it may be forgotten."""
         ...
 
     def explain(self, caller: PartyName, inquiry: str) -> AsyncIterator[str]:

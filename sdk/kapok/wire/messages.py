@@ -7,14 +7,16 @@ wire.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from kapok.errors import KapokError
 from kapok.protocols.sizes import MOST_CHUNK_BYTES
 
 __all__ = [
     "MOST_CHUNK_BYTES",
+    "MOST_PARAMETERS_BYTES",
     "Assignment",
     "CatalogueEntry",
     "Closed",
@@ -26,7 +28,11 @@ __all__ = [
     "JobStatus",
     "Offer",
     "OpenAttempt",
+    "RoundParameters",
 ]
+
+MOST_PARAMETERS_BYTES: Final = 1 << 20
+"""Longest ciphertext of one round's parameters: it travels in one message, beside a roster's consents."""
 
 
 class JobState(StrEnum):
@@ -35,6 +41,7 @@ class JobState(StrEnum):
     GATHERING = "gathering"
     SEALING = "sealing"
     RELEASING = "releasing"
+    STEERING = "steering"
     SUMMED = "summed"
     FINISHED = "finished"
     FAILED = "failed"
@@ -60,6 +67,8 @@ class JobStatus:
             waits for everybody before the job goes on without the silent; 0: it does not go on without them.
         cohort_fixed: It would settle for fewer, but earlier answers have fixed the cohort: it waits for
             exactly those nodes.
+        attempt: Attempts opened so far in this round.
+        round: The round that the job is in, from 1.
     """
 
     job_id: str
@@ -76,11 +85,23 @@ class JobStatus:
     not_connected: tuple[str, ...] = ()
     fewer_after_s: float = 0.0
     cohort_fixed: bool = False
+    round: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RoundParameters:
+    """One round's parameters for one roster: what the analyst signed of them, and a ciphertext of them."""
+
+    statement: str
+    ciphertext: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Everything signed about the one attempt whose sum is handed out: the analyst verifies all of it."""
+    """Everything signed about the one attempt whose sum is handed out: the analyst verifies all of it.
+
+    Of a later round's attempt that waits for its parameters there are the consents alone, and no sum.
+    """
 
     round: int
     attempt: int
@@ -98,12 +119,18 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAttempt:
-    """Asks a node for its sealed vector, under a fixed roster: one consent for each member."""
+    """Asks a node for its sealed vector, under a fixed roster: one consent for each member.
+
+    Attributes:
+        parameters: The analyst's for this round and roster; None in round 1, whose parameters are the
+            question.
+    """
 
     specification: str
     round: int
     attempt: int
     consents: tuple[str, ...]
+    parameters: RoundParameters | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,6 +133,13 @@ class _AnalystMethods:
             async for part in parts:
                 yield codec.write_sum_part(part)
 
+    async def steer(
+        self, caller: PartyName, request: analyst_pb2.SteerJobRequest
+    ) -> analyst_pb2.SteerJobResponse:
+        parameters = codec.read_parameters(request.parameters)
+        await self._desk.steer(caller, codec.read_id("job", request.job_id), parameters)
+        return analyst_pb2.SteerJobResponse()
+
     async def acknowledge(
         self, caller: PartyName, request: analyst_pb2.AcknowledgeSumRequest
     ) -> analyst_pb2.AcknowledgeSumResponse:
@@ -157,6 +164,7 @@ def analyst_service(desk: AnalystDesk) -> Service:
         "WatchJob": answer.watch,
         "CancelJob": answer.cancel,
         "FetchSum": answer.fetch,
+        "SteerJob": answer.steer,
         "AcknowledgeSum": answer.acknowledge,
         "Explain": answer.explain,
     }

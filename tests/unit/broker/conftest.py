@@ -4,6 +4,7 @@
 still until a test moves it. `World.restart` throws the broker away and opens its file again.
 """
 
+import hashlib
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -38,9 +39,26 @@ from kapok.protocols.secure_sum import analyst, cohort
 from kapok.protocols.secure_sum.cohort import CohortStatement, PastRelease
 from kapok.protocols.secure_sum.holder import Holder, ReleaseRecord, SealedContribution, release
 from kapok.protocols.secure_sum.params import SUITE, RosterRules, SumTerms
+from kapok.protocols.secure_sum.roster import read_roster
+from kapok.protocols.secure_sum.round_parameters import (
+    JobKey,
+    Parameters,
+    SealedParameters,
+    seal_parameters,
+)
 from kapok.protocols.words import WordVector
 from kapok.protocols.wraps import WrapKey
-from kapok.wire.messages import Assignment, Closed, Completion, Evidence, Idle, JobStatus, Offer, OpenAttempt
+from kapok.wire.messages import (
+    Assignment,
+    Closed,
+    Completion,
+    Evidence,
+    Idle,
+    JobStatus,
+    Offer,
+    OpenAttempt,
+    RoundParameters,
+)
 
 NOW = 1_800_000_000.0
 DOMAIN = "kapok.test"
@@ -152,15 +170,41 @@ class Analyst:
         chunks = [self.world.desk.sum_chunk(self.name, asked.id, number) for number in range(count)]
         return self.read(asked, evidence, chunks, private_key)
 
+    def multiplier(self, number: int) -> Parameters:
+        """What the nodes are told in a round: by how much to multiply."""
+        seed = self.world.tag_seed
+        return Parameters(
+            b"%d" % number, hashlib.sha256(seed + bytes([number])).digest() if number > 1 else seed
+        )
+
+    def parameters(self, asked: Asked, number: int, **changes) -> RoundParameters:
+        """A later round's parameters for the roster that the broker shows, changed as a test wants it."""
+        evidence, _ = self.world.desk.evidence(self.name, asked.id)
+        given = {
+            "terms": asked.terms,
+            "key": JobKey(read_roster(asked.terms, evidence.consents, self.world.verifier)),
+            "round": number,
+            "parameters": self.multiplier(number),
+            "name": str(self.name),
+            "signer": self.signer,
+        } | changes
+        sealed = seal_parameters(given.pop("terms"), given.pop("key"), **given)
+        return RoundParameters(sealed.token, sealed.ciphertext)
+
+    def steer(self, asked: Asked, number: int, **changes) -> None:
+        """Begin a later round."""
+        self.world.desk.steer(self.name, asked.id, self.parameters(asked, number, **changes))
+
     def read(self, asked: Asked, evidence: Evidence, chunks: Iterable[bytes], private_key=None) -> list[int]:
+        later = self.multiplier(evidence.round)
         opened = analyst.open_sum(
             asked.terms,
             round=evidence.round,
             attempt=evidence.attempt,
-            params_hash=asked.specification.params_hash,
+            params_hash=asked.specification.params_hash if evidence.round == 1 else later.hash,
             receiver_key=asked.receiver_key,
             result_key=private_key,
-            tag_seed=self.world.tag_seed,
+            tag_seed=later.tag_seed,
             consents=evidence.consents,
             seals=evidence.seals,
             releases=evidence.releases,
@@ -189,7 +233,7 @@ class Node:
     joined: str = ""
     holders: dict[str, Holder] = field(default_factory=dict)
     specifications: dict[str, JobSpec] = field(default_factory=dict)
-    records: dict[tuple[str, int], ReleaseRecord] = field(default_factory=dict)
+    records: dict[tuple[str, int, int], ReleaseRecord] = field(default_factory=dict)
     released: list[tuple[str, PastRelease]] = field(default_factory=list)
     closed: set[str] = field(default_factory=set)
 
@@ -270,16 +314,16 @@ class Node:
 
     def sealed(self, assignment: OpenAttempt) -> SealedContribution:
         job_id, spec, _ = self._read(assignment.specification)
-        holder = self.holders[job_id]
-        attempt = holder.open(
-            round=assignment.round,
-            attempt=assignment.attempt,
-            consents=assignment.consents,
-            params_hash=spec.params_hash,
-        )
-        words = WordVector.from_integers(self.contribution, spec.word_bits)
-        sealed = holder.seal(attempt, words, tag_seed=self.world.tag_seed, data_version="v1")
-        self.records[job_id, assignment.attempt] = sealed.record
+        holder, tag_seed, params_hash, factor = self.holders[job_id], self.world.tag_seed, spec.params_hash, 1
+        place = {"round": assignment.round, "consents": assignment.consents}
+        if (given := assignment.parameters) is not None:
+            sent = SealedParameters(given.statement, given.ciphertext)
+            found = holder.parameters(**place, sealed=sent, analyst=spec.analyst)
+            tag_seed, params_hash, factor = found.tag_seed, found.hash, int(found.plaintext)
+        attempt = holder.open(**place, attempt=assignment.attempt, params_hash=params_hash)
+        words = WordVector.from_integers([factor * word for word in self.contribution], spec.word_bits)
+        sealed = holder.seal(attempt, words, tag_seed=tag_seed, data_version="v1")
+        self.records[job_id, assignment.round, assignment.attempt] = sealed.record
         return sealed
 
     def seal(self, assignment: OpenAttempt) -> None:
@@ -300,11 +344,11 @@ class Node:
         self.world.desk.seal(self.name, job_id, sealed.token, sealed.chunks)
 
     def release_token(self, assignment: Completion) -> str:
-        record = self.records[assignment.job_id, assignment.attempt]
+        record = self.records[assignment.job_id, assignment.round, assignment.attempt]
         return release(record, assignment.seals, signer=self.signer, verifier=self.world.verifier)
 
     def release(self, assignment: Completion) -> None:
-        record = self.records[assignment.job_id, assignment.attempt]
+        record = self.records[assignment.job_id, assignment.round, assignment.attempt]
         organisation = self.world.organisation_of(assignment.job_id)
         past = [one for scope, one in self.released if scope == organisation]
         try:

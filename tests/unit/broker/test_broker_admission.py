@@ -31,7 +31,7 @@ BAD_SPECIFICATIONS = {
     "suite": ({"suite": "kapok-sum-9"}, InvalidInput, "unknown_suite"),
     "computation": ({"computation": "Query!"}, InvalidInput, "bad_specification"),
     "question": ({"question": "x" * 65_537}, InvalidInput, "question_too_long"),
-    "rounds": ({"rounds": 2}, InvalidInput, "unsupported_rounds"),
+    "rounds": ({"rounds": 1001}, InvalidInput, "too_many_rounds"),
     "no_rounds": ({"rounds": 0}, InvalidInput, "bad_terms"),
     "nonce": ({"nonce": b"short"}, InvalidInput, "bad_specification"),
     "dataset": ({"dataset": "0" * 64}, NotFound, "unknown_dataset"),

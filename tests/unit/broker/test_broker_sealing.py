@@ -248,7 +248,7 @@ def test_releases_are_verified(world, ada, complete):
     with pytest.raises(PeerProtocolError) as caught:
         world.desk.release(birch.name, complete.id, token)
     assert caught.value.party in (str(ash.name), str(birch.name))
-    record = ash.records[complete.id, 1]
+    record = ash.records[complete.id, 1, 1]
     forged = ReleaseStatement(
         job=record.job,
         round=1,
@@ -304,7 +304,9 @@ def test_completion_is_offered_with_every_members_seal(world, complete):
     for node in nodes_of(world):
         completion = completion_for(node)
         assert (completion.job_id, completion.round, completion.attempt) == (complete.id, 1, 1)
-        assert set(completion.seals) == {other.records[complete.id, 1].seal for other in world.nodes.values()}
+        assert set(completion.seals) == {
+            other.records[complete.id, 1, 1].seal for other in world.nodes.values()
+        }
 
 
 def test_the_sum_waits_for_the_fold_and_for_the_releases(world, ada, complete):

@@ -64,7 +64,13 @@ def test_nothing_voids_a_complete_attempt():
     sources = {source for source, event in ATTEMPT_TRANSITIONS if event is AttemptEvent.VOIDING}
     assert sources == {AttemptState.OPEN}
     assert AttemptState.OPEN not in reached(AttemptState.COMPLETE, ATTEMPT_TRANSITIONS)
-    assert JobState.SEALING not in reached(JobState.RELEASING, TRANSITIONS)
+    # A job goes on from there with another round, and that begins with the analyst's parameters.
+    out_of_releasing = {target for (source, _), target in TRANSITIONS.items() if source is JobState.RELEASING}
+    assert out_of_releasing.isdisjoint({JobState.SEALING, JobState.GATHERING})
+    into_later_rounds = {
+        source for (source, event), _ in TRANSITIONS.items() if event is JobEvent.CONTINUATION
+    }
+    assert into_later_rounds == {JobState.STEERING}
 
 
 @pytest.mark.parametrize(("state", "event"), JOB_PAIRS)

@@ -59,6 +59,11 @@ def test_when_it_goes_on_with_fewer(shown, more, said):
     assert said in shown(waiting_for=NODES[:1], **more)
 
 
+def test_in_which_round_it_is(shown):
+    assert "state     gathering (round 2 of 5)" in shown(round=2, rounds=5)
+    assert "round" not in shown()
+
+
 def test_the_document_says_all_of_it(shown):
     document = json.loads(shown("--json", waiting_for=NODES[:2], not_connected=NODES[:1], fewer_after_s=30.0))
     assert document["waiting_for"] == list(NODES[:2])

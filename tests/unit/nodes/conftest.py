@@ -27,9 +27,11 @@ from kapok.nodes.sources import Table
 from kapok.nodes.sources.version import VersionKey
 from kapok.protocols.secure_sum import aggregator, analyst
 from kapok.protocols.secure_sum.params import SumTerms
+from kapok.protocols.secure_sum.roster import read_roster
+from kapok.protocols.secure_sum.round_parameters import JobKey, Parameters, seal_parameters
 from kapok.protocols.secure_sum.tag import tag_seed_info
 from kapok.protocols.wraps import WrapKey, wrap
-from kapok.wire.messages import Completion, Offer, OpenAttempt
+from kapok.wire.messages import Completion, Offer, OpenAttempt, RoundParameters
 
 NOW = 1_800_000_000.0
 TRUST_DOMAIN = "kapok.test"
@@ -236,24 +238,25 @@ class Job:
         role=Role.ANALYST,
         at_least=None,
         deadline=None,
+        kind="query",
         **changes,
     ):
         self.world = world
         self.nodes = [world.nodes[name] for name in (names or sorted(world.nodes))]
-        self.kind = computation("query")
+        self.kind = computation(kind)
         self.key, self.receiver = key, WrapKey.generate()
-        self.tag_seed, nonce = secrets.token_bytes(32), secrets.token_bytes(32)
+        self.tag_seed, self.later_seed, nonce = (secrets.token_bytes(32) for _ in range(3))
         try:
             self.question = self.kind.parse(sql, DATASET)
-            text, words = self.question.text, self.question.words
+            text, words, rounds = self.question.text, self.question.words, self.question.rounds
         except Exception:
-            self.question, text, words = None, sql, 3
+            self.question, text, words, rounds = None, sql, 3, 1
         at_least = at_least or len({node.credentials.name.organisation for node in self.nodes})
         self.caller = world.realm.credentials(organisation, role, by)
         given = {
             "analyst": str(self.caller.name),
             "suite": "kapok-sum-1",
-            "computation": "query",
+            "computation": kind,
             "question": text,
             "dataset": DATASET_HASH,
             "members": tuple(sorted((node.name for node in self.nodes), key=str.encode)),
@@ -264,7 +267,7 @@ class Job:
             "result_key": ResultKey(*key.public.encode()) if key else None,
             "receiver_key": self.receiver.public,
             "tag_seeds": self._wrapped_seeds(nonce),
-            "rounds": 1,
+            "rounds": rounds,
             "deadline": int(deadline or world.clock() + 60),
             "nonce": nonce,
         }
@@ -299,23 +302,41 @@ class Job:
         assert all(isinstance(one, Consent) for [one] in answers), answers
         return [one.token for [one] in answers]
 
-    def open(self, node: Node, consents, attempt=1):
+    def parameters(self, consents, plaintext, number=2, **changes) -> RoundParameters:
+        """A later round's parameters, sealed for the roster of these consents, changed as a test wants it."""
+        given = {
+            "terms": self.terms,
+            "key": JobKey(read_roster(self.terms, consents, self.world.verifier)),
+            "round": number,
+            "parameters": Parameters(plaintext, self.later_seed),
+            "name": str(self.caller.name),
+            "signer": JwsSigner(self.caller),
+        } | changes
+        sealed = seal_parameters(given.pop("terms"), given.pop("key"), **given)
+        return RoundParameters(sealed.token, sealed.ciphertext)
+
+    def open(self, node: Node, consents, attempt=1, number=1, parameters=None):
         return node.runner.handle(
-            OpenAttempt(specification=self.token, round=1, attempt=attempt, consents=tuple(consents))
+            OpenAttempt(
+                specification=self.token,
+                round=number,
+                attempt=attempt,
+                consents=tuple(consents),
+                parameters=parameters,
+            )
         )
 
-    def seal(self, consents, nodes=None, attempt=1) -> list[Seal]:
-        answers = [self.open(node, consents, attempt) for node in nodes or self.nodes]
+    def seal(self, consents, nodes=None, attempt=1, number=1, parameters=None) -> list[Seal]:
+        answers = [self.open(node, consents, attempt, number, parameters) for node in nodes or self.nodes]
         assert all(isinstance(one, Seal) for [one] in answers), answers
         return [one for [one] in answers]
 
-    def complete(self, node: Node, seals, attempt=1):
-        return node.runner.handle(
-            Completion(job_id=self.id, round=1, attempt=attempt, seals=tuple(one.token for one in seals))
-        )
+    def complete(self, node: Node, seals, attempt=1, number=1):
+        tokens = tuple(one.token for one in seals)
+        return node.runner.handle(Completion(job_id=self.id, round=number, attempt=attempt, seals=tokens))
 
-    def release(self, seals, nodes=None, attempt=1) -> list[str]:
-        answers = [self.complete(node, seals, attempt) for node in nodes or self.nodes]
+    def release(self, seals, nodes=None, attempt=1, number=1) -> list[str]:
+        answers = [self.complete(node, seals, attempt, number) for node in nodes or self.nodes]
         assert all(isinstance(one, Release) for [one] in answers), answers
         return [one.token for [one] in answers]
 
@@ -323,15 +344,16 @@ class Job:
         columns = zip(*(one.chunks for one in seals), strict=True)
         return [aggregator.fold(self.terms, list(column)) for column in columns]
 
-    def unseal(self, consents, seals, releases, attempt=1):
+    def unseal(self, consents, seals, releases, attempt=1, number=1, plaintext=b""):
+        later = Parameters(plaintext, self.later_seed)
         return analyst.open_sum(
             self.terms,
-            round=1,
+            round=number,
             attempt=attempt,
-            params_hash=self.params_hash,
+            params_hash=self.params_hash if number == 1 else later.hash,
             receiver_key=self.receiver,
             result_key=self.key,
-            tag_seed=self.tag_seed,
+            tag_seed=self.tag_seed if number == 1 else later.tag_seed,
             consents=consents,
             seals=[one.token for one in seals],
             releases=releases,

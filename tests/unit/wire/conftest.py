@@ -34,6 +34,7 @@ from kapok.wire.messages import (
     JobStatus,
     Offer,
     OpenAttempt,
+    RoundParameters,
 )
 from kapok.wire.server import RunningServer, serve
 
@@ -164,6 +165,9 @@ class Jobs(Record):
         for part in self.sum:
             yield part
 
+    async def steer(self, caller: PartyName, job_id: str, parameters: RoundParameters) -> None:
+        await self.note("steer", caller, job_id, parameters)
+
     async def acknowledge(self, caller: PartyName, job_id: str) -> None:
         await self.note("acknowledge", caller, job_id)
 
@@ -182,6 +186,13 @@ class Assignments(Record):
             Idle(),
             Offer("spec"),
             OpenAttempt(specification="spec", round=1, attempt=2, consents=("c1", "c2")),
+            OpenAttempt(
+                specification="spec",
+                round=2,
+                attempt=1,
+                consents=("c1", "c2"),
+                parameters=RoundParameters("statement", b"sealed"),
+            ),
             Completion(job_id="ab" * 32, round=1, attempt=2, seals=("s1", "s2")),
             Closed("ab" * 32),
             Inquiry("question"),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from kapok.errors import InvalidInput
-from kapok.wire.messages import MOST_CHUNK_BYTES, JobState
+from kapok.wire.messages import MOST_CHUNK_BYTES, JobState, RoundParameters
 
 JOB = "cd" * 32
 
@@ -48,11 +48,14 @@ async def test_submit_show_cancel_acknowledge(broker, analyst, analyst_credentia
     assert await analyst.analyst.submit("spec") == "ab" * 32
     assert await analyst.analyst.job(JOB) == broker.analysts.statuses[0]
     await analyst.analyst.cancel(JOB)
+    parameters = RoundParameters("statement", b"sealed")
+    await analyst.analyst.steer(JOB, parameters)
     await analyst.analyst.acknowledge(JOB)
     assert broker.analysts.calls == [
         ("submit", caller, "spec"),
         ("job", caller, JOB),
         ("cancel", caller, JOB),
+        ("steer", caller, JOB, parameters),
         ("acknowledge", caller, JOB),
     ]
 

@@ -7,6 +7,8 @@
                                        releasing ◀── release ──────────── node
                                           │ summing
     analyst ◀── fetch ─── evidence and sealed sum
+                             │ consultation, after every round but the last
+    analyst ── steer ──▶ steering ─▶ the next round's sealing
 
     states       the transition tables, with the essay
     admission    what the broker itself asks of a specification
@@ -15,6 +17,7 @@
     gathering    consents, refusals, openings
     sealing      uploads, completion, the fold
     releasing    releases, the end of an attempt
+    steering     the analyst's parameters, which begin each later round
     endings      failure, cancellation, voiding, and what is deleted with them
     assignments  what a node owes now
     status       what an analyst is told

@@ -130,8 +130,13 @@ def _check_question(office: Office, specification: JobSpec) -> None:
             "question",
             "question_too_long",
         )
-    if specification.rounds != 1:
-        raise _bad("jobs of several rounds are not taken by this version", "rounds", "unsupported_rounds")
+    if not 1 <= specification.rounds <= office.limits.rounds_max:
+        raise _bad(
+            f"a job has 1 to {office.limits.rounds_max} rounds here",
+            "rounds",
+            "too_many_rounds",
+            "ask for less at once",
+        )
     if len(specification.nonce) != NONCE_BYTES:
         raise _bad(f"a nonce is {NONCE_BYTES} bytes", "nonce")
 

@@ -9,12 +9,12 @@ from kapok.broker.computation.office import Office
 from kapok.broker.computation.states import ENDED, AttemptState, JobState
 from kapok.broker.store import Transaction
 from kapok.broker.store.duties import Duty
-from kapok.wire.messages import Assignment, Closed, Completion, Offer, OpenAttempt
+from kapok.wire.messages import Assignment, Closed, Completion, Offer, OpenAttempt, RoundParameters
 
 __all__ = ["AssignmentKey", "assignments"]
 
-AssignmentKey = tuple[str, str, int]
-"""Kind, job, and what tells a new assignment from one that has been sent: times asked, or attempt."""
+AssignmentKey = tuple[str, str, int, int]
+"""Kind, job, and what tells a new assignment from one that was sent: times asked, or round and attempt."""
 
 _MOST_CLOSED: Final = 256
 _CLOSED: Final = ENDED | {JobState.SUMMED}
@@ -26,7 +26,7 @@ def assignments(office: Office, node: str) -> dict[AssignmentKey, Assignment]:
         owed: dict[AssignmentKey, Assignment] = {}
         since = office.clock() - office.limits.closed_notice_s
         for job_id in reversed(tx.duties.closed(node, _CLOSED, since, _MOST_CLOSED)):
-            owed["closed", job_id, 0] = Closed(job_id)
+            owed["closed", job_id, 0, 0] = Closed(job_id)
         duties = tx.duties.of(
             node,
             gathering=JobState.GATHERING,
@@ -41,15 +41,22 @@ def assignments(office: Office, node: str) -> dict[AssignmentKey, Assignment]:
 def _assignment(tx: Transaction, duty: Duty) -> Iterator[tuple[AssignmentKey, Assignment]]:
     match duty:
         case Duty(state=JobState.GATHERING):
-            yield ("offer", duty.job, duty.asked), Offer(duty.specification)
+            yield ("offer", duty.job, 0, duty.asked), Offer(duty.specification)
         case Duty(state=JobState.SEALING, attempt=int(row), round=int(round_), number=int(number)) if (
             duty.attempt_state == AttemptState.OPEN
         ):
             consents = tuple(member.consent for member in tx.attempts.roster(row))
+            parameters = tx.attempts.parameters(row)
             yield (
-                ("open", duty.job, number),
+                ("open", duty.job, round_, number),
                 OpenAttempt(
-                    specification=duty.specification, round=round_, attempt=number, consents=consents
+                    specification=duty.specification,
+                    round=round_,
+                    attempt=number,
+                    consents=consents,
+                    parameters=RoundParameters(parameters.statement, parameters.ciphertext)
+                    if parameters
+                    else None,
                 ),
             )
         case Duty(state=JobState.RELEASING, attempt=int(row), round=int(round_), number=int(number)) if (
@@ -58,7 +65,7 @@ def _assignment(tx: Transaction, duty: Duty) -> Iterator[tuple[AssignmentKey, As
             counted = tx.vectors.counted(row)
             seals = tuple(counted[name].token for name in sorted(counted, key=str.encode))
             yield (
-                ("completion", duty.job, number),
+                ("completion", duty.job, round_, number),
                 Completion(job_id=duty.job, round=round_, attempt=number, seals=seals),
             )
         case _:

@@ -9,7 +9,7 @@ from typing import Final
 from kapok.broker.computation.cohorts import ask_again
 from kapok.broker.computation.endings import expire_sum, fail_job, void_attempt
 from kapok.broker.computation.gathering import settle
-from kapok.broker.computation.office import Office, Step
+from kapok.broker.computation.office import FIRST_ROUND, Office, Step
 from kapok.broker.computation.patience import no_cohort_yet, patience_of
 from kapok.broker.computation.states import ENDED, LIVE, AttemptState, JobState
 from kapok.broker.computation.status import waited_for
@@ -84,6 +84,8 @@ def _forget(step: Step, job: JobRow) -> None:
 def _go_on(step: Step, job: JobRow) -> None:
     """Leave behind whoever has not sealed in time, if the others are enough and no cohort says otherwise."""
     attempt = step.tx.attempts.latest(job.id)
+    if job.round > FIRST_ROUND:
+        return
     if job.state == JobState.SEALING and attempt is not None and attempt.state == AttemptState.OPEN:
         late = _late(step, job, attempt)
         if not late:
@@ -111,6 +113,12 @@ def _late(step: Step, job: JobRow, attempt: AttemptRow) -> list[str]:
 
 def _timed_out(step: Step, job: JobRow) -> TimedOut:
     missing = waited_for(step.tx, job)
+    if job.state == JobState.STEERING:
+        return TimedOut(
+            f"the deadline passed after round {job.round} while the analyst's parameters were waited for",
+            code="deadline_passed",
+            remedy="ask again, and let `kapok job wait` run until the answer is there",
+        )
     if not missing:
         turn = job.state == JobState.GATHERING
         return TimedOut(

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from kapok.broker.computation import admission, deadlines, gathering, releasing, sealing
+from kapok.broker.computation import admission, deadlines, gathering, releasing, sealing, steering
 from kapok.broker.computation.assignments import AssignmentKey, assignments
 from kapok.broker.computation.endings import cancel_job, move_job
 from kapok.broker.computation.office import Office
 from kapok.broker.computation.sealing import Upload
 from kapok.broker.computation.statements import unknown_job
 from kapok.broker.computation.states import ENDED, AttemptState, JobEvent, JobState
-from kapok.broker.computation.status import evidence_of, released_attempt, status_of
+from kapok.broker.computation.status import evidence_of, released_attempt, shown_attempt, status_of
 from kapok.broker.store import Transaction
 from kapok.broker.store.schema import JobRow
 from kapok.errors import InvalidInput, NotFound
 from kapok.identity.names import PartyName, Role
-from kapok.wire.messages import Assignment, Evidence, JobStatus
+from kapok.wire.messages import Assignment, Evidence, JobStatus, RoundParameters
 
 __all__ = ["JobDesk"]
 
@@ -78,11 +78,13 @@ class JobDesk:
     def evidence(self, caller: PartyName, job_id: str) -> tuple[Evidence, int]:
         """What was signed about the attempt whose sum is ready, and the number of the sum's chunks.
 
+        Between two rounds, when the roster is new: its consents, and no sum.
+
         Raises:
             NotFound: ``unknown_job``, ``no_sum_yet`` or ``sum_gone``.
         """
         with self._office.store.snapshot() as tx:
-            attempt = released_attempt(tx, _own(tx, caller, job_id, by_analyst=True))
+            attempt = shown_attempt(tx, _own(tx, caller, job_id, by_analyst=True))
             return evidence_of(tx, attempt), attempt.chunks
 
     def sum_chunk(self, caller: PartyName, job_id: str, number: int) -> bytes:
@@ -97,6 +99,15 @@ class JobDesk:
             if chunk is None:
                 raise NotFound("the sum has no such chunk", code="sum_gone")
             return chunk
+
+    def steer(self, caller: PartyName, job_id: str, parameters: RoundParameters) -> None:
+        """Begin a job's next round with these parameters. See `steering.steer` for what else it raises.
+
+        Raises:
+            NotFound: ``unknown_job``.
+        """
+        with self._office.step() as step:
+            steering.steer(step, _own(step.tx, caller, job_id, by_analyst=True), parameters)
 
     def acknowledge(self, caller: PartyName, job_id: str) -> None:
         """Note that the analyst has the sum, and delete it.

@@ -56,6 +56,7 @@ def move_job(step: Step, job: JobRow, event: JobEvent, *, party: str = "", code:
         at=step.now,
         event=event,
         state=job.state,
+        round=job.round,
         attempt=job.attempts,
         party=party,
         code=code[:_WORD],
@@ -65,7 +66,14 @@ def move_job(step: Step, job: JobRow, event: JobEvent, *, party: str = "", code:
     _log.info(
         "job %s",
         event,
-        extra={"job": job.id, "state": str(job.state), "attempt": job.attempts, "party": party, "code": code},
+        extra={
+            "job": job.id,
+            "state": str(job.state),
+            "round": job.round,
+            "attempt": job.attempts,
+            "party": party,
+            "code": code,
+        },
     )
 
 
@@ -83,6 +91,7 @@ def void_attempt(step: Step, job: JobRow, attempt: AttemptRow, *, party: str, co
     """Void an open attempt and take its job back to gathering. Its vectors are of no use: deleted."""
     move_attempt(step, attempt, AttemptEvent.VOIDING)
     step.tx.vectors.delete_chunks(attempt.id)
+    step.tx.attempts.empty_parameters(attempt.id)
     move_job(step, job, JobEvent.VOIDING, party=party, code=code)
 
 
@@ -138,3 +147,4 @@ def _end_attempt(step: Step, job: JobRow) -> None:
             pass
     step.tx.vectors.delete_chunks(attempt.id)
     step.tx.vectors.delete_sum(attempt.id)
+    step.tx.attempts.empty_parameters(attempt.id)

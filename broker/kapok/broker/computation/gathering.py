@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from kapok.broker.computation.admitted import AdmittedJob
 from kapok.broker.computation.cohorts import (
@@ -21,9 +20,9 @@ from kapok.broker.computation.cohorts import (
     statement_of,
 )
 from kapok.broker.computation.endings import fail_job, move_job, void_attempt
-from kapok.broker.computation.office import Step
+from kapok.broker.computation.office import FIRST_ROUND, Step
 from kapok.broker.computation.patience import answers_of
-from kapok.broker.computation.rosters import GiveUp, OpenWith, Wait, choose_roster
+from kapok.broker.computation.rosters import GiveUp, OpenWith, Verdict, Wait, choose_roster, same_roster
 from kapok.broker.computation.statements import job_for, read_consent, read_refusal
 from kapok.broker.computation.states import (
     FIRST_ATTEMPT_STATE,
@@ -38,8 +37,6 @@ from kapok.errors import KapokError, LocalProtocolError, PeerProtocolError
 from kapok.identity.names import PartyName
 
 __all__ = ["settle", "take_consent", "take_refusal"]
-
-_FIRST_ROUND: Final = 1
 
 
 def take_consent(step: Step, caller: PartyName, job_id: str, token: str) -> None:
@@ -67,7 +64,7 @@ def take_consent(step: Step, caller: PartyName, job_id: str, token: str) -> None
         step.tx.jobs.add_consent(known)
     known.standing, member.left_behind, member.fault = CURRENT, False, None
     step.touch(job)
-    if job.state == JobState.SEALING:
+    if job.state in (JobState.SEALING, JobState.STEERING):
         _void_if_member(step, job, member.node, "keys_renewed")
     settle(step, job.organisation)
 
@@ -94,9 +91,9 @@ def take_refusal(step: Step, caller: PartyName, job_id: str, token: str) -> None
         consent.standing = SUPERSEDED
     step.touch(job)
     match JobState(job.state):
-        case JobState.SEALING if not step.office.admitted(job).needs_everyone:
+        case JobState.SEALING if job.round == FIRST_ROUND and not step.office.admitted(job).needs_everyone:
             _void_if_member(step, job, member.node, error.code)
-        case JobState.SEALING | JobState.RELEASING if attempt is not None:
+        case JobState.SEALING | JobState.RELEASING | JobState.STEERING if attempt is not None:
             fail_job(step, job, error)
         case _:
             pass
@@ -113,9 +110,7 @@ def _settle_job(step: Step, job: JobRow) -> None:
     admitted = step.office.admitted(job)
     consents = step.tx.jobs.consents(job.id)
     stated = {node: statement_of(row) for node, row in consents.items()}
-    answers = answers_of(step.tx, job)
-    grace_over = step.now >= job.gathering_since + step.office.limits.consent_grace_s
-    match choose_roster(admitted, answers, grace_over=grace_over):
+    match _verdict(step, job, admitted):
         case GiveUp(error):
             fail_job(step, job, error)
         case OpenWith(names):
@@ -129,6 +124,15 @@ def _settle_job(step: Step, job: JobRow) -> None:
             pass
 
 
+def _verdict(step: Step, job: JobRow, admitted: AdmittedJob) -> Verdict:
+    answers = answers_of(step.tx, job)
+    if job.round > FIRST_ROUND:
+        released = step.tx.attempts.of_round(job.id, job.round - 1, AttemptState.RELEASED)
+        return same_roster([row.node for row in step.tx.attempts.roster(released.id)], answers)
+    grace_over = step.now >= job.gathering_since + step.office.limits.consent_grace_s
+    return choose_roster(admitted, answers, grace_over=grace_over)
+
+
 def _open(
     step: Step,
     job: JobRow,
@@ -136,8 +140,13 @@ def _open(
     names: tuple[str, ...],
     consents: Mapping[str, ConsentRow],
 ) -> None:
-    """Open the next attempt with this roster, unless another has first to fix a cohort."""
-    scopes = {name: open_scope(admitted, name, statement_of(consents[name])) for name in names}
+    """Open the next attempt with this roster, unless another has first to fix a cohort.
+
+    In a later round that was done by the first, and the analyst has to seal its parameters for the new keys.
+    """
+    scopes: dict[str, str | None] = dict.fromkeys(names)
+    if job.round == FIRST_ROUND:
+        scopes = {name: open_scope(admitted, name, statement_of(consents[name])) for name in names}
     if occupied(step, {scope for scope in scopes.values() if scope is not None}):
         return
     if job.attempts >= step.office.limits.attempts_max:
@@ -152,7 +161,7 @@ def _open(
     job.attempts += 1
     attempt = AttemptRow(
         job=job.id,
-        round=_FIRST_ROUND,
+        round=job.round,
         number=job.attempts,
         state=FIRST_ATTEMPT_STATE,
         opened_at=step.now,
@@ -162,19 +171,19 @@ def _open(
     # Whoever has not answered by now is not waited for again if this attempt should be voided.
     for member in step.tx.jobs.members(job.id):
         member.left_behind = member.left_behind or member.node not in consents
-    move_job(step, job, JobEvent.OPENING)
+    move_job(step, job, JobEvent.OPENING if job.round == FIRST_ROUND else JobEvent.CONSULTATION)
 
 
 def _void_if_member(step: Step, job: JobRow, node: str, code: str) -> None:
-    attempt = _attempt_of(step, job, node)
-    if attempt is not None and attempt.state == AttemptState.OPEN:
+    attempt = _attempt_of(step, job, node, AttemptState.OPEN)
+    if attempt is not None:
         void_attempt(step, job, attempt, party=node, code=code)
 
 
-def _attempt_of(step: Step, job: JobRow, node: str) -> AttemptRow | None:
-    """The job's newest attempt if the node is in its roster and it has not been voided."""
+def _attempt_of(step: Step, job: JobRow, node: str, state: AttemptState | None = None) -> AttemptRow | None:
+    """The job's newest attempt, if the node is in its roster and it is in this state: any, but not voided."""
     attempt = step.tx.attempts.latest(job.id)
-    if attempt is None or attempt.state == AttemptState.VOIDED:
+    if attempt is None or attempt.state == AttemptState.VOIDED or state not in (None, attempt.state):
         return None
     roster = step.tx.attempts.roster(attempt.id)
     return attempt if any(row.node == node for row in roster) else None
@@ -188,7 +197,9 @@ def _check_consent_in_time(step: Step, job: JobRow, member: MemberRow) -> None:
     match JobState(job.state):
         case JobState.GATHERING | JobState.SEALING:
             pass
-        case JobState.RELEASING:
+        case JobState.STEERING if _attempt_of(step, job, member.node, AttemptState.OPEN) is not None:
+            pass
+        case JobState.RELEASING | JobState.STEERING:
             raise PeerProtocolError(
                 "all sealed vectors are in: this attempt can only be finished",
                 code="attempt_complete",

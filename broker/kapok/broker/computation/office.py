@@ -11,13 +11,15 @@ from typing import Final, TypeVar
 from kapok.broker.computation.admitted import AdmittedJob, read_admitted
 from kapok.broker.settings import Limits
 from kapok.broker.store import Store, Transaction
-from kapok.broker.store.schema import JobRow
+from kapok.broker.store.schema import AttemptRow, JobRow
 from kapok.identity.names import PartyName
 from kapok.protocols.secure_sum.aggregator import open_roster
 from kapok.protocols.secure_sum.params import Verifier
 from kapok.protocols.secure_sum.roster import Roster
 
-__all__ = ["Announce", "Office", "Step"]
+__all__ = ["FIRST_ROUND", "Announce", "Office", "Step"]
+
+FIRST_ROUND: Final = 1
 
 Announce = Callable[[frozenset[str], frozenset[str]], None]
 """Told after each change that is on disk: nodes that may owe something new, and jobs that have changed."""
@@ -99,6 +101,15 @@ class Office:
         return _cached(
             self._admitted, job.id, lambda: read_admitted(job.id, PartyName.parse(job.analyst), job.payload)
         )
+
+    def params_hash(self, tx: Transaction, job: AdmittedJob, attempt: AttemptRow) -> bytes:
+        """What an attempt's seals must carry: the question's hash, or that of a later round's parameters."""
+        if attempt.round == FIRST_ROUND:
+            return job.params_hash
+        parameters = tx.attempts.parameters(attempt.id)
+        if parameters is None:
+            raise AssertionError("an attempt of a later round is sealed before its parameters have come")
+        return bytes.fromhex(parameters.hash)
 
     def roster(self, job: AdmittedJob, consents: Sequence[str]) -> Roster:
         """The verified roster that these consents make up.

@@ -14,6 +14,7 @@ from typing import Final
 
 from kapok.broker.computation.admitted import AdmittedJob
 from kapok.broker.computation.cohorts import statement_of
+from kapok.broker.computation.office import FIRST_ROUND
 from kapok.broker.computation.rosters import Answer, stated_cohort
 from kapok.broker.computation.statements import refusal_of
 from kapok.broker.computation.states import JobState
@@ -42,7 +43,7 @@ NEEDS_ALL: Final = Patience(0.0, cohort_fixed=False)
 
 def patience_of(tx: Transaction, job: JobRow, admitted: AdmittedJob, limits: Limits) -> Patience:
     """How long a job waits for everybody in its present step."""
-    if admitted.needs_everyone:
+    if admitted.needs_everyone or job.round > FIRST_ROUND:
         return NEEDS_ALL
     match JobState(job.state):
         case JobState.GATHERING:

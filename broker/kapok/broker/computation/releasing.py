@@ -39,7 +39,8 @@ def take_release(step: Step, caller: PartyName, job_id: str, token: str) -> None
     office, admitted = step.office, step.office.admitted(job)
     roster = office.roster(admitted, [row.consent for row in step.tx.attempts.roster(attempt.id)])
     place = (admitted.terms, roster, attempt.round, attempt.number)
-    seal = check_seal(*place, seals[member.node].token, office.verifier, params_hash=admitted.params_hash)
+    params_hash = office.params_hash(step.tx, admitted, attempt)
+    seal = check_seal(*place, seals[member.node].token, office.verifier, params_hash=params_hash)
     statement = check_release(*place, seal, token, office.verifier)
     check_signer(caller, statement.name)
     if member.node in step.tx.attempts.releases(attempt.id):
@@ -54,12 +55,17 @@ def take_release(step: Step, caller: PartyName, job_id: str, token: str) -> None
 
 
 def sum_up(step: Step, job: JobRow, attempt: AttemptRow) -> bool:
-    """Make the sum ready if every release is in and every chunk folded; return whether it was."""
+    """Make the sum ready if every release is in and every chunk folded; return whether it was.
+
+    After the last round nobody but the analyst is needed any more; after any other it is the analyst's turn.
+    """
     names = {row.node for row in step.tx.attempts.roster(attempt.id)}
     if attempt.folded < attempt.chunks or step.tx.attempts.releases(attempt.id).keys() != names:
         return False
     move_attempt(step, attempt, AttemptEvent.SUMMING)
     step.tx.vectors.delete_chunks(attempt.id)
-    move_job(step, job, JobEvent.SUMMING)
+    step.tx.attempts.empty_parameters(attempt.id)
+    last = attempt.round >= step.office.admitted(job).specification.rounds
+    move_job(step, job, JobEvent.SUMMING if last else JobEvent.CONSULTATION)
     ask_neighbours_again(step, job, attempt)
     return True

@@ -5,6 +5,8 @@ consent. With a smaller `at_least` it goes on with the organisations that consen
 that are named (every role refuses a roster with some of them), once everybody has answered or the grace is
 over; and if they have a cohort already, with exactly that cohort, for which it waits as long as its deadline
 allows.
+
+A later round needs exactly the members of the round before it, all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from kapok.broker.computation.admitted import AdmittedJob
 from kapok.errors import CohortTooSmall, KapokError
 from kapok.protocols.secure_sum.cohort import CohortStatement
 
-__all__ = ["Answer", "GiveUp", "OpenWith", "Verdict", "Wait", "choose_roster", "stated_cohort"]
+__all__ = ["Answer", "GiveUp", "OpenWith", "Verdict", "Wait", "choose_roster", "same_roster", "stated_cohort"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,20 @@ def choose_roster(job: AdmittedJob, answers: Sequence[Answer], *, grace_over: bo
     if job.enough(_organisations(willing)) and (grace_over or not any(one.silent for one in possible)):
         return OpenWith(_names(willing))
     return Wait()
+
+
+def same_roster(names: Sequence[str], answers: Sequence[Answer]) -> Verdict:
+    """Decide what becomes of a later round whose attempt was voided.
+
+    Args:
+        names: The roster of the round before.
+        answers: One for each member that the specification names.
+    """
+    wanted = [answer for answer in answers if answer.node in set(names)]
+    for answer in wanted:
+        if answer.refusal is not None:
+            return GiveUp(answer.refusal)
+    return OpenWith(_names(wanted)) if all(answer.consent for answer in wanted) else Wait()
 
 
 def _whole(answers: Sequence[Answer], chosen: Sequence[Answer]) -> Sequence[Answer]:

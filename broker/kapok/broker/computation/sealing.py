@@ -21,6 +21,7 @@ from kapok.broker.computation.office import Office, Step
 from kapok.broker.computation.releasing import sum_up
 from kapok.broker.computation.statements import check_signer, job_for
 from kapok.broker.computation.states import AttemptEvent, AttemptState, JobEvent, JobState
+from kapok.broker.computation.steering import waits_for_parameters
 from kapok.broker.store.schema import AttemptRow, JobRow, SealedVectorRow
 from kapok.errors import InternalError, KapokError, PeerProtocolError
 from kapok.identity.names import PartyName
@@ -55,7 +56,7 @@ def begin_upload(office: Office, caller: PartyName, job_id: str, token: str) -> 
     with office.step() as step:
         job, member = job_for(step, caller, job_id)
         attempt = step.tx.attempts.latest(job_id)
-        if attempt is None or attempt.state == AttemptState.VOIDED:
+        if attempt is None or attempt.state == AttemptState.VOIDED or waits_for_parameters(job, attempt):
             raise _voided(member.node)
         roster = step.tx.attempts.roster(attempt.id)
         admitted = office.admitted(job)
@@ -66,7 +67,7 @@ def begin_upload(office: Office, caller: PartyName, job_id: str, token: str) -> 
             attempt.number,
             token,
             office.verifier,
-            params_hash=admitted.params_hash,
+            params_hash=office.params_hash(step.tx, admitted, attempt),
         )
         check_signer(caller, statement.name)
         counted = step.tx.vectors.counted(attempt.id).get(member.node)

@@ -15,6 +15,13 @@ ways on are forward or out. When every release is in and the vectors are folded,
 it in ``finished``; if the analyst does not come for the stated time, *expiry* deletes the sum and the job
 has ``failed``.
 
+In a job of several rounds only the last round's sum leads there. After each other round the analyst is asked
+how to go on: a *consultation* takes the job to ``steering``, and the nodes keep their keys. The analyst's
+parameters are the *continuation*: the next round begins, with the same roster, in ``sealing``. Should an
+attempt of a later round be voided, the roster that comes out of ``gathering`` has the same names and other
+keys, for which the parameters must be sealed anew: another consultation, without a sum this time. An analyst
+that needs no further round acknowledges.
+
 A *failure* (a refusal, the deadline, too few survivors) can end a job in any state before ``summed``; a
 *cancellation* by the analyst in any state before its end. ``finished``, ``failed`` and ``cancelled`` are
 final.
@@ -61,6 +68,8 @@ class JobEvent(StrEnum):
     VOIDING = "voiding"
     COMPLETION = "completion"
     SUMMING = "summing"
+    CONSULTATION = "consultation"
+    CONTINUATION = "continuation"
     ACKNOWLEDGEMENT = "acknowledgement"
     EXPIRY = "expiry"
     FAILURE = "failure"
@@ -91,6 +100,7 @@ FIRST_ATTEMPT_STATE: Final = AttemptState.OPEN
 
 TRANSITIONS: Final[Mapping[tuple[JobState, JobEvent], JobState]] = {
     (JobState.GATHERING, JobEvent.OPENING): JobState.SEALING,
+    (JobState.GATHERING, JobEvent.CONSULTATION): JobState.STEERING,
     (JobState.GATHERING, JobEvent.FAILURE): JobState.FAILED,
     (JobState.GATHERING, JobEvent.CANCELLATION): JobState.CANCELLED,
     (JobState.SEALING, JobEvent.VOIDING): JobState.GATHERING,
@@ -98,8 +108,14 @@ TRANSITIONS: Final[Mapping[tuple[JobState, JobEvent], JobState]] = {
     (JobState.SEALING, JobEvent.FAILURE): JobState.FAILED,
     (JobState.SEALING, JobEvent.CANCELLATION): JobState.CANCELLED,
     (JobState.RELEASING, JobEvent.SUMMING): JobState.SUMMED,
+    (JobState.RELEASING, JobEvent.CONSULTATION): JobState.STEERING,
     (JobState.RELEASING, JobEvent.FAILURE): JobState.FAILED,
     (JobState.RELEASING, JobEvent.CANCELLATION): JobState.CANCELLED,
+    (JobState.STEERING, JobEvent.CONTINUATION): JobState.SEALING,
+    (JobState.STEERING, JobEvent.VOIDING): JobState.GATHERING,
+    (JobState.STEERING, JobEvent.ACKNOWLEDGEMENT): JobState.FINISHED,
+    (JobState.STEERING, JobEvent.FAILURE): JobState.FAILED,
+    (JobState.STEERING, JobEvent.CANCELLATION): JobState.CANCELLED,
     (JobState.SUMMED, JobEvent.ACKNOWLEDGEMENT): JobState.FINISHED,
     (JobState.SUMMED, JobEvent.EXPIRY): JobState.FAILED,
     (JobState.SUMMED, JobEvent.CANCELLATION): JobState.CANCELLED,
@@ -112,8 +128,8 @@ ATTEMPT_TRANSITIONS: Final[Mapping[tuple[AttemptState, AttemptEvent], AttemptSta
     (AttemptState.COMPLETE, AttemptEvent.ABANDONMENT): AttemptState.ABANDONED,
 }
 
-LIVE: Final = frozenset({JobState.GATHERING, JobState.SEALING, JobState.RELEASING})
-"""States in which a job needs its nodes, and in which its deadline counts."""
+LIVE: Final = frozenset({JobState.GATHERING, JobState.SEALING, JobState.RELEASING, JobState.STEERING})
+"""States in which a job needs its nodes, now or for a later round, and in which its deadline counts."""
 
 ENDED: Final = frozenset({JobState.FINISHED, JobState.FAILED, JobState.CANCELLED})
 """Final states."""

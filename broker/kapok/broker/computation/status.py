@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from kapok.broker.computation.endings import read_error
 from kapok.broker.computation.office import Office
 from kapok.broker.computation.patience import NEEDS_ALL, patience_of
-from kapok.broker.computation.states import AttemptState, JobState
+from kapok.broker.computation.states import LIVE, AttemptState, JobState
 from kapok.broker.store import Transaction
 from kapok.broker.store.schema import AttemptRow, JobRow, MemberRow
 from kapok.errors import NotFound
 from kapok.wire.messages import Evidence, JobStatus
 
-__all__ = ["evidence_of", "released_attempt", "status_of", "waited_for"]
+__all__ = ["evidence_of", "released_attempt", "shown_attempt", "status_of", "waited_for"]
+
+_ANALYSTS: Final = frozenset({JobState.SUMMED, JobState.STEERING})
 
 
 def status_of(office: Office, tx: Transaction, job: JobRow) -> JobStatus:
@@ -37,6 +40,7 @@ def status_of(office: Office, tx: Transaction, job: JobRow) -> JobStatus:
         not_connected=tuple(node for node in missing if office.absent(node)),
         fewer_after_s=patience.fewer_after_s,
         cohort_fixed=patience.cohort_fixed,
+        round=job.round,
     )
 
 
@@ -71,15 +75,15 @@ def _missing(
 
 
 def released_attempt(tx: Transaction, job: JobRow) -> AttemptRow:
-    """The attempt whose sum waits for the analyst.
+    """The attempt whose sum waits for the analyst, after the last round or between two.
 
     Raises:
         NotFound: ``no_sum_yet`` or ``sum_gone``.
     """
     attempt = tx.attempts.latest(job.id)
-    if job.state == JobState.SUMMED and attempt is not None:
+    if job.state in _ANALYSTS and attempt is not None and attempt.state == AttemptState.RELEASED:
         return attempt
-    if job.state in (JobState.GATHERING, JobState.SEALING, JobState.RELEASING):
+    if job.state in LIVE:
         raise NotFound(
             "the job has no sum yet", code="no_sum_yet", remedy="`kapok job wait JOB` waits until it has"
         )
@@ -90,16 +94,28 @@ def released_attempt(tx: Transaction, job: JobRow) -> AttemptRow:
     )
 
 
+def shown_attempt(tx: Transaction, job: JobRow) -> AttemptRow:
+    """The attempt whose evidence the analyst needs: with a sum, or open and waiting for its parameters.
+
+    Raises:
+        NotFound: as `released_attempt`.
+    """
+    attempt = tx.attempts.latest(job.id)
+    if job.state == JobState.STEERING and attempt is not None:
+        return attempt
+    return released_attempt(tx, job)
+
+
 def evidence_of(tx: Transaction, attempt: AttemptRow) -> Evidence:
-    """Everything signed about an attempt, each sorted by the member's name."""
+    """Everything signed about an attempt, each sorted by the member's name; of an open one the consents."""
     roster = tx.attempts.roster(attempt.id)
     seals, releases = tx.vectors.counted(attempt.id), tx.attempts.releases(attempt.id)
     return Evidence(
         round=attempt.round,
         attempt=attempt.number,
         consents=tuple(row.consent for row in roster),
-        seals=tuple(seals[row.node].token for row in roster),
-        releases=tuple(releases[row.node] for row in roster),
+        seals=tuple(seals[row.node].token for row in roster if row.node in seals),
+        releases=tuple(releases[row.node] for row in roster if row.node in releases),
     )
 
 

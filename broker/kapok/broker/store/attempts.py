@@ -1,4 +1,4 @@
-"""Queries over attempts, their rosters and releases."""
+"""Queries over attempts, their rosters, parameters and releases."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import bindparam, exists, select
 from sqlalchemy.orm import Session
 
-from kapok.broker.store.schema import AttemptRow, ReleaseRow, RosterRow
+from kapok.broker.store.schema import AttemptRow, ParametersRow, ReleaseRow, RosterRow
 
 __all__ = ["AttemptTable"]
 
@@ -45,6 +45,11 @@ class AttemptTable:
         """A job's newest attempt, if it has had any."""
         return self._session.scalar(_LATEST, {"job": job_id})
 
+    def of_round(self, job_id: str, number: int, state: str) -> AttemptRow:
+        """The one attempt of a job's round that is in a state."""
+        query = select(AttemptRow).where(AttemptRow.job == job_id, AttemptRow.round == number)
+        return self._session.scalars(query.where(AttemptRow.state == state)).one()
+
     def in_state(self, state: str) -> Sequence[AttemptRow]:
         """All attempts in a state, oldest first."""
         return self._session.scalars(
@@ -64,6 +69,21 @@ class AttemptTable:
         query = select(RosterRow.attempt).join(AttemptRow, AttemptRow.id == RosterRow.attempt)
         query = query.where(RosterRow.scope.in_(scopes), AttemptRow.state.in_(states))
         return bool(self._session.scalar(select(exists(query))))
+
+    def add_parameters(self, row: ParametersRow) -> None:
+        """Keep an attempt's parameters."""
+        self._session.add(row)
+        self._session.flush()
+
+    def parameters(self, attempt_id: int) -> ParametersRow | None:
+        """The parameters of an attempt, if they are there; a first round's has none."""
+        return self._session.get(ParametersRow, attempt_id)
+
+    def empty_parameters(self, attempt_id: int) -> None:
+        """Forget what an attempt's parameters are, once no node needs them any more; their hash stays."""
+        row = self.parameters(attempt_id)
+        if row is not None:
+            row.ciphertext = b""
 
     def add_release(self, row: ReleaseRow) -> None:
         """Keep a release."""

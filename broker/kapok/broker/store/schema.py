@@ -30,6 +30,7 @@ __all__ = [
     "JobRow",
     "MemberRow",
     "MembershipRow",
+    "ParametersRow",
     "ReleaseRow",
     "RosterRow",
     "SealedChunkRow",
@@ -83,7 +84,7 @@ class MembershipRow(Base):
 
 
 class JobRow(Base):
-    """A job: its specification as signed, and how far it is."""
+    """A job: its specification as signed, and how far it is. `attempts` are those of its present `round`."""
 
     __tablename__ = "job"
     __table_args__ = (Index("ix_job_state_changed_at", "state", "changed_at"),)
@@ -99,6 +100,7 @@ class JobRow(Base):
     changed_at: Mapped[float] = mapped_column(Float(53))
     gathering_since: Mapped[float] = mapped_column(Float(53))
     deadline: Mapped[float] = mapped_column(Float(53))
+    round: Mapped[int] = mapped_column(Integer, default=1)
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     asked_again: Mapped[bool] = mapped_column(Boolean, default=False)
     bytes_received: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -174,6 +176,21 @@ class RosterRow(Base):
     scope: Mapped[str | None] = mapped_column(_HASH, index=True, default=None)
 
 
+class ParametersRow(Base):
+    """The parameters of a later round's attempt, signed and sealed for its roster by the analyst.
+
+    `hash` is what the analyst signed that they are: every seal of the attempt carries it.
+    """
+
+    __tablename__ = "parameters"
+
+    attempt: Mapped[int] = mapped_column(ForeignKey("attempt.id", ondelete="CASCADE"), primary_key=True)
+    hash: Mapped[str] = mapped_column(_HASH)
+    statement: Mapped[str] = mapped_column(Text)
+    ciphertext: Mapped[bytes] = mapped_column(LargeBinary)
+    received_at: Mapped[float] = mapped_column(Float(53))
+
+
 class SealedVectorRow(Base):
     """A node's sealed vector: an upload until it is whole and verified, then `counted`."""
 
@@ -223,7 +240,7 @@ class ReleaseRow(Base):
 
 
 class EventRow(Base):
-    """History: one line for each event of a job, with the number of its attempt then.
+    """History: one line for each event of a job, with the numbers of its round and attempt then.
 
     Attempts' own events have none: what they mean for the job is the line.
     """
@@ -236,6 +253,7 @@ class EventRow(Base):
     at: Mapped[float] = mapped_column(Float(53))
     event: Mapped[str] = mapped_column(_WORD)
     state: Mapped[str] = mapped_column(_WORD)
+    round: Mapped[int] = mapped_column(Integer, default=1)
     attempt: Mapped[int] = mapped_column(Integer, default=0)
     party: Mapped[str] = mapped_column(_NAME, default="")
     code: Mapped[str] = mapped_column(_WORD, default="")

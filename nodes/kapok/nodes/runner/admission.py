@@ -13,7 +13,7 @@ from kapok.computations.registry import Asked, Computation, computation
 from kapok.documents.dataset import Dataset
 from kapok.documents.envelope import decode, document_id
 from kapok.documents.statements import JOB_TYP, MOST_DEADLINE_S, NONCE_BYTES, JobSpec
-from kapok.errors import InvalidInput, KapokError, NotAuthorised, NotFound, TimedOut, VersionMismatch
+from kapok.errors import InvalidInput, KapokError, NotAuthorised, NotFound, TimedOut, VersionMismatch, counted
 from kapok.errors.secrecy import NeverPickled
 from kapok.identity.names import PartyName, Role
 from kapok.nodes.sources import Table
@@ -168,10 +168,8 @@ def admit(read: ReadSpec, *, name: str, entry: JoinedDataset | None, tag_key: Wr
         )
     _check_members(spec, name)
     kind = computation(spec.computation)
-    if not 1 <= spec.rounds <= kind.rounds_max or len(spec.nonce) != NONCE_BYTES:
-        raise _bad(
-            "its number of rounds or its nonce is wrong", "bad_specification", "rounds", "write it anew"
-        )
+    if len(spec.nonce) != NONCE_BYTES:
+        raise _bad("its nonce is wrong", "bad_specification", "nonce", "write it anew")
     question = kind.parse(spec.question, entry.dataset)
     if question.text != spec.question:
         raise _bad(
@@ -180,13 +178,7 @@ def admit(read: ReadSpec, *, name: str, entry: JoinedDataset | None, tag_key: Wr
             "question",
             "send the parsed form",
         )
-    if (spec.words, spec.word_bits) != (question.words, entry.dataset.word_bits):
-        raise _bad(
-            "question and schema give another number or width of words",
-            "layout_differs",
-            "words",
-            "see that both sides run the same version of Kapok",
-        )
+    _check_layout(spec, question, entry.dataset)
     return AdmittedJob(
         read=read,
         joined=entry,
@@ -234,6 +226,24 @@ def _check_members(spec: JobSpec, name: str) -> None:
     if set(spec.tag_seeds) != set(spec.members):
         raise _bad(
             "it does not carry one tag seed for each member", "bad_tag_seed", "tag_seeds", "write it anew"
+        )
+
+
+def _check_layout(spec: JobSpec, question: Asked, dataset: Dataset) -> None:
+    """What follows from question and schema alone must be what the specification says."""
+    if (spec.words, spec.word_bits) != (question.words, dataset.word_bits):
+        raise _bad(
+            "question and schema give another number or width of words",
+            "layout_differs",
+            "words",
+            "see that both sides run the same version of Kapok",
+        )
+    if spec.rounds != question.rounds:
+        raise _bad(
+            f"question and schema give {counted(question.rounds, 'round')}, and it asks for {spec.rounds}",
+            "rounds_differ",
+            "rounds",
+            "see that both sides run the same version of Kapok",
         )
 
 

@@ -8,7 +8,7 @@ the node's own log, without content, and nowhere else.
 from __future__ import annotations
 
 import logging
-from typing import Final
+from typing import Any, Final
 
 from kapok.computations.engines import Engine, Note, Thresholds, unheard
 from kapok.errors import InvalidInput
@@ -37,8 +37,14 @@ class _NoTable:
         )
 
 
-def contribute(job: AdmittedJob, rule: Rule) -> tuple[WordVector, str]:
-    """Compute this holder's words and name the state of the data that they are of."""
+def contribute(job: AdmittedJob, rule: Rule, parameters: Any = None) -> tuple[WordVector, str]:
+    """Compute this holder's words and name the state of the data that they are of.
+
+    Args:
+        job: What is asked.
+        rule: The policy's, with its least sizes.
+        parameters: Of a later round, as the computation read them; None in the first.
+    """
     thresholds = rule.thresholds
     reading = Reading(None, job.joined.table.unread)
     words = None
@@ -46,20 +52,25 @@ def contribute(job: AdmittedJob, rule: Rule) -> tuple[WordVector, str]:
     try:
         with job.joined.table.reading() as reading:
             if reading.engine is not None:
-                words = _words(job, reading.engine, thresholds, lambda *said: told.append(said))
+                words = _words(job, parameters, reading.engine, thresholds, lambda *said: told.append(said))
     except Exception as error:  # noqa: BLE001 - whatever it is, nobody outside may notice
         # The class alone: a library's words can quote a cell.
         _log.error("the table could not be read", extra={"job": job.job_id, "class": type(error).__name__})
     if words is None or not reading.steady:
         told = [(_EVERY, why) for why in reading.unfit or ("the table could not be read",)]
-        words = _words(job, _NoTable(), thresholds, unheard)
+        words = _words(job, parameters, _NoTable(), thresholds, unheard)
     for measure, why in told:
         _say(job, measure, why)
     return words, reading.version
 
 
-def _words(job: AdmittedJob, engine: Engine, thresholds: Thresholds, note: Note) -> WordVector:
-    return job.computation.contribute(job.question, job.joined.dataset, engine, thresholds, note)
+def _words(
+    job: AdmittedJob, parameters: Any, engine: Engine, thresholds: Thresholds, note: Note
+) -> WordVector:
+    asked = job.question, job.joined.dataset
+    if parameters is None:
+        return job.computation.contribute(*asked, engine, thresholds, note)
+    return job.computation.go_on().contribute(*asked, parameters, engine, thresholds, note)
 
 
 def _say(job: AdmittedJob, measure: str, why: str) -> None:

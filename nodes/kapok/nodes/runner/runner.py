@@ -40,6 +40,7 @@ from kapok.nodes.runner.judging import InForce, check_has_rule, check_sealed_und
 from kapok.nodes.runner.open_jobs import OpenJob, OpenJobs, SentSeal
 from kapok.nodes.runner.opinions import imagined, opinion_on
 from kapok.nodes.runner.outgoing import Consent, Outgoing, Refusal, Release, Seal, refusal_token
+from kapok.nodes.runner.task import Task, task_of
 from kapok.nodes.states import NodeJobState
 from kapok.protocols.secure_sum.cohort import CohortStatement, check_roster
 from kapok.protocols.secure_sum.holder import Attempt, Holder, release
@@ -252,7 +253,9 @@ class Runner:
         if known is not None and (record.state is _S.RELEASED or known.stated == self._statement(known)):
             return [Consent(read.job_id, known.holder.consent())]
         match record.state:
-            case _S.CLOSED | _S.RELEASED:
+            case _S.CLOSED:
+                return []
+            case _S.RELEASED if self._journal.released(read.job_id, read.spec.rounds):
                 return []
             case _S.REFUSED:
                 return self._refused_before(record)
@@ -266,7 +269,7 @@ class Runner:
             case _S.PENDING:
                 check_deadline(read.spec.deadline, self._clock())
                 return []
-            case _S.OFFERED | _S.APPROVED | _S.CONSENTED | _S.SEALED:
+            case _S.OFFERED | _S.APPROVED | _S.CONSENTED | _S.SEALED | _S.RELEASED:
                 return self._consent(read, record, entry)
             case _ as never:
                 assert_never(never)
@@ -372,20 +375,21 @@ class Runner:
                 f"the broker opens more than {_MOST_ATTEMPTS} attempts of one round", code="too_many_attempts"
             )
         try:
-            attempt = self._agree(job, asked)
+            task = task_of(job, asked)
+            attempt = self._agree(job, asked, task)
         except LocalProtocolError as error:
             if error.code == "keys_lost":
                 return [Consent(read.job_id, job.holder.consent())]
             raise
-        return [self._seal(job, attempt, consents)]
+        return [self._seal(job, attempt, task, consents)]
 
-    def _agree(self, job: OpenJob, asked: OpenAttempt) -> Attempt:
+    def _agree(self, job: OpenJob, asked: OpenAttempt, task: Task) -> Attempt:
         """Check the roster, and once more what the journal says of the scope now."""
         attempt = job.holder.open(
             round=asked.round,
             attempt=asked.attempt,
             consents=asked.consents,
-            params_hash=job.admitted.read.spec.params_hash,
+            params_hash=task.params_hash,
         )
         stated = {one.name: one.cohort for one in attempt.roster.members}
         check_roster(self._statement(job), attempt.roster.names, stated)
@@ -396,13 +400,14 @@ class Runner:
         scope = self._journal.scope(job.admitted.joined.asset, job.admitted.read.caller.organisation_id)
         return scope.statement(job.rule.cohort, job.admitted.question_key)
 
-    def _seal(self, job: OpenJob, attempt: Attempt, consents: frozenset[str]) -> Seal:
-        words, version = contribute(job.admitted, job.rule)
-        sealed = job.holder.seal(attempt, words, tag_seed=job.admitted.tag_seed, data_version=version)
+    def _seal(self, job: OpenJob, attempt: Attempt, task: Task, consents: frozenset[str]) -> Seal:
+        words, version = contribute(job.admitted, job.rule, task.parameters)
+        sealed = job.holder.seal(attempt, words, tag_seed=task.tag_seed, data_version=version)
         self._journal.seal(sealed.record, in_force=job.decision.in_force)
         answer = Seal(job.admitted.job_id, sealed.token, sealed.chunks)
-        job.sent = SentSeal(attempt.context.round, attempt.context.attempt, consents, answer)
-        _log.info("sealed", extra={"job": job.admitted.job_id, "attempt": attempt.context.attempt})
+        number = attempt.context.round, attempt.context.attempt
+        job.sent = SentSeal(*number, consents, answer)
+        _log.info("sealed", extra={"job": job.admitted.job_id, "round": number[0], "attempt": number[1]})
         return answer
 
     # --- releases ---------------------------------------------------------------------------------------
@@ -431,7 +436,7 @@ class Runner:
         check_sealed_under(decision, sealed)
         token = release(sealed.record, asked.seals, signer=self._signer, verifier=self._verifier)
         token = self._journal.release(sealed.record, token, decision=decision, question=admitted.question_key)
-        _log.info("released", extra={"job": asked.job_id, "attempt": asked.attempt})
+        _log.info("released", extra={"job": asked.job_id, "round": asked.round, "attempt": asked.attempt})
         return [Release(asked.job_id, token)]
 
     def _close(self, job_id: str) -> list[Outgoing]:

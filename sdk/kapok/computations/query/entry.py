@@ -13,7 +13,6 @@ __all__ = ["COMPUTATION"]
 
 COMPUTATION: Final = Computation(
     name="query",
-    rounds_max=1,
     operations=("count", "sum", "avg"),
     parse=Question.parse,
     contribute=contribute,

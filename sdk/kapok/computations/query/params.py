@@ -139,6 +139,11 @@ class Question:
         """Number of words of one contribution."""
         return self.group_count * sum(measure.words for measure in self.measures)
 
+    @property
+    def rounds(self) -> int:
+        """Most rounds that it takes."""
+        return 1
+
     def groups(self) -> Iterator[tuple[DomainValue, ...]]:
         """The groups in the order of the words; one empty tuple without GROUP BY."""
         return itertools.product(*self.axes)

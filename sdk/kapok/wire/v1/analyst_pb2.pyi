@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from kapok.wire.v1 import errors_pb2 as _errors_pb2
+from kapok.wire.v1 import rounds_pb2 as _rounds_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -40,6 +41,8 @@ class _JobStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobState.Val
     """the analyst has it"""
     JOB_STATE_FAILED: _JobState.ValueType  # 6
     JOB_STATE_CANCELLED: _JobState.ValueType  # 7
+    JOB_STATE_STEERING: _JobState.ValueType  # 8
+    """between rounds: waiting for the analyst's parameters"""
 
 class JobState(_JobState, metaclass=_JobStateEnumTypeWrapper): ...
 
@@ -57,6 +60,8 @@ JOB_STATE_FINISHED: JobState.ValueType  # 5
 """the analyst has it"""
 JOB_STATE_FAILED: JobState.ValueType  # 6
 JOB_STATE_CANCELLED: JobState.ValueType  # 7
+JOB_STATE_STEERING: JobState.ValueType  # 8
+"""between rounds: waiting for the analyst's parameters"""
 Global___JobState: _TypeAlias = JobState  # noqa: Y015
 
 @_typing.final
@@ -77,6 +82,7 @@ class JobStatus(_message.Message):
     NOT_CONNECTED_FIELD_NUMBER: _builtins.int
     FEWER_AFTER_S_FIELD_NUMBER: _builtins.int
     COHORT_FIXED_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     state: Global___JobState.ValueType
     specification: _builtins.str
@@ -85,7 +91,7 @@ class JobStatus(_message.Message):
     """seconds since the epoch, the broker's clock"""
     changed_at: _builtins.float
     attempt: _builtins.int
-    """attempts opened so far"""
+    """attempts opened so far in this round"""
     bytes_received: _builtins.int
     """sealed bytes from nodes so far"""
     fewer_after_s: _builtins.float
@@ -94,6 +100,8 @@ class JobStatus(_message.Message):
     """
     cohort_fixed: _builtins.bool
     """It would settle for fewer, but earlier answers have fixed the cohort: it waits for exactly those nodes."""
+    round: _builtins.int
+    """the round that the job is in, from 1"""
     @_builtins.property
     def waiting_for(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """names of nodes"""
@@ -131,10 +139,11 @@ class JobStatus(_message.Message):
         not_connected: _abc.Iterable[_builtins.str] | None = ...,
         fewer_after_s: _builtins.float = ...,
         cohort_fixed: _builtins.bool = ...,
+        round: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "bytes_received", b"bytes_received", "changed_at", b"changed_at", "cohort_fixed", b"cohort_fixed", "error", b"error", "fewer_after_s", b"fewer_after_s", "job_id", b"job_id", "not_connected", b"not_connected", "refusals", b"refusals", "roster", b"roster", "specification", b"specification", "state", b"state", "submitted_at", b"submitted_at", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "bytes_received", b"bytes_received", "changed_at", b"changed_at", "cohort_fixed", b"cohort_fixed", "error", b"error", "fewer_after_s", b"fewer_after_s", "job_id", b"job_id", "not_connected", b"not_connected", "refusals", b"refusals", "roster", b"roster", "round", b"round", "specification", b"specification", "state", b"state", "submitted_at", b"submitted_at", "waiting_for", b"waiting_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -412,6 +421,44 @@ class Evidence(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Evidence: _TypeAlias = Evidence  # noqa: Y015
+
+@_typing.final
+class SteerJobRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    @_builtins.property
+    def parameters(self) -> _rounds_pb2.RoundParameters: ...
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        parameters: _rounds_pb2.RoundParameters | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "parameters", b"parameters"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SteerJobRequest: _TypeAlias = SteerJobRequest  # noqa: Y015
+
+@_typing.final
+class SteerJobResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SteerJobResponse: _TypeAlias = SteerJobResponse  # noqa: Y015
 
 @_typing.final
 class AcknowledgeSumRequest(_message.Message):

@@ -64,6 +64,11 @@ class AnalystServiceStub(object):
                 request_serializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.FetchSumRequest.SerializeToString,
                 response_deserializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.FetchSumResponse.FromString,
                 _registered_method=True)
+        self.SteerJob = channel.unary_unary(
+                '/kapok.wire.v1.AnalystService/SteerJob',
+                request_serializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.SteerJobRequest.SerializeToString,
+                response_deserializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.SteerJobResponse.FromString,
+                _registered_method=True)
         self.AcknowledgeSum = channel.unary_unary(
                 '/kapok.wire.v1.AnalystService/AcknowledgeSum',
                 request_serializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.AcknowledgeSumRequest.SerializeToString,
@@ -113,14 +118,23 @@ class AnalystServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def FetchSum(self, request, context):
-        """Evidence first, then the sealed sum in chunks.
+        """Evidence first, then the sealed sum in chunks. Where a later round has a new roster and waits for its parameters,
+        the evidence has the roster's consents alone, and there is no sum.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SteerJob(self, request, context):
+        """In a job of several rounds, the next round's parameters for the roster that the evidence shows. That the sum of the
+        round before has been opened goes without saying: the broker forgets it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AcknowledgeSum(self, request, context):
-        """The analyst has opened the sum: the broker may forget it.
+        """The analyst has opened the sum and wants no other: the broker may forget it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -166,6 +180,11 @@ def add_AnalystServiceServicer_to_server(servicer, server):
                     servicer.FetchSum,
                     request_deserializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.FetchSumRequest.FromString,
                     response_serializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.FetchSumResponse.SerializeToString,
+            ),
+            'SteerJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.SteerJob,
+                    request_deserializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.SteerJobRequest.FromString,
+                    response_serializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.SteerJobResponse.SerializeToString,
             ),
             'AcknowledgeSum': grpc.unary_unary_rpc_method_handler(
                     servicer.AcknowledgeSum,
@@ -340,6 +359,33 @@ class AnalystService(object):
             '/kapok.wire.v1.AnalystService/FetchSum',
             kapok_dot_wire_dot_v1_dot_analyst__pb2.FetchSumRequest.SerializeToString,
             kapok_dot_wire_dot_v1_dot_analyst__pb2.FetchSumResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SteerJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kapok.wire.v1.AnalystService/SteerJob',
+            kapok_dot_wire_dot_v1_dot_analyst__pb2.SteerJobRequest.SerializeToString,
+            kapok_dot_wire_dot_v1_dot_analyst__pb2.SteerJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

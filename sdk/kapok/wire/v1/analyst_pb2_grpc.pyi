@@ -41,9 +41,15 @@ class AnalystServiceStub:
     """
     CancelJob: _grpc.UnaryUnaryMultiCallable[_analyst_pb2.CancelJobRequest, _analyst_pb2.CancelJobResponse]
     FetchSum: _grpc.UnaryStreamMultiCallable[_analyst_pb2.FetchSumRequest, _analyst_pb2.FetchSumResponse]
-    """Evidence first, then the sealed sum in chunks."""
+    """Evidence first, then the sealed sum in chunks. Where a later round has a new roster and waits for its parameters,
+    the evidence has the roster's consents alone, and there is no sum.
+    """
+    SteerJob: _grpc.UnaryUnaryMultiCallable[_analyst_pb2.SteerJobRequest, _analyst_pb2.SteerJobResponse]
+    """In a job of several rounds, the next round's parameters for the roster that the evidence shows. That the sum of the
+    round before has been opened goes without saying: the broker forgets it.
+    """
     AcknowledgeSum: _grpc.UnaryUnaryMultiCallable[_analyst_pb2.AcknowledgeSumRequest, _analyst_pb2.AcknowledgeSumResponse]
-    """The analyst has opened the sum: the broker may forget it."""
+    """The analyst has opened the sum and wants no other: the broker may forget it."""
     Explain: _grpc.UnaryStreamMultiCallable[_analyst_pb2.ExplainRequest, _analyst_pb2.ExplainResponse]
     """How the connected members of a question would judge it: each one's opinion as it comes, until all have
     answered or some seconds have passed. Nothing of it is kept anywhere, and no try is counted.
@@ -62,9 +68,15 @@ class AnalystServiceAsyncStub(AnalystServiceStub):
     """
     CancelJob: _aio.UnaryUnaryMultiCallable[_analyst_pb2.CancelJobRequest, _analyst_pb2.CancelJobResponse]  # type: ignore[assignment]
     FetchSum: _aio.UnaryStreamMultiCallable[_analyst_pb2.FetchSumRequest, _analyst_pb2.FetchSumResponse]  # type: ignore[assignment]
-    """Evidence first, then the sealed sum in chunks."""
+    """Evidence first, then the sealed sum in chunks. Where a later round has a new roster and waits for its parameters,
+    the evidence has the roster's consents alone, and there is no sum.
+    """
+    SteerJob: _aio.UnaryUnaryMultiCallable[_analyst_pb2.SteerJobRequest, _analyst_pb2.SteerJobResponse]  # type: ignore[assignment]
+    """In a job of several rounds, the next round's parameters for the roster that the evidence shows. That the sum of the
+    round before has been opened goes without saying: the broker forgets it.
+    """
     AcknowledgeSum: _aio.UnaryUnaryMultiCallable[_analyst_pb2.AcknowledgeSumRequest, _analyst_pb2.AcknowledgeSumResponse]  # type: ignore[assignment]
-    """The analyst has opened the sum: the broker may forget it."""
+    """The analyst has opened the sum and wants no other: the broker may forget it."""
     Explain: _aio.UnaryStreamMultiCallable[_analyst_pb2.ExplainRequest, _analyst_pb2.ExplainResponse]  # type: ignore[assignment]
     """How the connected members of a question would judge it: each one's opinion as it comes, until all have
     answered or some seconds have passed. Nothing of it is kept anywhere, and no try is counted.
@@ -116,7 +128,19 @@ class AnalystServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _analyst_pb2.FetchSumRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_analyst_pb2.FetchSumResponse], _abc.AsyncIterator[_analyst_pb2.FetchSumResponse]]:
-        """Evidence first, then the sealed sum in chunks."""
+        """Evidence first, then the sealed sum in chunks. Where a later round has a new roster and waits for its parameters,
+        the evidence has the roster's consents alone, and there is no sum.
+        """
+
+    @_abc_1.abstractmethod
+    def SteerJob(
+        self,
+        request: _analyst_pb2.SteerJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_analyst_pb2.SteerJobResponse, _abc.Awaitable[_analyst_pb2.SteerJobResponse]]:
+        """In a job of several rounds, the next round's parameters for the roster that the evidence shows. That the sum of the
+        round before has been opened goes without saying: the broker forgets it.
+        """
 
     @_abc_1.abstractmethod
     def AcknowledgeSum(
@@ -124,7 +148,7 @@ class AnalystServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _analyst_pb2.AcknowledgeSumRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_analyst_pb2.AcknowledgeSumResponse, _abc.Awaitable[_analyst_pb2.AcknowledgeSumResponse]]:
-        """The analyst has opened the sum: the broker may forget it."""
+        """The analyst has opened the sum and wants no other: the broker may forget it."""
 
     @_abc_1.abstractmethod
     def Explain(

@@ -22,57 +22,58 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from kapok.wire.v1 import rounds_pb2 as kapok_dot_wire_dot_v1_dot_rounds__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18kapok/wire/v1/node.proto\x12\rkapok.wire.v1\"(\n\x12JoinDatasetRequest\x12\x12\n\nmembership\x18\x01 \x01(\t\"\x15\n\x13JoinDatasetResponse\"\x0e\n\x0cWatchRequest\"\xa2\x02\n\rWatchResponse\x12%\n\x05offer\x18\x01 \x01(\x0b\x32\x14.kapok.wire.v1.OfferH\x00\x12\x32\n\x0copen_attempt\x18\x02 \x01(\x0b\x32\x1a.kapok.wire.v1.OpenAttemptH\x00\x12/\n\ncompletion\x18\x03 \x01(\x0b\x32\x19.kapok.wire.v1.CompletionH\x00\x12\'\n\x06\x63losed\x18\x04 \x01(\x0b\x32\x15.kapok.wire.v1.ClosedH\x00\x12#\n\x04idle\x18\x05 \x01(\x0b\x32\x13.kapok.wire.v1.IdleH\x00\x12)\n\x07inquiry\x18\x06 \x01(\x0b\x32\x16.kapok.wire.v1.InquiryH\x00\x42\x0c\n\nassignment\"\x1e\n\x05Offer\x12\x15\n\rspecification\x18\x01 \x01(\t\"V\n\x0bOpenAttempt\x12\x15\n\rspecification\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x10\n\x08\x63onsents\x18\x04 \x03(\t\"K\n\nCompletion\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\r\n\x05seals\x18\x04 \x03(\t\"\x18\n\x06\x43losed\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x1a\n\x07Inquiry\x12\x0f\n\x07inquiry\x18\x01 \x01(\t\"\x06\n\x04Idle\"1\n\x0e\x43onsentRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63onsent\x18\x02 \x01(\t\"\x11\n\x0f\x43onsentResponse\"0\n\rRefuseRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07refusal\x18\x02 \x01(\t\"\x10\n\x0eRefuseResponse\"S\n\x0bSealRequest\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x19.kapok.wire.v1.SealHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"*\n\nSealHeader\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0c\n\x04seal\x18\x02 \x01(\t\"\x0e\n\x0cSealResponse\"1\n\x0eReleaseRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07release\x18\x02 \x01(\t\"\x11\n\x0fReleaseResponse\"9\n\x12GiveOpinionRequest\x12\x12\n\ninquiry_id\x18\x01 \x01(\t\x12\x0f\n\x07opinion\x18\x02 \x01(\t\"\x15\n\x13GiveOpinionResponse2\x9d\x04\n\x0bNodeService\x12T\n\x0bJoinDataset\x12!.kapok.wire.v1.JoinDatasetRequest\x1a\".kapok.wire.v1.JoinDatasetResponse\x12\x44\n\x05Watch\x12\x1b.kapok.wire.v1.WatchRequest\x1a\x1c.kapok.wire.v1.WatchResponse0\x01\x12H\n\x07\x43onsent\x12\x1d.kapok.wire.v1.ConsentRequest\x1a\x1e.kapok.wire.v1.ConsentResponse\x12\x45\n\x06Refuse\x12\x1c.kapok.wire.v1.RefuseRequest\x1a\x1d.kapok.wire.v1.RefuseResponse\x12\x41\n\x04Seal\x12\x1a.kapok.wire.v1.SealRequest\x1a\x1b.kapok.wire.v1.SealResponse(\x01\x12H\n\x07Release\x12\x1d.kapok.wire.v1.ReleaseRequest\x1a\x1e.kapok.wire.v1.ReleaseResponse\x12T\n\x0bGiveOpinion\x12!.kapok.wire.v1.GiveOpinionRequest\x1a\".kapok.wire.v1.GiveOpinionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18kapok/wire/v1/node.proto\x12\rkapok.wire.v1\x1a\x1akapok/wire/v1/rounds.proto\"(\n\x12JoinDatasetRequest\x12\x12\n\nmembership\x18\x01 \x01(\t\"\x15\n\x13JoinDatasetResponse\"\x0e\n\x0cWatchRequest\"\xa2\x02\n\rWatchResponse\x12%\n\x05offer\x18\x01 \x01(\x0b\x32\x14.kapok.wire.v1.OfferH\x00\x12\x32\n\x0copen_attempt\x18\x02 \x01(\x0b\x32\x1a.kapok.wire.v1.OpenAttemptH\x00\x12/\n\ncompletion\x18\x03 \x01(\x0b\x32\x19.kapok.wire.v1.CompletionH\x00\x12\'\n\x06\x63losed\x18\x04 \x01(\x0b\x32\x15.kapok.wire.v1.ClosedH\x00\x12#\n\x04idle\x18\x05 \x01(\x0b\x32\x13.kapok.wire.v1.IdleH\x00\x12)\n\x07inquiry\x18\x06 \x01(\x0b\x32\x16.kapok.wire.v1.InquiryH\x00\x42\x0c\n\nassignment\"\x1e\n\x05Offer\x12\x15\n\rspecification\x18\x01 \x01(\t\"\x8a\x01\n\x0bOpenAttempt\x12\x15\n\rspecification\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x10\n\x08\x63onsents\x18\x04 \x03(\t\x12\x32\n\nparameters\x18\x05 \x01(\x0b\x32\x1e.kapok.wire.v1.RoundParameters\"K\n\nCompletion\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\r\n\x05seals\x18\x04 \x03(\t\"\x18\n\x06\x43losed\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x1a\n\x07Inquiry\x12\x0f\n\x07inquiry\x18\x01 \x01(\t\"\x06\n\x04Idle\"1\n\x0e\x43onsentRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63onsent\x18\x02 \x01(\t\"\x11\n\x0f\x43onsentResponse\"0\n\rRefuseRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07refusal\x18\x02 \x01(\t\"\x10\n\x0eRefuseResponse\"S\n\x0bSealRequest\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x19.kapok.wire.v1.SealHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"*\n\nSealHeader\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0c\n\x04seal\x18\x02 \x01(\t\"\x0e\n\x0cSealResponse\"1\n\x0eReleaseRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07release\x18\x02 \x01(\t\"\x11\n\x0fReleaseResponse\"9\n\x12GiveOpinionRequest\x12\x12\n\ninquiry_id\x18\x01 \x01(\t\x12\x0f\n\x07opinion\x18\x02 \x01(\t\"\x15\n\x13GiveOpinionResponse2\x9d\x04\n\x0bNodeService\x12T\n\x0bJoinDataset\x12!.kapok.wire.v1.JoinDatasetRequest\x1a\".kapok.wire.v1.JoinDatasetResponse\x12\x44\n\x05Watch\x12\x1b.kapok.wire.v1.WatchRequest\x1a\x1c.kapok.wire.v1.WatchResponse0\x01\x12H\n\x07\x43onsent\x12\x1d.kapok.wire.v1.ConsentRequest\x1a\x1e.kapok.wire.v1.ConsentResponse\x12\x45\n\x06Refuse\x12\x1c.kapok.wire.v1.RefuseRequest\x1a\x1d.kapok.wire.v1.RefuseResponse\x12\x41\n\x04Seal\x12\x1a.kapok.wire.v1.SealRequest\x1a\x1b.kapok.wire.v1.SealResponse(\x01\x12H\n\x07Release\x12\x1d.kapok.wire.v1.ReleaseRequest\x1a\x1e.kapok.wire.v1.ReleaseResponse\x12T\n\x0bGiveOpinion\x12!.kapok.wire.v1.GiveOpinionRequest\x1a\".kapok.wire.v1.GiveOpinionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kapok.wire.v1.node_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JOINDATASETREQUEST']._serialized_start=43
-  _globals['_JOINDATASETREQUEST']._serialized_end=83
-  _globals['_JOINDATASETRESPONSE']._serialized_start=85
-  _globals['_JOINDATASETRESPONSE']._serialized_end=106
-  _globals['_WATCHREQUEST']._serialized_start=108
-  _globals['_WATCHREQUEST']._serialized_end=122
-  _globals['_WATCHRESPONSE']._serialized_start=125
-  _globals['_WATCHRESPONSE']._serialized_end=415
-  _globals['_OFFER']._serialized_start=417
-  _globals['_OFFER']._serialized_end=447
-  _globals['_OPENATTEMPT']._serialized_start=449
-  _globals['_OPENATTEMPT']._serialized_end=535
-  _globals['_COMPLETION']._serialized_start=537
-  _globals['_COMPLETION']._serialized_end=612
-  _globals['_CLOSED']._serialized_start=614
-  _globals['_CLOSED']._serialized_end=638
-  _globals['_INQUIRY']._serialized_start=640
-  _globals['_INQUIRY']._serialized_end=666
-  _globals['_IDLE']._serialized_start=668
-  _globals['_IDLE']._serialized_end=674
-  _globals['_CONSENTREQUEST']._serialized_start=676
-  _globals['_CONSENTREQUEST']._serialized_end=725
-  _globals['_CONSENTRESPONSE']._serialized_start=727
-  _globals['_CONSENTRESPONSE']._serialized_end=744
-  _globals['_REFUSEREQUEST']._serialized_start=746
-  _globals['_REFUSEREQUEST']._serialized_end=794
-  _globals['_REFUSERESPONSE']._serialized_start=796
-  _globals['_REFUSERESPONSE']._serialized_end=812
-  _globals['_SEALREQUEST']._serialized_start=814
-  _globals['_SEALREQUEST']._serialized_end=897
-  _globals['_SEALHEADER']._serialized_start=899
-  _globals['_SEALHEADER']._serialized_end=941
-  _globals['_SEALRESPONSE']._serialized_start=943
-  _globals['_SEALRESPONSE']._serialized_end=957
-  _globals['_RELEASEREQUEST']._serialized_start=959
-  _globals['_RELEASEREQUEST']._serialized_end=1008
-  _globals['_RELEASERESPONSE']._serialized_start=1010
-  _globals['_RELEASERESPONSE']._serialized_end=1027
-  _globals['_GIVEOPINIONREQUEST']._serialized_start=1029
-  _globals['_GIVEOPINIONREQUEST']._serialized_end=1086
-  _globals['_GIVEOPINIONRESPONSE']._serialized_start=1088
-  _globals['_GIVEOPINIONRESPONSE']._serialized_end=1109
-  _globals['_NODESERVICE']._serialized_start=1112
-  _globals['_NODESERVICE']._serialized_end=1653
+  _globals['_JOINDATASETREQUEST']._serialized_start=71
+  _globals['_JOINDATASETREQUEST']._serialized_end=111
+  _globals['_JOINDATASETRESPONSE']._serialized_start=113
+  _globals['_JOINDATASETRESPONSE']._serialized_end=134
+  _globals['_WATCHREQUEST']._serialized_start=136
+  _globals['_WATCHREQUEST']._serialized_end=150
+  _globals['_WATCHRESPONSE']._serialized_start=153
+  _globals['_WATCHRESPONSE']._serialized_end=443
+  _globals['_OFFER']._serialized_start=445
+  _globals['_OFFER']._serialized_end=475
+  _globals['_OPENATTEMPT']._serialized_start=478
+  _globals['_OPENATTEMPT']._serialized_end=616
+  _globals['_COMPLETION']._serialized_start=618
+  _globals['_COMPLETION']._serialized_end=693
+  _globals['_CLOSED']._serialized_start=695
+  _globals['_CLOSED']._serialized_end=719
+  _globals['_INQUIRY']._serialized_start=721
+  _globals['_INQUIRY']._serialized_end=747
+  _globals['_IDLE']._serialized_start=749
+  _globals['_IDLE']._serialized_end=755
+  _globals['_CONSENTREQUEST']._serialized_start=757
+  _globals['_CONSENTREQUEST']._serialized_end=806
+  _globals['_CONSENTRESPONSE']._serialized_start=808
+  _globals['_CONSENTRESPONSE']._serialized_end=825
+  _globals['_REFUSEREQUEST']._serialized_start=827
+  _globals['_REFUSEREQUEST']._serialized_end=875
+  _globals['_REFUSERESPONSE']._serialized_start=877
+  _globals['_REFUSERESPONSE']._serialized_end=893
+  _globals['_SEALREQUEST']._serialized_start=895
+  _globals['_SEALREQUEST']._serialized_end=978
+  _globals['_SEALHEADER']._serialized_start=980
+  _globals['_SEALHEADER']._serialized_end=1022
+  _globals['_SEALRESPONSE']._serialized_start=1024
+  _globals['_SEALRESPONSE']._serialized_end=1038
+  _globals['_RELEASEREQUEST']._serialized_start=1040
+  _globals['_RELEASEREQUEST']._serialized_end=1089
+  _globals['_RELEASERESPONSE']._serialized_start=1091
+  _globals['_RELEASERESPONSE']._serialized_end=1108
+  _globals['_GIVEOPINIONREQUEST']._serialized_start=1110
+  _globals['_GIVEOPINIONREQUEST']._serialized_end=1167
+  _globals['_GIVEOPINIONRESPONSE']._serialized_start=1169
+  _globals['_GIVEOPINIONRESPONSE']._serialized_end=1190
+  _globals['_NODESERVICE']._serialized_start=1193
+  _globals['_NODESERVICE']._serialized_end=1734
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from kapok.wire.v1 import rounds_pb2 as _rounds_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -144,12 +145,17 @@ class OpenAttempt(_message.Message):
     ROUND_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
     CONSENTS_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
     specification: _builtins.str
     round: _builtins.int
     attempt: _builtins.int
     @_builtins.property
     def consents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """JWS, typ kapok-consent+jws, one for each member"""
+
+    @_builtins.property
+    def parameters(self) -> _rounds_pb2.RoundParameters:
+        """from round 2 on; the first round's are the question itself"""
 
     def __init__(
         self,
@@ -158,10 +164,11 @@ class OpenAttempt(_message.Message):
         round: _builtins.int = ...,
         attempt: _builtins.int = ...,
         consents: _abc.Iterable[_builtins.str] | None = ...,
+        parameters: _rounds_pb2.RoundParameters | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "consents", b"consents", "round", b"round", "specification", b"specification"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "consents", b"consents", "parameters", b"parameters", "round", b"round", "specification", b"specification"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
