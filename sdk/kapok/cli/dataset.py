@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kapok.documents.dataset import Column
 
 __all__ = ["app"]
+
+_MOST_LISTED: Final = 20
 
 app = group("Datasets: schemas that holders join and questions are asked of.")
 
@@ -164,16 +166,13 @@ def show(
     say(f"published by  {dataset.publisher}")
     if dataset.schema.description:
         say(f"description   {plain(dataset.schema.description)}")
+    say(f"rows          at most {dataset.schema.rows_max:,} of a holder")
     say(f"empty cells   {dataset.schema.empty_cells}")
     if not dataset.members:
         say("joined by     nobody yet: holders name the hash in their node.toml")
     for error in dataset.unverified:
         say(f"not verified  {plain(error.message)} [{error.code}]")
-    rows = [
-        (one.name, one.type, "yes" if one.nullable else "", values(one), one.unit, one.description)
-        for one in dataset.schema.columns
-    ]
-    print_table(("column", "type", "nullable", "values", "unit", "description"), rows)
+    _show_columns(dataset.schema.columns)
     if dataset.members:
         joined = [
             (one.name.organisation, one.name.name, "yes" if one.connected else "no", str(one.name))
@@ -182,14 +181,32 @@ def show(
         print_table(("joined by", "node", "connected", "name"), joined)
 
 
+def _show_columns(columns: tuple[Column, ...]) -> None:
+    """A table of the columns, without those headings under which none of them has anything."""
+    headings = ("column", "type", "nullable", "values", "unit", "description")
+    rows = [
+        (one.name, one.type, "yes" if one.nullable else "", values(one), one.unit, one.description)
+        for one in columns
+    ]
+    used = [place for place in range(len(headings)) if place < 2 or any(row[place] for row in rows)]
+    print_table([headings[place] for place in used], [[row[place] for place in used] for row in rows])
+
+
 def values(column: Column) -> str:
-    """The values that a column may have, for people."""
+    """The values that a column may have, for people; of a long domain the first."""
     if column.domain is not None:
-        return ", ".join(str(value) for value in column.domain)
-    if column.minimum is None:
-        return ""
-    step = f" by {column.resolution}" if column.resolution else ""
-    return f"{column.minimum} to {column.maximum}{step}"
+        listed = ", ".join(str(value) for value in column.domain[:_MOST_LISTED])
+        more = len(column.domain) - _MOST_LISTED
+        return f"{listed} and {more:,} more" if more > 0 else listed
+    match column.type:
+        case "boolean":
+            return "false, true"
+        case "decimal":
+            return f"{column.minimum} to {column.maximum} by {column.resolution}"
+        case "timestamp":
+            return f"{column.minimum} to {column.maximum} (UTC)"
+        case _:
+            return f"{column.minimum} to {column.maximum}"
 
 
 def _summary(dataset: VerifiedDataset) -> dict[str, Any]:

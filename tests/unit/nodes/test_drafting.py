@@ -63,14 +63,11 @@ def test_the_heart_files_fit_their_drafts_but_for_rare_values(tmp_path, hospital
     made = draft(path, columns=HEART_COLUMNS, name="heart")
     assert parsed(made, tmp_path) == made.dataset
     agreed = Dataset.from_toml(HEART / "heart.toml")
-    rare = set()
     for one in made.dataset.columns:
         of_agreed = agreed.column(one.name)
         assert (one.type, one.resolution) == (of_agreed.type, of_agreed.resolution)
         if one.domain is not None and of_agreed.domain is not None:
             assert set(one.domain) <= set(of_agreed.domain)
-        if f'[[columns]]\nname = "{one.name}"' in made.text.split("left out that fewer than 5", 1)[-1]:
-            rare.add(one.name)
     source = CsvSource(path=path, header=False, columns=HEART_COLUMNS, null="?")
     for problem in problems(source, made.dataset):
         name = problem.removeprefix("column ").partition(":")[0]
