@@ -11,6 +11,7 @@ broker whether something is allowed, and lets nothing leave but masked, sealed w
     runner              one assignment in, statements out: synchronous, no sockets
     link                carries assignments and statements between runner and broker
     approvals           the local officer's yes or no
+    history             everything that was ever asked
     officers            who decides at the holder's machine; pause and resume
     app                 wires all of it together
 """

@@ -6,12 +6,15 @@ It changes nothing, but keeps documents that it has fetched.
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from kapok import settings as settings_files
 from kapok.documents.dataset import Dataset
 from kapok.documents.envelope import JwsVerifier
 from kapok.errors import KapokError, NotFound
@@ -21,9 +24,11 @@ from kapok.identity.names import Role
 from kapok.nodes import policy_check
 from kapok.nodes.joining import Documents
 from kapok.nodes.journal import Journal
+from kapok.nodes.journal.history import policies, read_only
+from kapok.nodes.journal.reading import pause_of
 from kapok.nodes.officers import JOURNAL_FILE
-from kapok.nodes.policy import load_policy
-from kapok.nodes.settings import NodeSettings, load_settings
+from kapok.nodes.policy import load_policy, policy_text
+from kapok.nodes.settings import POLICY_FILE, SETTINGS_FILE, NodeSettings, load_settings
 from kapok.nodes.sources import Table, TableReport
 from kapok.nodes.sources.version import VersionKey
 from kapok.nodes.wording import policy_in_words
@@ -101,12 +106,15 @@ def check(
     """
     home = Path(home)
     credentials = Credentials.load(home, passphrase, role=Role.NODE, clock=clock)
-    settings, policy = load_settings(home), load_policy(home)
+    texts = {SETTINGS_FILE: settings_files.read(home / SETTINGS_FILE), POLICY_FILE: policy_text(home)}
+    settings, policy = load_settings(home, texts[SETTINGS_FILE]), load_policy(home, texts[POLICY_FILE])
     documents = Documents(settings.state_folder, JwsVerifier(credentials.root_pem, clock))
     found, broker_problem = _documents(settings, documents, credentials, dial=dial)
     datasets = tuple(_dataset(settings, name, found[entry.hash]) for name, entry in settings.datasets.items())
     problems = [f"dataset {one.name}: {what}" for one in datasets for what in one.problems]
     problems += _journal(settings)
+    paused, changed = _on_record(settings, texts)
+    problems += paused
     if not datasets:
         problems.append("node.toml names no dataset")
     if broker_problem:
@@ -126,7 +134,7 @@ def check(
         policy=policy_in_words(policy, settings.datasets),
         datasets=datasets,
         problems=tuple(problems),
-        warnings=(*_warnings(home, settings), *notes, *policy_check.warnings(policy, rows)),
+        warnings=(*_warnings(home, settings), *changed, *notes, *policy_check.warnings(policy, rows)),
     )
 
 
@@ -139,6 +147,39 @@ def _journal(settings: NodeSettings) -> list[str]:
     except KapokError as error:
         return [f"journal: {error.message} [{error.code}]" + (f": {error.remedy}" if error.remedy else "")]
     return []
+
+
+def _on_record(settings: NodeSettings, texts: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """That the node is paused; and which of its files it has not read as they are now."""
+    try:
+        found = read_only(
+            settings.state_folder / JOURNAL_FILE,
+            lambda journal: (pause_of(journal), policies(journal, since=math.inf)),
+        )
+    except KapokError:
+        return [], []  # what is wrong with the journal is said beside this
+    pause, last = found or (None, ())
+    paused = []
+    if pause is not None:
+        because = f" ({pause.reason})" if pause.reason else ""
+        paused.append(
+            f"paused since {_at(pause.paused_at)} by {pause.paused_by}{because}: nothing is answered until "
+            "`kapok node resume`"
+        )
+    changed = [
+        f"{file} has changed since the node read it ({_at(one.since)}): the one before counts until {until}"
+        for one in last
+        for file, known, until in (
+            (POLICY_FILE, one.policy, "it gets the signal HUP, or is restarted"),
+            (SETTINGS_FILE, one.settings, "it is restarted"),
+        )
+        if texts[file] != known
+    ]
+    return paused, changed
+
+
+def _at(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _warnings(home: Path, settings: NodeSettings) -> tuple[str, ...]:

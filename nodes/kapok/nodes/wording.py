@@ -60,7 +60,7 @@ def _who_may_ask(name: str, policy: Policy) -> str:
     ]
     if not asked:
         return f"Over {name}: nobody may ask anything."
-    first = ", by the first rule that names them" if asked[1:] else ""
+    first = " (the first that names an analyst counts)" if asked[1:] else ""
     return f"Over {name}: {'; '.join(asked)}{first}; nobody else."
 
 

@@ -23,6 +23,21 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask at the terminal.")]
+Analyst = Annotated[
+    str | None,
+    typer.Option(
+        "--analyst",
+        metavar="PATTERN",
+        help="Whose questions, e.g. org/university/analyst/*.  [default: everybody's]",
+        show_default=False,
+    ),
+]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="DATE", help="From when on, e.g. 2026-11-25.", show_default=False),
+]
+PolicyTexts = Annotated[bool, typer.Option("--policy", help="Show instead which policy was in force when.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV, a line for each question.")]
 Reason = Annotated[
     str, typer.Option("--reason", metavar="TEXT", help="Why, for your own people; it goes nowhere else.")
 ]
@@ -105,6 +120,35 @@ def deny(job_id: JobId, json: Json = False, home: Home = None) -> None:
     from kapok.nodes.approvals import deny as decide
 
     _decided(decide(resolved_home(home), job_id), "denied", json=json)
+
+
+@app.command("history")
+def history(
+    analyst: Analyst = None,
+    since: Since = None,
+    policy: PolicyTexts = False,
+    as_csv: Csv = False,
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Show everything ever asked, answered and refused, by the journal alone: the node may run or not."""
+    from kapok.cli.history import history_as_csv, history_document, say_history, say_policies
+    from kapok.nodes.history import history as read
+    from kapok.nodes.history import moment_of
+
+    if as_csv and (json or policy):
+        raise InvalidInput(
+            "--csv goes with neither --json nor --policy", code="bad_options", remedy="name one of them"
+        )
+    found = read(resolved_home(home), analyst=analyst, since=moment_of(since) if since else 0.0)
+    if json:
+        print_json(history_document(found))
+    elif as_csv:
+        say(history_as_csv(found))
+    elif policy:
+        say_policies(found)
+    else:
+        say_history(found)
 
 
 @app.command("pause")

@@ -100,7 +100,10 @@ class PartyName:
 
 @dataclass(frozen=True, slots=True)
 class PartyPattern:
-    """A party's name in which organisation or name may be ``*`` (the whole segment, nothing finer).
+    """A party's name in which trust domain, organisation or name may be ``*`` (all of it, nothing finer).
+
+    ``org/<organisation>/<role>/<name>`` is short for one of any trust domain, ``spiffe://*/org/…``: whoever
+    has verified a certificate knows that it is of its own.
 
     Raises:
         InvalidInput: ``bad_party_name`` when it is neither a name nor such a pattern.
@@ -109,16 +112,24 @@ class PartyPattern:
     text: str
 
     def __post_init__(self) -> None:
+        if self.text.startswith("org/"):
+            object.__setattr__(self, "text", f"spiffe://*/{self.text}")
         parts = self.text.split("/")
         if len(parts) == 7:
+            parts[2] = "any" if parts[2] == "*" else parts[2]
             parts[4] = "any" if parts[4] == "*" else parts[4]
             parts[6] = "any" if parts[6] == "*" else parts[6]
         PartyName.parse("/".join(parts))
 
     @property
     def trust_domain(self) -> str:
-        """The trust domain of every party that it covers."""
+        """The trust domain of every party that it covers; ``*`` for any."""
         return self.text.split("/")[2]
+
+    @property
+    def organisation(self) -> str:
+        """The organisation of every party that it covers; ``*`` for any."""
+        return self.text.split("/")[4]
 
     @property
     def role(self) -> Role:

@@ -78,19 +78,22 @@ def open_database(
     return engine
 
 
-def examine_database(path: Path, migrations: str | ModuleType, look: Callable[[Connection], T]) -> T | None:
+def examine_database(
+    path: Path, migrations: str | ModuleType, look: Callable[[Connection], T], *, current: bool = False
+) -> T | None:
     """Read a SQLite file as `open_database` would find it, and change nothing: no upgrade, no new file.
 
     Args:
         path: Of the file.
         migrations: As `open_database`.
         look: Called with a connection that can only read; not called without tables.
+        current: Whether `look` needs the tables that this version of Kapok has.
 
     Returns:
         What `look` returned; None when there is no such file, or nothing in it yet.
 
     Raises:
-        InvalidInput: ``newer_database`` or ``bad_database``.
+        InvalidInput: ``newer_database`` or ``bad_database``; with `current` also ``older_database``.
         Unavailable: ``database_unavailable``.
     """
     if not path.exists():
@@ -101,9 +104,16 @@ def examine_database(path: Path, migrations: str | ModuleType, look: Callable[[C
     engine = sqlalchemy.create_engine(url, hide_parameters=True)
     try:
         with _plain_errors(str(path)), _scripts(migrations) as config, engine.connect() as connection:
-            _refuse_newer(connection, ScriptDirectory.from_config(config), str(path))
-            has_tables = bool(MigrationContext.configure(connection).get_current_heads())
-            return look(connection) if has_tables else None
+            script = ScriptDirectory.from_config(config)
+            _refuse_newer(connection, script, str(path))
+            heads = MigrationContext.configure(connection).get_current_heads()
+            if heads and current and set(heads) != set(script.get_heads()):
+                raise InvalidInput(
+                    f"{path} was written by an earlier version of Kapok",
+                    code="older_database",
+                    remedy="start this version's daemon once: it brings the file up to date",
+                )
+            return look(connection) if heads else None
     finally:
         engine.dispose()
 

@@ -75,6 +75,7 @@ def test_the_grammar_is_what_the_documents_say():
         "node approve",
         "node check",
         "node deny",
+        "node history",
         "node pause",
         "node pending",
         "node resume",

@@ -43,7 +43,21 @@ def test_patterns_cover_whole_segments_only() -> None:
     assert PartyPattern("spiffe://kapok.test/org/*/analyst/*").trust_domain == "kapok.test"
     assert not PartyPattern("spiffe://kapok.test/org/*/node/*").matches(name)
     assert not PartyPattern("spiffe://other.test/org/*/analyst/*").matches(name)
-    for text in ("spiffe://kapok.test/org/a*/analyst/ada", "spiffe://*/org/a/analyst/ada", "*"):
+    for text in ("spiffe://*/org/a/analyst/ada", "org/a/analyst/ada", "org/*/analyst/*"):
+        pattern = PartyPattern(text)
+        assert pattern.matches(name)
+        assert pattern.matches(PartyName.parse("spiffe://other.test/org/a/analyst/ada"))
+        assert (pattern.trust_domain, pattern.role) == ("*", Role.ANALYST)
+        assert not PartyPattern(str(name)).covers(pattern)
+    assert PartyPattern("org/a/analyst/*").text == "spiffe://*/org/a/analyst/*"
+    assert PartyPattern("org/a/analyst/*").organisation == "a"
+    for text in (
+        "spiffe://kapok.test/org/a*/analyst/ada",
+        "spiffe://kapok.*/org/a/analyst/ada",
+        "*",
+        "org/a/analyst",
+        "org/a/*/ada",
+    ):
         with pytest.raises(InvalidInput):
             PartyPattern(text)
 

@@ -3,6 +3,7 @@
 import pytest
 
 from kapok.errors import InvalidInput
+from kapok.nodes import officers
 from kapok.nodes.checking import check
 from kapok.nodes.journal import Journal
 
@@ -130,6 +131,11 @@ def test_an_empty_file_is_a_problem(checked):
             "write kapok.test",
         ),
         ({"dataset": '"clinics"'}, "dataset", "[datasets.clinics]", "name one that is there (clinic)"),
+        ({"columns": "[]"}, "operations", "allows sum", 'write operations = ["count"]'),
+        ({"columns": '["smoker"]'}, "operations", "is a text", "name a column of numbers"),
+        ({"min_rows": "1001"}, "min_rows", "has 1,000 at most", "ask for fewer"),
+        ({"min_cell": "1001"}, "min_cell", "has 1,000 at most", "ask for fewer"),
+        ({"dominance": "{n = 11, percent = 1}"}, "dominance", "1,100 rows", "every total is suppressed"),
     ],
 )
 def test_what_can_never_work_is_a_problem_of_its_rule_and_key(checked, changes, key, named, remedy):
@@ -145,9 +151,55 @@ def test_what_can_never_work_is_a_problem_of_its_rule_and_key(checked, changes, 
 def test_a_rule_that_earlier_ones_hide_is_a_problem(checked):
     anybody, one = '["spiffe://kapok.test/org/*/analyst/*"]', '["spiffe://kapok.test/org/x/analyst/one"]'
     (problem,) = checked(rule(analysts=anybody) + rule(analysts=one, columns='["age"]')).problems
-    assert problem.startswith("policy: rule 2: it never applies")
+    assert problem.startswith("policy: rule 2: it never applies, for rule 1 before it")
     assert checked(rule(analysts=one) + rule(analysts=anybody)).ok
     assert checked(rule(analysts=one) + rule(analysts=anybody, dataset='"clinic"')).ok
+    two = '["org/x/analyst/*", "org/y/analyst/*"]'
+    x, y = ('["org/x/analyst/*"]', '["spiffe://kapok.test/org/y/analyst/two"]')
+    (problem,) = checked(rule(analysts=x) + rule(analysts=y) + rule(analysts=x)).problems
+    assert problem.startswith("policy: rule 3: it never applies, for rule 1 before it")
+    (problem,) = checked(
+        rule(analysts=two) + rule(analysts='["org/z/analyst/*"]') + rule(analysts=two)
+    ).problems
+    assert problem.startswith("policy: rule 3: it never applies, for rule 1 before it")
+    # A rule that still applies to somebody works, and whoever it does not reach is named.
+    report = checked(rule(analysts=x) + rule(analysts=two))
+    assert report.ok
+    (warning,) = report.warnings
+    assert warning.startswith("policy: rule 2: key 'analysts' names org/x/analyst/*, and rule 1 before it")
+
+
+def test_who_may_ask_what_is_said_for_each_rule_and_each_dataset(checked):
+    told = checked(
+        rule(
+            hours='["mon-fri 08:00-18:00"]',
+            questions_per_day="3",
+            dominance="{n = 2, percent = 80}",
+            p_percent="20",
+            approval='"automatic"',
+            members=f'["{A}", "org/*/node/*"]',
+        )
+        + rule(analysts='["org/insurer/analyst/*"]', columns="[]", operations='["count"]')
+    ).policy
+    assert [line for line in told if not line.startswith("  ")] == [
+        "Rule 1: spiffe://kapok.test/org/university/analyst/* may ask clinic",
+        "Rule 2: org/insurer/analyst/* may ask clinic",
+        "Over clinic: spiffe://kapok.test/org/university/analyst/* by rule 1; org/insurer/analyst/* by rule "
+        "2 (the first that names an analyst counts); nobody else.",
+    ]
+    words = "\n".join(told)
+    for said in (
+        "for count, sum over the columns age, smoker",
+        "10 questions for each organisation, at most 3 a day, taken mon-fri 08:00-18:00 (UTC), answered at",
+        "what a filter leaves of fewer than 20 rows; cells of fewer than 5 rows or known values; totals of "
+        "which the 2 largest contributors have more than 80 %; totals that without the two largest are less "
+        "than 20 % of the largest",
+        "for count over no column: rows may be counted, all of them together",
+        "10 questions for each organisation, taken at any time, each answered after an officer's approval",
+        f"at least 3 organisations that match {A} or org/*/node/* besides the analyst's own",
+    ):
+        assert said in words
+    assert "Over clinic: nobody may ask anything." in checked(rule(dataset='"other"')).policy
 
 
 def test_a_policy_without_rules_keeps_the_node_from_answering(checked):
@@ -185,3 +237,40 @@ def test_what_works_and_may_not_be_meant_is_a_warning(checked):
         assert warning.startswith(f"policy: rule 1: key {key!r} asks for 31 rows")
         assert "has 30" in warning
     assert checked(rule(min_rows="30", min_cell="30")).warnings == ()
+    for changes, said in (
+        ({"questions_per_day": "0"}, "key 'questions_per_day' is 0, and every question is refused"),
+        ({"questions_per_day": "11"}, "'questions' grants 10 in all: it never counts"),
+        ({"columns": '["*", "age"]'}, 'has "*" beside names'),
+        ({"dominance": "{n = 31, percent = 99}"}, "key 'dominance' asks for 32 rows, and the table"),
+    ):
+        report = checked(rule(**changes))
+        assert report.ok
+        (warning,) = report.warnings
+        assert said in warning
+    assert (
+        checked(rule(questions_per_day="10", dominance="{n = 2, percent = 80}", p_percent="20")).warnings
+        == ()
+    )
+    (warning,) = checked(rule(p_percent="20", min_rows="1", min_cell="1"), rows=ROWS[:2]).warnings
+    assert "key 'p_percent' asks for 3 rows, and the table of clinic has 2" in warning
+
+
+def test_a_pause_is_a_problem_and_files_that_the_node_has_not_read_are_named(checked, tmp_path, world):
+    home = tmp_path / "home"
+    assert checked().ok
+    journal = Journal.open(home / "state" / "journal.db", tmp_path / "instance", clock=world.clock)
+    journal.put_in_force((home / "policy.toml").read_text(), (home / "node.toml").read_text())
+    report = checked()
+    assert (report.problems, report.warnings) == ((), ())
+    officers.pause(home, "an audit")
+    (home / "node.toml").write_text((home / "node.toml").read_text() + "\n")
+    report = checked(rule(questions="11"))
+    (problem,) = report.problems
+    assert problem.startswith("paused since ")
+    assert f"by {officers.officer()} (an audit)" in problem
+    assert "kapok node resume" in problem
+    policy, settings = report.warnings
+    assert policy.startswith("policy.toml has changed since the node read it (2027-01-15 08:00:00 UTC)")
+    assert "the signal HUP" in policy
+    assert settings.startswith("node.toml has changed")
+    journal.close()

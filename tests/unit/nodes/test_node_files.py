@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -147,6 +148,11 @@ def test_two_entries_over_one_file_must_share_their_asset(tmp_path):
         ("min_cell = 5", 'min_cell = 5\nmembers = ["spiffe://kapok.test/org/a/analyst/*"]', "members"),
         ("min_cell = 5", "min_cell = 5\nmin_sell = 5", "min_sell"),
         ("min_cell = 5", "min_cell = 5\np_percent = 0", "p_percent"),
+        ("min_cell = 5", "min_cell = 5\nhours = []", "hours"),
+        ("min_cell = 5", 'min_cell = 5\nhours = ["mon-fri 18:00-08:00"]', "hours"),
+        ("min_cell = 5", 'min_cell = 5\nhours = ["always"]', "hours"),
+        ("min_cell = 5", "min_cell = 5\nquestions_per_day = -1", "questions_per_day"),
+        ("min_cell = 5", 'min_cell = 5\ntimezone = "UTC"', "timezone"),
         ("min_cell = 5", "min_cell = 5\np_percent = 101", "p_percent"),
         ("min_cell = 5", "min_cell = 5\ndominance = {n = 0, percent = 80}", "dominance.n"),
         ("min_cell = 5", "min_cell = 5\ndominance = {n = 2, percent = 100}", "dominance.percent"),
@@ -172,6 +178,13 @@ def test_a_slip_in_policy_toml_is_named_with_file_rule_and_key(tmp_path, before,
     assert str(tmp_path / "policy.toml") in caught.value.message
     assert "rule 2" in caught.value.message
     assert named in caught.value.message
+
+
+def test_a_time_zone_that_is_not_known_is_named(tmp_path):
+    with pytest.raises(InvalidInput, match="'timezone': 'Mars'") as caught:
+        policy(tmp_path, f'timezone = "Mars"\n{RULE}')
+    assert caught.value.code == "bad_settings"
+    assert policy(tmp_path, f'timezone = "Asia/Tokyo"\n{RULE}').timezone == "Asia/Tokyo"
 
 
 @pytest.mark.parametrize(
@@ -204,6 +217,14 @@ def test_a_format_that_is_not_known_is_told_those_that_are_and_in_which_section(
         )
     expected = "key 'datasets.lungs.source.format' must be one of: arrow, csv, parquet, query; it is 'xml'"
     assert caught.value.message == f"{tmp_path / 'node.toml'}: {expected}"
+
+
+def test_the_example_for_security_officers_is_a_policy(tmp_path):
+    page = Path(__file__).parents[3] / "docs" / "policy.md"
+    [example] = re.findall(r"(?ms)^```toml\n(.*?)^```", page.read_text(encoding="utf-8"))
+    found = policy(tmp_path, example)
+    assert found.timezone == "Europe/Berlin"
+    assert (found.rule[0].hours, found.rule[0].thresholds.p_percent) == (("mon-fri 08:00-18:00",), 20)
 
 
 def test_what_acts_inside_the_mask_is_handed_to_the_computation(tmp_path):

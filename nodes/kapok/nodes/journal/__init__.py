@@ -8,6 +8,7 @@ open, never b.
     tables     the tables
     records    what is read from them
     journal    what the runner writes and reads
+    history    what an officer looks up, from the file alone
     inbox      what the local officer writes and reads, a pause as well
 """
 

@@ -22,6 +22,7 @@ __all__ = [
     "holder_paused",
     "job_record",
     "pause_of",
+    "pause_record",
     "plain_errors",
     "refuse_if_paused",
     "scope_of",
@@ -116,8 +117,11 @@ def pause_of(connection: sa.Connection) -> Pause | None:
     row = connection.execute(
         sa.select(table).where(table.c.resumed_at.is_(None)).order_by(table.c.number.desc()).limit(1)
     ).first()
-    if row is None:
-        return None
+    return None if row is None else pause_record(row)
+
+
+def pause_record(row: sa.Row[Any]) -> Pause:
+    """A row of the table `pause`."""
     return Pause(row.reason, row.paused_at, row.paused_by, row.resumed_at, row.resumed_by)
 
 

@@ -1,0 +1,117 @@
+"""`kapok node history` on the terminal, as CSV and as one JSON document."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from kapok.cli.terminal import say, when
+from kapok.client.progress import SHOWN_DIGITS
+from kapok.errors import plain
+
+if TYPE_CHECKING:
+    from kapok.nodes.history import AskedQuestion, History
+    from kapok.nodes.journal import Pause
+
+__all__ = ["history_as_csv", "history_document", "say_history", "say_pause", "say_policies"]
+
+_COLUMNS: Final = (
+    "asked_at",
+    "job",
+    "analyst",
+    "dataset",
+    "question",
+    "in_words",
+    "outcome",
+    "code",
+    "clause",
+    "rule",
+    "policy",
+    "counted",
+    "released_at",
+    "decided_by",
+    "decided_at",
+)
+
+
+def history_document(found: History) -> dict[str, Any]:
+    """All of it; times in seconds since the epoch."""
+    import msgspec
+
+    document: dict[str, Any] = msgspec.to_builtins(found)
+    for one in document["asked"]:
+        one["job"] = one.pop("job_id")
+    return document | {"paused": found.paused is not None}
+
+
+def history_as_csv(found: History) -> str:
+    """One line for each question; times in UTC; what is not known is empty."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for one in found.asked:
+        cells = {name: getattr(one, name) for name in _COLUMNS if name != "job"} | {"job": one.job_id}
+        for name in ("asked_at", "released_at", "decided_at"):
+            cells[name] = _utc(cells[name])
+        for name in ("rule", "policy"):
+            cells[name] = cells[name] or ""
+        cells["counted"] = "yes" if one.counted else "no"
+        writer.writerow([plain(str(cells[name])) for name in _COLUMNS])
+    return text.getvalue().removesuffix("\n")
+
+
+def say_history(found: History) -> None:
+    """Each question with what became of it, the earliest first; then the pauses."""
+    for one in found.asked:
+        job = one.job_id[:SHOWN_DIGITS]
+        say(f"{when(one.asked_at)}  {job}  {plain(one.analyst)}  {one.dataset or '(not joined)'}")
+        say(f"    {plain(one.in_words or one.question)}")
+        say(f"    {', '.join(_became(one))}")
+    for pause in found.pauses:
+        say_pause(pause)
+    if not found.asked:
+        say("nothing was asked")
+
+
+def say_policies(found: History) -> None:
+    """Every policy that was in force, word for word, with when it came into force."""
+    for number, one in enumerate(found.policies):
+        say(f"policy {one.number}, in force since {when(one.since)}")
+        say(f"    policy.toml  sha256 {one.policy_hash}")
+        say(f"    node.toml    sha256 {one.settings_hash}")
+        if number and one.policy_hash == found.policies[number - 1].policy_hash:
+            say("    policy.toml as before")
+        else:
+            for line in one.policy.splitlines():
+                say(f"    | {plain(line)}")
+    if not found.policies:
+        say("no policy is on record: the node has not run since that is noted")
+
+
+def say_pause(pause: Pause) -> None:
+    """From when to when the node was stopped, by whom, and why."""
+    ended = f" until {when(pause.resumed_at)} ({plain(pause.resumed_by)})" if pause.resumed_at else ""
+    because = f": {plain(pause.reason)}" if pause.reason else ""
+    say(f"paused since {when(pause.paused_at)} ({plain(pause.paused_by)}){ended}{because}")
+
+
+def _became(one: AskedQuestion) -> list[str]:
+    said: list[str] = [one.outcome]
+    if one.released_at is not None:
+        said = [f"released {when(one.released_at)}"]
+    elif one.code:
+        said = [f"refused [{one.code}]" + (f" by {plain(one.clause)}" if one.clause else "")]
+    if one.rule:
+        said.append(f"rule {one.rule}" + (f" of policy {one.policy}" if one.policy else ""))
+    if one.decided_at is not None:
+        verdict = "denied" if one.code == "approval_denied" else "approved"
+        said.append(f"{verdict} by {plain(one.decided_by)} {when(one.decided_at)}")
+    if not one.counted:
+        said.append("not counted as a question")
+    return said
+
+
+def _utc(seconds: float | None) -> str:
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
