@@ -39,7 +39,7 @@ METHODS = [method for file in ALL for service in file.services_by_name.values() 
 
 
 def test_there_is_something_to_look_at():
-    assert {"analyst", "catalogue", "enrolment", "errors", "node"} <= set(FILES)
+    assert {"analyst", "catalogue", "enrolment", "errors", "node", "officer"} <= set(FILES)
     assert len(MESSAGES) > 30
     assert len(METHODS) > 15
     assert ENUMS
@@ -98,6 +98,7 @@ def test_every_service_is_served_whole():
             services.analyst_service,
             services.node_service,
             services.enrolment_service,
+            services.officer_service,
         )
     }
     assert served == {service.full_name for file in ALL for service in file.services_by_name.values()}

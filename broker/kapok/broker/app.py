@@ -1,6 +1,6 @@
 """The broker daemon: here its parts are wired together.
 
-    settings, credentials ─▶ store ─▶ office ─▶ JobDesk, Catalogue ─▶ desks ─▶ kapok.wire.server
+    settings, credentials ─▶ store ─▶ office ─▶ JobDesk, Catalogue, Reopenings ─▶ desks ─▶ kapok.wire.server
                                                   ▲
                                              caretaker: the clock, and the folding of sums
 
@@ -23,9 +23,10 @@ from typing import Final
 from kapok.broker.catalogue import Catalogue
 from kapok.broker.computation.desk import JobDesk
 from kapok.broker.computation.office import Office
-from kapok.broker.desks import BrokerAnalystDesk, BrokerCatalogueDesk, BrokerNodeDesk
+from kapok.broker.desks import BrokerAnalystDesk, BrokerCatalogueDesk, BrokerNodeDesk, BrokerOfficerDesk
 from kapok.broker.inquiries import Inquiries
 from kapok.broker.line import Bells, Presence, Worker
+from kapok.broker.reopenings import Reopenings
 from kapok.broker.settings import BrokerSettings
 from kapok.broker.store import Store
 from kapok.daemon import alone, stopped_by_sigterm
@@ -105,6 +106,7 @@ async def _serving(
     )
     jobs, catalogue, fold = JobDesk(office), Catalogue(office, presence.connected), asyncio.Event()
     inquiries = Inquiries(worker, verifier, bells, presence)
+    reopenings = Reopenings(office)
     try:
         await worker.run(jobs.resume)
         server = await serve(
@@ -113,8 +115,17 @@ async def _serving(
             catalogue=BrokerCatalogueDesk(worker, catalogue),
             analysts=BrokerAnalystDesk(worker, jobs, bells, inquiries),
             nodes=BrokerNodeDesk(
-                worker, catalogue, jobs, bells, presence, inquiries, fold, settings.limits.upload_idle_s
+                worker,
+                catalogue,
+                jobs,
+                reopenings,
+                bells,
+                presence,
+                inquiries,
+                fold,
+                settings.limits.upload_idle_s,
             ),
+            officers=BrokerOfficerDesk(worker, reopenings),
         )
         caretaker = asyncio.create_task(_take_care(worker, jobs, fold))
         try:

@@ -1,4 +1,4 @@
-"""The broker's three desks as `kapok.wire.desks` wants them: asynchronous faces of the synchronous logic."""
+"""The broker's four desks as `kapok.wire.desks` wants them: asynchronous faces of the synchronous logic."""
 
 from __future__ import annotations
 
@@ -15,20 +15,23 @@ from kapok.broker.computation.sealing import Upload
 from kapok.broker.computation.states import ENDED
 from kapok.broker.inquiries import Inquiries
 from kapok.broker.line import Bells, Presence, Worker
+from kapok.broker.reopenings import Reopenings
 from kapok.errors import KapokError, TimedOut
 from kapok.identity.names import PartyName
 from kapok.wire.messages import (
     Assignment,
     CatalogueEntry,
+    CohortEvidence,
     Completion,
     Evidence,
     Idle,
     JobStatus,
+    KeptReopening,
     OpenAttempt,
     RoundParameters,
 )
 
-__all__ = ["BrokerAnalystDesk", "BrokerCatalogueDesk", "BrokerNodeDesk"]
+__all__ = ["BrokerAnalystDesk", "BrokerCatalogueDesk", "BrokerNodeDesk", "BrokerOfficerDesk"]
 
 _IDLE_S: Final = 15.0
 _SEND_AGAIN_S: Final = 60.0
@@ -126,7 +129,8 @@ class BrokerNodeDesk:
     Args:
         worker: The thread of the logic.
         catalogue: Takes memberships.
-        jobs: Takes everything else.
+        jobs: Takes what is about jobs.
+        reopenings: Takes answers to reopenings.
         bells: Says when to look again.
         presence: Learns who is connected.
         inquiries: Opinions that are waited for.
@@ -139,6 +143,7 @@ class BrokerNodeDesk:
         worker: Worker,
         catalogue: Catalogue,
         jobs: JobDesk,
+        reopenings: Reopenings,
         bells: Bells,
         presence: Presence,
         inquiries: Inquiries,
@@ -148,6 +153,7 @@ class BrokerNodeDesk:
         self._worker = worker
         self._catalogue = catalogue
         self._jobs = jobs
+        self._reopenings = reopenings
         self._bells = bells
         self._presence = presence
         self._inquiries = inquiries
@@ -253,6 +259,30 @@ class BrokerNodeDesk:
     async def give_opinion(self, caller: PartyName, inquiry_id: str, token: str) -> None:
         """Pass a signed opinion on to whoever asked."""
         await self._inquiries.give(caller, inquiry_id, token)
+
+    async def answer_reopening(self, caller: PartyName, reopening_id: str, token: str) -> None:
+        """Take a signed word that a reopening was accepted, or why not."""
+        await self._worker.run(self._reopenings.answer, caller, reopening_id, token)
+
+
+class BrokerOfficerDesk:
+    """Cohorts and how they are reopened, for officers."""
+
+    def __init__(self, worker: Worker, reopenings: Reopenings) -> None:
+        self._worker = worker
+        self._reopenings = reopenings
+
+    async def sign_reopening(self, caller: PartyName, document: bytes) -> str:
+        """Keep a proposed reopening, or more signatures of one; return its id, lower-case hex."""
+        return await self._worker.run(self._reopenings.sign, caller, document)
+
+    async def reopenings(self, caller: PartyName, dataset_hash: str | None) -> Sequence[KeptReopening]:
+        """Return the reopenings that concern the caller's organisation, newest first."""
+        return await self._worker.run(self._reopenings.listed, caller, dataset_hash)
+
+    async def cohorts(self, caller: PartyName, dataset_hash: str) -> Sequence[CohortEvidence]:
+        """Return what was signed about each set of nodes that something was released for."""
+        return await self._worker.run(self._reopenings.cohorts, caller, dataset_hash)
 
 
 async def _rings(bell: asyncio.Event, within_s: float) -> bool:

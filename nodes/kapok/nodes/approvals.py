@@ -91,9 +91,9 @@ def show(home: Path | str, job_id: str) -> ShownQuestion:
     """
     with open_inbox(home) as inbox:
         job = inbox.job(job_id)
-        scope = inbox.scope(job)
+        scope = inbox.scope(job.asset, job.organisation)
         policy = job.rule.cohort if job.rule else "fixed"
-        names = tuple(dict.fromkeys(one.names for one in scope.releases))
+        names = scope.cohorts()
         released = frozenset(one.job_id.hex() for one in scope.releases)
         return ShownQuestion(
             _question(job, released),

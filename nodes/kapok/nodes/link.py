@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
 from kapok.errors import KapokError, NotFound, Unavailable
 from kapok.nodes.joining import Joining
-from kapok.nodes.runner import Consent, Opinion, Outgoing, Refusal, Release, Runner, Seal
+from kapok.nodes.runner import (
+    AnsweredReopening,
+    Consent,
+    Opinion,
+    Outgoing,
+    Refusal,
+    Release,
+    Runner,
+    Seal,
+)
 from kapok.wire.backoff import Backoff
 from kapok.wire.channel import Connection, connect
 from kapok.wire.messages import Assignment, Idle
@@ -255,6 +264,8 @@ async def _call(broker: Connection, answer: Outgoing) -> None:
             await broker.node.release(job_id, token)
         case Opinion(inquiry_id, token):
             await broker.node.give_opinion(inquiry_id, token)
+        case AnsweredReopening(reopening_id, token):
+            await broker.node.answer_reopening(reopening_id, token)
         case _ as never:
             assert_never(never)
 

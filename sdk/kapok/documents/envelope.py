@@ -40,7 +40,17 @@ from kapok.identity.credentials import Credentials
 from kapok.identity.names import PartyName
 from kapok.protocols.secure_sum.params import Party, Signed
 
-__all__ = ["MOST_TOKEN_BYTES", "JwsSigner", "JwsVerifier", "decode", "document_id", "encode", "sign"]
+__all__ = [
+    "MOST_TOKEN_BYTES",
+    "JwsSigner",
+    "JwsVerifier",
+    "attached",
+    "decode",
+    "detached",
+    "document_id",
+    "encode",
+    "sign",
+]
 
 _Statement = TypeVar("_Statement", bound=msgspec.Struct)
 
@@ -70,6 +80,24 @@ def sign(credentials: Credentials, typ: str, payload: bytes) -> str:
 def document_id(payload: bytes) -> str:
     """A document's identity: SHA-256 of its payload, lower-case hex."""
     return hashlib.sha256(payload).hexdigest()
+
+
+def detached(token: str) -> str:
+    """A signed document without its payload (RFC 7515, appendix F): several parties may sign one payload."""
+    header, _payload, signature = token.split(".")
+    return f"{header}..{signature}"
+
+
+def attached(signature: str, payload: bytes) -> str:
+    """A detached signature with its payload again: what a verifier reads.
+
+    Raises:
+        IdentityInvalid: ``bad_envelope`` when it is no detached signature.
+    """
+    header, mark, rest = signature.partition("..")
+    if not mark or "." in header + rest:
+        raise _bad("has no detached signature")
+    return f"{header}.{base64.urlsafe_b64encode(payload).rstrip(b'=').decode('ascii')}.{rest}"
 
 
 def encode(statement: msgspec.Struct) -> bytes:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import grpc
 
 from kapok.wire.address import Address
-from kapok.wire.clients import AnalystClient, CatalogueClient, EnrolmentClient, NodeClient
+from kapok.wire.clients import AnalystClient, CatalogueClient, EnrolmentClient, NodeClient, OfficerClient
 from kapok.wire.diagnosis import certificate_refused, too_slow, why_unreachable
 from kapok.wire.limits import Limits
 from kapok.wire.line import Line
@@ -52,9 +52,10 @@ class Connection:
         catalogue: Datasets, for every role.
         analyst: Jobs, for analysts.
         node: Assignments, for nodes.
+        officer: Cohorts, for officers.
     """
 
-    __slots__ = ("_line", "address", "analyst", "catalogue", "node")
+    __slots__ = ("_line", "address", "analyst", "catalogue", "node", "officer")
 
     def __init__(self, line: Line) -> None:
         self._line = line
@@ -62,6 +63,7 @@ class Connection:
         self.catalogue = CatalogueClient(line)
         self.analyst = AnalystClient(line)
         self.node = NodeClient(line)
+        self.officer = OfficerClient(line)
 
     @property
     def traffic(self) -> Traffic:

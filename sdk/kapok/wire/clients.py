@@ -9,14 +9,23 @@ from typing import TypeVar
 
 from kapok.wire import codec
 from kapok.wire.line import Line
-from kapok.wire.messages import Assignment, CatalogueEntry, Evidence, JobStatus, RoundParameters
-from kapok.wire.v1 import analyst_pb2, catalogue_pb2, enrolment_pb2, node_pb2
+from kapok.wire.messages import (
+    Assignment,
+    CatalogueEntry,
+    CohortEvidence,
+    Evidence,
+    JobStatus,
+    KeptReopening,
+    RoundParameters,
+)
+from kapok.wire.v1 import analyst_pb2, catalogue_pb2, enrolment_pb2, node_pb2, officer_pb2
 from kapok.wire.v1.analyst_pb2_grpc import AnalystServiceStub
 from kapok.wire.v1.catalogue_pb2_grpc import CatalogueServiceStub
 from kapok.wire.v1.enrolment_pb2_grpc import EnrolmentServiceStub
 from kapok.wire.v1.node_pb2_grpc import NodeServiceStub
+from kapok.wire.v1.officer_pb2_grpc import OfficerServiceStub
 
-__all__ = ["AnalystClient", "CatalogueClient", "EnrolmentClient", "NodeClient"]
+__all__ = ["AnalystClient", "CatalogueClient", "EnrolmentClient", "NodeClient", "OfficerClient"]
 
 T = TypeVar("T")
 
@@ -171,6 +180,39 @@ class NodeClient:
         """Give a signed opinion."""
         request = node_pb2.GiveOpinionRequest(inquiry_id=codec.read_id("inquiry", inquiry_id), opinion=token)
         await self._line.ask(self._stub.GiveOpinion, request)
+
+    async def answer_reopening(self, reopening_id: str, token: str) -> None:
+        """Say, signed, that a reopening was accepted, or why not."""
+        request = node_pb2.AnswerReopeningRequest(
+            reopening_id=codec.read_id("reopening", reopening_id), answer=token
+        )
+        await self._line.ask(self._stub.AnswerReopening, request)
+
+
+class OfficerClient:
+    """Cohorts and how they are reopened."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._stub = OfficerServiceStub(line.channel)
+
+    async def sign_reopening(self, document: bytes) -> str:
+        """Propose a reopening, or add signatures to one; return its id, lower-case hex."""
+        request = officer_pb2.SignReopeningRequest(reopening=document)
+        return (await self._line.ask(self._stub.SignReopening, request)).reopening_id
+
+    async def reopenings(self, dataset_hash: str | None = None) -> list[KeptReopening]:
+        """Return the reopenings of a dataset's cohorts, or of all, newest first."""
+        wanted = "" if dataset_hash is None else codec.read_id("dataset", dataset_hash)
+        request = officer_pb2.ListReopeningsRequest(dataset_hash=wanted)
+        async with contextlib.aclosing(self._line.read(self._stub.ListReopenings, request)) as answers:
+            return [codec.read_reopening(answer) async for answer in answers]
+
+    async def cohorts(self, dataset_hash: str) -> list[CohortEvidence]:
+        """Return one evidence for each set of nodes that something was released for, for each receiver."""
+        request = officer_pb2.ListCohortsRequest(dataset_hash=codec.read_id("dataset", dataset_hash))
+        async with contextlib.aclosing(self._line.read(self._stub.ListCohorts, request)) as answers:
+            return [codec.read_cohort(answer) async for answer in answers]
 
 
 class EnrolmentClient:

@@ -17,32 +17,46 @@ from kapok.wire.messages import (
     Assignment,
     CatalogueEntry,
     Closed,
+    CohortEvidence,
     Completion,
     Evidence,
     Idle,
     Inquiry,
     JobState,
     JobStatus,
+    KeptReopening,
     Offer,
     OpenAttempt,
+    ReopenCohort,
     RoundParameters,
 )
-from kapok.wire.v1 import analyst_pb2, catalogue_pb2, errors_pb2, node_pb2, rounds_pb2
+from kapok.wire.v1 import (
+    analyst_pb2,
+    catalogue_pb2,
+    errors_pb2,
+    node_pb2,
+    officer_pb2,
+    rounds_pb2,
+)
 
 __all__ = [
     "check_chunk",
     "read_assignment",
+    "read_cohort",
     "read_entry",
     "read_error",
     "read_id",
     "read_name",
     "read_parameters",
+    "read_reopening",
     "read_status",
     "read_sum_part",
     "write_assignment",
+    "write_cohort",
     "write_entry",
     "write_error",
     "write_parameters",
+    "write_reopening",
     "write_status",
     "write_sum_part",
 ]
@@ -298,6 +312,43 @@ def read_sum_part(part: analyst_pb2.FetchSumResponse) -> Evidence | bytes:
             raise _bad_answer("neither evidence nor a chunk of a sum within bounds")
 
 
+# Cohorts.
+
+
+def write_reopening(kept: KeptReopening) -> officer_pb2.ListReopeningsResponse:
+    """Make the message of a reopening."""
+    return officer_pb2.ListReopeningsResponse(
+        reopening=kept.document, answers=kept.answers, proposed_at=kept.proposed_at
+    )
+
+
+def read_reopening(answer: officer_pb2.ListReopeningsResponse) -> KeptReopening:
+    """Return the plain reopening."""
+    return KeptReopening(answer.reopening, tuple(answer.answers), answer.proposed_at)
+
+
+def write_cohort(evidence: CohortEvidence) -> officer_pb2.ListCohortsResponse:
+    """Make the message of a roster's evidence."""
+    return officer_pb2.ListCohortsResponse(
+        specification=evidence.specification,
+        round=evidence.round,
+        attempt=evidence.attempt,
+        consents=evidence.consents,
+        releases=evidence.releases,
+    )
+
+
+def read_cohort(answer: officer_pb2.ListCohortsResponse) -> CohortEvidence:
+    """Return the plain evidence."""
+    return CohortEvidence(
+        specification=answer.specification,
+        round=answer.round,
+        attempt=answer.attempt,
+        consents=tuple(answer.consents),
+        releases=tuple(answer.releases),
+    )
+
+
 # Assignments.
 
 
@@ -327,6 +378,8 @@ def write_assignment(assignment: Assignment) -> node_pb2.WatchResponse:
             return node_pb2.WatchResponse(closed=node_pb2.Closed(job_id=job_id))
         case Inquiry(token):
             return node_pb2.WatchResponse(inquiry=node_pb2.Inquiry(inquiry=token))
+        case ReopenCohort(document):
+            return node_pb2.WatchResponse(reopen_cohort=node_pb2.ReopenCohort(reopening=document))
         case Idle():
             return node_pb2.WatchResponse(idle=node_pb2.Idle())
         case _:
@@ -363,6 +416,8 @@ def read_assignment(response: node_pb2.WatchResponse) -> Assignment:
             return Closed(response.closed.job_id)
         case "inquiry":
             return Inquiry(response.inquiry.inquiry)
+        case "reopen_cohort":
+            return ReopenCohort(response.reopen_cohort.reopening)
         case "idle":
             return Idle()
         case _:

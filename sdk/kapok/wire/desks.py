@@ -14,9 +14,17 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from kapok.identity.names import PartyName
-from kapok.wire.messages import Assignment, CatalogueEntry, Evidence, JobStatus, RoundParameters
+from kapok.wire.messages import (
+    Assignment,
+    CatalogueEntry,
+    CohortEvidence,
+    Evidence,
+    JobStatus,
+    KeptReopening,
+    RoundParameters,
+)
 
-__all__ = ["AnalystDesk", "CatalogueDesk", "EnrolmentDesk", "NodeDesk"]
+__all__ = ["AnalystDesk", "CatalogueDesk", "EnrolmentDesk", "NodeDesk", "OfficerDesk"]
 
 
 class CatalogueDesk(Protocol):
@@ -114,6 +122,25 @@ class NodeDesk(Protocol):
 
     async def give_opinion(self, caller: PartyName, inquiry_id: str, token: str) -> None:
         """Pass a signed opinion on to whoever asked; it is kept nowhere."""
+
+    async def answer_reopening(self, caller: PartyName, reopening_id: str, token: str) -> None:
+        """Take a signed word that a reopening was accepted, or why not."""
+        ...
+
+
+class OfficerDesk(Protocol):
+    """Cohorts and how they are reopened, for officers; each sees what concerns its own organisation."""
+
+    async def sign_reopening(self, caller: PartyName, document: bytes) -> str:
+        """Keep a proposed reopening, or more signatures of one; return its id, lower-case hex."""
+        ...
+
+    async def reopenings(self, caller: PartyName, dataset_hash: str | None) -> Sequence[KeptReopening]:
+        """Return the reopenings of a dataset's cohorts, or of all, newest first."""
+        ...
+
+    async def cohorts(self, caller: PartyName, dataset_hash: str) -> Sequence[CohortEvidence]:
+        """Return one evidence for each set of nodes that something was released for, for each receiver."""
         ...
 
 

@@ -20,15 +20,18 @@ __all__ = [
     "Assignment",
     "CatalogueEntry",
     "Closed",
+    "CohortEvidence",
     "Completion",
     "Evidence",
     "Idle",
     "Inquiry",
     "JobState",
     "JobStatus",
+    "KeptReopening",
     "Offer",
     "OpenAttempt",
     "RoundParameters",
+    "ReopenCohort",
 ]
 
 MOST_PARAMETERS_BYTES: Final = 1 << 20
@@ -110,6 +113,40 @@ class Evidence:
     releases: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CohortEvidence:
+    """A roster that something was released for, as analyst and nodes signed it.
+
+    Attributes:
+        specification: The job's.
+        round: From 1.
+        attempt: From 1.
+        consents: Of the whole roster.
+        releases: Of those nodes that have released.
+    """
+
+    specification: str
+    round: int
+    attempt: int
+    consents: tuple[str, ...]
+    releases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReopening:
+    """A reopening as the broker keeps it.
+
+    Attributes:
+        document: JSON, as `kapok.documents.reopening.SignedReopening` writes it.
+        answers: What nodes signed when it was given to them, the latest of each.
+        proposed_at: Seconds since the epoch, the broker's clock.
+    """
+
+    document: bytes
+    answers: tuple[str, ...]
+    proposed_at: float
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """Asks a node for its consent to a job."""
@@ -162,4 +199,15 @@ class Idle:
     """The line is alive; nothing to do just now."""
 
 
-Assignment = Offer | OpenAttempt | Completion | Closed | Inquiry | Idle
+@dataclass(frozen=True, slots=True)
+class ReopenCohort:
+    """Asks a node to accept a reopening of a cohort that all officers have signed.
+
+    Attributes:
+        document: JSON, as `kapok.documents.reopening.SignedReopening` writes it.
+    """
+
+    document: bytes
+
+
+Assignment = Offer | OpenAttempt | Completion | Closed | Inquiry | ReopenCohort | Idle

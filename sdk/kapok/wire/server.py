@@ -1,6 +1,6 @@
 """Servers: the broker's (mutual TLS) and the authority's (TLS for those without certificates).
 
-    running = await serve(credentials, "0.0.0.0:7443", catalogue=…, analysts=…, nodes=…)
+    running = await serve(credentials, "0.0.0.0:7443", catalogue=…, analysts=…, nodes=…, officers=…)
     …
     await running.stop(grace_s=5)
 
@@ -18,7 +18,7 @@ import grpc
 
 from kapok.errors import IdentityInvalid, InvalidInput
 from kapok.wire.address import Address
-from kapok.wire.desks import AnalystDesk, CatalogueDesk, EnrolmentDesk, NodeDesk
+from kapok.wire.desks import AnalystDesk, CatalogueDesk, EnrolmentDesk, NodeDesk, OfficerDesk
 from kapok.wire.gate import Gate
 from kapok.wire.limits import Limits
 from kapok.wire.messages import MOST_CHUNK_BYTES
@@ -28,6 +28,7 @@ from kapok.wire.services import (
     catalogue_service,
     enrolment_service,
     node_service,
+    officer_service,
 )
 from kapok.wire.traffic import Traffic
 
@@ -83,9 +84,10 @@ async def serve(
     catalogue: CatalogueDesk,
     analysts: AnalystDesk,
     nodes: NodeDesk,
+    officers: OfficerDesk,
     limits: Limits | None = None,
 ) -> RunningServer:
-    """Serve the three services of the broker with mutual TLS.
+    """Serve the four services of the broker with mutual TLS.
 
     Args:
         credentials: The broker's own: certificate, key, and the root that callers' certificates must lead to.
@@ -93,6 +95,7 @@ async def serve(
         catalogue: Answers every enrolled party.
         analysts: Answers analysts.
         nodes: Answers nodes.
+        officers: Answers officers.
         limits: What the server bears; `Limits()` by default.
 
     Raises:
@@ -101,7 +104,12 @@ async def serve(
     """
     tls = _server_tls(credentials.key_pem(), credentials.certificate_pem, credentials.root_pem)
     gate = Gate(trust_domain=credentials.name.trust_domain, limits=limits or Limits())
-    services = (catalogue_service(catalogue), analyst_service(analysts), node_service(nodes))
+    services = (
+        catalogue_service(catalogue),
+        analyst_service(analysts),
+        node_service(nodes),
+        officer_service(officers),
+    )
     return await _start(gate, tls, Address.parse(address), services)
 
 

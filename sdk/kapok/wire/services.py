@@ -16,10 +16,17 @@ from google.protobuf.descriptor import ServiceDescriptor
 from kapok.errors import InvalidInput
 from kapok.identity.names import PartyName, Role
 from kapok.wire import codec
-from kapok.wire.desks import AnalystDesk, CatalogueDesk, EnrolmentDesk, NodeDesk
-from kapok.wire.v1 import analyst_pb2, catalogue_pb2, enrolment_pb2, node_pb2
+from kapok.wire.desks import AnalystDesk, CatalogueDesk, EnrolmentDesk, NodeDesk, OfficerDesk
+from kapok.wire.v1 import analyst_pb2, catalogue_pb2, enrolment_pb2, node_pb2, officer_pb2
 
-__all__ = ["Service", "analyst_service", "catalogue_service", "enrolment_service", "node_service"]
+__all__ = [
+    "Service",
+    "analyst_service",
+    "catalogue_service",
+    "enrolment_service",
+    "node_service",
+    "officer_service",
+]
 
 T = TypeVar("T")
 
@@ -224,6 +231,13 @@ class _NodeMethods:
         await self._desk.give_opinion(caller, inquiry_id, request.opinion)
         return node_pb2.GiveOpinionResponse()
 
+    async def answer_reopening(
+        self, caller: PartyName, request: node_pb2.AnswerReopeningRequest
+    ) -> node_pb2.AnswerReopeningResponse:
+        reopening_id = codec.read_id("reopening", request.reopening_id)
+        await self._desk.answer_reopening(caller, reopening_id, request.answer)
+        return node_pb2.AnswerReopeningResponse()
+
 
 async def _chunks(parts: AsyncIterator[node_pb2.SealRequest]) -> AsyncIterator[bytes]:
     async for part in parts:
@@ -247,10 +261,41 @@ def node_service(desk: NodeDesk) -> Service:
         "Seal": answer.seal,
         "Release": answer.release,
         "GiveOpinion": answer.give_opinion,
+        "AnswerReopening": answer.answer_reopening,
     }
     return Service(
         node_pb2.DESCRIPTOR.services_by_name["NodeService"], Role.NODE, methods, frozenset({"Watch"})
     )
+
+
+def officer_service(desk: OfficerDesk) -> Service:
+    """Cohorts, for officers."""
+
+    async def sign(
+        caller: PartyName, request: officer_pb2.SignReopeningRequest
+    ) -> officer_pb2.SignReopeningResponse:
+        found = await desk.sign_reopening(caller, request.reopening)
+        return officer_pb2.SignReopeningResponse(reopening_id=found)
+
+    async def reopenings(
+        caller: PartyName, request: officer_pb2.ListReopeningsRequest
+    ) -> AsyncIterator[officer_pb2.ListReopeningsResponse]:
+        wanted = codec.read_id("dataset", request.dataset_hash) if request.dataset_hash else None
+        for kept in await desk.reopenings(caller, wanted):
+            yield codec.write_reopening(kept)
+
+    async def cohorts(
+        caller: PartyName, request: officer_pb2.ListCohortsRequest
+    ) -> AsyncIterator[officer_pb2.ListCohortsResponse]:
+        for evidence in await desk.cohorts(caller, codec.read_id("dataset", request.dataset_hash)):
+            yield codec.write_cohort(evidence)
+
+    methods: dict[str, Callable[..., Any]] = {
+        "SignReopening": sign,
+        "ListReopenings": reopenings,
+        "ListCohorts": cohorts,
+    }
+    return Service(officer_pb2.DESCRIPTOR.services_by_name["OfficerService"], Role.OFFICER, methods)
 
 
 def enrolment_service(desk: EnrolmentDesk) -> Service:

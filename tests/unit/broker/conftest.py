@@ -17,6 +17,7 @@ from support.broker import DrivenDesk, history, reasons, stored_chunks
 
 from kapok.broker.catalogue import Catalogue
 from kapok.broker.computation.office import Office
+from kapok.broker.reopenings import Reopenings
 from kapok.broker.settings import Limits
 from kapok.broker.store import Store
 from kapok.documents.dataset import DATASET_TYP, Column, Dataset
@@ -390,6 +391,7 @@ class World:
         )
         self.desk = DrivenDesk(self.office)
         self.catalogue = Catalogue(self.office, self.up.__contains__)
+        self.reopenings = Reopenings(self.office)
 
     def close(self) -> None:
         self.store.close()

@@ -87,6 +87,7 @@ async def test_uploads_share_the_memory_for_what_is_not_written_down_yet(worker,
         worker,
         None,
         SimpleNamespace(begin_upload=lambda *_: upload),
+        None,
         bells,
         presence,
         Inquiries(worker, None, bells, presence),
@@ -109,9 +110,8 @@ async def test_uploads_share_the_memory_for_what_is_not_written_down_yet(worker,
 def node_desk(worker, presence):
     jobs = SimpleNamespace(assignments=lambda _node: dict(OWED))
     bells = Bells(asyncio.get_running_loop())
-    return BrokerNodeDesk(
-        worker, None, jobs, bells, presence, Inquiries(worker, None, bells, presence), asyncio.Event(), 1.0
-    ), bells
+    inquiries = Inquiries(worker, None, bells, presence)
+    return BrokerNodeDesk(worker, None, jobs, None, bells, presence, inquiries, asyncio.Event(), 1.0), bells
 
 
 async def test_a_watch_sends_each_assignment_once_until_it_changes(worker):

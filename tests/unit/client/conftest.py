@@ -262,7 +262,9 @@ async def broker(domain, heart) -> AsyncIterator[Broker]:
     )
     desks = Broker(domain.entry(heart))
     credentials = Credentials(key, certificate, domain.root, time.time())
-    server = await serve(credentials, "127.0.0.1:0", catalogue=desks, analysts=desks, nodes=desks)
+    server = await serve(
+        credentials, "127.0.0.1:0", catalogue=desks, analysts=desks, nodes=desks, officers=desks
+    )
     desks.address = server.address
     yield desks
     await server.stop(0)

@@ -415,6 +415,11 @@ def dataset():
 
 
 @pytest.fixture
+def dataset_hash():
+    return DATASET_HASH
+
+
+@pytest.fixture
 def make_job():
     return Job
 

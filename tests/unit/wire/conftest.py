@@ -26,14 +26,17 @@ from kapok.wire.messages import (
     Assignment,
     CatalogueEntry,
     Closed,
+    CohortEvidence,
     Completion,
     Evidence,
     Idle,
     Inquiry,
     JobState,
     JobStatus,
+    KeptReopening,
     Offer,
     OpenAttempt,
+    ReopenCohort,
     RoundParameters,
 )
 from kapok.wire.server import RunningServer, serve
@@ -196,6 +199,7 @@ class Assignments(Record):
             Completion(job_id="ab" * 32, round=1, attempt=2, seals=("s1", "s2")),
             Closed("ab" * 32),
             Inquiry("question"),
+            ReopenCohort(b"{}"),
         ]
         self.sealed: list[bytes] = []
         self.reads_chunks = True
@@ -234,6 +238,32 @@ class Assignments(Record):
     async def give_opinion(self, caller: PartyName, inquiry_id: str, token: str) -> None:
         await self.note("give_opinion", caller, inquiry_id, token)
 
+    async def answer_reopening(self, caller: PartyName, reopening_id: str, token: str) -> None:
+        await self.note("answer_reopening", caller, reopening_id, token)
+
+
+class Cohorts(Record):
+    """Two reopenings and a cohort."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept = [KeptReopening(b"{}", ("yes", "no"), 12.5), KeptReopening(b"[]", (), 11.0)]
+        self.evidence = [
+            CohortEvidence(specification="spec", round=1, attempt=2, consents=("c1", "c2"), releases=("r1",))
+        ]
+
+    async def sign_reopening(self, caller: PartyName, document: bytes) -> str:
+        await self.note("sign", caller, document)
+        return "cd" * 32
+
+    async def reopenings(self, caller: PartyName, dataset_hash: str | None) -> list[KeptReopening]:
+        await self.note("reopenings", caller, dataset_hash)
+        return self.kept
+
+    async def cohorts(self, caller: PartyName, dataset_hash: str) -> list[CohortEvidence]:
+        await self.note("cohorts", caller, dataset_hash)
+        return self.evidence
+
 
 def status_in(state: JobState) -> JobStatus:
     error = (
@@ -264,6 +294,7 @@ class Broker:
     catalogue: Shelf
     analysts: Jobs
     nodes: Assignments
+    officers: Cohorts
 
     @property
     def address(self) -> str:
@@ -296,13 +327,23 @@ def node_credentials(realm: Realm) -> Credentials:
     return realm.credentials(Role.NODE, "ward")
 
 
+@pytest.fixture(scope="session")
+def officer_credentials(realm: Realm) -> Credentials:
+    return realm.credentials(Role.OFFICER, "chief")
+
+
 @pytest.fixture
 async def broker(broker_credentials: Credentials) -> AsyncIterator[Broker]:
-    catalogue, analysts, nodes = Shelf(), Jobs(), Assignments()
+    catalogue, analysts, nodes, officers = Shelf(), Jobs(), Assignments(), Cohorts()
     server = await serve(
-        broker_credentials, "127.0.0.1:0", catalogue=catalogue, analysts=analysts, nodes=nodes
+        broker_credentials,
+        "127.0.0.1:0",
+        catalogue=catalogue,
+        analysts=analysts,
+        nodes=nodes,
+        officers=officers,
     )
-    yield Broker(server, catalogue, analysts, nodes)
+    yield Broker(server, catalogue, analysts, nodes, officers)
     await server.stop(0)
 
 
@@ -315,4 +356,10 @@ async def analyst(broker: Broker, analyst_credentials: Credentials) -> AsyncIter
 @pytest.fixture
 async def node(broker: Broker, node_credentials: Credentials) -> AsyncIterator[Connection]:
     async with await connect(node_credentials, broker.address) as connection:
+        yield connection
+
+
+@pytest.fixture
+async def officer(broker: Broker, officer_credentials: Credentials) -> AsyncIterator[Connection]:
+    async with await connect(officer_credentials, broker.address) as connection:
         yield connection

@@ -49,6 +49,22 @@ async def test_a_node_is_no_analyst_and_an_analyst_no_node(broker, analyst, node
     assert broker.analysts.calls == broker.nodes.calls == []
 
 
+async def test_only_officers_ask_an_officers_questions(broker, analyst, node, officer):
+    for caller in (analyst, node):
+        for call in (
+            caller.officer.sign_reopening(b"{}"),
+            caller.officer.reopenings(),
+            caller.officer.cohorts("ab" * 32),
+        ):
+            with pytest.raises(NotAuthorised):
+                await call
+    with pytest.raises(NotAuthorised):
+        await officer.analyst.submit("spec")
+    with pytest.raises(NotAuthorised):
+        await officer.node.answer_reopening("ab" * 32, "yes")
+    assert broker.officers.calls == broker.analysts.calls == broker.nodes.calls == []
+
+
 async def test_a_brokers_certificate_is_neither(broker, broker_credentials):
     async with await connect(broker_credentials, broker.address) as connection:
         with pytest.raises(NotAuthorised):

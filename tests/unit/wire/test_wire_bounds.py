@@ -26,6 +26,7 @@ async def start(broker, credentials, limits):
         catalogue=broker.catalogue,
         analysts=broker.analysts,
         nodes=broker.nodes,
+        officers=broker.officers,
         limits=limits,
     )
 

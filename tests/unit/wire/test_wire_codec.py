@@ -18,6 +18,7 @@ from kapok.wire.messages import (
     JobStatus,
     Offer,
     OpenAttempt,
+    ReopenCohort,
     RoundParameters,
 )
 from kapok.wire.v1 import analyst_pb2, errors_pb2, node_pb2, rounds_pb2
@@ -99,6 +100,7 @@ def test_text_that_is_no_unicode_does_not_stop_an_error():
         ),
         Completion(job_id="ab" * 32, round=1, attempt=2, seals=()),
         Closed("ab" * 32),
+        ReopenCohort(b"{}"),
     ],
     ids=lambda assignment: type(assignment).__name__,
 )

@@ -192,6 +192,7 @@ async def test_a_call_that_takes_too_long_is_given_up_by_the_service(
         catalogue=broker.catalogue,
         analysts=broker.analysts,
         nodes=broker.nodes,
+        officers=broker.officers,
         limits=Limits(unary_s=0.05, transfer_s=0.05),
     )
     broker.analysts.delay_s = 60

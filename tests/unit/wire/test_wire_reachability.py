@@ -23,7 +23,12 @@ DAY = 86400.0
 
 async def start(broker, credentials, address="127.0.0.1:0"):
     return await serve(
-        credentials, address, catalogue=broker.catalogue, analysts=broker.analysts, nodes=broker.nodes
+        credentials,
+        address,
+        catalogue=broker.catalogue,
+        analysts=broker.analysts,
+        nodes=broker.nodes,
+        officers=broker.officers,
     )
 
 

@@ -202,3 +202,24 @@ async def test_a_watch_that_is_no_generator_is_closed_too(broker, analyst):
     await anext(watch)
     await watch.aclose()
     await asyncio.wait_for(subscription.closed.wait(), 10)
+
+
+async def test_an_officer_signs_and_sees(broker, officer, officer_credentials):
+    caller = officer_credentials.name
+    assert await officer.officer.sign_reopening(b"{}") == "cd" * 32
+    assert await officer.officer.reopenings() == broker.officers.kept
+    assert await officer.officer.reopenings(JOB) == broker.officers.kept
+    assert await officer.officer.cohorts(JOB) == broker.officers.evidence
+    assert broker.officers.calls == [
+        ("sign", caller, b"{}"),
+        ("reopenings", caller, None),
+        ("reopenings", caller, JOB),
+        ("cohorts", caller, JOB),
+    ]
+    with pytest.raises(InvalidInput):
+        await officer.officer.cohorts("heart")
+
+
+async def test_a_node_answers_a_reopening(broker, node, node_credentials):
+    await node.node.answer_reopening(JOB, "yes")
+    assert broker.nodes.calls == [("answer_reopening", node_credentials.name, JOB, "yes")]

@@ -35,7 +35,9 @@ def test_a_call_that_its_caller_has_left_ends_before_the_server_has_stopped(
 ):
     async def leave_and_stop():
         desk = LateToEnd()
-        server = await serve(broker_credentials, "127.0.0.1:0", catalogue=None, analysts=None, nodes=desk)
+        server = await serve(
+            broker_credentials, "127.0.0.1:0", catalogue=None, analysts=None, nodes=desk, officers=None
+        )
         stop_answering = server._server.stop
 
         async def then_let_go(grace_s):

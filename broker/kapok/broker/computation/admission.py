@@ -105,6 +105,7 @@ def _keep(step: Step, admitted: AdmittedJob, token: str, payload: bytes) -> None
         changed_at=step.now,
         gathering_since=step.now,
         deadline=float(admitted.specification.deadline),
+        dataset=admitted.specification.dataset,
     )
     members = [
         MemberRow(job=row.id, node=party.name, organisation=party.organisation)

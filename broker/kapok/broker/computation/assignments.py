@@ -9,24 +9,35 @@ from kapok.broker.computation.office import Office
 from kapok.broker.computation.states import ENDED, AttemptState, JobState
 from kapok.broker.store import Transaction
 from kapok.broker.store.duties import Duty
-from kapok.wire.messages import Assignment, Closed, Completion, Offer, OpenAttempt, RoundParameters
+from kapok.wire.messages import (
+    Assignment,
+    Closed,
+    Completion,
+    Offer,
+    OpenAttempt,
+    ReopenCohort,
+    RoundParameters,
+)
 
 __all__ = ["AssignmentKey", "assignments"]
 
 AssignmentKey = tuple[str, str, int, int]
-"""Kind, job, and what tells a new assignment from one that was sent: times asked, or round and attempt."""
+"""Kind, job or reopening, and what tells a new assignment from one that was sent: times asked, or round and
+attempt."""
 
 _MOST_CLOSED: Final = 256
 _CLOSED: Final = ENDED | {JobState.SUMMED}
 
 
 def assignments(office: Office, node: str) -> dict[AssignmentKey, Assignment]:
-    """Everything that a node is asked to do now, oldest job first; and the jobs that are over for it."""
+    """All that a node is asked to do now: reopenings, then jobs, oldest first; and jobs that are over."""
     with office.store.snapshot() as tx:
         owed: dict[AssignmentKey, Assignment] = {}
         since = office.clock() - office.limits.closed_notice_s
         for job_id in reversed(tx.duties.closed(node, _CLOSED, since, _MOST_CLOSED)):
             owed["closed", job_id, 0, 0] = Closed(job_id)
+        for row in tx.reopenings.owed_to(node, office.clock()):
+            owed["reopening", row.id, 0, 0] = ReopenCohort(tx.reopenings.document(row).to_json())
         duties = tx.duties.of(
             node,
             gathering=JobState.GATHERING,

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import bindparam, exists, select
 from sqlalchemy.orm import Session
 
-from kapok.broker.store.schema import AttemptRow, ParametersRow, ReleaseRow, RosterRow
+from kapok.broker.store.schema import AttemptRow, JobRow, ParametersRow, ReleaseRow, RosterRow
 
 __all__ = ["AttemptTable"]
 
@@ -61,6 +61,22 @@ class AttemptTable:
         return sorted(
             self._session.scalars(_ROSTER, {"attempt": attempt_id}), key=lambda row: row.node.encode()
         )
+
+    def released_of(self, dataset: str, most: int) -> dict[AttemptRow, tuple[str, ...]]:
+        """A dataset's newest attempts of which releases are in, with their rosters' names, newest first."""
+        query = (
+            select(AttemptRow)
+            .join(JobRow, JobRow.id == AttemptRow.job)
+            .where(JobRow.dataset == dataset, exists().where(ReleaseRow.attempt == AttemptRow.id))
+            .order_by(JobRow.ordinal.desc(), AttemptRow.id.desc())
+            .limit(most)
+        )
+        found = self._session.scalars(query).all()
+        names: dict[int, list[str]] = {row.id: [] for row in found}
+        rosters = select(RosterRow.attempt, RosterRow.node).where(RosterRow.attempt.in_(names))
+        for attempt, node in self._session.execute(rosters):
+            names[attempt].append(node)
+        return {row: tuple(sorted(names[row.id], key=str.encode)) for row in found}
 
     def occupied(self, scopes: Collection[str], states: Collection[str]) -> bool:
         """Whether an attempt in one of these states holds any of these scopes."""

@@ -16,6 +16,7 @@ from kapok.broker.store.attempts import AttemptTable
 from kapok.broker.store.catalogue import CatalogueTable
 from kapok.broker.store.duties import DutyTable
 from kapok.broker.store.jobs import JobTable
+from kapok.broker.store.reopenings import ReopeningTable
 from kapok.broker.store.vectors import VectorTable
 from kapok.errors import InternalError, Unavailable
 from kapok.persistence import open_database
@@ -37,6 +38,7 @@ class Transaction:
         attempts: Attempts, rosters, releases.
         vectors: Sealed vectors and sums.
         duties: What nodes owe.
+        reopenings: Reopenings of cohorts.
     """
 
     def __init__(self, session: Session) -> None:
@@ -45,6 +47,7 @@ class Transaction:
         self.attempts = AttemptTable(session)
         self.vectors = VectorTable(session)
         self.duties = DutyTable(session)
+        self.reopenings = ReopeningTable(session)
 
 
 class Store:

@@ -32,6 +32,9 @@ __all__ = [
     "MembershipRow",
     "ParametersRow",
     "ReleaseRow",
+    "ReopeningNodeRow",
+    "ReopeningRow",
+    "ReopeningSignatureRow",
     "RosterRow",
     "SealedChunkRow",
     "SealedVectorRow",
@@ -87,7 +90,10 @@ class JobRow(Base):
     """A job: its specification as signed, and how far it is. `attempts` are those of its present `round`."""
 
     __tablename__ = "job"
-    __table_args__ = (Index("ix_job_state_changed_at", "state", "changed_at"),)
+    __table_args__ = (
+        Index("ix_job_state_changed_at", "state", "changed_at"),
+        Index("ix_job_dataset_ordinal", "dataset", "ordinal"),
+    )
 
     id: Mapped[str] = mapped_column(_HASH, primary_key=True)
     ordinal: Mapped[int] = mapped_column(BigInteger, unique=True)
@@ -105,6 +111,7 @@ class JobRow(Base):
     asked_again: Mapped[bool] = mapped_column(Boolean, default=False)
     bytes_received: Mapped[int] = mapped_column(BigInteger, default=0)
     error: Mapped[str | None] = mapped_column(Text, default=None)
+    dataset: Mapped[str] = mapped_column(_HASH, default="")
 
 
 class MemberRow(Base):
@@ -237,6 +244,47 @@ class ReleaseRow(Base):
     node: Mapped[str] = mapped_column(_NAME, primary_key=True)
     token: Mapped[str] = mapped_column(Text)
     received_at: Mapped[float] = mapped_column(Float(53))
+
+
+class ReopeningRow(Base):
+    """A reopening of a cohort that an officer has proposed; `complete` once every organisation has signed.
+
+    `receiver` and `proposer` are organisations in full.
+    """
+
+    __tablename__ = "reopening"
+
+    id: Mapped[str] = mapped_column(_HASH, primary_key=True)
+    dataset: Mapped[str] = mapped_column(_HASH, index=True)
+    receiver: Mapped[str] = mapped_column(_NAME)
+    proposer: Mapped[str] = mapped_column(_NAME)
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
+    serial: Mapped[int] = mapped_column(BigInteger)
+    expires: Mapped[float] = mapped_column(Float(53))
+    complete: Mapped[bool] = mapped_column(Boolean, default=False)
+    proposed_at: Mapped[float] = mapped_column(Float(53))
+
+
+class ReopeningSignatureRow(Base):
+    """An officer's signature under a reopening; signing again replaces it, for certificates expire."""
+
+    __tablename__ = "reopening_signature"
+
+    reopening: Mapped[str] = mapped_column(ForeignKey("reopening.id", ondelete="CASCADE"), primary_key=True)
+    officer: Mapped[str] = mapped_column(_NAME, primary_key=True)
+    token: Mapped[str] = mapped_column(Text)
+    signed_at: Mapped[float] = mapped_column(Float(53))
+
+
+class ReopeningNodeRow(Base):
+    """A node that a reopening concerns, and what it answered when it was given to it."""
+
+    __tablename__ = "reopening_node"
+
+    reopening: Mapped[str] = mapped_column(ForeignKey("reopening.id", ondelete="CASCADE"), primary_key=True)
+    node: Mapped[str] = mapped_column(_NAME, primary_key=True, index=True)
+    accepted: Mapped[bool] = mapped_column(Boolean, default=False)
+    answer: Mapped[str | None] = mapped_column(Text, default=None)
 
 
 class EventRow(Base):

@@ -9,14 +9,25 @@ open, never b.
     records    what is read from them
     journal    what the runner writes and reads
     history    what an officer looks up, from the file alone
+    reopening  officers change a cohort
     inbox      what the local officer writes and reads, a pause as well
 """
 
 from kapok.nodes.journal.inbox import Inbox
 from kapok.nodes.journal.journal import Journal
-from kapok.nodes.journal.records import Decision, JobRecord, NewJob, Pause, Scope, StoredRelease, StoredSeal
+from kapok.nodes.journal.records import (
+    AcceptedReopening,
+    Decision,
+    JobRecord,
+    NewJob,
+    Pause,
+    Scope,
+    StoredRelease,
+    StoredSeal,
+)
 
 __all__ = [
+    "AcceptedReopening",
     "Decision",
     "Inbox",
     "JobRecord",

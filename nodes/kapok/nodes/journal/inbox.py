@@ -14,12 +14,14 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from kapok.documents.reopening import Reopening, SignedReopening
 from kapok.errors import InvalidInput, NotFound
 from kapok.nodes.journal import tables
 from kapok.nodes.journal.instance import Mirror, number_of, take_on
 from kapok.nodes.journal.journal import MIGRATIONS
 from kapok.nodes.journal.reading import asked_before, find_job, job_record, pause_of, plain_errors, scope_of
-from kapok.nodes.journal.records import JobRecord, Pause, Scope
+from kapok.nodes.journal.records import AcceptedReopening, JobRecord, Pause, Scope
+from kapok.nodes.journal.reopening import accept_reopening, accepted_reopenings
 from kapok.nodes.states import Event, NodeJobState, after
 from kapok.persistence import open_database
 
@@ -99,10 +101,40 @@ class Inbox:
             )
             return [job_record(row) for row in rows]
 
-    def scope(self, job: JobRecord) -> Scope:
+    def scope(self, asset: str, organisation: str) -> Scope:
         """What was released of the asset to the organisation."""
         with self._engine.connect().execution_options(read_only=True) as connection:
-            return scope_of(connection, job.asset, job.organisation)
+            return scope_of(connection, asset, organisation)
+
+    def scopes(self) -> Sequence[tuple[str, str]]:
+        """Asset and organisation of every scope that has a release or a reopening, sorted."""
+        release, reopening = tables.release, tables.reopening
+        found = sa.select(release.c.asset, release.c.organisation).union(
+            sa.select(reopening.c.asset, reopening.c.organisation)
+        )
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            return sorted((row.asset, row.organisation) for row in connection.execute(found))
+
+    def reopenings(self) -> Sequence[AcceptedReopening]:
+        """Every reopening that was accepted, in the order of acceptance."""
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            return accepted_reopenings(connection)
+
+    def reopen(self, asset: str, reopening: Reopening, document: SignedReopening) -> bool:
+        """Accept a verified reopening; return whether it is new. The running node goes by it at once.
+
+        Raises:
+            InvalidInput: ``reopening_superseded`` or ``journal_restored``.
+            CohortTooSmall: ``cohort_not_named``.
+            Unavailable: ``journal_unavailable``.
+        """
+        with plain_errors():
+            with self._engine.begin() as connection:
+                self._mirror.check(number_of(connection))
+                new = accept_reopening(connection, asset, reopening, document, self._clock())
+                take_on(connection)
+            self._mirror.follow(self._engine)
+        return new
 
     def decide(self, job_id: str, event: Event) -> JobRecord:
         """Approve or deny a pending question. The same decision again is no change.

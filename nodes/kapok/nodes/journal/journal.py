@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import sqlalchemy as sa
 
+from kapok.documents.reopening import Reopening, SignedReopening
 from kapok.errors import InvalidInput, LocalProtocolError
 from kapok.nodes.journal import tables
 from kapok.nodes.journal.instance import Mirror, number_of, take_on
@@ -23,6 +24,7 @@ from kapok.nodes.journal.reading import (
     scope_of,
 )
 from kapok.nodes.journal.records import Decision, JobRecord, NewJob, Pause, Scope, StoredRelease, StoredSeal
+from kapok.nodes.journal.reopening import accept_reopening
 from kapok.nodes.states import REFUSABLE, Event, NodeJobState, after
 from kapok.persistence import examine_database, open_database
 from kapok.protocols.secure_sum.cohort import CohortStatement, check_release, rule_in_force
@@ -302,7 +304,7 @@ class Journal:
             in_force = rule_in_force(
                 rule_in_force(decision.rule.cohort, record.cohort.rule), scope.fixed_with
             )
-            check_release(in_force, past, scope.releases)
+            check_release(in_force, past, scope.releases, scope.reopened)
             stored = connection.scalar(
                 sa.select(tables.release.c.token).where(
                     tables.release.c.job_id == job.job_id, tables.release.c.round == record.round
@@ -325,9 +327,20 @@ class Journal:
                     token=token,
                     released_at=self._clock(),
                     in_force=decision.in_force,
+                    reopening=b"" if scope.reopened is None else scope.reopened.id,
                 )
             )
             return token
+
+    def reopen(self, asset: str, reopening: Reopening, document: SignedReopening) -> bool:
+        """Accept a verified reopening of the asset's cohort; return whether it is new.
+
+        Raises:
+            InvalidInput: ``reopening_superseded``.
+            CohortTooSmall: ``cohort_not_named``.
+        """
+        with self._write() as connection:
+            return accept_reopening(connection, asset, reopening, document, self._clock())
 
     def scope(self, asset: str, organisation: str) -> Scope:
         """What was released of an asset to an organisation."""

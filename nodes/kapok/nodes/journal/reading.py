@@ -14,7 +14,7 @@ from kapok.nodes.journal import tables
 from kapok.nodes.journal.records import JobRecord, Pause, Scope
 from kapok.nodes.policy import Rule
 from kapok.nodes.states import NodeJobState
-from kapok.protocols.secure_sum.cohort import CohortRule, PastRelease, rule_in_force
+from kapok.protocols.secure_sum.cohort import CohortRule, PastRelease, Reopened, rule_in_force
 
 __all__ = [
     "asked_before",
@@ -87,7 +87,7 @@ def job_record(row: sa.Row[Any]) -> JobRecord:
 
 
 def scope_of(connection: sa.Connection, asset: str, organisation: str, job_id: str = "") -> Scope:
-    """All releases of a scope; with a job's id also those of the job, in whatever scope they were made."""
+    """A scope's releases and its last reopening; with a job's id also the job's releases in other scopes."""
     table = tables.release
     in_scope = (table.c.asset == asset) & (table.c.organisation == organisation)
     rows = connection.execute(
@@ -106,9 +106,10 @@ def scope_of(connection: sa.Connection, asset: str, organisation: str, job_id: s
                 roster_hash=row.roster,
                 names=msgspec.json.decode(row.names, type=tuple[str, ...]),
                 params_hash=row.question,
+                reopening=row.reopening,
             )
         )
-    return Scope(tuple(releases), fixed_with)
+    return Scope(tuple(releases), fixed_with, _last_reopening(connection, asset, organisation))
 
 
 def pause_of(connection: sa.Connection) -> Pause | None:
@@ -142,4 +143,21 @@ def holder_paused() -> ConsentWithheld:
         code="holder_paused",
         clause="node.pause",
         remedy="ask again later, as a new job; its holder knows when",
+    )
+
+
+def _last_reopening(connection: sa.Connection, asset: str, organisation: str) -> Reopened | None:
+    table = tables.reopening
+    row = connection.execute(
+        sa.select(table)
+        .where(table.c.asset == asset, table.c.organisation == organisation)
+        .order_by(table.c.serial.desc())
+        .limit(1)
+    ).first()
+    if row is None:
+        return None
+    return Reopened(
+        id=bytes.fromhex(row.reopening_id),
+        serial=row.serial,
+        names=msgspec.json.decode(row.names, type=tuple[str, ...]),
     )

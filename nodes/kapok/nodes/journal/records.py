@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kapok.documents.reopening import SignedReopening
 from kapok.nodes.policy import History, Rule
 from kapok.nodes.states import NodeJobState
 from kapok.protocols.secure_sum.cohort import (
@@ -11,11 +12,22 @@ from kapok.protocols.secure_sum.cohort import (
     CohortRule,
     CohortStatement,
     PastRelease,
+    Reopened,
+    in_force,
     rule_in_force,
 )
 from kapok.protocols.secure_sum.records import ReleaseRecord
 
-__all__ = ["Decision", "JobRecord", "NewJob", "Pause", "Scope", "StoredRelease", "StoredSeal"]
+__all__ = [
+    "AcceptedReopening",
+    "Decision",
+    "JobRecord",
+    "NewJob",
+    "Pause",
+    "Scope",
+    "StoredRelease",
+    "StoredSeal",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,25 +150,43 @@ class StoredRelease:
     token: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedReopening:
+    """A reopening that this node has accepted, in which scope and when (seconds since the epoch)."""
+
+    id: str
+    asset: str
+    organisation: str
+    document: SignedReopening
+    accepted_at: float
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What was released of one asset to one organisation.
+    """What was released of one asset to one organisation, and how its cohort was changed.
 
     Attributes:
         releases: All of them; `params_hash` stands for the question, whatever the dataset's hash.
         fixed_with: The strictest rule under which one of them was made, or None.
+        reopened: The last reopening that was accepted, or None.
     """
 
     releases: tuple[PastRelease, ...]
     fixed_with: CohortRule | None
+    reopened: Reopened | None = None
+
+    def cohorts(self, question: bytes | None = None) -> tuple[tuple[str, ...], ...]:
+        """The sets of names that bind the scope, the oldest first; with a question those of it alone."""
+        return in_force(self.releases, self.reopened, question)
 
     def statement(self, policy: CohortRule, question: bytes) -> CohortStatement:
         """What the node states about the scope when it consents to this question."""
         rule = rule_in_force(policy, self.fixed_with)
-        bound = [one.names for one in self.releases if rule != "same-question" or one.params_hash == question]
-        return CohortStatement.of(rule, list(dict.fromkeys(bound))[-MOST_COHORTS:])
+        bound = self.cohorts(question if rule == "same-question" else None)
+        return CohortStatement.of(
+            rule, bound[-MOST_COHORTS:], b"" if self.reopened is None else self.reopened.id
+        )
 
     def history(self, questions: int, today: int) -> History:
         """What a judgement needs to know of the scope, and of the tries before: ever, and on the same day."""
-        names = tuple({one.names: None for one in self.releases})
-        return History(questions, today, names, self.fixed_with)
+        return History(questions, today, self.cohorts(), self.fixed_with)

@@ -4,6 +4,7 @@ job       one row for each job id that this node was ever asked, in the order of
 consent   when which cohort statement went out
 seal      what a later release needs, until the job is closed
 release   one row for each round of a job, ever. The sets of names of a scope's releases are its cohorts
+reopening each reopening of a scope's cohort that was accepted: releases from before bind no more
 place     under which asset a file was joined: a renamed asset would have no cohort
 instance  one row: the number that grows with each write
 in_force  one row for each policy with settings that the node has judged by, word for word
@@ -16,7 +17,18 @@ from typing import Final
 
 import sqlalchemy as sa
 
-__all__ = ["consent", "in_force", "instance", "job", "metadata", "pause", "place", "release", "seal"]
+__all__ = [
+    "consent",
+    "in_force",
+    "instance",
+    "job",
+    "metadata",
+    "pause",
+    "place",
+    "release",
+    "reopening",
+    "seal",
+]
 
 metadata: Final = sa.MetaData(
     naming_convention={
@@ -92,7 +104,23 @@ release: Final = sa.Table(
     sa.Column("token", sa.Text, nullable=False),
     sa.Column("released_at", sa.Float(53), nullable=False),
     sa.Column("in_force", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("reopening", sa.LargeBinary, nullable=False),
     sa.Index("ix_release_scope", "asset", "organisation"),
+)
+
+reopening: Final = sa.Table(
+    "reopening",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("reopening_id", sa.String(64), nullable=False),
+    sa.Column("asset", sa.String(64), nullable=False),
+    sa.Column("organisation", sa.String(512), nullable=False),
+    sa.Column("serial", sa.Integer, nullable=False),
+    sa.Column("names", sa.Text, nullable=False),
+    sa.Column("document", sa.LargeBinary, nullable=False),
+    sa.Column("accepted_at", sa.Float(53), nullable=False),
+    sa.Index("ix_reopening_scope", "asset", "organisation", "serial", unique=True),
+    sqlite_autoincrement=True,
 )
 
 place: Final = sa.Table(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kapok.documents.reopening import REOPENING_ANSWER_TYP, ReopeningAnswer
 from kapok.documents.statements import REFUSAL_TYP, RefusalStatement
 from kapok.errors import KapokError
 from kapok.protocols.secure_sum.messages import encode
 from kapok.protocols.secure_sum.params import Signer
 
 __all__ = [
+    "AnsweredReopening",
     "Consent",
     "Opinion",
     "Outgoing",
@@ -18,6 +20,7 @@ __all__ = [
     "Seal",
     "refusal_statement",
     "refusal_token",
+    "reopening_token",
 ]
 
 
@@ -63,7 +66,15 @@ class Opinion:
     token: str = field(repr=False)
 
 
-Outgoing = Consent | Refusal | Seal | Release | Opinion
+@dataclass(frozen=True, slots=True)
+class AnsweredReopening:
+    """A signed word that a reopening was accepted, or why not; its identity stands in the place of a job."""
+
+    job_id: str
+    token: str = field(repr=False)
+
+
+Outgoing = Consent | Refusal | Seal | Release | Opinion | AnsweredReopening
 
 _MOST_TEXT = 2000
 
@@ -83,3 +94,16 @@ def refusal_statement(job_id: str, error: KapokError) -> RefusalStatement:
         clause=(error.clause or "")[:_MOST_TEXT],
         remedy=(error.remedy or "")[:_MOST_TEXT],
     )
+
+
+def reopening_token(reopening_id: str, error: KapokError | None, signer: Signer) -> str:
+    """Sign that a reopening was accepted, or with an error why not."""
+    statement = ReopeningAnswer(reopening=reopening_id)
+    if error is not None:
+        statement = ReopeningAnswer(
+            reopening=reopening_id,
+            code=error.code,
+            message=error.message[:_MOST_TEXT],
+            remedy=(error.remedy or "")[:_MOST_TEXT],
+        )
+    return signer.sign(REOPENING_ANSWER_TYP, encode(statement))

@@ -40,6 +40,7 @@ from kapok.nodes.runner.judging import InForce, check_has_rule, check_sealed_und
 from kapok.nodes.runner.open_jobs import OpenJob, OpenJobs, SentSeal
 from kapok.nodes.runner.opinions import imagined, opinion_on
 from kapok.nodes.runner.outgoing import Consent, Outgoing, Refusal, Release, Seal, refusal_token
+from kapok.nodes.runner.reopening import answer_reopening
 from kapok.nodes.runner.task import Task, task_of
 from kapok.nodes.states import NodeJobState
 from kapok.protocols.secure_sum.cohort import CohortStatement, check_roster
@@ -48,7 +49,16 @@ from kapok.protocols.secure_sum.params import Signer, Verifier
 from kapok.protocols.secure_sum.records import ReleaseRecord
 from kapok.protocols.secure_sum.roster import check_members
 from kapok.protocols.wraps import WrapKey
-from kapok.wire.messages import Assignment, Closed, Completion, Idle, Inquiry, Offer, OpenAttempt
+from kapok.wire.messages import (
+    Assignment,
+    Closed,
+    Completion,
+    Idle,
+    Inquiry,
+    Offer,
+    OpenAttempt,
+    ReopenCohort,
+)
 
 __all__ = ["Runner"]
 
@@ -125,6 +135,8 @@ class Runner:
                 return self._guarded_job(job_id, lambda: self._close(job_id))
             case Inquiry(token=token):
                 return self._opine(token)
+            case ReopenCohort(document):
+                return self._reopen(document)
             case Idle():
                 return []
             case _ as never:
@@ -350,6 +362,18 @@ class Runner:
 
     def _decided(self, record: JobRecord) -> list[Outgoing]:
         return self._offer(read_spec(record.specification, self._verifier))
+
+    def _reopen(self, text: bytes) -> list[Outgoing]:
+        answer = answer_reopening(
+            text,
+            name=self._name,
+            assets={dataset_hash: one.asset for dataset_hash, one in self._joined.items()},
+            verifier=self._verifier,
+            signer=self._signer,
+            now=self._clock(),
+            keep=self._journal.reopen,
+        )
+        return [] if answer is None else [answer]
 
     # --- attempts ---------------------------------------------------------------------------------------
 

@@ -81,6 +81,7 @@ class WatchResponse(_message.Message):
     CLOSED_FIELD_NUMBER: _builtins.int
     IDLE_FIELD_NUMBER: _builtins.int
     INQUIRY_FIELD_NUMBER: _builtins.int
+    REOPEN_COHORT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def offer(self) -> Global___Offer: ...
     @_builtins.property
@@ -93,6 +94,8 @@ class WatchResponse(_message.Message):
     def idle(self) -> Global___Idle: ...
     @_builtins.property
     def inquiry(self) -> Global___Inquiry: ...
+    @_builtins.property
+    def reopen_cohort(self) -> Global___ReopenCohort: ...
     def __init__(
         self,
         *,
@@ -102,12 +105,13 @@ class WatchResponse(_message.Message):
         closed: Global___Closed | None = ...,
         idle: Global___Idle | None = ...,
         inquiry: Global___Inquiry | None = ...,
+        reopen_cohort: Global___ReopenCohort | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "closed", b"closed", "completion", b"completion", "idle", b"idle", "inquiry", b"inquiry", "offer", b"offer", "open_attempt", b"open_attempt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "closed", b"closed", "completion", b"completion", "idle", b"idle", "inquiry", b"inquiry", "offer", b"offer", "open_attempt", b"open_attempt", "reopen_cohort", b"reopen_cohort"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "closed", b"closed", "completion", b"completion", "idle", b"idle", "inquiry", b"inquiry", "offer", b"offer", "open_attempt", b"open_attempt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "closed", b"closed", "completion", b"completion", "idle", b"idle", "inquiry", b"inquiry", "offer", b"offer", "open_attempt", b"open_attempt", "reopen_cohort", b"reopen_cohort"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_assignment: _TypeAlias = _typing.Literal["offer", "open_attempt", "completion", "closed", "idle", "inquiry"]  # noqa: Y015
+    _WhichOneofReturnType_assignment: _TypeAlias = _typing.Literal["offer", "open_attempt", "completion", "closed", "idle", "inquiry", "reopen_cohort"]  # noqa: Y015
     _WhichOneofArgType_assignment: _TypeAlias = _typing.Literal["assignment", b"assignment"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_assignment) -> _WhichOneofReturnType_assignment | None: ...
 
@@ -249,6 +253,28 @@ class Inquiry(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Inquiry: _TypeAlias = Inquiry  # noqa: Y015
+
+@_typing.final
+class ReopenCohort(_message.Message):
+    """Asks the node to accept a reopening that all officers have signed; it verifies that for itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REOPENING_FIELD_NUMBER: _builtins.int
+    reopening: _builtins.bytes
+    """JSON: payload, and detached JWS, typ kapok-reopening+jws"""
+    def __init__(
+        self,
+        *,
+        reopening: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reopening", b"reopening"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReopenCohort: _TypeAlias = ReopenCohort  # noqa: Y015
 
 @_typing.final
 class Idle(_message.Message):
@@ -482,3 +508,41 @@ class GiveOpinionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GiveOpinionResponse: _TypeAlias = GiveOpinionResponse  # noqa: Y015
+
+@_typing.final
+class AnswerReopeningRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REOPENING_ID_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    reopening_id: _builtins.str
+    answer: _builtins.str
+    """JWS, typ kapok-reopening-answer+jws"""
+    def __init__(
+        self,
+        *,
+        reopening_id: _builtins.str = ...,
+        answer: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "reopening_id", b"reopening_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerReopeningRequest: _TypeAlias = AnswerReopeningRequest  # noqa: Y015
+
+@_typing.final
+class AnswerReopeningResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerReopeningResponse: _TypeAlias = AnswerReopeningResponse  # noqa: Y015

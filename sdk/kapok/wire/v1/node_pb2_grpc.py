@@ -69,6 +69,11 @@ class NodeServiceStub(object):
                 request_serializer=kapok_dot_wire_dot_v1_dot_node__pb2.GiveOpinionRequest.SerializeToString,
                 response_deserializer=kapok_dot_wire_dot_v1_dot_node__pb2.GiveOpinionResponse.FromString,
                 _registered_method=True)
+        self.AnswerReopening = channel.unary_unary(
+                '/kapok.wire.v1.NodeService/AnswerReopening',
+                request_serializer=kapok_dot_wire_dot_v1_dot_node__pb2.AnswerReopeningRequest.SerializeToString,
+                response_deserializer=kapok_dot_wire_dot_v1_dot_node__pb2.AnswerReopeningResponse.FromString,
+                _registered_method=True)
 
 
 class NodeServiceServicer(object):
@@ -117,6 +122,12 @@ class NodeServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AnswerReopening(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NodeServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -154,6 +165,11 @@ def add_NodeServiceServicer_to_server(servicer, server):
                     servicer.GiveOpinion,
                     request_deserializer=kapok_dot_wire_dot_v1_dot_node__pb2.GiveOpinionRequest.FromString,
                     response_serializer=kapok_dot_wire_dot_v1_dot_node__pb2.GiveOpinionResponse.SerializeToString,
+            ),
+            'AnswerReopening': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerReopening,
+                    request_deserializer=kapok_dot_wire_dot_v1_dot_node__pb2.AnswerReopeningRequest.FromString,
+                    response_serializer=kapok_dot_wire_dot_v1_dot_node__pb2.AnswerReopeningResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -345,6 +361,33 @@ class NodeService(object):
             '/kapok.wire.v1.NodeService/GiveOpinion',
             kapok_dot_wire_dot_v1_dot_node__pb2.GiveOpinionRequest.SerializeToString,
             kapok_dot_wire_dot_v1_dot_node__pb2.GiveOpinionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnswerReopening(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kapok.wire.v1.NodeService/AnswerReopening',
+            kapok_dot_wire_dot_v1_dot_node__pb2.AnswerReopeningRequest.SerializeToString,
+            kapok_dot_wire_dot_v1_dot_node__pb2.AnswerReopeningResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,7 @@ class NodeServiceStub:
     """A header, then chunks. Answered once everything is stored."""
     Release: _grpc.UnaryUnaryMultiCallable[_node_pb2.ReleaseRequest, _node_pb2.ReleaseResponse]
     GiveOpinion: _grpc.UnaryUnaryMultiCallable[_node_pb2.GiveOpinionRequest, _node_pb2.GiveOpinionResponse]
+    AnswerReopening: _grpc.UnaryUnaryMultiCallable[_node_pb2.AnswerReopeningRequest, _node_pb2.AnswerReopeningResponse]
 
 @_typing.type_check_only
 class NodeServiceAsyncStub(NodeServiceStub):
@@ -53,6 +54,7 @@ class NodeServiceAsyncStub(NodeServiceStub):
     """A header, then chunks. Answered once everything is stored."""
     Release: _aio.UnaryUnaryMultiCallable[_node_pb2.ReleaseRequest, _node_pb2.ReleaseResponse]  # type: ignore[assignment]
     GiveOpinion: _aio.UnaryUnaryMultiCallable[_node_pb2.GiveOpinionRequest, _node_pb2.GiveOpinionResponse]  # type: ignore[assignment]
+    AnswerReopening: _aio.UnaryUnaryMultiCallable[_node_pb2.AnswerReopeningRequest, _node_pb2.AnswerReopeningResponse]  # type: ignore[assignment]
 
 class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -104,5 +106,12 @@ class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _node_pb2.GiveOpinionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_node_pb2.GiveOpinionResponse, _abc.Awaitable[_node_pb2.GiveOpinionResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def AnswerReopening(
+        self,
+        request: _node_pb2.AnswerReopeningRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_node_pb2.AnswerReopeningResponse, _abc.Awaitable[_node_pb2.AnswerReopeningResponse]]: ...
 
 def add_NodeServiceServicer_to_server(servicer: NodeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

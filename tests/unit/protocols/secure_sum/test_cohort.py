@@ -1,13 +1,17 @@
 """Which rosters a holder goes along with, and what it may release, under each rule."""
 
+from dataclasses import replace
+
 import pytest
 
 from kapok.errors import CohortTooSmall, InvalidInput, LocalProtocolError
 from kapok.protocols.secure_sum.cohort import (
     CohortStatement,
     PastRelease,
+    Reopened,
     check_release,
     check_roster,
+    in_force,
     rule_in_force,
 )
 
@@ -132,4 +136,50 @@ def test_names_are_sorted_by_their_utf8_bytes():
     assert CohortStatement.of("fixed", [["é", "z", "a"], ["b"]]).cohorts == (("a", "z", "é"), ("b",))
     with pytest.raises(InvalidInput) as error:
         CohortStatement("fixed", (("b", "a"),))
+    assert error.value.code == "bad_cohort"
+
+
+REOPENED = Reopened(id=b"R" * 32, serial=1, names=("a", "b", "c"))
+SINCE = replace(past(("a", "b", "c"), job=b"k"), reopening=REOPENED.id)
+
+
+@pytest.mark.parametrize("rule", ["fixed", "same-question"])
+def test_since_a_reopening_its_names_alone_bind_whatever_the_question(rule):
+    other = past(NAMES, job=b"l", params=b"q")
+    for before in ([past()], [past(), SINCE]):
+        check_release(rule, past(("a", "b", "c"), job=b"l"), before, REOPENED)
+        with pytest.raises(CohortTooSmall) as error:
+            check_release(rule, other, before, REOPENED)
+        assert error.value.code == "cohort_differs"
+    check_release("free", other, [past(), SINCE], REOPENED)
+
+
+def test_a_reopening_does_not_undo_that_a_round_was_released():
+    with pytest.raises(LocalProtocolError) as error:
+        check_release("fixed", past(("a", "b", "c"), attempt=2), [past()], REOPENED)
+    assert error.value.code == "already_released"
+
+
+def test_what_is_in_force_is_what_was_released_since():
+    other = replace(past(("a", "b", "e"), params=b"q"), reopening=REOPENED.id)
+    assert in_force([past(), past(("x",))], None) == (NAMES, ("x",))
+    assert in_force([past()], REOPENED) == (("a", "b", "c"),)
+    assert in_force([past(), SINCE, other], REOPENED) == (("a", "b", "c"), ("a", "b", "e"))
+    assert in_force([past(), SINCE, other], REOPENED, b"p" * 32) == (("a", "b", "c"),)
+
+
+@pytest.mark.parametrize("rule", ["fixed", "same-question"])
+@pytest.mark.parametrize("theirs", [b"", b"S" * 32])
+def test_members_of_a_roster_have_accepted_the_same_last_reopening(rule, theirs):
+    own = CohortStatement(rule, (NAMES,), REOPENED.id)
+    check_roster(own, NAMES, all_state(own))
+    for mine, other in ((own, theirs), (CohortStatement(rule, (NAMES,), theirs), REOPENED.id)):
+        with pytest.raises(CohortTooSmall) as error:
+            check_roster(mine, NAMES, all_state(mine, b=CohortStatement(rule, (), other)))
+        assert (error.value.code, error.value.party) == ("reopening_differs", "b")
+
+
+def test_a_reopenings_identity_has_one_length():
+    with pytest.raises(InvalidInput) as error:
+        CohortStatement("fixed", (), b"short")
     assert error.value.code == "bad_cohort"

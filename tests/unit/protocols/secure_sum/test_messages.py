@@ -134,10 +134,13 @@ def test_consent_out_of_its_form(authority, alice, changes):
         {"rule": "lax", "cohorts": []},
         {"rule": "fixed", "cohorts": [[f"{n:05d}"] for n in range(1025)]},
         {"rule": "fixed", "cohorts": [[f"{n:05d}" for n in range(257)]]},
+        {"rule": "fixed", "cohorts": [["a"]], "reopening": "AAAA"},
     ],
 )
 def test_cohort_statement_out_of_its_form(authority, alice, cohort):
-    token = sign(alice, CONSENT_TYP, {**consent(alice.party.name), "cohort": cohort})
+    whole = {"reopening": ""} | cohort
+    whole = {name: whole[name] for name in ("rule", "cohorts", "reopening")}
+    token = sign(alice, CONSENT_TYP, {**consent(alice.party.name), "cohort": whole})
     with pytest.raises(PeerProtocolError) as error:
         read(ConsentStatement, CONSENT_TYP, token, authority)
     assert error.value.code == "bad_statement"
