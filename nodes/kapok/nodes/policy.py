@@ -390,13 +390,7 @@ def _check_rule(path: Path, number: int, rule: Rule) -> None:
     def bad(key: str, what: str, remedy: str) -> InvalidInput:
         return InvalidInput(f"{path}: rule {number}: key {key!r} {what}", code="bad_settings", remedy=remedy)
 
-    for text in rule.hours or ():
-        try:
-            Window.parse(text)
-        except InvalidInput as error:
-            raise bad(
-                "hours", f"has an item that cannot be used: {error.message}", error.remedy or ""
-            ) from None
+    _check_hours(rule, bad)
     for key, least, value in (
         ("questions", 0, rule.questions),
         ("questions_per_day", 0, rule.questions_per_day or 0),
@@ -441,6 +435,16 @@ def _check_rule(path: Path, number: int, rule: Rule) -> None:
             raise bad(
                 "required_members", f"has no fingerprint for {text}", 'write 64 hexadecimal digits or ""'
             )
+
+
+def _check_hours(rule: Rule, bad: Callable[[str, str, str], InvalidInput]) -> None:
+    for text in rule.hours or ():
+        try:
+            Window.parse(text)
+        except InvalidInput as error:
+            raise bad(
+                "hours", f"has an item that cannot be used: {error.message}", error.remedy or ""
+            ) from None
 
 
 def _check_name(

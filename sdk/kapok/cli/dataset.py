@@ -15,6 +15,7 @@ from kapok.errors import counted, plain
 if TYPE_CHECKING:
     from kapok.client.catalogue import VerifiedDataset
     from kapok.documents.dataset import Column
+    from kapok.nodes.drafting import Draft
 
 __all__ = ["app"]
 
@@ -77,9 +78,9 @@ def draft(
 ) -> None:
     """Draft a schema from one holder's file, with comments: a starting point for those who agree on one."""
     from kapok.identity.keyfiles import write_new_file
-    from kapok.nodes.drafting import draft as drafted
+    from kapok.nodes.drafting import draft as make
 
-    made = drafted(
+    made = make(
         file,
         name=name,
         rows_max=rows_max,
@@ -90,17 +91,20 @@ def draft(
     if out is not None:
         write_new_file(out, made.text.encode())
     if json:
-        import msgspec
-
-        schema = msgspec.to_builtins(made.dataset)
-        print_json({"schema": schema, "left_out": list(made.left_out), "toml": made.text})
+        _print_draft(made)
         return
     if out is None:
         say(made.text.rstrip("\n"))
     some = f", {counted(len(made.left_out), 'column')} left out" if made.left_out else ""
-    note(
-        f"{counted(len(made.dataset.columns), 'column')} drafted{some}: read every line before you publish it"
-    )
+    drafted = counted(len(made.dataset.columns), "column")
+    note(f"{drafted} drafted{some}: read every line before you publish it")
+
+
+def _print_draft(made: Draft) -> None:
+    import msgspec
+
+    schema = msgspec.to_builtins(made.dataset)
+    print_json({"schema": schema, "left_out": list(made.left_out), "toml": made.text})
 
 
 @app.command("list")

@@ -62,12 +62,8 @@ def test_everything_that_was_asked_is_there_with_what_became_of_it(world, node, 
         job.id for job in (released, allowed, refused, forbidden, waiting, approved, denied, gone)
     ]
     first = told[released.id]
-    assert (first.outcome, first.released_at, first.rule, first.code) == (
-        "released",
-        world.clock() - 5,
-        2,
-        "",
-    )
+    assert (first.outcome, first.rule, first.code) == ("released", 2, "")
+    assert first.released_at == world.clock() - 5
     assert first.analyst == "spiffe://kapok.test/org/university/analyst/one"
     assert (first.dataset, first.question) == ("clinic", released.question.text)
     assert first.in_words == released.question.describe()
