@@ -14,3 +14,12 @@ def paillier_key_2048():
     from kapok.protocols.paillier.keygen import generate
 
     return generate(2048)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """One PostgreSQL server for the session, which the tests start and stop."""
+    from support.postgres import started
+
+    with started() as server:
+        yield server

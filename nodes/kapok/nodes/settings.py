@@ -19,6 +19,7 @@ from kapok.nodes.source_settings import (
     ArrowSource,
     CsvSource,
     ParquetSource,
+    PostgresSource,
     QuerySource,
     SourceSettings,
     check_source,
@@ -33,6 +34,7 @@ __all__ = [
     "EngineLimits",
     "NodeSettings",
     "ParquetSource",
+    "PostgresSource",
     "QuerySource",
     "SourceSettings",
     "load_settings",
@@ -196,6 +198,10 @@ def _check_assets(path: Path, entries: dict[str, DatasetEntry]) -> None:
                 raise _bad(
                     path,
                     f"datasets.{name}.asset",
-                    f"differs from that of datasets.{earlier}, which reads the same file",
+                    f"differs from that of datasets.{earlier}, which reads the same {_kind(place)}",
                     f'write asset = "{asset}" in both',
                 )
+
+
+def _kind(place: str) -> str:
+    return "relation" if place.startswith("postgresql ") else "file"

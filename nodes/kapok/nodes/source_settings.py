@@ -18,6 +18,7 @@ __all__ = [
     "FileSource",
     "OnFault",
     "ParquetSource",
+    "PostgresSource",
     "QuerySource",
     "Source",
     "SourceSettings",
@@ -33,6 +34,7 @@ SINGLE: Final = "kapok held"
 
 _TABLE: Final = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _RESERVED: Final = frozenset({"source"})
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _MOST_TABLES: Final = 50
 _MOST_SQL: Final = 100_000
 
@@ -128,7 +130,25 @@ class QuerySource(Source, frozen=True, tag="query"):
     tables: dict[str, CsvSource | ParquetSource | ArrowSource]
 
 
-SourceSettings: TypeAlias = CsvSource | ParquetSource | ArrowSource | QuerySource
+class PostgresSource(Source, frozen=True, tag="postgresql"):
+    """A relation of a PostgreSQL database, or the holder's own SELECT there.
+
+    Attributes:
+        url_env: Name of the environment variable that holds the URL, with the password.
+        url_file: A file that holds it instead, of mode 0600.
+        relation: Table or view, ``name`` or ``schema.name``, as it is written in the catalogue.
+        query: A SELECT in PostgreSQL's SQL, in place of a relation.
+        connect_timeout_s: A server that does not take a connection for so long is not there.
+    """
+
+    url_env: str = ""
+    url_file: Path | None = None
+    relation: str = ""
+    query: str = ""
+    connect_timeout_s: int = 10
+
+
+SourceSettings: TypeAlias = CsvSource | ParquetSource | ArrowSource | QuerySource | PostgresSource
 
 
 def _unsaid(_: object) -> None:
@@ -142,6 +162,9 @@ def places(source: SourceSettings) -> frozenset[str]:
             return frozenset(map(str, (source.path.resolve(), *source.files())))
         case QuerySource():
             return frozenset().union(*map(places, source.tables.values()))
+        case PostgresSource():
+            server = source.url_env or source.url_file
+            return frozenset({f"postgresql {server} {source.relation or ' '.join(source.query.split())}"})
 
 
 def check_source(source: SourceSettings) -> Iterator[tuple[str, str, str]]:
@@ -152,6 +175,8 @@ def check_source(source: SourceSettings) -> Iterator[tuple[str, str, str]]:
             yield from _check_csv(source)
         case QuerySource():
             yield from _check_tables(source)
+        case PostgresSource():
+            yield from _check_postgres(source)
         case _:
             pass
 
@@ -190,3 +215,17 @@ def _check_tables(source: QuerySource) -> Iterator[tuple[str, str, str]]:
             yield f"tables.{name}", "has filter, rename or on_fault of its own", remedy
         for key, what, remedy in check_source(table):
             yield f"tables.{name}.{key}", what, remedy
+
+
+def _check_postgres(source: PostgresSource) -> Iterator[tuple[str, str, str]]:
+    if bool(source.url_env) == (source.url_file is not None):
+        yield "url_env", "and url_file: give one of the two", "keep the URL in one place"
+    if source.url_env and not _VARIABLE.match(source.url_env):
+        # Who wrote the URL itself here must not find it in an error, and from there in a log.
+        yield "url_env", "is not the name of a variable", "write the variable's name; never the URL itself"
+    if bool(source.relation.strip()) == bool(source.query.strip()):
+        yield "relation", "and query: give one of the two", "name a relation, or write a SELECT"
+    if len(parts := source.relation.split(".")) > 2 or (source.relation and not all(parts)):
+        yield "relation", "is not a name", 'write "name" or "schema.name"; for other names write a query'
+    if not 1 <= source.connect_timeout_s <= 300:
+        yield "connect_timeout_s", "is out of range", "write a number from 1 to 300"

@@ -22,7 +22,7 @@ from kapok.identity.names import PartyName, Role
 from kapok.nodes.journal import Inbox, Journal
 from kapok.nodes.policy import Policy, Rule
 from kapok.nodes.runner import Consent, InForce, JoinedDataset, Refusal, Release, Runner, Seal
-from kapok.nodes.settings import CsvSource, EngineLimits
+from kapok.nodes.settings import CsvSource, EngineLimits, SourceSettings
 from kapok.nodes.sources import Table
 from kapok.nodes.sources.version import VersionKey
 from kapok.protocols.secure_sum import aggregator, analyst
@@ -111,6 +111,7 @@ class Node:
     joins: bool = True
     asset: str = "clinic"
     accept: int | None = None
+    source: SourceSettings | None = None
 
     def __post_init__(self) -> None:
         self.tag_key = WrapKey.generate()
@@ -158,7 +159,9 @@ class Node:
     def judge_by(self, policy: Policy) -> Runner:
         """Another policy over the same journal, without the rest of a restart."""
         self.policy = policy
-        table = Table(DATASET, CsvSource(self.csv), EngineLimits(threads=1), VersionKey(self.version_key))
+        table = Table(
+            DATASET, self.source or CsvSource(self.csv), EngineLimits(threads=1), VersionKey(self.version_key)
+        )
         joined = JoinedDataset("clinic", DATASET_HASH, self.asset, table)
         journal = self._journal or self._open_journal()
         self._runner = Runner(

@@ -15,6 +15,7 @@ from kapok.nodes.settings import (
     DatasetEntry,
     EngineLimits,
     NodeSettings,
+    PostgresSource,
     QuerySource,
     load_settings,
     template,
@@ -79,11 +80,15 @@ def test_the_templates_document_every_value_with_its_default(tmp_path):
     documented = set().union(raw, raw["engine"], *entries, *(entry["source"] for entry in entries))
     wanted = {
         field.name
-        for struct in (NodeSettings, EngineLimits, DatasetEntry, CsvSource, QuerySource)
+        for struct in (NodeSettings, EngineLimits, DatasetEntry, CsvSource, QuerySource, PostgresSource)
         for field in msgspec.structs.fields(struct)
     }
     assert documented - {"format"} == wanted
-    assert {type(entry.source) for entry in found.datasets.values()} == {CsvSource, QuerySource}
+    assert {type(entry.source) for entry in found.datasets.values()} == {
+        CsvSource,
+        QuerySource,
+        PostgresSource,
+    }
     [rule] = tomllib.loads(uncommented(template("policy.toml")))["rule"]
     assert set(rule) == {field.name for field in msgspec.structs.fields(Rule)}
     [found_rule] = policy(tmp_path, uncommented(template("policy.toml"))).rule
@@ -215,7 +220,8 @@ def test_a_format_that_is_not_known_is_told_those_that_are_and_in_which_section(
         settings(
             tmp_path, f"{SETTINGS}[datasets.lungs]{second}".replace('"csv"\npath = "o', '"xml"\npath = "o')
         )
-    expected = "key 'datasets.lungs.source.format' must be one of: arrow, csv, parquet, query; it is 'xml'"
+    formats = "arrow, csv, parquet, postgresql, query"
+    expected = f"key 'datasets.lungs.source.format' must be one of: {formats}; it is 'xml'"
     assert caught.value.message == f"{tmp_path / 'node.toml'}: {expected}"
 
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-__all__ = ["DUCKDB", "WHOLE_DIGITS", "Kind", "SourceColumn", "Spelling", "literal", "quoted"]
+__all__ = ["DUCKDB", "POSTGRES", "Kind", "SourceColumn", "Spelling", "literal", "quoted"]
 
 Kind: TypeAlias = Literal[
     "whole", "exact", "double", "float", "text", "boolean", "date", "timestamp", "zoned", "other"
@@ -161,7 +161,7 @@ class DuckDbSpelling(Spelling):
 
     def nearest(self, raw: str, kind: str, decimals: int) -> str:
         """See `Spelling`."""
-        few = f"abs({raw}) < {SURE_STEPS[kind] // 10**decimals}"
+        few = f"abs({raw}) < {SURE_STEPS[kind]}e-{decimals}"
         return f"CASE WHEN {few} THEN TRY_CAST({raw} AS DECIMAL(18, {decimals})) END"
 
     def parsed_moment(self, text: str, day: str, clock: str, zone: str) -> str:
@@ -181,4 +181,85 @@ class DuckDbSpelling(Spelling):
         return f"epoch_us({moment}) % {seconds * _SECOND_US} = 0"
 
 
+class PostgresSpelling(Spelling):
+    """PostgreSQL. It has no TRY_CAST: each cast stands behind a CASE that lets no other cell to it."""
+
+    text_type, double, float_type = "TEXT", "DOUBLE PRECISION", "REAL"
+    _kinds: Final[dict[str, Kind]] = {
+        **dict.fromkeys(("int2", "int4", "int8"), "whole"),
+        "numeric": "exact",
+        "float8": "double",
+        "float4": "float",
+        **dict.fromkeys(("text", "varchar", "bpchar", "name", "citext"), "text"),
+        "bool": "boolean",
+        "date": "date",
+        "timestamp": "timestamp",
+        "timestamptz": "zoned",
+    }
+
+    def column(self, name: str, engine_type: str) -> SourceColumn:
+        """A column that the server describes so, by the name of its type in the catalogue."""
+        return SourceColumn(name, engine_type, self._kinds.get(engine_type, "other"))
+
+    def text(self, raw: str) -> str:
+        """See `Spelling`."""
+        return f'(CAST({raw} AS TEXT) COLLATE "C")'
+
+    def trimmed(self, raw: str) -> str:
+        """See `Spelling`."""
+        return f"btrim({self.text(raw)}, ' ')"
+
+    def matches(self, text: str, pattern: str) -> str:
+        """See `Spelling`."""
+        return f"({text} ~ {literal(f'^(?:{pattern})$')})"
+
+    def parsed(self, text: str, pattern: str, decimals: int) -> str:
+        """See `Spelling`."""
+        number = self._rounded(f"CAST({text} AS NUMERIC)", decimals)
+        return f"CASE WHEN {self.matches(text, pattern)} THEN {number} END"
+
+    def fixed(self, raw: str, column: SourceColumn, decimals: int) -> str:  # noqa: ARG002
+        """See `Spelling`."""
+        return self._rounded(f"CAST({raw} AS NUMERIC)", decimals)
+
+    def nearest(self, raw: str, kind: str, decimals: int) -> str:
+        """See `Spelling`."""
+        # Through the shortest text that stands for it: a cast would keep 15 digits.
+        number = f"round(CAST(CAST({raw} AS TEXT) AS NUMERIC), {decimals})"
+        return f"CASE WHEN abs({raw}) < {SURE_STEPS[kind]}e-{decimals} THEN {number} END"
+
+    def parsed_moment(self, text: str, day: str, clock: str, zone: str) -> str:
+        """See `Spelling`."""
+        form = self.matches(text, f"{day}(?:{clock})?(?:[.][0-9]+)?{zone}")
+        # ISO's year 0000 is what PostgreSQL calls 1 BC, and writes -1.
+        year = f"coalesce(nullif(CAST(substr({text}, 1, 4) AS INTEGER), 0), -1)"
+        month, of_month = (f"CAST(substr({text}, {at}, 2) AS INTEGER)" for at in (6, 9))
+        last = f"extract(day FROM make_date({year}, {month}, 1) + INTERVAL '1 month' - INTERVAL '1 day')"
+        time = f"CAST(coalesce(substring({text} FROM '^.{{10}}[T ]([0-9:]{{5,8}})'), '00:00') AS TIME)"
+        return (
+            f"CASE WHEN {form} THEN CASE WHEN {month} BETWEEN 1 AND 12 THEN "
+            f"CASE WHEN {of_month} BETWEEN 1 AND {last} THEN "
+            f"make_date({year}, {month}, {of_month}) + {time} END END END"
+        )
+
+    def moment(self, raw: str, column: SourceColumn) -> str:
+        """See `Spelling`."""
+        if column.kind == "date":
+            # A date can be later than any timestamp.
+            early = f"isfinite({raw}) AND {raw} <= DATE '294246-12-31'"
+            return f"CASE WHEN {early} THEN CAST({raw} AS TIMESTAMP) END"
+        moment = f"{raw} AT TIME ZONE 'UTC'" if column.kind == "zoned" else raw
+        return f"CASE WHEN isfinite({raw}) THEN {moment} END"
+
+    def whole_steps(self, raw: str, moment: str, column: SourceColumn, seconds: int) -> str:  # noqa: ARG002
+        """See `Spelling`."""
+        unit = literal("second" if seconds == 1 else "day")
+        return f"date_trunc({unit}, {moment}) = {moment}"
+
+    def _rounded(self, number: str, decimals: int) -> str:
+        few = f"abs({number}) < CAST('1e{WHOLE_DIGITS - decimals}' AS NUMERIC)"
+        return f"CASE WHEN {few} THEN round({number}, {decimals}) END"
+
+
 DUCKDB: Final = DuckDbSpelling()
+POSTGRES: Final = PostgresSpelling()

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from kapok.documents.dataset import Dataset
-from kapok.nodes.settings import EngineLimits, SourceSettings
+from kapok.nodes.settings import EngineLimits, PostgresSource, SourceSettings
 from kapok.nodes.sources.check import Problem, TableReport, check_table, define_source
 from kapok.nodes.sources.engine import SourceEngine, Unreadable
 from kapok.nodes.sources.files import open_files
+from kapok.nodes.sources.postgres import Server
 from kapok.nodes.sources.version import FileDigests, VersionKey
 
 __all__ = ["Reading", "Table"]
@@ -48,9 +50,13 @@ class Table:
     ) -> None:
         self.dataset = dataset
         self.source = source
-        self._limits = limits
         self._key = key
-        self._digests = FileDigests()
+        self._open: Callable[[], contextlib.AbstractContextManager[SourceEngine]]
+        if isinstance(source, PostgresSource):
+            read = [source.rename.get(column.name, column.name) for column in dataset.columns]
+            self._open = Server(source, read, limits, key).open
+        else:
+            self._open = partial(open_files, source, limits, key, FileDigests())
         self._lock = threading.Lock()
         self._checked: tuple[str, TableReport] | None = None
 
@@ -92,9 +98,6 @@ class Table:
             elif opened is not None and not opened.steady():
                 reading.unfit = (_CHANGED,)
             reading.steady = not reading.unfit
-
-    def _open(self) -> contextlib.AbstractContextManager[SourceEngine]:
-        return open_files(self.source, self._limits, self._key, self._digests)
 
     def _report(self, engine: SourceEngine) -> TableReport:
         """The check of the version that is open; one that could not read it is done again the next time."""

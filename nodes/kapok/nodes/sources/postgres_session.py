@@ -1,0 +1,230 @@
+"""One connection to a PostgreSQL server, that cannot hang and whose errors say nothing of cells or passwords.
+
+The Arrow driver waits for the server inside of C. So each connection has a thread of its own; whoever waits
+for it has a deadline, and leaves it behind when the server is silent beyond its own statement timeout.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import queue
+import re
+import threading
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from kapok.errors.secrecy import NeverPickled
+from kapok.nodes.settings import PostgresSource
+from kapok.nodes.sources.engine import Unreadable
+
+__all__ = ["Session", "server_url"]
+
+_Answer = TypeVar("_Answer")
+
+_GRACE_S: Final = 5
+_MOST_URL: Final = 10_000
+_WATCH: Final = {
+    "keepalives": "1",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+}
+_SAID: Final = re.compile(r"ERROR:\s+([^\n]{1,300})")
+_NOT_CONNECTED: Final = {
+    "password authentication failed": "the server does not accept the user's password",
+    "no password supplied": "the server asks for a password, and the URL has none",
+    "no pg_hba.conf entry": "the server does not admit this user from this machine",
+    "role ": "the server does not know the user",
+    "database ": "the server does not have the database",
+    "timeout expired": "the server does not answer",
+    "Connection refused": "no server takes connections there",
+    "No such file or directory": "no server takes connections there",
+    "could not translate host name": "the name of the server is not known",
+    "too many c": "the server has no connection left",
+    "starting up": "the server is starting",
+    "shutting down": "the server is stopping",
+    "certificate": "the server's certificate is not trusted",
+    "SSL": "the server and this node do not agree on TLS",
+}
+_STATES: Final = {
+    "57014": ("the server took too long", "give it more time: timeout_s under [engine] in node.toml"),
+    "53100": ("the server has no room on its disk", "make room there"),
+    "53200": ("the server is out of memory", "give it more, or ask for less at a time"),
+    "53300": ("the server has no connection left", "raise its max_connections"),
+    "42501": ("the user of the URL may not read it", "GRANT SELECT on it to that user, and nothing else"),
+    "25006": ("the SQL would write, and nothing is written", "write a SELECT that only reads"),
+    "40001": ("the server ended the query for the sake of its replication", "ask the primary server"),
+}
+_ENDED: Final = ("the connection to the server ended", "see that the server runs, and its log")
+
+
+class Session(NeverPickled):
+    """An open connection in autocommit mode. `close` it; it may be used by one thread at a time.
+
+    Raises:
+        Unreadable: no driver, no server, or it does not let this user in.
+    """
+
+    def __init__(self, url: str, connect_timeout_s: float, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._tasks: queue.SimpleQueue[tuple[Callable[[], Any], queue.SimpleQueue[Any]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._cursor: Any = None
+        self.thread = threading.Thread(target=self._work, name="postgresql", daemon=True)
+        self.thread.start()
+        try:
+            self._call(lambda: self._connect(url), connect_timeout_s)
+        except BaseException:
+            self.close()
+            raise
+
+    def fetch(self, sql: str) -> Any:
+        """Run one statement and return its rows as a `pyarrow.Table`.
+
+        Raises:
+            Unreadable: whatever went wrong, without a word of the server's own.
+        """
+
+        def task() -> Any:
+            self._cursor.execute(sql)
+            return self._cursor.fetch_arrow_table()
+
+        return self._call(task, self._timeout_s)
+
+    def describe(self, sql: str) -> Any:
+        """The `pyarrow.Schema` of a SELECT, which is planned and not run. Raises what `fetch` raises."""
+        return self._call(lambda: self._cursor.adbc_execute_schema(sql), self._timeout_s)
+
+    def close(self) -> None:
+        """End it. A thread that still waits for the server closes the connection when it comes back."""
+        self._tasks.put((self._disconnect, queue.SimpleQueue()))
+        self._tasks.put(None)
+        self.thread.join(_GRACE_S)
+
+    def _call(self, task: Callable[[], _Answer], timeout_s: float) -> _Answer:
+        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._tasks.put((task, answers))
+        try:
+            answer, error = answers.get(timeout=timeout_s + _GRACE_S)
+        except queue.Empty:
+            raise Unreadable("the server does not answer", _ENDED[1]) from None
+        if error is not None:
+            raise _plain(error) from None
+        found: _Answer = answer
+        return found
+
+    def _work(self) -> None:
+        while (one := self._tasks.get()) is not None:
+            task, answers = one
+            try:
+                answers.put((task(), None))
+            except Exception as error:  # noqa: BLE001 - handed to whoever waits, and told there in plain words
+                answers.put((None, error))
+
+    def _connect(self, url: str) -> None:
+        try:
+            from adbc_driver_postgresql import dbapi
+        except ImportError:
+            raise Unreadable(
+                "the driver for PostgreSQL is not installed", "pip install 'kapok[postgresql]'"
+            ) from None
+        try:
+            self._connection = dbapi.connect(url, autocommit=True)
+        except dbapi.Error as error:
+            # The driver's words can quote the URL.
+            said = str(error)
+            why = next((words for mark, words in _NOT_CONNECTED.items() if mark in said), None)
+            raise Unreadable(why or "the server cannot be reached", "see that the URL is right") from None
+        self._cursor = self._connection.cursor()
+
+    def _disconnect(self) -> None:
+        if self._cursor is not None:
+            with contextlib.suppress(Exception):
+                self._cursor.close()
+            with contextlib.suppress(Exception):
+                self._connection.close()
+
+    def __repr__(self) -> str:
+        return "Session(<hidden>)"
+
+
+def _plain(error: Exception) -> Unreadable:
+    """What may be said of an error: by its SQLSTATE, for the words can quote a cell."""
+    if isinstance(error, Unreadable):
+        return error
+    state = getattr(error, "sqlstate", None)
+    if not state or (state[:2] in ("08", "57") and state != "57014"):
+        return Unreadable(*_ENDED)
+    if state in _STATES:
+        return Unreadable(*_STATES[state])
+    if state[:2] == "22":
+        return Unreadable(f"a cell cannot be computed in the holder's SQL [{state}]")
+    if state[:2] == "42" and (said := _SAID.search(str(error))):
+        # Found when the statement was planned: the words are about SQL and names, and no cell was read.
+        return Unreadable(f"the server cannot read it so: {said[1].strip()} [{state}]", reason=f"[{state}]")
+    return Unreadable(f"the server reports an error [{state}]", "see its log")
+
+
+def server_url(source: PostgresSource, timeout_s: float) -> str:
+    """The URL, with what keeps a dead connection from being waited for.
+
+    Raises:
+        Unreadable: it is not there, not kept from others, or not a URL; without a word of it.
+    """
+    url, where = _secret(source)
+    try:
+        parts = urlsplit(url)
+        given = dict(parse_qsl(parts.query))
+        host = given.get("hostaddr") or given.get("host") or parts.hostname or ""
+    except ValueError:
+        parts, given, host = urlsplit(""), {}, ""
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise Unreadable(
+            f"{where} does not hold a URL of PostgreSQL",
+            "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, special characters as %XX",
+        )
+    if "sslmode" not in given and not _is_here(host):
+        raise Unreadable(
+            f"the URL in {where} does not say how the connection is secured",
+            "add ?sslmode=verify-full&sslrootcert=FILE; or ?sslmode=disable where nobody is on the way",
+        )
+    wanted = _WATCH | {
+        "connect_timeout": str(source.connect_timeout_s),
+        "tcp_user_timeout": str(int(timeout_s * 1000)),
+        "application_name": "kapok",
+    }
+    added = urlencode({name: value for name, value in wanted.items() if name not in given})
+    return f"{url}{'&' if parts.query else '?'}{added}"
+
+
+def _secret(source: PostgresSource) -> tuple[str, str]:
+    if source.url_file is None:
+        where = f"the environment variable {source.url_env}"
+        if not (url := os.environ.get(source.url_env, "").strip()):
+            raise Unreadable(f"{where} is not set", "set it to the URL of the database for the node")
+        return url[:_MOST_URL], where
+    where = f"the file {source.url_file}"
+    try:
+        with source.url_file.open("rb") as file:
+            if os.fstat(file.fileno()).st_mode & 0o077:
+                raise Unreadable(
+                    f"{where} may be read by others than its owner", f"chmod 600 {source.url_file}"
+                )
+            return file.read(_MOST_URL).decode("utf-8").strip(), where
+    except (OSError, UnicodeDecodeError):
+        what = f"{where} cannot be read"
+        raise Unreadable(what, "write the URL of the database into it", reason="no URL") from None
+
+
+def _is_here(host: str) -> bool:
+    """Whether no network is between: a socket's folder, or a loopback address."""
+    if host in ("", "localhost") or host.startswith(("/", "%2f", "%2F", "@")):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
