@@ -52,7 +52,7 @@ def contributions(network) -> dict[str, WordVector]:
             question,
             schema,
             Beside(schema, node.home / f"processed.{name}.data"),
-            Thresholds(min_rows=20, min_cell=10),
+            Thresholds(min_rows=20, min_cell=5),
         )
         for name, node in network.nodes.items()
     }
@@ -94,7 +94,6 @@ def every_byte_of(network) -> bytes:
 
 
 def test_nothing_that_the_broker_stored_is_a_contribution_or_the_sum(network, contributions):
-    schema = Dataset.from_toml(network.analyst / "heart.toml")
     words = list(contributions.values())
     total = words[0].add(*words[1:])
     with recording(network) as connection:
@@ -105,30 +104,29 @@ def test_nothing_that_the_broker_stored_is_a_contribution_or_the_sum(network, co
     assert total.to_integers()[0] == answer["rows"][0][0] == 920
     assert (len(sealed), len(sums)) == (8, 2)
     size = len(total.to_bytes())
-    tag_bytes = schema.word_bits // 8 + 8
+    tag_bytes = words[0].bits // 8 + 8
     assert {len(vector) for vector in sealed + sums} == {size + tag_bytes}
     # The search below can find a vector: what was stored is found.
     assert [vector[:size] in everything for vector in sealed] == [True] * 8
-    masked = [WordVector.from_bytes(vector[:size], schema.word_bits) for vector in sealed + sums]
+    masked = [WordVector.from_bytes(vector[:size], words[0].bits) for vector in sealed + sums]
     for own in (*words, total):
         assert own.to_bytes() not in everything
         # A single small number followed by zeros is all over any file; two of them side by side are not.
         for count, summed in itertools.pairwise(own.to_integers()):
             if count and summed:
-                pair = WordVector.from_integers([count, summed], schema.word_bits).to_bytes()
+                pair = WordVector.from_integers([count, summed], words[0].bits).to_bytes()
                 assert pair not in everything
         assert own not in masked
     assert len({vector.to_bytes() for vector in masked}) == len(masked)
 
 
 def test_neither_differences_nor_partial_sums_of_what_was_stored_are_contributions(network, contributions):
-    schema = Dataset.from_toml(network.analyst / "heart.toml")
     with recording(network) as connection:
         assert network.kapok("query", SQL, "--seal", "pad", "--json").status == 0
         sealed = stored_vectors(connection, "sealed")
     words = list(contributions.values())
     size = len(words[0].to_bytes())
-    masked = [WordVector.from_bytes(vector[:size], schema.word_bits) for vector in sealed]
+    masked = [WordVector.from_bytes(vector[:size], words[0].bits) for vector in sealed]
     sums_of_truth = {
         members[0].add(*members[1:]).to_bytes() if len(members) > 1 else members[0].to_bytes()
         for count in range(1, 5)

@@ -22,9 +22,10 @@ class Bisection:
     text: str
     least: int
     largest: int
-    word_bits: int
 
     words = 2
+    word_bits = 80
+    random_bits = 64
     operations = ("count",)
     functions = ()
 
@@ -59,7 +60,7 @@ class Median:
 
 def parse(text: str, dataset: Any) -> Bisection:
     least, largest = dataset.column(text).step_bounds
-    return Bisection(text, least, largest, dataset.word_bits)
+    return Bisection(text, least, largest)
 
 
 def contribute(question: Bisection, dataset: Any, engine: Any, _thresholds: Any, _note: Any) -> WordVector:

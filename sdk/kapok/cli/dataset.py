@@ -90,10 +90,14 @@ def draft(
     )
     if out is not None:
         write_new_file(out, made.text.encode())
+    _show_draft(made, json=json, written=out is not None)
+
+
+def _show_draft(made: Draft, *, json: bool, written: bool) -> None:
     if json:
         _print_draft(made)
         return
-    if out is None:
+    if not written:
         say(made.text.rstrip("\n"))
     some = f", {counted(len(made.left_out), 'column')} left out" if made.left_out else ""
     drafted = counted(len(made.dataset.columns), "column")

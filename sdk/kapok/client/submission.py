@@ -116,7 +116,7 @@ def prepare(
         at_least=at_least,
         seal=request.seal,
         words=question.words,
-        word_bits=dataset.schema.word_bits,
+        word_bits=question.word_bits,
         result_key=ResultKey(*result_key()) if request.seal == "paillier" else None,
         receiver_key=receiver.public,
         tag_seeds=_wrapped_seeds(tag_seed, nonce, dataset, members),

@@ -43,6 +43,16 @@ class Asked(Protocol):
         ...
 
     @property
+    def word_bits(self) -> int:
+        """Width of these words, as its largest sum needs it."""
+        ...
+
+    @property
+    def random_bits(self) -> int:
+        """Width of the random words that stand for what is suppressed."""
+        ...
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of all columns that it reads, sorted."""
         ...
@@ -50,6 +60,11 @@ class Asked(Protocol):
     @property
     def operations(self) -> tuple[str, ...]:
         """Names of what it does with them, sorted."""
+        ...
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """Names of the functions that it applies to single rows, lower case, sorted."""
         ...
 
     def describe(self) -> str:

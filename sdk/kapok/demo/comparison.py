@@ -66,7 +66,7 @@ def compare(
                 agree = False
             elif row[index] is not None:
                 difference = max(difference, abs(float(row[index]) - float(match[index])))
-                agree = agree and _equal(item.kind, row[index], match[index])
+                agree = agree and _equal(item.formula.type.name, row[index], match[index])
     return Comparison(agree, difference, shown, len(suppressed), tuple(keys), tuple(beside))
 
 
@@ -75,6 +75,6 @@ def _group(row: Sequence[Any], keys: Sequence[int]) -> _Group:
 
 
 def _equal(kind: str, mine: Any, truth: Any) -> bool:
-    if kind == "avg":
+    if kind == "float64":
         return abs(float(mine) - float(truth)) <= AVERAGE_TOLERANCE * max(abs(float(truth)), 1e-300)
     return Decimal(str(mine)) == Decimal(str(truth))

@@ -46,7 +46,7 @@ class Rules:
 
     analysts: str = ANALYST_PATTERN
     min_rows: int = 20
-    min_cell: int = 10
+    min_cell: int = 5
     approval: Literal["automatic", "manual"] = "automatic"
     questions: int = 1000
 

@@ -25,12 +25,10 @@ from kapok.documents.columns import (
     check_description,
 )
 from kapok.errors import InvalidInput, NotFound, near
-from kapok.protocols.secure_sum.params import MOST_MEMBERS
 
 __all__ = ["DATASET_TYP", "MOST_COLUMNS", "Column", "ColumnType", "Dataset", "DomainValue"]
 
 DATASET_TYP: Final = "kapok-dataset+jws"
-HIDING_BITS: Final = 40
 MOST_COLUMNS: Final = 1000
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
@@ -105,23 +103,6 @@ class Dataset(
     @cached_property
     def _by_name(self) -> dict[str, Column]:
         return {column.name: column for column in self.columns}
-
-    @cached_property
-    def word_value_bound(self) -> int:
-        """V: no word of one holder's honest contribution is larger in magnitude."""
-        summed = (column for column in self.columns if column.is_numeric)
-        widest = max((max(map(abs, column.step_bounds)) for column in summed), default=0)
-        return max(widest, 1) * self.rows_max
-
-    @property
-    def random_bits(self) -> int:
-        """W = ⌈log₂(256·V)⌉ + 40: words that stand for a suppressed cell are uniform below 2^w."""
-        return (MOST_MEMBERS * self.word_value_bound - 1).bit_length() + HIDING_BITS
-
-    @property
-    def word_bits(self) -> int:
-        """b, the least multiple of 8 with b ≥ w + 9: 256 random words, read as signed, never wrap."""
-        return -(-(self.random_bits + 9) // 8) * 8
 
     def to_payload(self) -> bytes:
         """The one JSON form whose SHA-256 identifies the dataset."""

@@ -9,8 +9,7 @@ import pytest
 import sqlglot
 from sqlglot import parser
 
-from kapok.computations.query.params import DatasetReference, Item, Measure, Question, dataset_name_of
-from kapok.computations.query.ranges import Ranges
+from kapok.computations.query.params import DatasetReference, Question, dataset_name_of
 from kapok.documents.dataset import Column, Dataset
 from kapok.errors import InvalidInput, KapokError
 
@@ -39,16 +38,21 @@ def test_reads_items_groups_and_measures(heart: Dataset) -> None:
         "where trestbps > 100 group by fbs, sex, fbs",
         heart,
     )
-    assert question.items == (
-        Item("group", "sex", "sex"),
-        Item("rows", None, "count"),
-        Item("avg", "age", "mean"),
-        Item("sum", "age", "sum_age"),
-        Item("count", "ca", "count_ca"),
-    )
+    assert [(item.kind, item.column, item.name) for item in question.items] == [
+        ("group", "sex", "sex"),
+        ("rows", None, "count"),
+        ("avg", "age", "mean"),
+        ("sum", "age", "sum_age"),
+        ("count", "ca", "count_ca"),
+    ]
     assert question.group_by == ("fbs", "sex")
-    assert list(question.groups()) == [(0, 0), (0, 1), (1, 0), (1, 1), (None, 0), (None, 1)]
-    assert question.measures == (Measure(None, False), Measure("age", True), Measure("ca", False))
+    assert [axis.values for axis in question.axes] == [(0, 1, None), (0, 1)]
+    assert list(question.places((0, 1))) == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
+    assert [(measure.text, measure.moments) for measure in question.measures] == [
+        ("*", ()),
+        ("age", ("a",)),
+        ("ca", ()),
+    ]
     assert question.words == 6 * (2 + 3 + 2)
     assert question.columns == ("age", "ca", "fbs", "sex", "trestbps")
     assert question.operations == ("avg", "count", "sum")
@@ -60,8 +64,12 @@ def test_reads_items_groups_and_measures(heart: Dataset) -> None:
     [
         ("select count(*) from mixed where age>=50", "SELECT\n COUNT( * )\tFROM Mixed\nWHERE AGE >= 50.0 ;"),
         (
-            "select count(*) from mixed where age between 3 and 5",
-            "select count(*) from mixed where age>=3 and age<=5",
+            "select stddev(age), sum(age) filter (where smokes) from mixed",
+            "select STDDEV_SAMP(AGE), sum(age)filter(where(smokes))from mixed",
+        ),
+        (
+            "select extract(year from date '2013-01-01') = 3 as x, count(*) from mixed",
+            "select year(date '2013-01-01') = 3 x, count(*) from mixed",
         ),
         ("select count(*) from mixed where age != 3", "select count(*) from mixed where ((age) <> (3))"),
         ("select avg(age) as AVG_age from mixed", "select avg(mixed.age) from mixed"),
@@ -85,15 +93,15 @@ def test_equal_meaning_gives_equal_text(one: str, other: str) -> None:
     [
         ("age>50", "age > 50"),
         ("size < .50", "size < 0.5"),
-        ("-size = - 00.10", "0 - size = -0.1"),
-        ("age + 2 * 3 - (age - 1) > (age + 1) * -2", "age + 2 * 3 - (age - 1) > (age + 1) * (-2)"),
+        ("-size = - 00.10", "-size = -0.1"),
+        ("age + 2 * 3 - (age - 1) > (age + 1) * -2", "age + 2 * 3 - (age - 1) > (age + 1) * -2"),
         (
             "NOT (age = 1 OR smokes) AND (age = 2 OR age = 3)",
             "NOT (age = 1 OR smokes) AND (age = 2 OR age = 3)",
         ),
         ("age = 1 OR age = 2 AND smokes", "age = 1 OR (age = 2 AND smokes)"),
         ("age = 1 AND (age = 2 AND smokes)", "age = 1 AND age = 2 AND smokes"),
-        ("age not between 1 and 2", "NOT (age >= 1 AND age <= 2)"),
+        ("age not between 1 and 2", "age NOT BETWEEN 1 AND 2"),
         ("smokes is not true or smokes = false", "NOT (smokes IS TRUE) OR smokes = FALSE"),
         ("(age > 3 or smokes) is false", "(age > 3 OR smokes) IS FALSE"),
         ("place = 'o''clock' and kind <> 'a'", "place = 'o''clock' AND kind <> 'a'"),
@@ -178,7 +186,7 @@ REFUSED = [
     ("SELECT /*+ x */ COUNT(*) FROM heart", "unsupported_sql"),
     # other sources
     ("SELECT COUNT(*) FROM read_csv('/etc/passwd')", "unsupported_sql"),
-    ("SELECT COUNT(*) FROM '/etc/passwd'", "unknown_dataset"),
+    ("SELECT COUNT(*) FROM '/etc/passwd'", "unsupported_sql"),
     ("SELECT COUNT(*) FROM glob('*')", "unsupported_sql"),
     ("SELECT COUNT(*) FROM (SELECT * FROM heart)", "unsupported_sql"),
     ("SELECT COUNT(*) FROM (VALUES (1)) x", "unsupported_sql"),
@@ -191,20 +199,12 @@ REFUSED = [
     ("SELECT COUNT(*) FROM hart", "unknown_dataset"),
     ('SELECT COUNT(*) FROM "heart@0000"', "unknown_dataset"),
     # other clauses
-    ("SELECT COUNT(*) FROM heart ORDER BY 1", "unsupported_sql"),
-    ("SELECT COUNT(*) FROM heart LIMIT 1", "unsupported_sql"),
-    ("SELECT COUNT(*) FROM heart OFFSET 1", "unsupported_sql"),
-    ("SELECT sex, COUNT(*) FROM heart GROUP BY sex HAVING COUNT(*) > 3", "unsupported_sql"),
     ("SELECT COUNT(*) FROM heart QUALIFY true", "unsupported_sql"),
     ("SELECT DISTINCT COUNT(*) FROM heart", "unsupported_sql"),
     ("SELECT DISTINCT ON (sex) COUNT(*) FROM heart", "unsupported_sql"),
     ("SELECT COUNT(*) FROM heart FOR UPDATE", "unsupported_sql"),
     ("SELECT COUNT(*) FROM heart GROUP BY ALL", "unsupported_sql"),
     ("SELECT COUNT(*) FROM heart GROUP BY 1", "unsupported_sql"),
-    ("SELECT COUNT(*) FROM heart GROUP BY ROLLUP (sex)", "unsupported_sql"),
-    ("SELECT COUNT(*) FROM heart GROUP BY CUBE (sex)", "unsupported_sql"),
-    ("SELECT COUNT(*) FROM heart GROUP BY GROUPING SETS ((sex), ())", "unsupported_sql"),
-    ("SELECT COUNT(*) FROM heart GROUP BY sex + 1", "unsupported_sql"),
     # selections
     ("SELECT * FROM heart", "unsupported_sql"),
     ("SELECT heart.* FROM heart", "unsupported_sql"),
@@ -212,23 +212,42 @@ REFUSED = [
     ("SELECT sex FROM heart GROUP BY sex", "unsupported_sql"),
     ("SELECT age FROM heart", "not_grouped"),
     ("SELECT sex, COUNT(*) FROM heart", "not_grouped"),
-    ("SELECT age, COUNT(*) FROM heart GROUP BY age", "no_domain"),
+    ("SELECT trestbps * 1000 + chol AS x, COUNT(*) FROM heart GROUP BY x", "no_domain"),
+    ("SELECT COUNT(DISTINCT trestbps * 1000 + chol) FROM heart", "no_domain"),
     ("SELECT COUNT(*), COUNT(*) FROM heart", "name_twice"),
+    ("SELECT COUNT(*) FROM heart GROUP BY 2", "bad_sql"),
+    ("SELECT COUNT(*) FROM heart GROUP BY 1", "unsupported_sql"),
+    ("SELECT COUNT(*) FROM heart ORDER BY 2", "bad_sql"),
+    ("SELECT COUNT(*) FROM heart ORDER BY age", "not_grouped"),
+    ("SELECT COUNT(*) FROM heart HAVING age > 3", "not_grouped"),
+    ("SELECT COUNT(*) FROM heart HAVING COUNT(*)", "type_mismatch"),
+    ("SELECT COUNT(*) FROM heart LIMIT -1", "bad_sql"),
+    ("SELECT COUNT(*) FROM heart LIMIT 3 LIMIT 4", "unsupported_sql"),
+    ("SELECT COUNT(*) FROM heart ORDER BY 1 HAVING COUNT(*) > 3", "unsupported_sql"),
+    ("SELECT GROUPING(age), COUNT(*) FROM heart", "not_grouped"),
+    ("SELECT HISTOGRAM(age, 10) + 1 FROM heart", "unsupported_sql"),
+    ("SELECT SUM(AVG(age)) FROM heart", "unsupported_sql"),
+    ("SELECT SUM(DISTINCT age) FROM heart", "unsupported_sql"),
+    ("SELECT CORR(age) FROM heart", "unsupported_sql"),
+    ("SELECT SUM(age) FILTER (age > 3) FROM heart", "bad_sql"),
+    ("SELECT SUM(age) FILTER (WHERE age) FROM heart", "type_mismatch"),
+    ("SELECT COUNT(*) FROM heart WHERE age / 0 > 1", "type_mismatch"),
+    ("SELECT COUNT(*) FROM heart WHERE CASE WHEN sex = 1 THEN 1 ELSE 'x' END = 1", "type_mismatch"),
+    ("SELECT COUNT(*) FROM heart WHERE COALESCE(NULL, NULL) IS NULL", "type_mismatch"),
+    ("SELECT COUNT(*) FROM heart WHERE POWER(age, sex) > 1", "type_mismatch"),
+    ("SELECT COUNT(*) FROM heart WHERE ROUND(age, sex) > 1", "type_mismatch"),
+    ("SELECT COUNT(*) FROM heart WHERE DATE '2013-02-30' < DATE '2013-01-01'", "bad_sql"),
+    ("SELECT COUNT(*) FROM heart WHERE EXTRACT(century FROM DATE '2013-01-01') = 21", "unsupported_sql"),
+    ("SELECT COUNT(*) FROM heart WHERE REGEXP_MATCHES('a', 'a')", "unknown_function"),
     ("SELECT sex AS count, COUNT(*) FROM heart GROUP BY sex", "name_twice"),
-    ("SELECT COUNT(DISTINCT sex) FROM heart", "unsupported_sql"),
     ("SELECT COUNT(sex, age) FROM heart", "unsupported_sql"),
     ("SELECT COUNT() FROM heart", "unsupported_sql"),
-    ("SELECT COUNT(1) FROM heart", "unsupported_sql"),
     ("SELECT SUM(*) FROM heart", "unsupported_sql"),
-    ("SELECT SUM(age + 1) FROM heart", "unsupported_sql"),
-    ("SELECT SUM(age) + 1 FROM heart", "unsupported_sql"),
-    ("SELECT SUM(age) FILTER (WHERE age > 3) FROM heart", "unsupported_sql"),
     ("SELECT SUM(age) OVER () FROM heart", "unsupported_sql"),
     ("SELECT COUNT(*)::INT FROM heart", "unsupported_sql"),
     ("SELECT (SELECT COUNT(*) FROM heart) FROM heart", "unsupported_sql"),
     ("SELECT MIN(age) FROM heart", "unknown_function"),
     ("SELECT MEDIAN(age) FROM heart", "unknown_function"),
-    ("SELECT STDDEV(age) FROM heart", "unknown_function"),
     ("SELECT CONT(*) FROM heart", "unknown_function"),
     ("SELECT getenv('HOME') FROM heart", "unknown_function"),
     ("SELECT SUM(weight) FROM heart", "unknown_column"),
@@ -240,8 +259,7 @@ REFUSED = [
     ("SELECT COUNT(*) FROM heart WHERE age = '50'", "type_mismatch"),
     ("SELECT COUNT(*) FROM heart WHERE age = TRUE", "type_mismatch"),
     ("SELECT COUNT(*) FROM heart WHERE 'a' = 'a'", "type_mismatch"),
-    ("SELECT COUNT(*) FROM heart WHERE (age > 3) = (sex = 1)", "type_mismatch"),
-    ("SELECT COUNT(*) FROM heart WHERE age > 3 > 2", "type_mismatch"),
+    ("SELECT COUNT(*) FROM heart WHERE age > 3 > 2", "bad_sql"),
     ("SELECT COUNT(*) FROM heart WHERE age + 'a' > 3", "type_mismatch"),
     ("SELECT COUNT(*) FROM heart WHERE 3 IS NULL", "type_mismatch"),
     ("SELECT COUNT(*) FROM heart WHERE age = NULL", "unsupported_sql"),
@@ -255,35 +273,29 @@ REFUSED = [
     ("SELECT COUNT(*) FROM heart WHERE age IS 3", "unsupported_sql"),
     ("SELECT COUNT(*) FROM heart WHERE age IS DISTINCT FROM 3", "unsupported_sql"),
     ("SELECT COUNT(*) FROM heart WHERE age BETWEEN SYMMETRIC 4 AND 3", "unsupported_sql"),
-    ("SELECT COUNT(*) FROM heart WHERE age LIKE '3'", "unsupported_sql"),
-    ("SELECT COUNT(*) FROM heart WHERE age / 2 > 3", "unsupported_sql"),
-    ("SELECT COUNT(*) FROM heart WHERE age % 2 = 1", "unsupported_sql"),
-    ("SELECT COUNT(*) FROM heart WHERE age || age = 1", "unsupported_sql"),
-    ("SELECT COUNT(*) FROM heart WHERE CASE WHEN age > 3 THEN TRUE END", "unsupported_sql"),
+    ("SELECT COUNT(*) FROM heart WHERE age LIKE '3'", "type_mismatch"),
+    ("SELECT COUNT(*) FROM heart WHERE age || age = 1", "type_mismatch"),
     ("SELECT COUNT(*) FROM heart WHERE CAST(age AS TEXT) = '3'", "unsupported_sql"),
-    ("SELECT COUNT(*) FROM heart WHERE age > DATE '2020-01-01'", "bad_sql"),
+    ("SELECT COUNT(*) FROM heart WHERE age > DATE '2020-01-01'", "type_mismatch"),
     ("SELECT COUNT(*) FROM heart WHERE age::INT > 3", "unsupported_sql"),
     ("SELECT COUNT(*) FROM heart WHERE {age} > 3", "unsupported_sql"),
-    ("SELECT COUNT(*) FROM heart WHERE x -> x", "unsupported_sql"),
+    ("SELECT COUNT(*) FROM heart WHERE x -> x", "bad_sql"),
     ("SELECT COUNT(*) FROM heart WHERE x'00' = age", "bad_sql"),
-    ("SELECT COUNT(*) FROM heart WHERE N'a' = age", "unsupported_sql"),
+    ("SELECT COUNT(*) FROM heart WHERE N'a' = age", "bad_sql"),
     ("SELECT COUNT(*) FROM heart WHERE (COUNT(*) > 3)", "unsupported_sql"),
-    ("SELECT SUM((age)) FROM heart", "unsupported_sql"),
-    ("SELECT (COUNT(*)) FROM heart", "unsupported_sql"),
     ('SELECT "count"(*) FROM heart', "unknown_function"),
     ("SELECT COUNT(*) FROM heart WHERE age > 3)", "bad_sql"),
     ("SELECT COUNT(*) FROM heart WHERE " + ")" * 100 + "(" * 100, "bad_sql"),
     ("SELECT limit, COUNT(*) FROM heart", "unsupported_sql"),
-    ("SELECT COUNT(*) FROM heart WHERE age > INTERVAL '1' DAY", "unsupported_sql"),
+    ("SELECT COUNT(*) FROM heart WHERE age > INTERVAL '1' DAY", "type_mismatch"),
     ("SELECT COUNT(*) FROM heart WHERE age > ?", "unsupported_sql"),
     ("SELECT COUNT(*) FROM heart WHERE age > :x", "unsupported_sql"),
     ("SELECT COUNT(*) FROM heart WHERE age[1] > 3", "unsupported_sql"),
     ("SELECT COUNT(*) FROM heart WHERE (age, sex) IN ((1, 2))", "unsupported_sql"),
     ("SELECT COUNT(*) FROM heart WHERE error('x')", "unknown_function"),
-    ("SELECT COUNT(*) FROM heart WHERE ABS(age) > 3", "unknown_function"),
     ("SELECT COUNT(*) FROM heart WHERE RANDOM() > 0", "unknown_function"),
     ("SELECT COUNT(*) FROM heart WHERE age > CURRENT_DATE", "unknown_function"),
-    ("SELECT COUNT(*) FROM heart WHERE COUNT(*) > 3", "unknown_function"),
+    ("SELECT COUNT(*) FROM heart WHERE COUNT(*) > 3", "unsupported_sql"),
     ("SELECT COUNT(*) FROM heart WHERE cp = 9", "outside_domain"),
     ("SELECT COUNT(*) FROM heart WHERE cp <> 1.5", "outside_domain"),
     ("SELECT COUNT(*) FROM heart WHERE cp IN (1, 2, 7)", "outside_domain"),
@@ -332,8 +344,9 @@ def test_refuses_what_is_no_text(heart: Dataset, sql: Any) -> None:
 def test_refusals_of_texts_and_booleans() -> None:
     for text, code in (
         ("place = 'norht'", "outside_domain"),
-        ("place > 'a'", "type_mismatch"),
-        ("place BETWEEN 'a' AND 'b'", "type_mismatch"),
+        ("place > 3", "type_mismatch"),
+        ("LENGTH(age) > 3", "type_mismatch"),
+        ("ROUND(place) > 3", "type_mismatch"),
         ("smokes = 1", "type_mismatch"),
         ("smokes > FALSE", "type_mismatch"),
         ("place", "type_mismatch"),
@@ -354,28 +367,33 @@ def test_refusals_of_texts_and_booleans() -> None:
     ("text", "fits"),
     [
         ("big * 9223 > 0", True),
-        ("big * 9224 > 0", False),
+        ("big * 9224 > 0", True),
         ("big * big > 0", False),
         ("0 - big * 9223 < 5", True),
-        ("big * 9000 + big * 300 > 0", False),
-        # big in steps of the literal's 10^-4 would be 10^19.
-        ("big > 0.0001", False),
-        ("big IN (0.0001)", False),
-        # Each fits beside the column, but not in the steps of the finest of them.
-        ("age IN (999999999999999999, 0.1)", False),
+        ("big * 9000 + big * 300 > 0", True),
+        # The steps are compared with the whole number next to the literal, however fine that is.
+        ("big > 0.0001", True),
+        ("big IN (0.0001)", True),
+        ("age IN (999999999999999999, 0.1)", True),
         ("age IN (999999999999999999, 1)", True),
-        ("size IN (99999999999999999, 0.001)", False),
-        ("age * 0 IN (95, 0.00000000000000001)", False),
-        # No value is large, but the factor that aligns them is.
+        ("size IN (99999999999999999, 0.001)", True),
+        ("age * 0 IN (95, 0.00000000000000001)", True),
+        # No value is large, but to compare them in one scale takes a factor that is.
         ("age * 0 = age * 0 * 0.00000000000000001 * 0.00000000000000001", False),
-        ("age * 0 IN (0) OR age * 0 * 0.00000000000000001 * 0.00000000000000001 = 0", False),
+        ("age * 0 IN (0) OR age * 0 * 0.00000000000000001 * 0.00000000000000001 = 0", True),
         ("age * 0 = age * 0 * 0.000000001 * 0.000000001", True),
         ("big + size > 1", True),
+        ("big * (big + 1) > 0", False),
+        ("big * 1000 + size * 0.001 > size", False),
+        ("(big + 1) * (age - 40) * 1000 > age * 0.1", False),
+        ("POWER(age, 8) > 1", True),
+        ("POWER(age, 10) > 1", False),
+        ("EXP(age) > 1", False),
         ("age * age * age * age * age * age * age * age * age > 3", True),
         ("age * age * age * age * age * age * age * age * age * age > 3", False),
-        ("(age - 40) * 999999999999999999 > 0", False),
+        ("(age - 40) * 999999999999999999 > 0", True),
         ("999999999999999999 * 10 > 3", False),
-        ("size * 0.00000000000000001 > 3", False),
+        ("size * 0.00000000000000001 > 3", True),
     ],
 )
 def test_refuses_expressions_that_could_overflow(text: str, *, fits: bool) -> None:
@@ -388,7 +406,7 @@ def test_refuses_expressions_that_could_overflow(text: str, *, fits: bool) -> No
 
 
 def test_near_values_are_not_searched_in_a_long_domain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kapok.computations.query.parse_filter.near", lambda *_: pytest.fail("searched"))
+    monkeypatch.setattr("kapok.computations.query.conditions.near", lambda *_: pytest.fail("searched"))
     long = Dataset(
         name="long",
         rows_max=9,
@@ -422,16 +440,6 @@ def test_a_misspelt_text_is_guessed_and_the_domain_is_listed_all_the_same() -> N
         where("place = 'norht'")
     assert caught.value.message == "'norht' is not in the domain of place"
     assert caught.value.remedy == "did you mean 'north'? the domain is north, o'clock, 北"
-
-
-def test_an_expression_is_measured_once_however_often_it_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    measured = []
-    steps = Ranges._steps
-    monkeypatch.setattr(Ranges, "_steps", lambda self, part: measured.append(part) or steps(self, part))
-    values = ", ".join(map(str, range(300)))
-    where(f"({' + '.join(['age'] * 40)}) IN ({values})")
-    # The text as it is written is read once; 40 columns, 39 sums, 300 values.
-    assert len(measured) == 40 + 39 + 300
 
 
 def test_the_deepest_question_parses_far_down_the_stack(heart: Dataset) -> None:

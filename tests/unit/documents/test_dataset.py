@@ -183,12 +183,6 @@ def test_refuses_a_bound_that_is_not_in_the_one_form(
     assert caught.value.message.startswith("column x ")
 
 
-def test_dates_do_not_widen_words_for_they_are_never_summed() -> None:
-    when = column(name="t", type="timestamp", minimum="1900-01-01T00:00:00", maximum="2100-01-01T00:00:00")
-    assert dataset(column(), when).word_value_bound == dataset(column()).word_value_bound
-    assert dataset(when).word_value_bound == dataset(when).rows_max
-
-
 @pytest.mark.parametrize("written", ['"{}"', "{}"])
 def test_a_file_may_write_dates_plainly(tmp_path: Path, written: str) -> None:
     path = tmp_path / "d.toml"
@@ -236,37 +230,6 @@ def test_groups_end_with_null_where_a_row_may_lack_the_value() -> None:
     assert column(minimum=None, maximum=None, domain=(2, 1)).groups == (2, 1)
     assert column(minimum=None, maximum=None, domain=(2, 1), nullable=True).groups == (2, 1, None)
     assert column(type="boolean", minimum=None, maximum=None, nullable=True).groups == (False, True, None)
-
-
-@pytest.mark.parametrize(
-    ("bound", "rows", "value_bound", "random_bits", "word_bits"),
-    [
-        # 256·1·1 = 2^8 exactly, so w = 8 + 40.
-        (1, 1, 1, 48, 64),
-        # 256·3 lies between 2^9 and 2^10.
-        (3, 1, 3, 50, 64),
-        # w + 9 = 64 just fits, one more step does not.
-        (2**7, 1, 2**7, 55, 64),
-        (2**7 + 1, 1, 2**7 + 1, 56, 72),
-        (120, 1000, 120_000, 65, 80),
-        (10**18 - 1, 10**12, (10**18 - 1) * 10**12, 148, 160),
-    ],
-)
-def test_widths_follow_from_the_bounds(
-    bound: int, rows: int, value_bound: int, random_bits: int, word_bits: int
-) -> None:
-    made = dataset(column(maximum=bound), rows_max=rows)
-    assert made.word_value_bound == value_bound
-    assert made.random_bits == random_bits
-    assert made.word_bits == word_bits
-    # What the design asks of them: 256 suppressing holders never wrap a signed word.
-    assert 256 * value_bound * 2**40 <= 2**random_bits < 2 * 256 * value_bound * 2**40
-    assert 256 * (2**random_bits - 1) < 2 ** (word_bits - 1)
-
-
-def test_a_text_counts_rows_only() -> None:
-    made = dataset(column(type="text", minimum=None, maximum=None, domain=("a",)), rows_max=50)
-    assert made.word_value_bound == 50
 
 
 def test_the_payload_is_the_one_written_form() -> None:

@@ -266,7 +266,7 @@ class Job:
             "at_least": at_least,
             "seal": seal,
             "words": words,
-            "word_bits": DATASET.word_bits,
+            "word_bits": self.question.word_bits if self.question else 64,
             "result_key": ResultKey(*key.public.encode()) if key else None,
             "receiver_key": self.receiver.public,
             "tag_seeds": self._wrapped_seeds(nonce),

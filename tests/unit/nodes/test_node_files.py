@@ -200,9 +200,9 @@ def test_a_time_zone_that_is_not_known_is_named(tmp_path):
         ('cohort = "loose"', "cohort", "fixed, free, same-question"),
         ('seals = ["wax"]', "seals[0]", "pad, paillier"),
         ('seals = "pad"', "seals", "pad, paillier"),
-        ('operations = ["count", "median"]', "operations", "avg, count, sum"),
-        ('operations = "count"', "operations", "avg, count, sum"),
-        ("operations = [1]", "operations[0]", "avg, count, sum"),
+        ('operations = ["count", "median"]', "operations", "avg, count, covariance"),
+        ('operations = "count"', "operations", "avg, count, covariance"),
+        ("operations = [1]", "operations[0]", "avg, count, covariance"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_told_all_that_are(tmp_path, line, key, allowed):

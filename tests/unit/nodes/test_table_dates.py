@@ -218,7 +218,7 @@ def test_dates_are_counted_and_never_summed(tmp_path):
         assert reading.engine is not None
         assert contribute(question, BOTH, reading.engine, Thresholds(5, 5)).to_integers() == [7, 0]
     for name in ("SUM", "AVG"):
-        with pytest.raises(InvalidInput, match="column seen is timestamp") as caught:
+        with pytest.raises(InvalidInput, match="column seen is a timestamp") as caught:
             Question.parse(f"SELECT {name}(seen) FROM visits", BOTH)
         assert caught.value.code == "type_mismatch"
         assert "group by" not in (caught.value.remedy or "")

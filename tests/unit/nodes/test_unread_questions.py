@@ -1,8 +1,8 @@
 """Whoever the policy has no rule for is refused before a word of the question is parsed."""
 
 import pytest
-import sqlglot
 
+from kapok.computations.query import grammar
 from kapok.nodes.policy import Policy
 from kapok.nodes.runner import Consent
 from kapok.wire.messages import Offer
@@ -16,13 +16,10 @@ NO_RULE = {
 
 @pytest.fixture
 def parsed(monkeypatch):
-    """What the SQL library was given, tokenizer and parser alike."""
+    """Every text that was read into tokens, which comes before all else."""
     seen = []
-    tokenize, parse = sqlglot.tokenize, sqlglot.Parser.parse
-    monkeypatch.setattr(sqlglot, "tokenize", lambda sql, *rest: seen.append(sql) or tokenize(sql, *rest))
-    monkeypatch.setattr(
-        sqlglot.Parser, "parse", lambda self, *given: seen.append(given) or parse(self, *given)
-    )
+    lex = grammar.lex
+    monkeypatch.setattr(grammar, "lex", lambda sql: seen.append(sql) or lex(sql))
     return seen
 
 

@@ -178,7 +178,7 @@ def admit(read: ReadSpec, *, name: str, entry: JoinedDataset | None, tag_key: Wr
             "question",
             "send the parsed form",
         )
-    _check_layout(spec, question, entry.dataset)
+    _check_layout(spec, question)
     return AdmittedJob(
         read=read,
         joined=entry,
@@ -229,9 +229,9 @@ def _check_members(spec: JobSpec, name: str) -> None:
         )
 
 
-def _check_layout(spec: JobSpec, question: Asked, dataset: Dataset) -> None:
+def _check_layout(spec: JobSpec, question: Asked) -> None:
     """What follows from question and schema alone must be what the specification says."""
-    if (spec.words, spec.word_bits) != (question.words, dataset.word_bits):
+    if (spec.words, spec.word_bits) != (question.words, question.word_bits):
         raise _bad(
             "question and schema give another number or width of words",
             "layout_differs",

@@ -1,11 +1,21 @@
-"""Queries: SELECT of counts, sums and averages with a filter, in groups of declared domains.
+"""Queries: SELECT of all that sums of columns, squares and products can answer, in one round.
 
     analyst   Question.parse(sql, dataset)            the text is read into Kapok's own types and rebuilt
     holder    contribute(question, dataset, engine)   one SELECT on the holder's engine → words
     analyst   answer(question, dataset, sum of words) → Answer
 
-Layout of the words, the same for every holder: group after group (the product of the declared domains, null
-last), in each group measure after measure: for ``COUNT(*)`` [rows, flag], for a column [rows in which it is
-known, flag] or, where its sum is asked, [rows in which it is known, sum, flag]. A flag of 0 says that the
-holder shows the cell. Source: design page "Suppression happens inside the mask".
+From text to words, each step in types of its own:
+
+    lexing, grammar, clauses    text → `syntax.Statement`, Kapok's own grammar and nothing else
+    meaning (with arithmetic, conditions, texts, calendars, maths)
+                                expression of one row → `terms.Term`: kind, public bounds, exact scale
+    grouping, asking            what is grouped by, which `measures.Measure` holders compute
+    formulas, calls             what the analyst computes of groups and aggregates afterwards
+    build, engine_terms         one SELECT in the engine's dialect
+    tables, hiding              the engine's counts, checked; which cells do not leave the holder
+
+Layout of the words, the same for every holder: grouping after grouping (one without GROUP BY, several with
+ROLLUP and its kin), in each group after group (the product of all values of what is grouped by, null last),
+in each measure after measure: [rows in which it is known, sums that are asked, flag]. A flag of 0 says that
+the holder shows the cell. Source: design page "Suppression happens inside the mask".
 """

@@ -2,18 +2,33 @@
 
 A cell is shown exactly if the sum of its flags is 0: if every holder showed it. A flag above 0 tells that
 somebody suppressed, not who or how many, and the other words of the cell then mean nothing and are not
-looked at.
+looked at. What follows after aggregation (expressions of aggregates, HAVING, ORDER BY, LIMIT) is computed
+here, exactly.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from fractions import Fraction
+from functools import cmp_to_key, partial
+from typing import TYPE_CHECKING, Any, Final
 
-from kapok.computations.query.params import Item, OutputKind, Question
+from kapok.computations.query.aggregates import AGGREGATES, Moment, Sums
+from kapok.computations.query.calendars import day_number
+from kapok.computations.query.formulas import Line
+from kapok.computations.query.measures import Axis, Measure
+from kapok.computations.query.params import Question, Ranking
+from kapok.computations.query.values import (
+    SUPPRESSED,
+    Cell,
+    Value,
+    ValueTypeName,
+    delivered,
+    moment_of_seconds,
+)
 from kapok.documents.dataset import Dataset
 from kapok.errors import PeerProtocolError
 from kapok.protocols.secure_sum.params import MOST_MEMBERS
@@ -23,10 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "AnswerColumn", "Value", "answer"]
 
-Value: TypeAlias = int | Decimal | float | str | bool | None
-ValueType = Literal["int64", "decimal", "float64", "text", "boolean"]
-
-_LARGEST_INT64: Final = 2**63 - 1
 _ARROW_DIGITS: Final = 38
 
 
@@ -36,18 +47,19 @@ class AnswerColumn:
 
     Attributes:
         name: As the question calls it.
-        kind: ``group``, ``rows``, ``count``, ``sum`` or ``avg``.
+        kind: ``group``, ``rows``, the name of an aggregate, ``grouping``, ``histogram`` or ``expression``.
         type: Of its values: counts and sums of integers ``int64``, or ``decimal`` where the schema's bounds
-            allow a sum beyond 64 bits; sums of decimals ``decimal``, exact to the resolution; averages
-            ``float64``, correctly rounded.
+            allow a sum beyond 64 bits; sums of decimals ``decimal``, exact to the resolution; averages and
+            what is divided or rooted ``float64``, correctly rounded; ``text``, ``boolean``, ``date``,
+            ``timestamp``.
         decimals: Digits after the point of a ``decimal``.
-        column: The dataset's column, None for COUNT(*).
+        column: The dataset's column, where it is of one and nothing more.
         unit: The column's unit, where the value has it.
     """
 
     name: str
-    kind: OutputKind
-    type: ValueType
+    kind: str
+    type: ValueTypeName
     decimals: int
     column: str | None
     unit: str
@@ -59,14 +71,17 @@ class Answer:
 
     Attributes:
         columns: In the order of SELECT.
-        rows: One for each group, in the order of the domains; one if nothing is grouped. None where a cell is
-            suppressed, and where SQL gives null: a sum or average of no known value.
+        rows: One for each group, in the order of ORDER BY, else of the domains, one grouping after the other;
+            one if nothing is grouped. None where a cell is suppressed, and where SQL gives null: a sum or
+            average of no known value.
         suppressed: Which cells some holder suppressed: (index of the row, name of the column).
+        undecided: Indices of the rows of which HAVING cannot be told, since it needs what is suppressed.
     """
 
     columns: tuple[AnswerColumn, ...]
     rows: tuple[tuple[Value, ...], ...]
     suppressed: tuple[tuple[int, str], ...]
+    undecided: tuple[int, ...] = ()
 
     def to_dicts(self) -> list[dict[str, Value]]:
         """The rows as dictionaries."""
@@ -76,8 +91,9 @@ class Answer:
     def to_arrow(self) -> pa.Table:
         """The answer as an Arrow table.
 
-        Its schema's metadata has ``kapok.suppressed``, a JSON list of [row, column name]; each field's
-        metadata has ``kapok.kind``, and where known ``kapok.column`` and ``kapok.unit``.
+        Its schema's metadata has ``kapok.suppressed``, a JSON list of [row, column name], and
+        ``kapok.undecided``, one of rows; each field's metadata has ``kapok.kind``, and where known
+        ``kapok.column`` and ``kapok.unit``.
         """
         import pyarrow as pa
 
@@ -88,7 +104,8 @@ class Answer:
             metadata = {name: fact for name, fact in facts.items() if fact}
             fields.append(pa.field(column.name, kind, metadata=metadata))
             arrays.append(_arrow_array(pa, kind, [row[place] for row in self.rows]))
-        schema = pa.schema(fields, metadata={"kapok.suppressed": json.dumps(self.suppressed)})
+        labels = {"kapok.suppressed": self.suppressed, "kapok.undecided": self.undecided}
+        schema = pa.schema(fields, metadata={name: json.dumps(label) for name, label in labels.items()})
         return pa.Table.from_arrays(arrays, schema=schema)
 
 
@@ -115,14 +132,10 @@ def _arrow_type(pa: Any, column: AnswerColumn) -> Any:
             return pa.string()
         case "boolean":
             return pa.bool_()
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """One measure of one group in the sum: None everywhere if somebody suppressed it."""
-
-    count: int | None
-    total: int | None
+        case "date":
+            return pa.date32()
+        case "timestamp":
+            return pa.timestamp("s")
 
 
 def answer(question: Question, dataset: Dataset, words: Sequence[int]) -> Answer:
@@ -143,44 +156,110 @@ def answer(question: Question, dataset: Dataset, words: Sequence[int]) -> Answer
     """
     if len(words) != question.words:
         raise _impossible(f"it has {len(words)} words, not {question.words}")
-    columns = tuple(_column(item, dataset) for item in question.items)
-    places = {measure.column: place for place, measure in enumerate(question.measures)}
-    rest = iter(words)
+    kept: list[tuple[Line, bool]] = []
+    for line in _lines(question, dataset, iter(words)):
+        held = True if question.having is None else question.having.evaluate(line)
+        if held is True or held is SUPPRESSED:
+            kept.append((line, held is SUPPRESSED))
+    if question.order:
+        compare = cmp_to_key(partial(_compared, question.order))
+        kept.sort(key=lambda one: compare(one[0]))
+    first, limit = question.statement.offset, question.statement.limit
+    kept = kept[first : None if limit is None else first + limit]
     rows: list[tuple[Value, ...]] = []
     suppressed: list[tuple[int, str]] = []
-    for key in question.groups():
-        cells = [_open(measure.column, measure.with_sum, rest, dataset) for measure in question.measures]
-        if question.group_by and all(cell.count == 0 for cell in cells):
-            continue
-        labels = dict(zip(question.group_by, key, strict=True))
-        values: list[Value] = []
-        for item, column in zip(question.items, columns, strict=True):
-            if item.kind == "group":
-                values.append(labels[item.column or ""])
+    for number, (line, _) in enumerate(kept):
+        cells = [item.formula.evaluate(line) for item in question.items]
+        suppressed += [
+            (number, item.name)
+            for item, cell in zip(question.items, cells, strict=True)
+            if cell is SUPPRESSED
+        ]
+        rows.append(
+            tuple(
+                delivered(cell, item.formula.type) for item, cell in zip(question.items, cells, strict=True)
+            )
+        )
+    undecided = tuple(number for number, (_, doubtful) in enumerate(kept) if doubtful)
+    return Answer(_columns(question), tuple(rows), tuple(suppressed), undecided)
+
+
+def _columns(question: Question) -> tuple[AnswerColumn, ...]:
+    return tuple(
+        AnswerColumn(
+            item.name,
+            item.kind,
+            item.formula.type.name,
+            (item.formula.type.decimals or 0) if item.formula.type.name == "decimal" else 0,
+            item.column,
+            item.formula.type.unit,
+        )
+        for item in question.items
+    )
+
+
+def _lines(question: Question, dataset: Dataset, rest: Iterator[int]) -> Iterator[Line]:
+    """All lines of the answer, each grouping in the order of its words."""
+    keys = [[_key(axis, value) for value in axis.values] for axis in question.axes]
+    for kept in question.sets:
+        grouped = tuple(place in kept for place in range(len(question.axes)))
+        for cell in question.places(kept):
+            opened = [_opened(measure, question, dataset, rest) for measure in question.measures]
+            if kept and all(one is not None and not any(sums.count for sums in one) for one in opened):
                 continue
-            cell = cells[places[item.column]]
-            if cell.count is None:
-                suppressed.append((len(rows), item.name))
-            values.append(_value(column, dataset, cell))
-        rows.append(tuple(values))
-    return Answer(columns, tuple(rows), tuple(suppressed))
+            values: list[Cell] = [None] * len(keys)
+            for place, number in zip(kept, cell, strict=True):
+                values[place] = keys[place][number]
+            yield Line(tuple(values), grouped, tuple(_results(question, opened)))
 
 
-def _open(column: str | None, with_sum: bool, rest: Any, dataset: Dataset) -> _Opened:
-    count = next(rest)
-    total = next(rest) if with_sum else None
-    flag = next(rest)
-    if flag < 0 or flag >= MOST_MEMBERS << dataset.random_bits:
-        raise _impossible("a flag is out of range")
-    if flag:
-        return _Opened(None, None)
-    if not 0 <= count <= MOST_MEMBERS * dataset.rows_max:
-        raise _impossible("a count is out of range")
-    if total is not None and column is not None:
-        least, largest = dataset.column(column).step_bounds
-        if not least * count <= total <= largest * count:
-            raise _impossible(f"the sum of {column} is outside what its bounds allow")
-    return _Opened(count, total)
+def _key(axis: Axis, value: int | str | bool | None) -> Cell:
+    """The value of an axis as an answer has it."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    number = value * axis.term.scale
+    match axis.term.kind:
+        case "date":
+            return day_number(int(number))
+        case "timestamp":
+            return moment_of_seconds(int(number))
+        case _:
+            return number
+
+
+def _opened(measure: Measure, question: Question, dataset: Dataset, rest: Iterator[int]) -> list[Sums] | None:
+    """The sums of one cell, of a spread measure for each value; None if somebody suppressed some of it."""
+    found: list[Sums] = []
+    hidden = False
+    for _ in range(measure.slots):
+        count = next(rest)
+        sums: dict[Moment, int] = {moment: next(rest) for moment in measure.moments}
+        flag = next(rest)
+        if flag < 0 or flag >= MOST_MEMBERS << question.random_bits:
+            raise _impossible("a flag is out of range")
+        hidden = hidden or flag > 0
+        if flag:
+            continue
+        if not 0 <= count <= MOST_MEMBERS * dataset.rows_max:
+            raise _impossible("a count is out of range")
+        if not measure.possible(count, sums):
+            raise _impossible(f"the sums of {measure.text} are outside what its bounds allow")
+        found.append(measure.opened(count, sums))
+    return None if hidden else found
+
+
+def _results(question: Question, opened: Sequence[list[Sums] | None]) -> Iterator[Cell]:
+    """The value of each aggregate."""
+    for result in question.results:
+        slots = opened[result.measure]
+        if slots is None:
+            yield SUPPRESSED
+        elif result.name == "count_distinct":
+            yield Fraction(sum(slot.count > 0 for slot in slots))
+        else:
+            one = slots[0]
+            sums = Sums(one.count, one.b, one.a, one.bb, one.aa, one.ab) if result.swapped else one
+            yield AGGREGATES[result.name].of(sums)
 
 
 def _impossible(why: str) -> PeerProtocolError:
@@ -191,35 +270,21 @@ def _impossible(why: str) -> PeerProtocolError:
     )
 
 
-def _column(item: Item, dataset: Dataset) -> AnswerColumn:
-    if item.column is None:
-        return AnswerColumn(item.name, item.kind, "int64", 0, None, "")
-    column = dataset.column(item.column)
-    unit = "" if item.kind == "count" else column.unit
-    kind: ValueType = "int64"
-    decimals = 0
-    if item.kind == "group":
-        kind = "text" if column.type == "text" else "boolean" if column.type == "boolean" else "int64"
-    elif item.kind == "avg":
-        kind = "float64"
-    elif item.kind == "sum":
-        largest = max(map(abs, column.step_bounds)) * dataset.rows_max * MOST_MEMBERS
-        # The type follows from the schema, never from the value.
-        if column.type == "decimal" or largest > _LARGEST_INT64:
-            kind, decimals = "decimal", column.decimals
-    return AnswerColumn(item.name, item.kind, kind, decimals, item.column, unit)
+def _compared(order: Sequence[Ranking], one: Line, other: Line) -> int:
+    """Which line comes first: nulls last unless they are wanted first, suppressed values after all others."""
+    for ranking in order:
+        first, second = (_rank(ranking, line) for line in (one, other))
+        if first[0] != second[0]:
+            return -1 if first[0] < second[0] else 1
+        if first[1] != second[1]:
+            return -1 if (first[1] < second[1]) != ranking.descending else 1
+    return 0
 
 
-def _value(column: AnswerColumn, dataset: Dataset, cell: _Opened) -> Value:
-    if cell.count is None or column.kind in ("rows", "count"):
-        return cell.count
-    if cell.count == 0 or cell.total is None:
-        return None
-    if column.kind == "avg":
-        # True division of integers rounds correctly, however large they are.
-        scale: int = 10 ** dataset.column(column.column or "").decimals
-        return cell.total / (cell.count * scale)
-    if column.type == "int64":
-        return cell.total
-    digits = tuple(map(int, str(abs(cell.total))))
-    return Decimal((int(cell.total < 0), digits, -column.decimals))
+def _rank(ranking: Ranking, line: Line) -> tuple[int, Any]:
+    cell = ranking.formula.evaluate(line)
+    if cell is SUPPRESSED:
+        return 2, 0
+    if cell is None:
+        return (-1 if ranking.nulls_first else 1), 0
+    return 0, cell

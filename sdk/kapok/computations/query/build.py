@@ -1,249 +1,159 @@
 """The SELECT that a holder's engine runs, built anew from Kapok's own types in the engine's dialect.
 
-Inside stands a projection of the used columns to plain types: texts, booleans, and numbers as whole steps
-of their resolution. Everything outside calculates on 64-bit integers, so every engine gives the same
-answer, exactly:
+Inside stands a projection of the used columns to whole steps (`kapok.computations.encoding`), around it one
+of everything that is computed for a row, and outside nothing but counts and sums of whole numbers:
 
-    SELECT t.sex, COUNT(*), COUNT(t.oldpeak), SUM(t.oldpeak), COUNT(CASE WHEN t.oldpeak <> 0 THEN 1 END)
-    FROM (SELECT CAST(sex AS BIGINT) AS sex, CAST(CAST(oldpeak AS DECIMAL(38, 1)) * 10 AS BIGINT) AS oldpeak
-          FROM source) AS t
-    WHERE t.oldpeak > 15 GROUP BY t.sex
+    SELECT g0, k0, COUNT(*), SUM(CASE WHEN k0 THEN a0 - 60 END), …
+    FROM (SELECT t.sex AS g0, t.age IS NOT NULL AS k0, t.age AS a0
+          FROM (SELECT CAST(sex AS BIGINT) AS sex, … FROM source) AS t WHERE …) AS r
+    GROUP BY 1, 2
+
+A row of the result is an *atom*: rows of one finest group of which each measure has all or none. So sums
+over groups are of whole atoms, and so are the differences between measures.
 """
 
 from __future__ import annotations
 
-from typing import Final
-
 from sqlglot import exp
 
-from kapok.computations.engines import SOURCE
-from kapok.computations.query.conditions import (
-    AllOf,
-    AnyOf,
-    Arithmetic,
-    Comparison,
-    Condition,
-    Field,
-    Flag,
-    Membership,
-    Not,
-    NullTest,
-    Number,
-    Operand,
-    Text,
-    Truth,
-    TruthTest,
-)
+from kapok.computations.encoding import encoded
+from kapok.computations.query.engine_terms import ROWS, Writer
+from kapok.computations.query.measures import Measure, centre, half
 from kapok.computations.query.params import Question
-from kapok.computations.query.ranges import Ranges
-from kapok.documents.dataset import Column, Dataset
+from kapok.computations.query.terms import INT64, Term
+from kapok.documents.dataset import Dataset
 
 __all__ = ["engine_sql", "two_values"]
 
-_ROWS: Final = "t"
-# Not 18, the digits of the largest value in steps: an engine multiplies within the type's own digits, and the
-# value times 10^d has d more of them, until BIGINT takes the point away. 18 + 9 < 38, which engines have.
-_DIGITS: Final = 38
-_COMPARISONS: Final[dict[str, type[exp.Binary]]] = {
-    "=": exp.EQ,
-    "<>": exp.NEQ,
-    "<": exp.LT,
-    "<=": exp.LTE,
-    ">": exp.GT,
-    ">=": exp.GTE,
-}
-_ARITHMETIC: Final[dict[str, type[exp.Binary]]] = {"+": exp.Add, "-": exp.Sub, "*": exp.Mul}
+_KEPT = "r"
 
 
-def engine_sql(question: Question, dataset: Dataset, dialect: str) -> str:
-    """The engine's SELECT.
-
-    Returns:
-        SQL text whose result has, for each group with rows: the group's values, COUNT(*), then for each
-            measure of a column COUNT(column) and, where a sum is asked, its SUM in steps of the resolution
-            and the number of its contributors (see `two_values`).
-    """
-    groups = [_column(name) for name in question.group_by]
-    outputs: list[exp.Expr] = [*groups, exp.Count(this=exp.Star())]
-    for measure in question.measures:
-        if measure.column is None:
-            continue
-        outputs.append(exp.Count(this=_column(measure.column)))
-        if measure.with_sum:
-            column = dataset.column(measure.column)
-            outputs += [exp.Sum(this=_number_of(column)), _contributors(column)]
-    projections = [_projection(dataset.column(name)) for name in question.columns]
-    inner = exp.select(*(projections or [exp.alias_(exp.Literal.number(1), "one", quoted=True)])).from_(
-        exp.to_table(SOURCE)
-    )
-    select = exp.select(*outputs).from_(inner.subquery(_ROWS))
-    if question.condition is not None:
-        select = select.where(_Builder(dataset).condition(question.condition))
-    if groups:
-        select = select.group_by(*(group.copy() for group in groups))
-    return select.sql(dialect=dialect)
-
-
-def _column(name: str) -> exp.Column:
-    return exp.column(name, table=_ROWS, quoted=True)
-
-
-def _projection(column: Column) -> exp.Expr:
-    source = exp.column(column.name, quoted=True)
-    value: exp.Expr
-    match column.type:
-        case "text":
-            value = exp.cast(source, "TEXT")
-        case "boolean":
-            value = exp.cast(source, "BOOLEAN")
-        case "date" | "timestamp":
-            value = exp.cast(source, column.type.upper())
-        case "integer":
-            value = exp.cast(source, "BIGINT")
-        case "decimal":
-            rounded = exp.cast(source, f"DECIMAL({_DIGITS}, {column.decimals})")
-            factor = exp.Literal.number(10**column.decimals)
-            value = exp.cast(exp.Mul(this=rounded, expression=factor), "BIGINT")
-    return exp.alias_(value, column.name, quoted=True)
-
-
-def _number_of(column: Column) -> exp.Expr:
-    field = _column(column.name)
-    if column.type != "boolean":
-        return field
-    return exp.Case().when(field, exp.Literal.number(1)).when(exp.not_(field.copy()), exp.Literal.number(0))
-
-
-def two_values(column: Column) -> tuple[int, int] | None:
-    """The two numbers that a column can have, the lower first; None where it can have more or fewer.
+def two_values(term: Term) -> tuple[int, int] | None:
+    """The two numbers of steps that a term can have, the lower first; None where it can have more or fewer.
 
     The *contributors* of a sum are the rows that have the higher of the two, and else those that are not
     zero.
     """
-    low, high = column.step_bounds
-    several = len(column.domain) if column.domain is not None else high - low + 1
-    return (low, high) if several == 2 else None
+    values = term.values if term.values is not None else (term.low, term.high)
+    if len(values) != 2 or (term.values is None and term.high - term.low != 1):
+        return None
+    return int(values[0]), int(values[1])
 
 
-def _contributors(column: Column) -> exp.Expr:
-    field = _column(column.name)
-    both = two_values(column)
-    test: exp.Expr
-    if column.type == "boolean":
-        test = field
-    elif both is not None:
-        test = exp.EQ(this=field, expression=_bigint(both[1]))
-    else:
-        test = exp.NEQ(this=field, expression=_bigint(0))
-    return exp.Count(this=exp.Case().when(test, exp.Literal.number(1)))
+def engine_sql(question: Question, dataset: Dataset, dialect: str, largest: int = 0) -> str:
+    """The engine's SELECT.
 
+    Args:
+        question: What is asked.
+        dataset: Its schema.
+        dialect: Name of the SQL dialect as sqlglot knows it.
+        largest: How many of the largest magnitudes each atom brings of each argument that is summed.
 
-def _bigint(number: int) -> exp.Expr:
-    literal: exp.Expr = exp.Literal.number(abs(number))
-    return exp.cast(exp.Paren(this=exp.Neg(this=literal)) if number < 0 else literal, "BIGINT")
+    Returns:
+        SQL text whose result has for each atom: the value of each axis; for each measure that not all rows
+        have whether these rows have it, and then, where it is spread, their value; COUNT(*); and for each
+        measure its moments, and for each argument that is summed how many rows contribute to it and, with
+        `largest`, the sum of the magnitudes and a list of the largest.
+    """
+    return _Builder(question, dataset, dialect, largest).select().sql(dialect=dialect)
 
 
 class _Builder:
-    """Builds one WHERE clause; nothing in it can overflow, for ranges were checked when parsing."""
-
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, question: Question, dataset: Dataset, dialect: str, largest: int) -> None:
+        self._question = question
         self._dataset = dataset
-        self._ranges = Ranges(dataset)
+        self._writer = Writer(dialect)
+        self._largest = largest
+        self._inner: list[exp.Expr] = []
+        self._keys: list[exp.Expr] = []
+        self._sums: list[exp.Expr] = []
 
-    def condition(self, condition: Condition) -> exp.Expr:
-        match condition:
-            case Comparison(operator, left, right):
-                one, other = self._pair(left, right)
-                return _COMPARISONS[operator](this=one, expression=other)
-            case Membership(operand, values):
-                return self._membership(operand, values)
-            case NullTest(operand):
-                return exp.Is(this=_paren(self._value(operand)), expression=exp.Null())
-            case Flag(name):
-                return _column(name)
-            case Truth(value):
-                return exp.EQ(this=exp.Literal.number(1), expression=exp.Literal.number(int(value)))
-            case TruthTest(inner, expected):
-                return exp.Is(this=_paren(self.condition(inner)), expression=exp.Boolean(this=expected))
-            case Not(inner):
-                return exp.Not(this=_paren(self.condition(inner)))
-            case AllOf(conditions):
-                return _chain(exp.And, [self.condition(part) for part in conditions])
-            case AnyOf(conditions):
-                return _chain(exp.Or, [self.condition(part) for part in conditions])
-
-    def _membership(self, operand: Operand, values: tuple[Number | Text | Truth, ...]) -> exp.Expr:
-        if not self._is_number(operand):
-            return exp.In(this=self._value(operand), expressions=[self._value(value) for value in values])
-        decimals = max(self._decimals(part) for part in (operand, *values))
-        return exp.In(
-            this=_paren(self._steps(operand, decimals)),
-            expressions=[self._steps(value, decimals) for value in values],
+    def select(self) -> exp.Select:
+        """The whole SELECT."""
+        for place, axis in enumerate(self._question.axes):
+            self._keys.append(self._named(f"g{place}", self._writer.written(axis.term.code)))
+        for number, measure in enumerate(self._question.measures):
+            self._measure(number, measure)
+        rows = encoded(self._dataset, self._question.columns).subquery(ROWS, copy=False)
+        inner = exp.select(*(self._inner or [exp.alias_(exp.Literal.number(1), "one")])).from_(
+            rows, copy=False
         )
+        if self._question.where is not None:
+            inner = inner.where(self._writer.written(self._question.where), copy=False)
+        outputs = [*self._keys, exp.Count(this=exp.Star()), *self._sums]
+        select = exp.select(*outputs).from_(inner.subquery(_KEPT, copy=False), copy=False)
+        places = [exp.Literal.number(place) for place in range(1, len(self._keys) + 1)]
+        return select.group_by(*places, copy=False) if places else select
 
-    def _pair(self, left: Operand, right: Operand) -> tuple[exp.Expr, exp.Expr]:
-        if not self._is_number(left):
-            return self._value(left), self._value(right)
-        decimals = max(self._decimals(left), self._decimals(right))
-        return self._steps(left, decimals), self._steps(right, decimals)
+    def _named(self, name: str, value: exp.Expr) -> exp.Expr:
+        """Computed once for a row, and known outside by a name."""
+        self._inner.append(exp.alias_(value, name))
+        return exp.column(name, table=_KEPT)
 
-    def _is_number(self, operand: Operand) -> bool:
-        match operand:
-            case Text() | Truth():
-                return False
-            case Field(name):
-                return self._dataset.column(name).type in ("integer", "decimal")
-            case _:
-                return True
+    def _measure(self, number: int, measure: Measure) -> None:
+        if not measure.arguments and measure.code is None:
+            return
+        parts: list[exp.Expr] = []
+        if measure.code is not None:
+            held = exp.Is(
+                this=exp.Paren(this=self._writer.written(measure.code)), expression=exp.Boolean(this=True)
+            )
+            parts.append(self._named(f"c{number}", held))
+        if measure.arguments:
+            parts.append(self._named(f"k{number}", self._known(measure)))
+        self._keys += parts
+        kept = parts[0] if len(parts) == 1 else exp.And(this=parts[0].copy(), expression=parts[1].copy())
+        if measure.spread:
+            value = self._named(f"v{number}", self._writer.written(measure.terms[0].code))
+            self._keys.append(exp.Case().when(kept.copy(), value))
+        if measure.moments:
+            self._moments(number, measure, kept)
 
-    def _decimals(self, operand: Operand) -> int:
-        return self._ranges.of(operand).decimals
+    def _known(self, measure: Measure) -> exp.Expr:
+        """Whether all arguments are known."""
+        tests = [
+            exp.Not(this=exp.Is(this=exp.Paren(this=self._writer.written(term.code)), expression=exp.Null()))
+            for term in measure.terms
+        ]
+        return tests[0] if len(tests) == 1 else exp.And(this=tests[0], expression=tests[1])
 
-    def _value(self, operand: Operand) -> exp.Expr:
-        match operand:
-            case Field(name):
-                return _column(name)
-            case Text(value):
-                return exp.Literal.string(value)
-            case Truth(value):
-                return exp.Boolean(this=value)
-            case Number() | Arithmetic():
-                return self._steps(operand, self._decimals(operand))
+    def _moments(self, number: int, measure: Measure, kept: exp.Expr) -> None:
+        columns = {}
+        for name, term in zip("ab", measure.terms, strict=False):
+            columns[name] = self._named(f"{name}{number}", self._writer.written(term.code))
+        for moment in measure.moments:
+            terms = [measure.terms["ab".index(name)] for name in moment]
+            parts = [
+                self._about_centre(columns[name].copy(), term)
+                for name, term in zip(moment, terms, strict=True)
+            ]
+            value = parts[0]
+            if len(parts) > 1:
+                if half(terms[0]) * half(terms[1]) > INT64:
+                    value = self._writer.wide(value)
+                value = exp.Mul(this=exp.Paren(this=value), expression=exp.Paren(this=parts[1]))
+            self._sums.append(exp.Sum(this=exp.Case().when(kept.copy(), value)))
+        for name, term in zip("ab", measure.terms, strict=False):
+            if name in measure.moments:
+                self._sums += self._contributors(columns[name], term, kept)
 
-    def _steps(self, operand: Operand, decimals: int) -> exp.Expr:
-        """The number in steps of ``10^-decimals``, at least as fine as its own."""
-        match operand:
-            case Number(units, own):
-                return _bigint(units * 10 ** (decimals - own))
-            case Arithmetic("*", left, right):
-                product = exp.Mul(
-                    this=_paren(self._steps(left, self._decimals(left))),
-                    expression=_paren(self._steps(right, self._decimals(right))),
-                )
-                return _finer(product, decimals - self._decimals(operand))
-            case Arithmetic(operator, left, right):
-                own = self._decimals(operand)
-                whole = _ARITHMETIC[operator](
-                    this=_paren(self._steps(left, own)), expression=_paren(self._steps(right, own))
-                )
-                return _finer(whole, decimals - own)
-            case _:
-                return _finer(self._value(operand), decimals - self._decimals(operand))
+    def _about_centre(self, column: exp.Expr, term: Term) -> exp.Expr:
+        middle = centre(term)
+        return exp.Sub(this=column, expression=self._writer.whole(middle)) if middle else column
 
-
-def _paren(inner: exp.Expr) -> exp.Paren:
-    # Not exp.paren, which copies: level by level that takes the square of the depth.
-    return exp.Paren(this=inner)
-
-
-def _finer(value: exp.Expr, decimals: int) -> exp.Expr:
-    if not decimals:
-        return value
-    return exp.Mul(this=_paren(value), expression=_bigint(10**decimals))
-
-
-def _chain(kind: type[exp.And] | type[exp.Or], parts: list[exp.Expr]) -> exp.Expr:
-    chained: exp.Expr = _paren(parts[0])
-    for part in parts[1:]:
-        chained = kind(this=chained, expression=_paren(part))
-    return chained
+    def _contributors(self, column: exp.Expr, term: Term, kept: exp.Expr) -> list[exp.Expr]:
+        both = two_values(term)
+        test: exp.Expr
+        if both is not None:
+            test = exp.EQ(this=column.copy(), expression=self._writer.whole(both[1]))
+        else:
+            test = exp.NEQ(this=column.copy(), expression=self._writer.whole(0))
+        counted = exp.Count(
+            this=exp.Case().when(
+                exp.And(this=exp.Paren(this=kept.copy()), expression=test), exp.Literal.number(1)
+            )
+        )
+        if not self._largest:
+            return [counted]
+        magnitude = exp.Case().when(kept.copy(), exp.Abs(this=column.copy()))
+        return [counted, exp.Sum(this=magnitude), self._writer.largest(magnitude.copy(), self._largest)]

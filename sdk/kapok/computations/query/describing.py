@@ -4,29 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kapok.computations.query.conditions import (
-    AllOf,
-    AnyOf,
-    Comparison,
-    Condition,
-    Flag,
-    Membership,
-    Not,
-    NullTest,
+from kapok.computations.query.aggregates import AGGREGATES
+from kapok.computations.query.measures import Measure
+from kapok.computations.query.syntax import (
+    Aggregate,
+    Call,
+    Day,
+    Expression,
+    Moment,
+    Name,
     Number,
-    Operator,
     Text,
     Truth,
-    TruthTest,
 )
-from kapok.computations.query.writing import write_operand
+from kapok.computations.query.writing import write
 
 if TYPE_CHECKING:
-    from kapok.computations.query.params import Item, Question
+    from kapok.computations.query.params import Question, Result
 
 __all__ = ["describe"]
 
-_PHRASES: Final[dict[Operator, str]] = {
+_PHRASES: Final = {
     "=": "is",
     "<>": "is not",
     "<": "is below",
@@ -34,68 +32,93 @@ _PHRASES: Final[dict[Operator, str]] = {
     ">": "is above",
     ">=": "is at least",
 }
-_TURNED: Final[dict[Operator, Operator]] = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_TURNED: Final = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 def describe(question: Question) -> str:
     """One sentence: what is computed, over which rows, in which groups."""
-    asked = _listed([_item(item) for item in question.items if item.kind != "group"])
-    if question.condition is None:
+    bins = [axis.expression for axis in question.axes if isinstance(axis.expression, Aggregate)]
+    asked = [_result(result, question.measures[result.measure]) for result in question.results]
+    asked += [
+        f"counts the rows in {write(one.arguments[1])} bins of {write(one.arguments[0])}" for one in bins
+    ]
+    text = _listed(list(dict.fromkeys(asked)))
+    where = question.statement.where
+    if where is None:
         rows = f"over all rows of {question.dataset}"
     else:
-        rows = f"over the rows of {question.dataset} where {_condition(question.condition)}"
-    groups = f", one line for each {_listed(list(question.group_by))}" if question.group_by else ""
-    return f"{asked[0].upper()}{asked[1:]}, {rows}{groups}."
+        rows = f"over the rows of {question.dataset} where {_condition(where)}"
+    return f"{text[0].upper()}{text[1:]}, {rows}{_groups(question)}."
+
+
+def _groups(question: Question) -> str:
+    named = [
+        None if isinstance(axis.expression, Aggregate) else write(axis.expression) for axis in question.axes
+    ]
+    sets = [[name for place in kept if (name := named[place])] for kept in question.sets]
+    lines = [f"one line for each {_listed(names)}" if names else "one line for all" for names in sets]
+    lines = list(dict.fromkeys(lines))
+    if lines == ["one line for all"]:
+        return ""
+    return ", " + ", and ".join(lines)
 
 
 def _listed(words: list[str]) -> str:
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
 
 
-def _item(item: Item) -> str:
-    match item.kind:
-        case "rows":
-            return "counts the rows"
-        case "count":
-            return f"counts the rows in which {item.column} is known"
-        case "sum":
-            return f"sums {item.column}"
-        case _:
-            return f"averages {item.column}"
+def _result(result: Result, measure: Measure) -> str:
+    listed = [write(one) for one in measure.arguments][:: -1 if result.swapped else 1]
+    if result.name == "count_distinct":
+        text = f"counts the different values of {listed[0]}, and the rows that have each"
+    elif not listed:
+        text = "counts the rows"
+    else:
+        text = AGGREGATES[result.name].says.format(*listed)
+    if measure.condition is not None:
+        text += f" where {_condition(measure.condition)}"
+    return text
 
 
-def _condition(condition: Condition) -> str:
+def _condition(condition: Expression) -> str:
     match condition:
-        case Comparison(operator, left, right):
-            if isinstance(left, Number | Text | Truth):
-                operator, left, right = _TURNED[operator], right, left
-            return f"{write_operand(left)} {_PHRASES[operator]} {write_operand(right)}"
-        case Membership(operand, values):
-            return f"{write_operand(operand)} is one of {', '.join(map(write_operand, values))}"
-        case NullTest(operand):
-            return f"{write_operand(operand)} is missing"
-        case Flag(name):
+        case Call("=" | "<>" | "<" | "<=" | ">" | ">=" as sign, (left, right)):
+            if isinstance(left, Number | Text | Truth | Day | Moment):
+                return f"{write(right)} {_PHRASES[_TURNED[sign]]} {write(left)}"
+            return f"{write(left)} {_PHRASES[sign]} {write(right)}"
+        case Call("in", (tested, *values)):
+            return f"{write(tested)} is one of {', '.join(map(write, values))}"
+        case Call("between", (tested, low, high)):
+            return f"{write(tested)} is from {write(low)} to {write(high)}"
+        case Call("is null", (tested,)):
+            return f"{write(tested)} is missing"
+        case Call("is true" | "is false" as name, (tested,)):
+            inner = write(tested) if isinstance(tested, Name) else f"({_condition(tested)})"
+            return f"{inner} is known and {name.removeprefix('is ')}"
+        case Call("not", (inner,)):
+            return _negated(inner)
+        case Call("and" | "or" as name, parts):
+            return f" {name} ".join(map(_part, parts))
+        case Name(name):
             return f"{name} is true"
         case Truth(value):
             return "always" if value else "never"
-        case TruthTest(Flag(name), expected):
-            return f"{name} is known and {'true' if expected else 'false'}"
-        case TruthTest(inner, expected):
-            return f"({_condition(inner)}) is known and {'true' if expected else 'false'}"
-        case Not(Membership(operand, values)):
-            return f"{write_operand(operand)} is none of {', '.join(map(write_operand, values))}"
-        case Not(NullTest(operand)):
-            return f"{write_operand(operand)} is known"
-        case Not(Flag(name)):
+        case _:
+            return write(condition)
+
+
+def _negated(inner: Expression) -> str:
+    match inner:
+        case Call("in", (tested, *values)):
+            return f"{write(tested)} is none of {', '.join(map(write, values))}"
+        case Call("is null", (tested,)):
+            return f"{write(tested)} is known"
+        case Name(name):
             return f"{name} is false"
-        case Not(inner):
+        case _:
             return f"not ({_condition(inner)})"
-        case AllOf(conditions):
-            return " and ".join(map(_part, conditions))
-        case AnyOf(conditions):
-            return " or ".join(map(_part, conditions))
 
 
-def _part(condition: Condition) -> str:
+def _part(condition: Expression) -> str:
     text = _condition(condition)
-    return f"({text})" if isinstance(condition, AllOf | AnyOf) else text
+    return f"({text})" if isinstance(condition, Call) and condition.name in ("and", "or") else text

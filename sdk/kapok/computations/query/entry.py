@@ -6,14 +6,14 @@ from typing import Final
 
 from kapok.computations.query.analyst import answer
 from kapok.computations.query.holder import contribute
-from kapok.computations.query.params import Question
+from kapok.computations.query.params import OPERATIONS, Question
 from kapok.computations.registry import Computation
 
 __all__ = ["COMPUTATION"]
 
 COMPUTATION: Final = Computation(
     name="query",
-    operations=("count", "sum", "avg"),
+    operations=OPERATIONS,
     parse=Question.parse,
     contribute=contribute,
     answer=answer,

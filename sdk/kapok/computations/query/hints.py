@@ -4,73 +4,67 @@ from __future__ import annotations
 
 from typing import Final
 
+from kapok.computations.query.vocabulary import AGGREGATES, FUNCTIONS, SYNONYMS
 from kapok.errors import InvalidInput, near
 
-__all__ = ["ASKABLE", "FIRST_CUT", "of_function", "of_part", "of_sign", "of_word", "refuse", "shown"]
+__all__ = ["SHAPE", "of_function", "of_part", "of_sign", "of_word", "refuse", "shown"]
 
-FIRST_CUT: Final = "write SELECT COUNT(*), COUNT(x), SUM(x), AVG(x) FROM dataset WHERE … GROUP BY columns"
-ASKABLE: Final = "a question has COUNT(*), COUNT(x), SUM(x) and AVG(x)"
+SHAPE: Final = "write SELECT COUNT(*), AVG(x) FROM dataset WHERE … GROUP BY … ORDER BY …"
 
 _SHOWN_CHARACTERS: Final = 60
 _ONE_TABLE: Final = "ask one dataset; every holder has one table of it"
 _ONE_SELECT: Final = ("UNION, INTERSECT or EXCEPT", "a question is one SELECT: ask twice")
-_WHOLE_TEXTS: Final = ("LIKE and its kin", "texts are compared whole: write x IN ('…', '…')")
+_PATTERNS: Final = ("regular expressions", "compare texts with LIKE, STARTS_WITH, CONTAINS or IN ('…', '…')")
 _NO_SUBQUERY: Final = ("a subquery", "write values out, and ask twice if you must")
-_NO_WINDOW: Final = ("OVER, FILTER or a window", "use GROUP BY and WHERE")
-_EACH_GROUPING: Final = "ask once for each grouping"
+_NO_WINDOW: Final = ("a window", "no rows leave a holder, so none has neighbours: use GROUP BY")
 _PARTS: Final = {
-    "order": ("ORDER BY", "groups come in the order of their domains; sort the answer yourself"),
-    "having": ("HAVING", "filter the answer yourself"),
-    "limit": ("LIMIT", "the number of lines follows from GROUP BY; cut the answer yourself"),
-    "offset": ("OFFSET", "cut the answer yourself"),
-    "fetch": ("FETCH", "cut the answer yourself"),
-    "distinct": ("DISTINCT", "group by the column instead, if it has a domain"),
+    "distinct": ("DISTINCT rows", "group by the columns instead, or ask COUNT(DISTINCT x)"),
     "joins": ("a join", _ONE_TABLE),
-    "laterals": ("LATERAL", _ONE_TABLE),
     "with": ("WITH", "write one plain SELECT"),
-    "query": _NO_SUBQUERY,
-    "windows": _NO_WINDOW,
-    "qualify": ("QUALIFY", "filter the answer yourself"),
-    "sample": ("a sample", "all rows that the filter keeps are counted"),
     "alias": ("another name for the dataset", "write the dataset's name and columns alone"),
-    "rollup": ("ROLLUP", _EACH_GROUPING),
-    "cube": ("CUBE", _EACH_GROUPING),
-    "grouping_sets": ("GROUPING SETS", _EACH_GROUPING),
     "db": ("a schema before a name", "write the name alone"),
-    "catalog": ("a catalogue before a name", "write the name alone"),
-    "symmetric": ("BETWEEN SYMMETRIC", "put the smaller bound first"),
-    "expressions": ("a second argument", "ask one column at a time"),
-    "locks": ("FOR", "leave it out: a question changes nothing"),
-    "into": ("INTO", "leave it out: the answer comes to you"),
-    "case": ("CASE", "use WHERE, and ask once for each case"),
-    "cast": ("a cast", "compare columns with literals of their own type"),
 }
 _WORDS: Final = {
     **dict.fromkeys(
-        ("join", "inner", "left", "right", "full", "cross", "natural", "outer", "on", "using"),
+        ("join", "inner", "left", "right", "full", "cross", "natural", "outer", "on", "using", "lateral"),
         _PARTS["joins"],
     ),
-    **dict.fromkeys(("like", "ilike", "similar", "similar to", "rlike", "regexp", "glob"), _WHOLE_TEXTS),
-    **dict.fromkeys(("union", "intersect", "except"), _ONE_SELECT),
-    **dict.fromkeys(("exists", "any", "some", "values", "unnest"), _NO_SUBQUERY),
-    **dict.fromkeys(("over", "filter", "window", "partition by", "within"), _NO_WINDOW),
-    **dict.fromkeys(("convert", "try_cast", "interval", "collate"), _PARTS["cast"]),
-    "order by": _PARTS["order"],
-    "lateral": _PARTS["laterals"],
-    "tablesample": _PARTS["sample"],
-    "grouping sets": _PARTS["grouping_sets"],
-    "for": _PARTS["locks"],
-    "all": ("ALL", "leave it out; name the columns of GROUP BY"),
+    **dict.fromkeys(("similar", "rlike", "regexp", "glob"), _PATTERNS),
+    **dict.fromkeys(("union", "intersect", "except", "minus"), _ONE_SELECT),
+    **dict.fromkeys(("exists", "any", "some", "values", "unnest", "select"), _NO_SUBQUERY),
+    **dict.fromkeys(("over", "window", "partition", "within", "qualify"), _NO_WINDOW),
+    **dict.fromkeys(
+        ("cast", "convert", "try_cast", "collate"),
+        ("a cast", "compare columns with literals of their own type; ROUND, FLOOR and LENGTH give numbers"),
+    ),
+    "with": _PARTS["with"],
+    "distinct": _PARTS["distinct"],
+    "fetch": ("FETCH", "write LIMIT"),
+    "tablesample": ("a sample", "all rows that WHERE keeps are counted"),
+    "symmetric": ("BETWEEN SYMMETRIC", "put the smaller bound first"),
+    "for": ("FOR", "leave it out: a question changes nothing"),
+    "into": ("INTO", "leave it out: the answer comes to you"),
+    "all": ("ALL", "leave it out; name what GROUP BY groups by"),
 }
 _SIGNS: Final = {
-    **dict.fromkeys(("/", "//", "%"), ("division", "multiply the other side of the comparison instead")),
     **dict.fromkeys(("?", ":", "@", "$", ":="), ("parameters", "write the value itself")),
-    "::": _PARTS["cast"],
+    "::": _WORDS["cast"],
+    "**": ("**", "write POWER(x, 2)"),
+    "^": ("^", "write POWER(x, 2)"),
 }
 _INSTEAD: Final = {
-    "max": "the largest value is a single row's: count rows above a bound with WHERE instead",
-    "min": "the least value is a single row's: count rows below a bound with WHERE instead",
-    "median": "count rows below a bound with WHERE instead",
+    "max": "the largest value is a single row's: count rows above a bound, or take a HISTOGRAM, instead",
+    "min": "the least value is a single row's: count rows below a bound, or take a HISTOGRAM, instead",
+    "any_value": "it would be a single row's value: group by the column",
+    "row_number": _NO_WINDOW[1],
+    "rank": _NO_WINDOW[1],
+    "lag": _NO_WINDOW[1],
+    "lead": _NO_WINDOW[1],
+    **dict.fromkeys(
+        ("list", "array_agg", "string_agg", "group_concat"), "no rows leave a holder: count them"
+    ),
+    **dict.fromkeys(("cast", "convert", "try_cast"), _WORDS["cast"][1]),
+    **dict.fromkeys(("now", "today"), "write DATE '2013-01-31': an answer must not depend on the time"),
 }
 
 
@@ -85,30 +79,38 @@ def refuse(message: str, remedy: str, code: str = "unsupported_sql") -> InvalidI
 
 
 def of_part(name: str) -> InvalidInput:
-    """The error of a part of the parser's tree that a question does not have."""
-    what, remedy = _PARTS.get(name, (name.upper(), FIRST_CUT))
+    """The error of a part of a SELECT that a question does not have."""
+    what, remedy = _PARTS[name]
     return refuse(f"a question cannot have {what}", remedy)
 
 
 def of_word(word: str) -> InvalidInput:
-    """The error of a word of SQL, in lower case, that a question does not have."""
+    """The error of a word of SQL, in lower case, that a question does not have there."""
     if word.startswith(("current_", "localtime")):
         return of_function(word)
-    found = _WORDS.get(word) or _PARTS.get(word)
+    found = _WORDS.get(word)
     if found is None:
-        quoted = f', or "{word}" if it is a name' if " " not in word else ""
-        return refuse(f"{word.upper()} is not part of a question", FIRST_CUT + quoted)
+        return refuse(f"{word.upper()} cannot stand there", f'{SHAPE}, or "{word}" if it is a name')
     return refuse(f"a question cannot have {found[0]}", found[1])
 
 
 def of_sign(sign: str) -> InvalidInput:
     """The error of a sign that a question does not have."""
-    what, remedy = _SIGNS.get(sign, (shown(sign), "WHERE has comparisons, AND, OR, NOT, IN, and + - *"))
+    what, remedy = _SIGNS.get(sign, (shown(sign), "there are comparisons, AND, OR, NOT and + - * / % ||"))
     return refuse(f"a question cannot have {what}", remedy)
 
 
 def of_function(name: str) -> InvalidInput:
     """The error of a function that a question does not have."""
-    meant = near(name.lower(), ["count", "sum", "avg"])
-    remedy = _INSTEAD.get(name.lower(), f"did you mean {meant[0].upper()}?" if meant else ASKABLE)
+    lower = name.lower()
+    remedy = _INSTEAD.get(lower)
+    if lower.startswith(("current_", "localtime")):
+        remedy = _INSTEAD["now"]
+    if remedy is None:
+        meant = near(lower, sorted(AGGREGATES | FUNCTIONS | SYNONYMS.keys()))
+        remedy = f"did you mean {meant[0].upper()}?" if meant else f"there are {_some()} and others"
     return refuse(f"there is no function {shown(name.upper())} here", remedy, "unknown_function")
+
+
+def _some() -> str:
+    return "COUNT, SUM, AVG, STDDEV_SAMP, CORR, ROUND, FLOOR, COALESCE, UPPER, YEAR, DATE_TRUNC"

@@ -5,16 +5,21 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import Final
 
-from kapok.computations.query.conditions import Condition, fields_of
-from kapok.documents.dataset import Dataset, DomainValue
+from kapok.computations.query.aggregates import AGGREGATES
+from kapok.computations.query.formulas import Formula
+from kapok.computations.query.measures import Axis, Measure
+from kapok.computations.query.operations import Code
+from kapok.computations.query.syntax import Aggregate, Call, Expression, Name, Statement, walk
+from kapok.computations.query.vocabulary import FUNCTIONS
+from kapok.computations.widths import random_bits, word_bits
+from kapok.documents.dataset import Dataset
 
-__all__ = ["DatasetReference", "Item", "Measure", "OutputKind", "Question", "dataset_name_of"]
+__all__ = ["OPERATIONS", "DatasetReference", "Item", "Question", "Ranking", "Result", "dataset_name_of"]
 
-OutputKind: TypeAlias = Literal["group", "rows", "count", "sum", "avg"]
-_OPERATIONS = {"rows": "count", "count": "count", "sum": "sum", "avg": "avg"}
+OPERATIONS: Final = ("count", "sum", "avg", "variance", "covariance", "distinct", "histogram")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,39 +27,41 @@ class Item:
     """One column of the answer.
 
     Attributes:
-        kind: ``group``: a column of GROUP BY; ``rows``: COUNT(*); else the aggregate of `column`.
-        column: Name of the dataset's column, None for ``rows``.
-        name: What the column is called in the answer.
+        name: What it is called.
+        kind: ``group``: what is grouped by; ``rows``: COUNT(*); the name of an aggregate; ``grouping``;
+            ``histogram``: the count of a bin; ``expression``: anything else.
+        column: The dataset's column, where it is of one and nothing more.
+        formula: Its value in one line.
     """
 
-    kind: OutputKind
-    column: str | None
     name: str
-
-    @property
-    def default_name(self) -> str:
-        """The name without AS: the group's column, ``count``, ``count_x``, ``sum_x`` or ``avg_x``."""
-        if self.column is None:
-            return "count"
-        return self.column if self.kind == "group" else f"{self.kind}_{self.column}"
+    kind: str
+    column: str | None
+    formula: Formula
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """What a holder computes for one cell: its rows, or one column's known values.
+class Result:
+    """One aggregate that the answer needs.
 
     Attributes:
-        column: None for the rows.
-        with_sum: Whether a sum stands between count and flag. An average travels as count and sum.
+        name: Of the aggregate: ``count``, …, ``count_distinct``.
+        measure: Number of its measure.
+        swapped: Whether its arguments stand the other way round in the measure.
     """
 
-    column: str | None
-    with_sum: bool
+    name: str
+    measure: int
+    swapped: bool = False
 
-    @property
-    def words(self) -> int:
-        """Count, the sum if asked, flag."""
-        return 3 if self.with_sum else 2
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """One element of ORDER BY."""
+
+    formula: Formula
+    descending: bool
+    nulls_first: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +77,31 @@ class Question:
     """A question over one dataset. Made by `parse` only, which checks all that is said here.
 
     Attributes:
-        dataset: Its name.
-        items: The answer's columns in the order of SELECT, no name twice, at least one aggregate.
-        condition: Which rows are kept, None for all.
-        group_by: Names of the grouping columns, none twice.
-        axes: For each of them the values in order, null last if it is nullable.
+        statement: What it says, in its one form.
+        dataset: The dataset's name.
+        items: The answer's columns in order, no name twice.
+        axes: All that it groups by, none twice.
+        sets: For each grouping that is answered the numbers of its axes, ascending; ``((),)`` without
+            GROUP BY.
+        measures: What a holder computes in each cell, in the order of the words.
+        results: The aggregates, each of a measure.
+        where: What the condition of WHERE computes, None for all rows.
+        having: Which lines are kept, None for all.
+        order: By what the lines are ordered.
+        bound: V: no word of one holder's honest contribution is larger in magnitude.
     """
 
-    dataset: str
-    items: tuple[Item, ...]
-    condition: Condition | None
-    group_by: tuple[str, ...]
-    axes: tuple[tuple[DomainValue, ...], ...]
+    statement: Statement
+    dataset: str = field(compare=False)
+    items: tuple[Item, ...] = field(compare=False)
+    axes: tuple[Axis, ...] = field(compare=False)
+    sets: tuple[tuple[int, ...], ...] = field(compare=False)
+    measures: tuple[Measure, ...] = field(compare=False)
+    results: tuple[Result, ...] = field(compare=False)
+    where: Code | None = field(compare=False)
+    having: Formula | None = field(compare=False)
+    order: tuple[Ranking, ...] = field(compare=False)
+    bound: int = field(compare=False)
 
     @classmethod
     def parse(cls, sql: str, dataset: Dataset) -> Question:
@@ -100,9 +120,9 @@ class Question:
     @property
     def sql(self) -> str:
         """The canonical text. Parsing it gives an equal question; case, spaces and synonyms are gone."""
-        from kapok.computations.query.writing import write
+        from kapok.computations.query.writing import write_statement
 
-        return write(self)
+        return write_statement(self.statement)
 
     @property
     def text(self) -> str:
@@ -111,58 +131,90 @@ class Question:
 
     @property
     def substance(self) -> str:
-        """What it asks, without what things are called and in which order: equal for the same words.
+        """What it asks of the holders, whatever things are called and whatever becomes of it afterwards.
 
-        Measures, condition and groups alone: names in the answer, their order and the dataset's name are not
-        in it, since another name would make another question of it.
+        Measures, condition and groupings alone, in one order: equal for the same words. The dataset's name is
+        not in it, since another name would make another question of it.
         """
-        from kapok.computations.query.writing import write_substance
+        from kapok.computations.query.writing import in_order, write
 
-        return write_substance(self)
-
-    @property
-    def measures(self) -> tuple[Measure, ...]:
-        """What a holder computes in each group, in the order of the words."""
-        sums: dict[str | None, bool] = {}
-        for item in self.items:
-            if item.kind != "group":
-                sums[item.column] = sums.get(item.column, False) or item.kind in ("sum", "avg")
-        return tuple(Measure(column, with_sum) for column, with_sum in sums.items())
+        asked = sorted(f"{'+'.join(('count', *one.moments))} of {one.text}" for one in self.measures)
+        text = "; ".join(asked)
+        if self.statement.where is not None:
+            text += f" WHERE {write(in_order(self.statement.where))}"
+        axes = [write(in_order(axis.expression)) for axis in self.axes]
+        sets = sorted(", ".join(sorted(axes[place] for place in kept)) for kept in self.sets)
+        return f"{text} GROUP BY ({') ('.join(sets)})"
 
     @property
-    def group_count(self) -> int:
-        """Number of groups: the product of the domains' lengths, 1 without GROUP BY."""
-        return math.prod(len(axis) for axis in self.axes)
+    def group_by(self) -> tuple[str, ...]:
+        """What it groups by, as text."""
+        from kapok.computations.query.writing import write
+
+        return tuple(write(axis.expression) for axis in self.axes)
+
+    @property
+    def cells(self) -> int:
+        """Number of cells of all groupings together."""
+        return sum(math.prod(len(self.axes[place].values) for place in kept) for kept in self.sets)
 
     @property
     def words(self) -> int:
         """Number of words of one contribution."""
-        return self.group_count * sum(measure.words for measure in self.measures)
+        return self.cells * sum(measure.words for measure in self.measures)
 
     @property
     def rounds(self) -> int:
         """Most rounds that it takes."""
         return 1
 
-    def groups(self) -> Iterator[tuple[DomainValue, ...]]:
-        """The groups in the order of the words; one empty tuple without GROUP BY."""
-        return itertools.product(*self.axes)
+    @property
+    def random_bits(self) -> int:
+        """Width of the random words that stand for a suppressed cell, see `kapok.computations.widths`."""
+        return random_bits(self.bound)
+
+    @property
+    def word_bits(self) -> int:
+        """Width of a word."""
+        return word_bits(self.bound)
+
+    def places(self, kept: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        """The cells of one grouping in the order of the words, as numbers of values of its axes."""
+        return itertools.product(*(range(len(self.axes[place].values)) for place in kept))
+
+    @property
+    def _of_rows(self) -> list[Expression]:
+        """Everything that is computed for single rows."""
+        found = [axis.expression for axis in self.axes]
+        for measure in self.measures:
+            found += [*measure.arguments, *([measure.condition] if measure.condition is not None else [])]
+        return found + ([self.statement.where] if self.statement.where is not None else [])
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of all columns that it reads, sorted: selected, grouped by or filtered on."""
-        used = {item.column for item in self.items if item.column is not None} | set(self.group_by)
-        if self.condition is not None:
-            used |= set(fields_of(self.condition))
-        return tuple(sorted(used))
+        """Names of all columns that it reads, sorted."""
+        names = {part.name for root in self._of_rows for part in walk(root) if isinstance(part, Name)}
+        return tuple(sorted(names))
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """Names of the functions that are applied to single rows, sorted."""
+        calls = {part.name for root in self._of_rows for part in walk(root) if isinstance(part, Call)}
+        return tuple(sorted(calls & FUNCTIONS))
 
     @property
     def operations(self) -> tuple[str, ...]:
-        """Which of ``avg``, ``count``, ``sum`` it asks, sorted.
+        """Which of `OPERATIONS` it asks, sorted.
 
         Whoever is told an average is told the sum too, and with either the count of known values.
         """
-        return tuple(sorted({_OPERATIONS[item.kind] for item in self.items if item.kind != "group"}))
+        asked = {
+            "distinct" if one.name == "count_distinct" else AGGREGATES[one.name].operation
+            for one in self.results
+        }
+        if any(isinstance(axis.expression, Aggregate) for axis in self.axes):
+            asked = asked | {"histogram"}
+        return tuple(sorted(asked))
 
     def describe(self) -> str:
         """The question as a sentence for a data holder."""

@@ -1,19 +1,33 @@
-"""From the parser's tree to a `Question`: SELECT, FROM and GROUP BY. The filter is read by `parse_filter`."""
+"""From a text and a dataset to a `Question`."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from fractions import Fraction
 from hashlib import sha256
 from typing import Final
 
-from sqlglot import exp
-
+from kapok.computations.query.asking import Asking
+from kapok.computations.query.clauses import read_source, read_statement
+from kapok.computations.query.formulas import Formula, Line
+from kapok.computations.query.grouping import Groupings
 from kapok.computations.query.hints import refuse, shown
-from kapok.computations.query.names import aggregate_of, column_of, identifier_of
-from kapok.computations.query.params import DatasetReference, Item, Question
-from kapok.computations.query.parse_filter import parse_filter
-from kapok.computations.query.reading import MOST_BYTES, read_select, strict
-from kapok.documents.dataset import Dataset, DomainValue
+from kapok.computations.query.lexing import MOST_BYTES
+from kapok.computations.query.params import DatasetReference, Item, Question, Ranking
+from kapok.computations.query.syntax import (
+    Aggregate,
+    Call,
+    Expression,
+    Name,
+    Number,
+    Order,
+    Selected,
+    Statement,
+    walk,
+)
+from kapok.computations.query.values import Cell, exact
+from kapok.documents.dataset import Dataset
 from kapok.errors import InternalError
 
 __all__ = ["MOST_WORDS", "parse", "reference_of"]
@@ -21,14 +35,13 @@ __all__ = ["MOST_WORDS", "parse", "reference_of"]
 MOST_WORDS: Final = 100_000
 
 _REFERENCE: Final = re.compile(r"([a-z][a-z0-9_]{0,62})@([0-9a-f]{4,64})\Z")
-_ALIAS: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
-_SELECT_PARTS: Final = ("expressions", "from_", "where", "group")
+_MOST_NAME: Final = 63
 
 
 def parse(sql: str, dataset: Dataset) -> Question:
     """Read a question over the dataset. See `Question.parse`."""
     try:
-        question = _question(read_select(sql), dataset)
+        question = _question(read_statement(sql), dataset)
         written = question.sql
         if written != sql:
             # The canonical text is what travels and what nodes parse: it must keep within the limits too.
@@ -36,7 +49,7 @@ def parse(sql: str, dataset: Dataset) -> Question:
                 raise refuse(
                     "the question is too long when written out", "ask for less at once", "question_too_long"
                 )
-            if _question(read_select(written), dataset) != question:
+            if _normal(read_statement(written), dataset) != question.statement:
                 raise InternalError("the written question says something else than the one asked")
     except RecursionError:
         raise refuse("the question is nested too deeply", "simplify it", "question_too_long") from None
@@ -45,38 +58,24 @@ def parse(sql: str, dataset: Dataset) -> Question:
 
 def reference_of(sql: str) -> DatasetReference:
     """Read only what stands after FROM. See `dataset_name_of`."""
-    return _reference(read_select(sql))
+    return _reference(read_source(sql))
 
 
-def _reference(select: exp.Select) -> DatasetReference:
-    source = select.args.get("from_")
-    if source is None:
+def _reference(source: tuple[str, bool]) -> DatasetReference:
+    name, quoted = source
+    if not quoted or "@" not in name:
+        return DatasetReference(name, None)
+    found = _REFERENCE.match(name)
+    if found is None:
         raise refuse(
-            "the question does not say which dataset", "write FROM and the dataset's name", "bad_sql"
+            f"{shown(name)} is not a dataset's name with the beginning of its hash",
+            'write "name@hash" with at least 4 hexadecimal digits',
+            "bad_sql",
         )
-    table = source.this
-    strict(select, *_SELECT_PARTS)
-    strict(source, "this")
-    if type(table) is not exp.Table or type(table.this) is not exp.Identifier:
-        raise refuse(
-            "after FROM stands one dataset's name", "no subquery, no function, no file", "unsupported_sql"
-        )
-    strict(table, "this")
-    name, quoted = str(table.this.this), bool(table.this.args.get("quoted"))
-    if quoted and "@" in name:
-        found = _REFERENCE.match(name)
-        if found is None:
-            raise refuse(
-                f"{shown(name)} is not a dataset's name with the beginning of its hash",
-                'write "name@hash" with at least 4 hexadecimal digits',
-                "bad_sql",
-            )
-        return DatasetReference(found[1], found[2])
-    return DatasetReference(identifier_of(table.this), None)
+    return DatasetReference(found[1], found[2])
 
 
-def _question(select: exp.Select, dataset: Dataset) -> Question:
-    reference = _reference(select)
+def _check_reference(reference: DatasetReference, dataset: Dataset) -> None:
     if reference.name != dataset.name:
         raise refuse(
             f"the question asks {shown(reference.name)}, not {dataset.name}",
@@ -89,86 +88,159 @@ def _question(select: exp.Select, dataset: Dataset) -> Question:
             "write the beginning of this dataset's hash, or its name alone",
             "unknown_dataset",
         )
-    group_by = _group_by(select.args.get("group"), dataset)
-    items = tuple(_item(node, dataset) for node in select.expressions)
-    _check_items(items, group_by)
-    where = select.args.get("where")
-    if where is not None:
-        strict(where, "this")
-    condition = None if where is None else parse_filter(where.this, dataset)
-    axes = tuple(_axis(name, dataset) for name in group_by)
-    question = Question(dataset.name, items, condition, group_by, axes)
+
+
+def _normal(statement: Statement, dataset: Dataset) -> Statement:
+    """The statement without what says nothing: a hash, names that are given anyway, groups named twice."""
+    selected = tuple(
+        replace(item, alias=None) if item.alias == _default_name(item.expression, place) else item
+        for place, item in enumerate(statement.selected, 1)
+    )
+    groups = tuple(dict.fromkeys(statement.groups))
+    return replace(statement, selected=selected, source=(dataset.name, False), groups=groups)
+
+
+def _default_name(expression: Expression, place: int) -> str:
+    """The name without AS: the column, the aggregate and its columns, or ``column`` and its place."""
+    match expression:
+        case Name(name):
+            return name
+        case Aggregate(name, arguments, distinct, _):
+            columns = [part.name for one in arguments for part in walk(one) if isinstance(part, Name)]
+            words = [name, *(["distinct"] if distinct else []), *dict.fromkeys(columns)]
+            return "_".join(words)[:_MOST_NAME]
+        case _:
+            return f"column_{place}"
+
+
+def _question(written: Statement, dataset: Dataset) -> Question:
+    _check_reference(_reference(written.source), dataset)
+    statement = _normal(written, dataset)
+    asking = Asking(dataset)
+    where = None
+    if statement.where is not None:
+        where = asking.meaning.condition("WHERE", statement.where).code
+    aliases = _aliases(statement, dataset)
+    groupings = Groupings(statement, dataset, asking.meaning, aliases)
+    asking.axes = groupings.axes
+    items = _items(statement, asking)
+    # In HAVING and ORDER BY a name may stand for what is selected under it.
+    named = {item.alias: item.expression for item in statement.selected if item.alias is not None}
+    having = None
+    if statement.having is not None:
+        having = asking.condition(statement.having, named)
+    order = tuple(_ranking(one, items, asking, named) for one in statement.order)
+    if not asking.measures:
+        raise refuse("the question asks no COUNT, SUM or other aggregate", "add COUNT(*)")
+    measures = asking.finished()
+    bound = max(measure.check(dataset.rows_max) for measure in measures)
+    question = Question(
+        statement,
+        dataset.name,
+        items,
+        groupings.axes,
+        groupings.sets,
+        measures,
+        tuple(asking.results),
+        where,
+        having,
+        order,
+        bound,
+    )
     if question.words > MOST_WORDS:
         raise refuse(
-            f"the question has {question.group_count} groups, too many for one answer",
+            f"the question has {question.cells} groups, too many for one answer",
             f"group by fewer columns: {question.words} words, at most {MOST_WORDS}",
             "too_many_cells",
         )
     return question
 
 
-def _axis(name: str, dataset: Dataset) -> tuple[DomainValue, ...]:
-    axis = dataset.column(name).groups
-    if axis is None:
-        able = [column.name for column in dataset.columns if column.groups is not None]
-        raise refuse(
-            f"column {name} has no declared domain, so its groups are not public",
-            "group by " + (", ".join(able) or "nothing") + "; or count ranges with WHERE",
-            "no_domain",
-        )
-    return axis
+def _aliases(statement: Statement, dataset: Dataset) -> dict[str, Expression]:
+    """What GROUP BY may name: what is selected under another name, where no column has it."""
+    columns = {column.name for column in dataset.columns}
+    return {
+        item.alias: item.expression
+        for item in statement.selected
+        if item.alias is not None and item.alias not in columns
+    }
 
 
-def _group_by(group: exp.Expr | None, dataset: Dataset) -> tuple[str, ...]:
-    if group is None:
-        return ()
-    strict(group, "expressions")
-    names: dict[str, None] = {}
-    for node in group.expressions:
-        if type(node) is not exp.Column:
-            raise refuse("GROUP BY names columns only", "write the columns' names, no numbers or expressions")
-        names[column_of(node, dataset).name] = None
-    return tuple(names)
-
-
-def _item(node: exp.Expr, dataset: Dataset) -> Item:
-    alias = None
-    if type(node) is exp.Alias:
-        strict(node, "this", "alias")
-        alias = _alias(node.args["alias"])
-        node = node.this
-    if type(node) is exp.Column:
-        item = Item("group", column_of(node, dataset).name, "")
-    else:
-        kind, column = aggregate_of(node, dataset)
-        item = Item(kind, column, "")
-    return Item(item.kind, item.column, alias or item.default_name)
-
-
-def _alias(node: exp.Expr) -> str:
-    name = str(node.this) if type(node) is exp.Identifier else ""
-    if not _ALIAS.match(name):
-        raise refuse(
-            f"{shown(name)} cannot name a column of the answer",
-            "use 1 to 63 of A-Z a-z 0-9 _, beginning with a letter",
-            "bad_sql",
-        )
-    return name if node.args.get("quoted") else name.lower()
-
-
-def _check_items(items: tuple[Item, ...], group_by: tuple[str, ...]) -> None:
+def _items(statement: Statement, asking: Asking) -> tuple[Item, ...]:
+    items: list[Item] = []
+    for place, selected in enumerate(statement.selected, 1):
+        items += _selected(selected, place, asking)
     seen: set[str] = set()
     for item in items:
-        if item.kind == "group" and item.column not in group_by:
-            raise refuse(
-                f"column {item.column} is selected but not grouped by",
-                f"add GROUP BY {item.column}, or ask COUNT, SUM or AVG of it: no single rows leave a holder",
-                "not_grouped",
-            )
         if item.name in seen:
             raise refuse(
                 f"two columns of the answer are called {item.name}", "give one of them AS name", "name_twice"
             )
         seen.add(item.name)
-    if all(item.kind == "group" for item in items):
-        raise refuse("the question asks no COUNT, SUM or AVG", "add COUNT(*)")
+    return tuple(items)
+
+
+def _selected(selected: Selected, place: int, asking: Asking) -> list[Item]:
+    expression = selected.expression
+    name = selected.alias or _default_name(expression, place)
+    if isinstance(expression, Aggregate) and expression.name == "histogram":
+        return _histogram(expression, name, asking)
+    formula = asking.formulas.read(expression, {})
+    column = None
+    if asking.key(expression) is not None:
+        kind = "group"
+        column = expression.name if isinstance(expression, Name) else None
+    elif isinstance(expression, Aggregate):
+        kind = expression.name if expression.arguments else "rows"
+        kind = "count_distinct" if expression.distinct else kind
+        one = expression.arguments
+        column = one[0].name if len(one) == 1 and isinstance(one[0], Name) else None
+    else:
+        kind = "expression"
+    return [Item(name, kind, column, formula)]
+
+
+def _histogram(histogram: Aggregate, name: str, asking: Asking) -> list[Item]:
+    """The bounds of each bin, and the count of rows in it."""
+    place = next(place for place, axis in enumerate(asking.axes) if axis.expression == histogram)
+    first, width = asking.bins(place)
+    column = histogram.arguments[0].name if isinstance(histogram.arguments[0], Name) else None
+    count, counted = asking.aggregate(Aggregate("count", ()))
+
+    def edge(by: int) -> Formula:
+        def evaluate(line: Line) -> Cell:
+            number = line.keys[place]
+            return first + (number + by) * width if isinstance(number, Fraction) else None
+
+        largest = max(abs(first), abs(first + width * len(asking.axes[place].values)))
+        return Formula(evaluate, exact(Fraction(1, (first.denominator * width.denominator)), largest))
+
+    return [
+        Item(f"{name}_from", "group", None, edge(0)),
+        Item(f"{name}_to", "group", None, edge(1)),
+        Item(name, "histogram", column, Formula(lambda line: line.results[count], counted)),
+    ]
+
+
+def _ranking(
+    order: Order,
+    items: tuple[Item, ...],
+    asking: Asking,
+    named: dict[str, Expression],
+) -> Ranking:
+    expression = order.expression
+    match expression:
+        case Number(units, 0) | Call("neg", (Number(units, 0),)):
+            if not 1 <= units <= len(items) or isinstance(expression, Call):
+                raise refuse(
+                    "ORDER BY names a column that is not there", f"write 1 to {len(items)}", "bad_sql"
+                )
+            return Ranking(items[units - 1].formula, order.descending, order.nulls_first)
+        case Name(name):
+            # By name also what has its name from itself, as ``count`` of COUNT(*).
+            for item in items:
+                if item.name == name:
+                    return Ranking(item.formula, order.descending, order.nulls_first)
+        case _:
+            pass
+    return Ranking(asking.formulas.read(expression, named), order.descending, order.nulls_first)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["RESERVED"]
+__all__ = ["REFUSED", "RESERVED"]
 
 _WORDS: Final = """
 all alter analyse analyze and any array as asc asymmetric at authorization avg begin between both by
@@ -28,3 +28,6 @@ with within xor
 """
 
 RESERVED: Final = frozenset(_WORDS.split())
+
+REFUSED: Final = RESERVED - {"avg", "count", "sum"}
+"""Words that cannot be names unless they are quoted."""

@@ -1,0 +1,150 @@
+"""What a holder does not show of one question, and why: the rules of `holder`, applied to its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from kapok.computations.engines import Note, Thresholds
+from kapok.computations.query.dominance import Magnitudes, dominated
+from kapok.computations.query.params import Question
+from kapok.computations.query.patterns import Told, patterns
+from kapok.computations.query.suppression import Axes, Pattern
+from kapok.computations.query.tables import Cell, Counts, Tables
+from kapok.documents.dataset import Dataset
+
+__all__ = ["Hidden", "Hiding"]
+
+Hidden = npt.NDArray[np.bool_]
+
+_FEW_ROWS: Final = "a cell has fewer rows than min_cell"
+_FEW_KNOWN: Final = "a cell has fewer known values than min_cell"
+_FEW_CONTRIBUTORS: Final = "a cell's sum would tell of fewer rows than min_cell"
+_FEW_APART: Final = "a cell has all but a few of the rows of another aggregate of the question"
+_COMPLEMENTARY: Final = "a cell would give another one back that is not shown"
+
+
+class Hiding:
+    """Finds the hidden cells of each measure, and notes why."""
+
+    def __init__(
+        self, question: Question, dataset: Dataset, thresholds: Thresholds, tables: Tables, note: Note
+    ) -> None:
+        self._question = question
+        self._thresholds = thresholds
+        self._tables = tables
+        self._show_empty = dataset.empty_cells == "show"
+        self._note = note
+        self._noted: set[tuple[str, str]] = set()
+
+    def hidden(self) -> list[Pattern]:
+        """For each measure which cells are hidden in the tables that are answered, by the axes of each."""
+        told = [self._told(number) for number in range(len(self._question.measures))]
+        _, found = patterns(
+            self._tables.rows,
+            told,
+            self._thresholds.min_cell,
+            show_empty=self._show_empty,
+            answered=self._question.sets,
+        )
+        for number, pattern in enumerate(found):
+            for kept in self._answered(number):
+                if pattern[kept].any():
+                    self._note_reasons(number, kept, pattern[kept])
+        return found
+
+    def _answered(self, number: int) -> list[Axes]:
+        """The tables of a measure that leave the holder; a spread one has its values as the last axis."""
+        spread = (len(self._question.axes),) if self._question.measures[number].spread else ()
+        return [(*kept, *spread) for kept in self._question.sets]
+
+    def _told(self, number: int) -> Told:
+        table = self._tables.measures[number]
+        finest = tuple(range(table.sizes.ndim))
+        return Told(
+            table.sizes,
+            tuple(table.parts),
+            None if self._question.measures[number].condition is None else table.rows,
+            {kept: self._primary(number, kept) for kept in {*self._answered(number), finest}},
+        )
+
+    def _small(self, number: int, kept: Axes) -> Hidden:
+        sizes = _margin(self._tables.measures[number].sizes, kept)
+        few = sizes < self._thresholds.min_cell
+        return np.asarray(few & (sizes > 0) if self._show_empty else few | (sizes == 0))
+
+    def _contributors(self, number: int, kept: Axes) -> Hidden:
+        table = self._tables.measures[number]
+        found = np.zeros(_margin(table.sizes, kept).shape, dtype=np.bool_)
+        for part in table.parts:
+            counted = _margin(part, kept)
+            found = found | ((counted > 0) & (counted < self._thresholds.min_cell))
+        return found
+
+    def _primary(self, number: int, kept: Axes) -> Hidden:
+        """What is hidden for other reasons than its size."""
+        none = np.zeros(_margin(self._tables.measures[number].sizes, kept).shape, dtype=np.bool_)
+        return np.asarray(
+            self._apart(number, kept, none) | self._dominated(number, kept, none.copy(), noted=False)
+        )
+
+    def _note_reasons(self, number: int, kept: Axes, hidden: Hidden) -> None:
+        """Say of each hidden cell the first reason, and each reason once."""
+        none = np.zeros(hidden.shape, dtype=np.bool_)
+        of_size = _FEW_KNOWN if self._question.measures[number].arguments else _FEW_ROWS
+        left = hidden
+        for why, cells in (
+            (of_size, self._small(number, kept)),
+            (_FEW_CONTRIBUTORS, self._contributors(number, kept)),
+            (_FEW_APART, self._apart(number, kept, none)),
+            (None, self._dominated(number, kept, none.copy(), noted=True)),
+            (_COMPLEMENTARY, hidden),
+        ):
+            if why is not None and (left & cells).any():
+                self._say(number, why)
+            left = left & ~cells
+
+    def _apart(self, number: int, kept: Axes, found: Hidden) -> Hidden:
+        """Where all rows of the measure are rows of another too, and few of the other's are left over."""
+        for (one, other), left in self._tables.apart.items():
+            if one == number:
+                lacking, over = _margin(left, kept), _margin(self._tables.apart[other, one], kept)
+                found = found | ((lacking == 0) & (over > 0) & (over < self._thresholds.min_cell))
+        return found
+
+    def _dominated(self, number: int, kept: Axes, found: Hidden, *, noted: bool) -> Hidden:
+        """Where a sum is mostly that of its largest contributors."""
+        for argument in self._tables.measures[number].magnitudes:
+            margin: dict[Cell, list[Magnitudes]] = {}
+            for cell, magnitudes in argument.items():
+                margin.setdefault(tuple(cell[axis] for axis in kept), []).append(magnitudes)
+            for place, several in margin.items():
+                why = dominated(_together(several), self._thresholds)
+                if why is not None:
+                    found[place] = True
+                    if noted:
+                        self._say(number, why)
+        return found
+
+    def _say(self, number: int, why: str) -> None:
+        """Note it once: which measure and which rule, no cell and no number."""
+        measure = self._question.measures[number]
+        named = measure.text if measure.arguments or measure.condition is not None else "COUNT(*)"
+        if (named, why) not in self._noted:
+            self._noted.add((named, why))
+            self._note(named, why)
+
+
+def _margin(counts: Counts, kept: Axes) -> Counts:
+    return np.asarray(counts.sum(axis=tuple(axis for axis in range(counts.ndim) if axis not in kept)))
+
+
+def _together(magnitudes: Iterable[Magnitudes]) -> Magnitudes:
+    """Those of several cells as one."""
+    several = list(magnitudes)
+    largest = sorted((one for each in several for one in each.largest), reverse=True)
+    # More than the rules look at do no harm: they take the first.
+    return Magnitudes(sum(each.total for each in several), tuple(largest))

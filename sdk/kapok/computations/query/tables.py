@@ -1,0 +1,241 @@
+"""What a holder knows of one question: one table for each measure, from the atoms that its engine counted.
+
+Every number is checked against what rows within the schema's bounds can give; anything else is an engine or
+a table that cannot be used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from kapok.computations.query.aggregates import Moment
+from kapok.computations.query.build import two_values
+from kapok.computations.query.dominance import Magnitudes
+from kapok.computations.query.measures import Measure, centre
+from kapok.computations.query.params import Question
+from kapok.documents.dataset import Dataset
+
+__all__ = ["Cell", "Counts", "ImpossibleError", "Table", "Tables", "read_atoms"]
+
+Counts = npt.NDArray[np.int64]
+Cell: TypeAlias = tuple[int, ...]
+
+_NO_INDEX: Final = -1
+
+
+class ImpossibleError(Exception):
+    """The engine's result is not one that a table within the schema's bounds can give."""
+
+
+@dataclass(slots=True)
+class Table:
+    """One measure of one holder, over all axes; a spread one has its values as one axis more, the last.
+
+    Attributes:
+        rows: Rows in each finest cell for which its condition holds; without the axis of a spread one.
+        sizes: Those of them in which its arguments are known.
+        parts: Other sizes that the words tell of: for each argument that is summed its contributors, and of
+            one with two values those that have the other.
+        sums: The moments of the finest cells that have rows.
+        magnitudes: For each argument that is summed, those of the finest cells that have rows.
+    """
+
+    rows: Counts
+    sizes: Counts
+    parts: list[Counts]
+    sums: dict[Cell, dict[Moment, int]]
+    magnitudes: list[dict[Cell, Magnitudes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """All that one holder knows of one question.
+
+    Attributes:
+        rows: Rows in each finest cell that WHERE keeps.
+        measures: The table of each measure.
+        apart: For pairs of measures that are known of the same rows but for their conditions, by the numbers
+            of the two: the rows in each finest cell that the first has and the second lacks.
+    """
+
+    rows: Counts
+    measures: list[Table]
+    apart: dict[tuple[int, int], Counts]
+
+
+def _comparable(measures: Sequence[Measure]) -> list[tuple[int, int]]:
+    """Pairs of measures whose difference is one of rows: of the same columns, under other conditions."""
+    return [
+        (one, other)
+        for one, first in enumerate(measures)
+        for other, second in enumerate(measures)
+        if one != other and first.columns == second.columns and not first.spread and not second.spread
+    ]
+
+
+def read_atoms(question: Question, dataset: Dataset, rows: Sequence[Sequence[Any]], largest: int) -> Tables:
+    """Read the result of `engine_sql`.
+
+    Raises:
+        ImpossibleError: it is none that a table within the schema can give.
+    """
+    return _Reading(question, dataset, largest).read(rows)
+
+
+class _Reading:
+    def __init__(self, question: Question, dataset: Dataset, largest: int) -> None:
+        self._question = question
+        self._dataset = dataset
+        self._largest = largest
+        self._known = [_numbers(axis.values) for axis in question.axes]
+        self._values = [_numbers(measure.values) for measure in question.measures]
+        shape = tuple(len(axis.values) for axis in question.axes)
+        self._tables = Tables(
+            np.zeros(shape, dtype=np.int64),
+            [_table(shape, measure) for measure in question.measures],
+            {pair: np.zeros(shape, dtype=np.int64) for pair in _comparable(question.measures)},
+        )
+
+    def read(self, rows: Sequence[Sequence[Any]]) -> Tables:
+        seen: set[tuple[object, ...]] = set()
+        total = 0
+        for row in rows:
+            rest = iter(row)
+            cell = tuple(_number(known, next(rest)) for known in self._known)
+            kept, held, values = self._held(rest)
+            count = whole(next(rest))
+            atom = (cell, tuple(kept), tuple(held), tuple(values))
+            if atom in seen or count < 0:
+                raise ImpossibleError("a group twice, or of less than no rows")
+            seen.add(atom)
+            total += count
+            if total > self._dataset.rows_max:
+                raise ImpossibleError("more rows than the schema allows")
+            self._tables.rows[cell] += count
+            for number, measure in enumerate(self._question.measures):
+                # The engine gives sums of all measures, also of those that the atom's rows do not have.
+                read = self._moments(measure, rest, count if held[number] else 0)
+                self._tables.measures[number].rows[cell] += count if kept[number] else 0
+                if held[number]:
+                    self._add(number, cell, values[number], count, read)
+            for one, other in self._tables.apart:
+                if held[one] and not held[other]:
+                    self._tables.apart[one, other][cell] += count
+        return self._tables
+
+    def _held(self, rest: Iterator[Any]) -> tuple[list[bool], list[bool], list[int]]:
+        """For each measure whether its condition holds, whether it has the rows, and of which value."""
+        kept, held, values = [], [], []
+        for measure, known in zip(self._question.measures, self._values, strict=True):
+            holds = measure.code is None or _truth(next(rest))
+            has = holds
+            if measure.arguments:
+                has = _truth(next(rest)) and holds
+            value = 0
+            if measure.spread:
+                raw = next(rest)
+                value = _number(known, raw) if has else 0
+            kept.append(holds)
+            held.append(has)
+            values.append(value)
+        return kept, held, values
+
+    def _moments(self, measure: Measure, rest: Iterator[Any], count: int) -> _Moments:
+        sums: dict[Moment, int] = {}
+        for moment in measure.moments:
+            raw = next(rest)
+            sums[moment] = 0 if raw is None and not count else whole(raw)
+        if not measure.possible(count, sums):
+            raise ImpossibleError("sums that no values within the bounds have")
+        parts: list[int] = []
+        magnitudes: list[tuple[int, Cell]] = []
+        for name, term in zip("ab", measure.terms, strict=False):
+            if name not in measure.moments:
+                continue
+            contributors = whole(next(rest))
+            if not 0 <= contributors <= count:
+                raise ImpossibleError("more contributors than known values")
+            parts.append(contributors)
+            both = two_values(term)
+            if both is not None:
+                parts.append(count - contributors)
+                told = contributors * both[1] + (count - contributors) * both[0] - centre(term) * count
+                if sums[name] != told:
+                    raise ImpossibleError("a sum that no values of the two have")
+            if self._largest:
+                total, listed = next(rest), next(rest)
+                magnitudes.append((whole(total or 0), tuple(whole(one) for one in listed or ())))
+        return _Moments(sums, parts, magnitudes)
+
+    def _add(self, number: int, cell: Cell, value: int, count: int, read: _Moments) -> None:
+        table = self._tables.measures[number]
+        if self._question.measures[number].spread:
+            cell = (*cell, value)
+        table.sizes[cell] += count
+        for sizes, part in zip(table.parts, read.parts, strict=True):
+            sizes[cell] += part
+        kept = table.sums.setdefault(cell, dict.fromkeys(read.sums, 0))
+        for moment, total in read.sums.items():
+            kept[moment] += total
+        for argument, (total, listed) in zip(table.magnitudes, read.magnitudes, strict=False):
+            before = argument.get(cell, Magnitudes(0, ()))
+            largest = sorted((*before.largest, *listed), reverse=True)[: self._largest]
+            argument[cell] = Magnitudes(before.total + total, tuple(largest))
+
+
+@dataclass(frozen=True, slots=True)
+class _Moments:
+    sums: dict[Moment, int]
+    parts: list[int]
+    magnitudes: list[tuple[int, Cell]]
+
+
+def _table(shape: Cell, measure: Measure) -> Table:
+    rows = np.zeros(shape, dtype=np.int64)
+    if measure.spread:
+        shape = (*shape, len(measure.values))
+    summed = [term for name, term in zip("ab", measure.terms, strict=False) if name in measure.moments]
+    parts = sum(2 if two_values(term) else 1 for term in summed)
+    return Table(
+        rows,
+        np.zeros(shape, dtype=np.int64),
+        [np.zeros(shape, dtype=np.int64) for _ in range(parts)],
+        {},
+        [{} for _ in summed],
+    )
+
+
+def _numbers(values: Sequence[object]) -> dict[tuple[type, object], int]:
+    return {(type(value), value): number for number, value in enumerate(values)}
+
+
+def _number(known: dict[tuple[type, object], int], value: object) -> int:
+    number = known.get((type(value), value), _NO_INDEX)
+    if number == _NO_INDEX:
+        raise ImpossibleError("a group outside the domain")
+    return number
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ImpossibleError("neither true nor false")
+    return value
+
+
+def whole(number: Any) -> int:
+    """The whole number that an engine gives in whatever type.
+
+    Raises:
+        ImpossibleError: it is none.
+    """
+    if isinstance(number, bool):
+        raise ImpossibleError("not a whole number")
+    found = int(number)
+    if found != number:
+        raise ImpossibleError("not a whole number")
+    return found
