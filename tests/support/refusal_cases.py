@@ -10,11 +10,14 @@ BY_POLICY = {
     "dataset": ({"dataset": "other"}, {}),
     "column_not_allowed": ({"columns": ("sex",)}, {"sql": "SELECT COUNT(*) FROM clinic WHERE age > 40"}),
     "operation_not_allowed": ({"operations": ("count",)}, {"sql": "SELECT SUM(age) FROM clinic"}),
+    "function_not_allowed": ({"functions": ("round",)}, {"sql": "SELECT SUM(ABS(age)) FROM clinic"}),
     "seal_not_allowed": ({"seals": ("paillier",)}, {}),
     "too_few_parties": ({"min_parties": 4}, {"names": "abc"}),
     "party_not_accepted": ({"members": ("spiffe://kapok.test/org/a/node/*",)}, {}),
     "party_required": ({"required_members": {"spiffe://kapok.test/org/e/node/main": ""}}, {}),
     "budget_exhausted": ({"questions": 0}, {}),
+    "day_budget_exhausted": ({"questions_per_day": 0}, {}),
+    "outside_hours": ({"hours": ("sun 00:00-00:01",)}, {}),
 }
 BY_SPECIFICATION = {
     "unknown_suite": {"suite": "kapok-sum-0"},

@@ -18,7 +18,7 @@ import msgspec
 
 from kapok import settings
 from kapok.computations.engines import Dominance, Thresholds
-from kapok.computations.registry import known_operations
+from kapok.computations.registry import known_functions, known_operations
 from kapok.documents.statements import JobSpec
 from kapok.errors import (
     BudgetExhausted,
@@ -62,6 +62,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     dataset: str
     operations: tuple[str, ...]
     columns: tuple[str, ...]
+    functions: tuple[str, ...] = ("*",)
     questions: int
     min_rows: int
     min_cell: int
@@ -115,6 +116,11 @@ class Asked(Protocol):
     @property
     def operations(self) -> Iterable[str]:
         """Every operation that occurs in it."""
+        ...
+
+    @property
+    def functions(self) -> Iterable[str]:
+        """Every function of single rows that occurs in it."""
         ...
 
 
@@ -174,8 +180,9 @@ def load_policy(home: Path, text: str | None = None) -> Policy:
         InvalidInput: ``bad_settings``, naming file, rule number (from 1) and key.
     """
     path, text = home / POLICY_FILE, policy_text(home) if text is None else text
+    choices = {"operations": known_operations(), "functions": known_functions() | {"*"}}
     try:
-        policy = settings.load(path, Policy, choices={"operations": known_operations()}, text=text)
+        policy = settings.load(path, Policy, choices=choices, text=text)
     except InvalidInput as error:
         message = _IN_A_RULE.sub(lambda found: f"rule {int(found[1]) + 1}: key '", error.message)
         raise InvalidInput(message, code=error.code, remedy=error.remedy) from None
@@ -302,6 +309,14 @@ def _objections(
             clause=f"{clause}.columns",
             remedy="use " + (", ".join(rule.columns) or "COUNT(*) without columns"),
         )
+    foreign = [] if "*" in rule.functions else sorted(set(question.functions) - set(rule.functions))
+    if foreign:
+        yield ConsentWithheld(
+            f"the function {foreign[0]} is not allowed to this analyst",
+            code="function_not_allowed",
+            clause=f"{clause}.functions",
+            remedy="use " + (", ".join(rule.functions) or "no function of single rows"),
+        )
     if spec.seal not in rule.seals:
         yield ConsentWithheld(
             f"the seal {spec.seal} is not allowed to this analyst",
@@ -417,12 +432,7 @@ def _check_rule(path: Path, number: int, rule: Rule) -> None:
     ):
         if listed is not None and not listed:
             raise bad(key, "is empty", "list at least one, or remove the rule")
-    if foreign := sorted(set(rule.operations) - (known := known_operations())):
-        raise bad(
-            "operations",
-            f"must be one of: {', '.join(sorted(known))}; it is {foreign[0]!r}",
-            "write only those, each in quotes",
-        )
+    _check_known(rule, bad)
     for key, role, patterns in (
         ("analysts", Role.ANALYST, rule.analysts),
         ("members", Role.NODE, rule.members),
@@ -445,6 +455,19 @@ def _check_hours(rule: Rule, bad: Callable[[str, str, str], InvalidInput]) -> No
             raise bad(
                 "hours", f"has an item that cannot be used: {error.message}", error.remedy or ""
             ) from None
+
+
+def _check_known(rule: Rule, bad: Callable[[str, str, str], InvalidInput]) -> None:
+    for key, listed, known in (
+        ("operations", rule.operations, known_operations()),
+        ("functions", rule.functions, known_functions() | {"*"}),
+    ):
+        if foreign := sorted(set(listed) - known):
+            raise bad(
+                key,
+                f"must be one of: {', '.join(sorted(known))}; it is {foreign[0]!r}",
+                "write only those, each in quotes",
+            )
 
 
 def _check_name(

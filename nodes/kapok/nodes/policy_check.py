@@ -124,8 +124,9 @@ def _unmeetable(rule: Rule) -> Iterator[str]:
             f"key 'questions_per_day' is {rule.questions_per_day}, and 'questions' grants "
             f"{rule.questions} in all: it never counts; write fewer, or remove it"
         )
-    if "*" in rule.columns and rule.columns[1:]:
-        yield 'key \'columns\' has "*" beside names, and allows every column: leave out "*", or the names'
+    for key, listed in (("columns", rule.columns), ("functions", rule.functions)):
+        if "*" in listed and listed[1:]:
+            yield f'key {key!r} has "*" beside names, and allows all {key}: leave out "*", or the names'
     organisations = {PartyPattern(text).organisation for text in rule.members}
     if organisations and "*" not in organisations and len(organisations) < rule.min_parties:
         yield (

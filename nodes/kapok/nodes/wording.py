@@ -45,7 +45,7 @@ def rule_in_words(number: int, rule: Rule, timezone: str = "") -> tuple[str, ...
     """
     return (
         f"Rule {number}: {_either(rule.analysts)} may ask {rule.dataset}",
-        f"  for {', '.join(rule.operations)} over {_columns(rule)}",
+        f"  for {', '.join(rule.operations)} over {_columns(rule)}{_functions(rule)}",
         f"  {_how_often(rule, timezone)}",
         f"  {_with_whom(rule)}, {_sealed(rule)}; {_COHORT[rule.cohort]}",
         f"  suppressed: {'; '.join(_suppressed(rule))}",
@@ -70,6 +70,14 @@ def _columns(rule: Rule) -> str:
     if not rule.columns:
         return "no column: rows may be counted, all of them together"
     return f"the columns {', '.join(rule.columns)}"
+
+
+def _functions(rule: Rule) -> str:
+    if "*" in rule.functions:
+        return ""
+    if not rule.functions:
+        return ", as they are: with no function applied to them"
+    return f", with no functions but {', '.join(rule.functions)}"
 
 
 def _how_often(rule: Rule, timezone: str) -> str:

@@ -98,11 +98,12 @@ def say_pause(pause: Pause) -> None:
 
 
 def _became(one: AskedQuestion) -> list[str]:
-    said: list[str] = [one.outcome]
-    if one.released_at is not None:
-        said = [f"released {when(one.released_at)}"]
-    elif one.code:
-        said = [f"refused [{one.code}]" + (f" by {plain(one.clause)}" if one.clause else "")]
+    released = [] if one.released_at is None else [f"released {when(one.released_at)}"]
+    refused = (
+        [f"refused [{one.code}]" + (f" by {plain(one.clause)}" if one.clause else "")] if one.code else []
+    )
+    # A job of several rounds can be both.
+    said = [*released, *refused] or [str(one.outcome)]
     if one.rule:
         said.append(f"rule {one.rule}" + (f" of policy {one.policy}" if one.policy else ""))
     if one.decided_at is not None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kapok.computations.engines import Engine, Note, Thresholds
     from kapok.protocols.words import WordVector
 
-__all__ = ["Asked", "Computation", "Next", "Steps", "computation", "known_operations"]
+__all__ = ["Asked", "Computation", "Next", "Steps", "computation", "known_functions", "known_operations"]
 
 _MODULES: Final = {"query": "kapok.computations.query.entry"}
 
@@ -118,6 +118,7 @@ class Computation:
             words; never fails because of data.
         answer: Question, dataset and the sum of all words → answer; for questions of one round.
         steps: How to go on with questions of several rounds; None where there are none.
+        functions: Names of all that it may apply to single rows, lower case, as policies list them.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Computation:
     contribute: Callable[[Any, Dataset, Engine, Thresholds, Note], WordVector]
     answer: Callable[[Any, Dataset, Sequence[int]], Any]
     steps: Steps | None = None
+    functions: tuple[str, ...] = ()
 
     def go_on(self) -> Steps:
         """How to go on after the first round.
@@ -158,3 +160,8 @@ def computation(name: str) -> Computation:
 def known_operations() -> frozenset[str]:
     """Names of the operations of all kinds of questions."""
     return frozenset(name for kind in _MODULES for name in computation(kind).operations)
+
+
+def known_functions() -> frozenset[str]:
+    """Names of the functions of single rows of all kinds of questions."""
+    return frozenset(name for kind in _MODULES for name in computation(kind).functions)

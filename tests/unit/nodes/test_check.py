@@ -241,6 +241,7 @@ def test_what_works_and_may_not_be_meant_is_a_warning(checked):
         ({"questions_per_day": "0"}, "key 'questions_per_day' is 0, and every question is refused"),
         ({"questions_per_day": "11"}, "'questions' grants 10 in all: it never counts"),
         ({"columns": '["*", "age"]'}, 'has "*" beside names'),
+        ({"functions": '["*", "abs"]'}, "key 'functions' has \"*\" beside names"),
         ({"dominance": "{n = 31, percent = 99}"}, "key 'dominance' asks for 32 rows, and the table"),
     ):
         report = checked(rule(**changes))

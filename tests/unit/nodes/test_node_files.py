@@ -142,6 +142,8 @@ def test_two_entries_over_one_file_must_share_their_asset(tmp_path):
         ("analyst/*", "node/*", "analysts"),
         ("spiffe://kapok.test/org/university/analyst/*", "everybody", "analysts"),
         ('"count", "sum"', '"count", "median"', "operations"),
+        ("min_cell = 5", 'min_cell = 5\nfunctions = ["read_csv"]', "functions"),
+        ("min_cell = 5", 'min_cell = 5\nfunctions = ["ABS"]', "functions"),
         ('["count", "sum"]', "[]", "operations"),
         ("questions = 10", "questions = -1", "questions"),
         ("min_rows = 20", "min_rows = 0", "min_rows"),
@@ -276,6 +278,11 @@ def test_the_policy_in_words_says_who_may_ask_what(tmp_path):
     ):
         assert said in words
     assert "subgroup" not in words
+    assert "function" not in words
+    words = " ".join(policy_in_words(policy(tmp_path, RULE + 'functions = ["abs", "round"]\n')))
+    assert "over the columns age, with no functions but abs, round" in words
+    words = " ".join(policy_in_words(policy(tmp_path, RULE + "functions = []\n")))
+    assert "with no function applied" in words
     words = " ".join(policy_in_words(policy(tmp_path, RULE + 'key_profiles = ["standard", "subgroup"]\n')))
     assert "result keys of profile standard or subgroup" in words
     assert "every question is refused" in policy_in_words(Policy())[0]

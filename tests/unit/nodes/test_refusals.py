@@ -16,6 +16,7 @@ KINDS = {
     "dataset": "NotAuthorised",
     "too_few_parties": "CohortTooSmall",
     "budget_exhausted": "BudgetExhausted",
+    "day_budget_exhausted": "BudgetExhausted",
 }
 
 

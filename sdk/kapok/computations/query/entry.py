@@ -7,6 +7,7 @@ from typing import Final
 from kapok.computations.query.analyst import answer
 from kapok.computations.query.holder import contribute
 from kapok.computations.query.params import OPERATIONS, Question
+from kapok.computations.query.vocabulary import FUNCTIONS
 from kapok.computations.registry import Computation
 
 __all__ = ["COMPUTATION"]
@@ -14,6 +15,7 @@ __all__ = ["COMPUTATION"]
 COMPUTATION: Final = Computation(
     name="query",
     operations=OPERATIONS,
+    functions=tuple(sorted(FUNCTIONS)),
     parse=Question.parse,
     contribute=contribute,
     answer=answer,
