@@ -10,7 +10,20 @@ from typing import Annotated, Final
 import click
 import typer
 
-from kapok.cli import authority, broker, dataset, demo, enroll, explain, job, key, node, query
+from kapok.cli import (
+    authority,
+    broker,
+    cohort,
+    dataset,
+    demo,
+    enroll,
+    explain,
+    job,
+    key,
+    node,
+    node_cohort,
+    query,
+)
 from kapok.cli.extras import missing_extra
 from kapok.cli.grammar import group
 from kapok.cli.hints import forget_home
@@ -49,6 +62,8 @@ app.command("demo")(demo.demo)
 app.command("enroll")(enroll.enroll)
 app.add_typer(job.app, name="job")
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(cohort.app, name="cohort")
+node.app.add_typer(node_cohort.app, name="cohort")
 app.add_typer(node.app, name="node")
 app.add_typer(broker.app, name="broker")
 app.add_typer(authority.app, name="authority")

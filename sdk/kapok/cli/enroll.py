@@ -35,4 +35,5 @@ def enroll(
         print_json({"name": str(name), "home": str(folder)})
         return
     say(f"enrolled as {name} in {folder}")
-    note(f"settings: {folder / f'{name.role}.toml'}")
+    own = f"{name.role}.toml"
+    note(f"settings: {folder / (own if (folder / own).exists() else 'analyst.toml')}")

@@ -1,9 +1,12 @@
 """Reopenings at the broker: kept as signed, relayed when all have signed, shown to whom they concern."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from support.officers import DAY_S, reopening, signed
 
+from kapok.client.cohorts import verified_cohort
 from kapok.documents.envelope import JwsSigner
 from kapok.documents.reopening import (
     MOST_LIFETIME_S,
@@ -252,3 +255,21 @@ def test_two_signers_of_one_organisation_do_not_make_up_for_another(world, write
     document = document.signed_by(second)
     world.reopenings.sign(officer(world, "a"), document.to_json())
     assert not any(owed(world, letter) for letter in "abcd")
+
+
+def test_an_officer_believes_only_evidence_that_holds_together(world, ada):
+    """The broker mixes statements of two jobs, or of another dataset, or leaves the releases out."""
+    evidences = []
+    for _ in range(2):
+        ada.ask()
+        world.run()
+        evidences += world.reopenings.cohorts(officer(world, "a"), world.dataset_hash)
+    one, other = evidences
+    cohort = verified_cohort(one, world.dataset_hash, world.verifier)
+    assert (cohort.receiver, cohort.names, cohort.bound) == (UNIVERSITY, tuple(world.nodes), cohort.names)
+    for broken, dataset in (
+        (replace(one, releases=other.releases), world.dataset_hash),
+        (replace(one, releases=()), world.dataset_hash),
+        (one, "ab" * 32),
+    ):
+        assert refused(verified_cohort, broken, dataset, world.verifier).code == "wrong_evidence"

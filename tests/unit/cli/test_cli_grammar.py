@@ -55,6 +55,12 @@ def test_json_and_home_are_everywhere(path, command):
 def test_the_grammar_is_what_the_documents_say():
     leaves = {" ".join(path) for path, command in ALL if not isinstance(command, click.Group)}
     assert leaves == {
+        "cohort propose",
+        "cohort save",
+        "cohort show",
+        "cohort sign",
+        "node cohort accept",
+        "node cohort show",
         "authority init",
         "authority run",
         "authority token",

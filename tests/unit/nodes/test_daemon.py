@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import json
 import logging
 import time
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from kapok.broker.app import run as run_broker
+from kapok.cli.app import run as command
 from kapok.documents.dataset import DATASET_TYP
 from kapok.documents.envelope import JwsSigner, decode
 from kapok.documents.statements import MEMBERSHIP_TYP, Membership
@@ -134,15 +136,23 @@ class Network:
                 await asyncio.sleep(0.05)
         return found
 
-    async def submit(self, make_job, sql=COUNT, deadline_s=30):
-        world, keys = self.job_world(), await self.joined(3)
+    def officer(self, letter):
+        home = furnish(
+            self.folder / f"officer-{letter}", self.realm.credentials(letter, Role.OFFICER, "chief")
+        )
+        (home / "analyst.toml").write_text(f'broker = "{self.broker.address}"\n')
+        return home
+
+    async def submit(self, make_job, sql=COUNT, deadline_s=30, nodes=None):
+        nodes = nodes or self.nodes
+        world, keys = self.job_world(), await self.joined(len(self.nodes))
         world.nodes = {
             letter: SimpleNamespace(
                 name=str(self.credentials(letter).name),
                 credentials=self.credentials(letter),
                 tag_key=SimpleNamespace(public=keys[str(self.credentials(letter).name)]),
             )
-            for letter in self.nodes
+            for letter in nodes
         }
         job = make_job(world, sql, deadline=time.time() + deadline_s)
         assert await self.line.analyst.submit(job.token) == job.id
@@ -306,6 +316,46 @@ async def test_a_restored_journal_stops_the_daemon_until_an_officer_accepts_it(n
         assert (await net.joined(1)).keys() == first.keys()
         assert await net.joined(1) != first
         await node.stop()
+
+
+async def test_officers_reopen_a_cohort_and_the_running_nodes_go_by_it(network, make_job, capsys):
+    async def kapok(*words):
+        assert await asyncio.to_thread(command, [*words, "--json"]) == 0, capsys.readouterr()
+        return json.loads(capsys.readouterr().out)
+
+    async with network() as net:
+        for letter in "abcd":
+            await net.furnish(letter).start()
+        assert await net.answer(await net.submit(make_job, nodes="abcd")) == ((120,),)
+        home = {letter: str(net.officer(letter)) for letter in "abcd"}
+        show, university = ("cohort", "show", "clinic", "--home"), "spiffe://kapok.test/org/university"
+        [before] = (await kapok(*show, home["a"]))["in_force"][university]
+        new = ("--receiver", "university", "--members", "a,b/main,c", "--yes", "--home", home["a"])
+        proposed = (await kapok("cohort", "propose", "clinic", *new))["reopening"]
+        [shown] = (await kapok(*show, home["b"]))["reopenings"]
+        assert (shown["id"], shown["serial"], shown["old"]) == (proposed, 1, [before])
+        assert [one.rpartition("/")[2] for one in shown["missing"]] == ["b", "c", "d"]
+        for letter in "bcd":
+            await kapok("cohort", "sign", proposed[:8], "--yes", "--home", home[letter])
+        file, node = net.folder / "reopening.json", net.nodes["a"].home
+        assert (await kapok("cohort", "save", proposed[:8], str(file), "--home", home["d"]))["missing"] == []
+        async with asyncio.timeout(20):
+            while len((await kapok(*show, home["d"]))["reopenings"][0]["accepted"]) < 4:
+                await asyncio.sleep(0.05)
+        after = await kapok(*show, home["d"])
+        assert after["in_force"][university] == [shown["new"]]
+        assert after["unverified"] == []
+        taken = await kapok("node", "cohort", "accept", str(file), "--home", str(node))
+        assert taken == {"reopening": proposed, "new": False}
+        [scope] = (await kapok("node", "cohort", "show", "--home", str(node)))["scopes"]
+        assert (scope["cohorts"], scope["reopening"]) == ([shown["new"]], proposed)
+        assert await net.answer(await net.submit(make_job, nodes="abc")) == ((90,),)
+        assert await asyncio.to_thread(command, [*show[:3], "--home", home["a"]]) == 0
+        told = capsys.readouterr().out
+        assert "cohort     a/main, b/main, c/main" in told
+        assert f"reopening  {proposed[:12]} (serial 1) for university" in told
+        for one in net.nodes.values():
+            await one.stop()
 
 
 @pytest.mark.parametrize("file", ["tag.key", "version.key"])

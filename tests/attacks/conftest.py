@@ -1,0 +1,13 @@
+"""Hospitals for attacks on whole nodes: see `support.hospitals`."""
+
+from support.hospitals import (  # noqa: F401 - fixtures
+    dataset,
+    dataset_hash,
+    empty_world,
+    make_job,
+    make_realm,
+    make_rule,
+    make_world,
+    realm,
+    world,
+)
