@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.table_attacker import bounds_by_flow, bounds_by_listing
 
-from kapok.computations.query.suppression import suppress
+from kapok.computations.query.selection import split
+from kapok.computations.query.suppression import subsets, suppress
 
 
 @st.composite
@@ -91,3 +92,29 @@ def test_no_few_contributors_are_bounded_either(data, shape, show_empty, least):
             for axis in every:
                 low, high = bounds_by_flow(told, pattern, cell, axis)
                 assert high - low >= least
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.sampled_from([(5,), (2, 2), (2, 3)]), st.booleans(), st.integers(1, 3))
+def test_no_conditions_on_the_columns_of_a_table_tell_its_small_cells(data, shape, show_empty, least):
+    """Of all conditions drawn, and all groupings under each, all that is not split is known at once."""
+    sizes = data.draw(tables(shape, 3))
+    hidden = suppress(sizes, least, show_empty=show_empty)
+    every = tuple(range(len(shape)))
+    if hidden[()]:
+        return
+    sums = []
+    for chosen in data.draw(
+        st.lists(st.lists(st.booleans(), min_size=sizes.size, max_size=sizes.size), max_size=6)
+    ):
+        condition = np.array(chosen).reshape(shape)
+        for kept in subsets(len(shape)):
+            found = split(sizes, sizes * condition, condition, hidden, kept, every)
+            for key in zip(*np.nonzero(~found), strict=True) if kept else [()] * (not found):
+                cells = condition.copy()
+                for axis, value in zip(kept, key, strict=True):
+                    cells &= np.expand_dims(np.arange(shape[axis]) == value, tuple(set(every) - {axis}))
+                sums.append(cells)
+    for cell in zip(*np.nonzero(sensitive(sizes, least, show_empty)), strict=True):
+        low, high = bounds_by_listing(sizes, hidden, cell, [(), *((axis,) for axis in every)], sums)
+        assert high - low >= least

@@ -89,12 +89,19 @@ def bounds_by_listing(
     pattern: Mapping[tuple[int, ...], np.ndarray],
     cell: tuple[int, ...],
     known: Sequence[tuple[int, ...]],
+    sums: Sequence[np.ndarray] = (),
 ):
-    """Bounds of a hidden cell for who knows the finest table and the margins `known`, as far as they show."""
+    """Bounds of a hidden cell for who knows the finest table and the margins `known`, as far as they show.
+
+    With `sums` also the sums over these sets of cells, given as boolean tables.
+    """
     finest = pattern[tuple(range(sizes.ndim))]
     hidden = list(zip(*np.nonzero(finest), strict=True))
     lines = [line for kept in known for line in _lines(sizes, pattern[kept], kept, hidden)]
-    found = [table[hidden.index(cell)] for table in _tables(len(hidden), lines)]
+    for cells in sums:
+        inside = [n for n, at in enumerate(hidden) if cells[at]]
+        lines.append((frozenset(inside), sum(int(sizes[hidden[n]]) for n in inside)))
+    found = [table[hidden.index(cell)] for table in _tables(len(hidden), list(dict.fromkeys(lines)))]
     return min(found), max(found)
 
 

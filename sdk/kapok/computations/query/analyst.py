@@ -17,9 +17,8 @@ from functools import cmp_to_key, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from kapok.computations.query.aggregates import AGGREGATES, Moment, Sums
-from kapok.computations.query.calendars import day_number
 from kapok.computations.query.formulas import Line
-from kapok.computations.query.measures import Axis, Measure
+from kapok.computations.query.measures import Measure
 from kapok.computations.query.params import Question, Ranking
 from kapok.computations.query.values import (
     SUPPRESSED,
@@ -27,7 +26,6 @@ from kapok.computations.query.values import (
     Value,
     ValueTypeName,
     delivered,
-    moment_of_seconds,
 )
 from kapok.documents.dataset import Dataset
 from kapok.errors import PeerProtocolError
@@ -200,7 +198,7 @@ def _columns(question: Question) -> tuple[AnswerColumn, ...]:
 
 def _lines(question: Question, dataset: Dataset, rest: Iterator[int]) -> Iterator[Line]:
     """All lines of the answer, each grouping in the order of its words."""
-    keys = [[_key(axis, value) for value in axis.values] for axis in question.axes]
+    keys = [[axis.cell(value) for value in axis.values] for axis in question.axes]
     for kept in question.sets:
         grouped = tuple(place in kept for place in range(len(question.axes)))
         for cell in question.places(kept):
@@ -211,20 +209,6 @@ def _lines(question: Question, dataset: Dataset, rest: Iterator[int]) -> Iterato
             for place, number in zip(kept, cell, strict=True):
                 values[place] = keys[place][number]
             yield Line(tuple(values), grouped, tuple(_results(question, opened)))
-
-
-def _key(axis: Axis, value: int | str | bool | None) -> Cell:
-    """The value of an axis as an answer has it."""
-    if value is None or isinstance(value, bool | str):
-        return value
-    number = value * axis.term.scale
-    match axis.term.kind:
-        case "date":
-            return day_number(int(number))
-        case "timestamp":
-            return moment_of_seconds(int(number))
-        case _:
-            return number
 
 
 def _opened(measure: Measure, question: Question, dataset: Dataset, rest: Iterator[int]) -> list[Sums] | None:

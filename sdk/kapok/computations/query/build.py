@@ -17,6 +17,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from kapok.computations.encoding import encoded
+from kapok.computations.query.backgrounds import looked_at
 from kapok.computations.query.engine_terms import ROWS, Writer
 from kapok.computations.query.measures import Measure, centre, half
 from kapok.computations.query.params import Question
@@ -40,7 +41,9 @@ def two_values(term: Term) -> tuple[int, int] | None:
     return int(values[0]), int(values[1])
 
 
-def engine_sql(question: Question, dataset: Dataset, dialect: str, largest: int = 0) -> str:
+def engine_sql(
+    question: Question, dataset: Dataset, dialect: str, largest: int = 0, extremes: int = 0
+) -> str:
     """The engine's SELECT.
 
     Args:
@@ -48,22 +51,28 @@ def engine_sql(question: Question, dataset: Dataset, dialect: str, largest: int 
         dataset: Its schema.
         dialect: Name of the SQL dialect as sqlglot knows it.
         largest: How many of the largest magnitudes each atom brings of each argument that is summed.
+        extremes: How many of the smallest and of the largest values it brings of those of them that a
+            condition looks at too (see `backgrounds`).
 
     Returns:
         SQL text whose result has for each atom: the value of each axis; for each measure that not all rows
         have whether these rows have it, and then, where it is spread, their value; COUNT(*); and for each
         measure its moments, and for each argument that is summed how many rows contribute to it and, with
-        `largest`, the sum of the magnitudes and a list of the largest.
+        `largest`, the sum of the magnitudes and a list of the largest; with `extremes`, the lists of the
+            smallest and of the largest values.
     """
-    return _Builder(question, dataset, dialect, largest).select().sql(dialect=dialect)
+    return _Builder(question, dataset, dialect, largest, extremes).select().sql(dialect=dialect)
 
 
 class _Builder:
-    def __init__(self, question: Question, dataset: Dataset, dialect: str, largest: int) -> None:
+    def __init__(
+        self, question: Question, dataset: Dataset, dialect: str, largest: int, extremes: int
+    ) -> None:
         self._question = question
         self._dataset = dataset
         self._writer = Writer(dialect)
         self._largest = largest
+        self._extremes = extremes
         self._inner: list[exp.Expr] = []
         self._keys: list[exp.Expr] = []
         self._sums: list[exp.Expr] = []
@@ -136,6 +145,12 @@ class _Builder:
         for name, term in zip("ab", measure.terms, strict=False):
             if name in measure.moments:
                 self._sums += self._contributors(columns[name], term, kept)
+                if self._extremes and looked_at(self._question, measure, "ab".index(name)):
+                    value = exp.Case().when(kept.copy(), columns[name].copy())
+                    self._sums += [
+                        self._writer.smallest(value, self._extremes),
+                        self._writer.largest(value.copy(), self._extremes),
+                    ]
 
     def _about_centre(self, column: exp.Expr, term: Term) -> exp.Expr:
         middle = centre(term)

@@ -100,10 +100,18 @@ class Writer:
 
     def largest(self, value: exp.Expr, count: int) -> exp.Expr:
         """The largest known values of a group as a list, descending."""
+        return self._extreme("MAX", value, count)
+
+    def smallest(self, value: exp.Expr, count: int) -> exp.Expr:
+        """The smallest known values of a group as a list, ascending."""
+        return self._extreme("MIN", value, count)
+
+    def _extreme(self, name: str, value: exp.Expr, count: int) -> exp.Expr:
         if self.dialect == "duckdb":
-            return exp.Anonymous(this="MAX", expressions=[value, exp.Literal.number(count)])
+            return exp.Anonymous(this=name, expressions=[value, exp.Literal.number(count)])
         ordered = exp.Order(
-            this=value, expressions=[exp.Ordered(this=value.copy(), desc=True, nulls_first=False)]
+            this=value,
+            expressions=[exp.Ordered(this=value.copy(), desc=name == "MAX", nulls_first=False)],
         )
         return exp.Bracket(
             this=exp.Paren(this=exp.ArrayAgg(this=ordered)),

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from kapok.computations.engines import Note, Thresholds
+from kapok.computations.query.backgrounds import Extremes, few_others, together
 from kapok.computations.query.dominance import Magnitudes, dominated
 from kapok.computations.query.params import Question
 from kapok.computations.query.patterns import Told, patterns
+from kapok.computations.query.selection import Selection
 from kapok.computations.query.suppression import Axes, Pattern
 from kapok.computations.query.tables import Cell, Counts, Tables
 from kapok.documents.dataset import Dataset
 
-__all__ = ["Hidden", "Hiding"]
+__all__ = ["Chosen", "Hidden", "Hiding"]
 
 Hidden = npt.NDArray[np.bool_]
 
@@ -27,27 +30,48 @@ _FEW_APART: Final = "a cell has all but a few of the rows of another aggregate o
 _COMPLEMENTARY: Final = "a cell would give another one back that is not shown"
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What conditions choose from: a finer question, and this holder's numbers for it."""
+
+    selection: Selection
+    tables: Tables
+
+
 class Hiding:
     """Finds the hidden cells of each measure, and notes why."""
 
     def __init__(
-        self, question: Question, dataset: Dataset, thresholds: Thresholds, tables: Tables, note: Note
+        self,
+        question: Question,
+        dataset: Dataset,
+        thresholds: Thresholds,
+        tables: Tables,
+        chosen: Chosen | None,
+        note: Note,
     ) -> None:
         self._question = question
         self._thresholds = thresholds
         self._tables = tables
+        self._chosen = chosen
         self._show_empty = dataset.empty_cells == "show"
         self._note = note
         self._noted: set[tuple[str, str]] = set()
 
     def hidden(self) -> list[Pattern]:
         """For each measure which cells are hidden in the tables that are answered, by the axes of each."""
-        told = [self._told(number) for number in range(len(self._question.measures))]
+        least, show_empty = self._thresholds.min_cell, self._show_empty
+        of_rows: Pattern = {}
+        of_measures: list[dict[Axes, Hidden]] = [{} for _ in self._question.measures]
+        if self._chosen is not None:
+            behind = self._chosen.selection
+            of_rows, of_measures = behind.patterns(self._chosen.tables, least, show_empty=show_empty)
         _, found = patterns(
             self._tables.rows,
-            told,
-            self._thresholds.min_cell,
-            show_empty=self._show_empty,
+            [self._told(number, under) for number, under in enumerate(of_measures)],
+            least,
+            show_empty=show_empty,
+            under=of_rows,
             answered=self._question.sets,
         )
         for number, pattern in enumerate(found):
@@ -61,15 +85,25 @@ class Hiding:
         spread = (len(self._question.axes),) if self._question.measures[number].spread else ()
         return [(*kept, *spread) for kept in self._question.sets]
 
-    def _told(self, number: int) -> Told:
+    def _told(self, number: int, under: Pattern) -> Told:
+        """What the words of a measure tell of this holder."""
         table = self._tables.measures[number]
         finest = tuple(range(table.sizes.ndim))
         return Told(
             table.sizes,
-            tuple(table.parts),
+            (*table.parts, *self._left_over(number)),
             None if self._question.measures[number].condition is None else table.rows,
             {kept: self._primary(number, kept) for kept in {*self._answered(number), finest}},
+            under,
         )
+
+    def _left_over(self, number: int) -> list[Counts]:
+        """What other measures have besides all the rows of this one: a subtraction tells it."""
+        return [
+            self._tables.apart[other, one]
+            for (one, other), lacking in self._tables.apart.items()
+            if one == number and not lacking.any()
+        ]
 
     def _small(self, number: int, kept: Axes) -> Hidden:
         sizes = _margin(self._tables.measures[number].sizes, kept)
@@ -87,9 +121,8 @@ class Hiding:
     def _primary(self, number: int, kept: Axes) -> Hidden:
         """What is hidden for other reasons than its size."""
         none = np.zeros(_margin(self._tables.measures[number].sizes, kept).shape, dtype=np.bool_)
-        return np.asarray(
-            self._apart(number, kept, none) | self._dominated(number, kept, none.copy(), noted=False)
-        )
+        dominated = self._dominated(number, kept, none.copy(), noted=False)
+        return np.asarray(self._apart(number, kept, none) | dominated | self._foreground(number, kept))
 
     def _note_reasons(self, number: int, kept: Axes, hidden: Hidden) -> None:
         """Say of each hidden cell the first reason, and each reason once."""
@@ -98,7 +131,7 @@ class Hiding:
         left = hidden
         for why, cells in (
             (of_size, self._small(number, kept)),
-            (_FEW_CONTRIBUTORS, self._contributors(number, kept)),
+            (_FEW_CONTRIBUTORS, self._contributors(number, kept) | self._foreground(number, kept)),
             (_FEW_APART, self._apart(number, kept, none)),
             (None, self._dominated(number, kept, none.copy(), noted=True)),
             (_COMPLEMENTARY, hidden),
@@ -127,6 +160,18 @@ class Hiding:
                     found[place] = True
                     if noted:
                         self._say(number, why)
+        return found
+
+    def _foreground(self, number: int, kept: Axes) -> Hidden:
+        """Where few rows of a sum have another value than all the others."""
+        table, least = self._tables.measures[number], self._thresholds.min_cell
+        found = np.zeros(_margin(table.sizes, kept).shape, dtype=np.bool_)
+        for argument in table.extremes:
+            margin: dict[Cell, list[Extremes]] = {}
+            for cell, extremes in argument.items():
+                margin.setdefault(tuple(cell[axis] for axis in kept), []).append(extremes)
+            for place, several in margin.items():
+                found[place] |= few_others(together(several, least), least)
         return found
 
     def _say(self, number: int, why: str) -> None:

@@ -15,12 +15,13 @@ schema says of empty cells, or on any error.
 Where an argument is summed, the cell is suppressed as well when some of its values are not zero but fewer
 than `min_cell`: the zeros add nothing, and the sum is those few rows'. Of an argument that can have two
 values only, sum and count tell how many rows have each, so neither may be had by some but too few. None at
-all is shown: a sum of zeros. See docs/decisions/0008-few-contributors.md for what this does not stop.
+all is shown: a sum of zeros. The same holds of the rows beside the commonest value, where a condition looks
+at what is summed (`backgrounds`). See docs/decisions/0008-few-contributors.md for what this does not stop.
 
 Two measures of one cell subtract: where all rows of one are rows of the other too, and a few of the other's
 are left over, the smaller one is suppressed (docs/decisions/0016-terms-and-conditions.md). Further cells are
-hidden so that margins do not give these back, and where a few contributors dominate a sum (`patterns`,
-`suppression`, `dominance`).
+hidden so that neither margins nor conditions give these back, and where a few contributors dominate a sum
+(`patterns`, `suppression`, `selection`, `dominance`).
 
 Single values are not compared with the schema's bounds here: the node does that over its whole table when
 it joins and at each new version, never per question. What is checked here is that counts and sums are
@@ -39,9 +40,10 @@ from kapok.computations.engines import Engine, Note, Thresholds, unheard
 from kapok.computations.query.aggregates import Moment
 from kapok.computations.query.build import engine_sql
 from kapok.computations.query.dominance import largest_needed
-from kapok.computations.query.hiding import Hiding
+from kapok.computations.query.hiding import Chosen, Hiding
 from kapok.computations.query.measures import Measure
 from kapok.computations.query.params import Question
+from kapok.computations.query.selection import selection
 from kapok.computations.query.suppression import Pattern
 from kapok.computations.query.tables import Table, Tables, read_atoms
 from kapok.documents.dataset import Dataset
@@ -69,13 +71,14 @@ def contribute(
         describes. Each is at most V in magnitude, or uniform below 2^w.
     """
     words: list[int] = []
-    tables = _found(question, dataset, engine, thresholds, note)
-    if tables is None:
+    found = _found(question, dataset, engine, thresholds, note)
+    if found is None:
         for measure in question.measures * question.cells:
             for _ in range(measure.slots):
                 words += _random_words(measure, question.random_bits)
         return WordVector.from_integers(words, question.word_bits)
-    hidden = Hiding(question, dataset, thresholds, tables, note).hidden()
+    tables, chosen = found
+    hidden = Hiding(question, dataset, thresholds, tables, chosen, note).hidden()
     for kept in question.sets:
         margins = [
             _Margin(question, measure, tables.measures[number], hidden[number], kept)
@@ -89,12 +92,16 @@ def contribute(
 
 def _found(
     question: Question, dataset: Dataset, engine: Engine, thresholds: Thresholds, note: Note
-) -> Tables | None:
+) -> tuple[Tables, Chosen | None] | None:
     """The tables, or None when all of them are suppressed."""
     largest = largest_needed(thresholds)
     try:
-        rows = engine.fetch(engine_sql(question, dataset, engine.dialect, largest))
-        found = read_atoms(question, dataset, rows, largest)
+        rows = engine.fetch(engine_sql(question, dataset, engine.dialect, largest, thresholds.min_cell))
+        found = read_atoms(question, dataset, rows, largest, thresholds.min_cell)
+        chosen = None
+        if (behind := selection(question, dataset)) is not None:
+            rows = engine.fetch(engine_sql(behind.finer, dataset, engine.dialect))
+            chosen = Chosen(behind, read_atoms(behind.finer, dataset, rows, 0, 0))
     except Exception as error:  # noqa: BLE001  whatever it is, it depends on data: nobody outside may notice
         # The class alone: an engine's message can quote a value.
         note(_EVERY, f"the engine could not answer ({type(error).__name__})")
@@ -102,7 +109,7 @@ def _found(
     if found.rows.sum() < thresholds.min_rows:
         note(_EVERY, "the filter keeps fewer rows than min_rows")
         return None
-    return found
+    return found, chosen
 
 
 def _random_words(measure: Measure, bits: int) -> list[int]:

@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from kapok.computations.query.aggregates import Moment, Sums
+from kapok.computations.query.calendars import day_number
 from kapok.computations.query.hints import refuse
 from kapok.computations.query.operations import Code
 from kapok.computations.query.syntax import Expression
 from kapok.computations.query.terms import Term
+from kapok.computations.query.values import Cell, moment_of_seconds
 from kapok.computations.query.writing import in_order, write
 
 __all__ = ["Axis", "Measure", "centre", "half"]
@@ -40,6 +42,19 @@ class Axis:
     expression: Expression
     term: Term
     values: tuple[int | str | bool | None, ...]
+
+    def cell(self, value: int | str | bool | None) -> Cell:
+        """One of the values as an answer has it."""
+        if value is None or isinstance(value, bool | str):
+            return value
+        number = value * self.term.scale
+        match self.term.kind:
+            case "date":
+                return day_number(int(number))
+            case "timestamp":
+                return moment_of_seconds(int(number))
+            case _:
+                return number
 
 
 @dataclass(frozen=True, slots=True)

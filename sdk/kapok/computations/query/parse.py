@@ -30,7 +30,7 @@ from kapok.computations.query.values import Cell, exact
 from kapok.documents.dataset import Dataset
 from kapok.errors import InternalError
 
-__all__ = ["MOST_WORDS", "parse", "reference_of"]
+__all__ = ["MOST_WORDS", "parse", "question_of", "reference_of"]
 
 MOST_WORDS: Final = 100_000
 
@@ -41,7 +41,7 @@ _MOST_NAME: Final = 63
 def parse(sql: str, dataset: Dataset) -> Question:
     """Read a question over the dataset. See `Question.parse`."""
     try:
-        question = _question(read_statement(sql), dataset)
+        question = question_of(read_statement(sql), dataset)
         written = question.sql
         if written != sql:
             # The canonical text is what travels and what nodes parse: it must keep within the limits too.
@@ -113,7 +113,8 @@ def _default_name(expression: Expression, place: int) -> str:
             return f"column_{place}"
 
 
-def _question(written: Statement, dataset: Dataset) -> Question:
+def question_of(written: Statement, dataset: Dataset) -> Question:
+    """The question of a statement. Raises as `Question.parse`."""
     _check_reference(_reference(written.source), dataset)
     statement = _normal(written, dataset)
     asking = Asking(dataset)

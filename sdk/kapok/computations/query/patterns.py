@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from kapok.computations.query.blocks import Cells, Sizes
 from kapok.computations.query.suppression import Axes, Pattern, suppress
 
@@ -34,17 +36,25 @@ class Told:
         parts: Further sizes of each cell that must be none or at least the least cell, as the contributors of
             a sum; at most `counts`.
         condition_rows: Rows that its condition keeps, without the axis of values; None without a condition.
-        primary: Cells that are hidden for other reasons, as dominance, by table.
+        primary: Cells that are to be protected for other reasons, as dominance, by table.
+        under: Cells that are hidden anyway, by table.
     """
 
     counts: Sizes
     parts: tuple[Sizes, ...] = ()
     condition_rows: Sizes | None = None
     primary: Pattern = field(default_factory=dict)
+    under: Pattern = field(default_factory=dict)
 
 
 def patterns(
-    rows: Sizes, measures: Sequence[Told], least: int, *, show_empty: bool, answered: Collection[Axes] = ()
+    rows: Sizes,
+    measures: Sequence[Told],
+    least: int,
+    *,
+    show_empty: bool,
+    under: Pattern | None = None,
+    answered: Collection[Axes] = (),
 ) -> tuple[Pattern, list[Pattern]]:
     """Find what is hidden of the rows and of each measure, in the finest table and in its margins.
 
@@ -53,15 +63,17 @@ def patterns(
         measures: What each measure's words tell of.
         least: `min_cell` of the holder's policy.
         show_empty: Whether cells without rows show.
+        under: What is hidden anyway of the rows, by table.
         answered: The margins that the question answers.
 
     Returns:
         The pattern of COUNT(*), and one for each measure: for each of its tables, what is hidden in it. A
         measure that counts each value has the values as its last axis.
     """
+    with_condition = [told for told in measures if told.condition_rows is not None]
     conditions = [told.condition_rows for told in measures if told.condition_rows is not None]
-    of_rows = suppress(rows, least, show_empty=show_empty, answered=answered)
-    under_conditions = of_rows
+    of_rows = suppress(rows, least, show_empty=show_empty, under=under, answered=answered)
+    under_conditions: Pattern = of_rows
     if conditions:
         under_conditions = suppress(
             rows,
@@ -69,12 +81,12 @@ def patterns(
             show_empty=show_empty,
             alike=conditions,
             parts=[rows - kept for kept in conditions],
-            under=of_rows,
+            under=_either(of_rows, *(told.under for told in with_condition)),
             answered=answered,
         )
     found: list[Pattern] = []
     for told in measures:
-        under = of_rows if told.condition_rows is None else under_conditions
+        above = of_rows if told.condition_rows is None else under_conditions
         by_value = told.counts.ndim > rows.ndim
         found.append(
             suppress(
@@ -83,11 +95,21 @@ def patterns(
                 show_empty=show_empty,
                 parts=told.parts,
                 primary=told.primary,
-                under=_by_value(under, rows.ndim) if by_value else under,
+                under=_either(_by_value(above, rows.ndim) if by_value else above, told.under),
                 answered=[*answered, *((*kept, rows.ndim) for kept in answered)] if by_value else answered,
             )
         )
     return of_rows, found
+
+
+def _either(first: Pattern, *others: Pattern) -> dict[Axes, Cells]:
+    """What some pattern hides, in the tables of the first."""
+    found = dict(first)
+    for kept in first:
+        for other in others:
+            if kept in other:
+                found[kept] = np.asarray(found[kept] | other[kept])
+    return found
 
 
 def _by_value(pattern: Pattern, axis: int) -> dict[Axes, Cells]:

@@ -34,7 +34,7 @@ import numpy.typing as npt
 
 from kapok.computations.query.blocks import Cells, Sizes, cover, cover_line
 
-__all__ = ["MOST_AXES", "Axes", "Pattern", "suppress"]
+__all__ = ["MOST_AXES", "Axes", "Pattern", "subsets", "suppress"]
 
 MOST_AXES: Final = 6
 """Tables over more columns have too many margins: one cell too small hides all of such a table."""
@@ -113,13 +113,18 @@ def suppress(
         any_hidden = any(hidden.any() for hidden in tables.values())
         return {kept: np.full(hidden.shape, any_hidden) for kept, hidden in tables.items()}
     found: dict[Axes, Cells] = {}
-    for kept in (kept for order in range(len(axes) + 1) for kept in combinations(axes, order)):
+    for kept in subsets(len(axes)):
         this = table(kept)
         _inherit(this.hidden, kept, found)
         if this.hidden.any() and not this.hidden.all():
             _protect(this, kept, found, least)
         found[kept] = this.hidden
     return found
+
+
+def subsets(axes: int) -> list[Axes]:
+    """All tables over some of so many axes, from the total to the finest."""
+    return [kept for order in range(axes + 1) for kept in combinations(range(axes), order)]
 
 
 def _inherit(hidden: Cells, kept: Axes, found: Pattern) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kapok.computations.query.aggregates import Moment
+from kapok.computations.query.backgrounds import Extremes, looked_at, together
 from kapok.computations.query.build import two_values
 from kapok.computations.query.dominance import Magnitudes
 from kapok.computations.query.measures import Measure, centre
@@ -43,6 +44,7 @@ class Table:
             one with two values those that have the other.
         sums: The moments of the finest cells that have rows.
         magnitudes: For each argument that is summed, those of the finest cells that have rows.
+        extremes: The same for arguments that a condition looks at too.
     """
 
     rows: Counts
@@ -50,6 +52,7 @@ class Table:
     parts: list[Counts]
     sums: dict[Cell, dict[Moment, int]]
     magnitudes: list[dict[Cell, Magnitudes]]
+    extremes: list[dict[Cell, Extremes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +81,29 @@ def _comparable(measures: Sequence[Measure]) -> list[tuple[int, int]]:
     ]
 
 
-def read_atoms(question: Question, dataset: Dataset, rows: Sequence[Sequence[Any]], largest: int) -> Tables:
-    """Read the result of `engine_sql`.
+def read_atoms(
+    question: Question, dataset: Dataset, rows: Sequence[Sequence[Any]], largest: int, extremes: int
+) -> Tables:
+    """Read the result of `engine_sql`, which was given the same numbers of values to bring.
 
     Raises:
         ImpossibleError: it is none that a table within the schema can give.
     """
-    return _Reading(question, dataset, largest).read(rows)
+    return _Reading(question, dataset, largest, extremes).read(rows)
 
 
 class _Reading:
-    def __init__(self, question: Question, dataset: Dataset, largest: int) -> None:
+    def __init__(self, question: Question, dataset: Dataset, largest: int, extremes: int) -> None:
         self._question = question
         self._dataset = dataset
         self._largest = largest
+        self._extremes = extremes
+        self._looked_at = {
+            (number, name)
+            for number, measure in enumerate(question.measures)
+            for place, name in enumerate("ab"[: len(measure.arguments)])
+            if extremes and name in measure.moments and looked_at(question, measure, place)
+        }
         self._known = [_numbers(axis.values) for axis in question.axes]
         self._values = [_numbers(measure.values) for measure in question.measures]
         shape = tuple(len(axis.values) for axis in question.axes)
@@ -117,9 +129,9 @@ class _Reading:
             if total > self._dataset.rows_max:
                 raise ImpossibleError("more rows than the schema allows")
             self._tables.rows[cell] += count
-            for number, measure in enumerate(self._question.measures):
+            for number in range(len(self._question.measures)):
                 # The engine gives sums of all measures, also of those that the atom's rows do not have.
-                read = self._moments(measure, rest, count if held[number] else 0)
+                read = self._moments(number, rest, count if held[number] else 0)
                 self._tables.measures[number].rows[cell] += count if kept[number] else 0
                 if held[number]:
                     self._add(number, cell, values[number], count, read)
@@ -145,7 +157,8 @@ class _Reading:
             values.append(value)
         return kept, held, values
 
-    def _moments(self, measure: Measure, rest: Iterator[Any], count: int) -> _Moments:
+    def _moments(self, number: int, rest: Iterator[Any], count: int) -> _Moments:
+        measure = self._question.measures[number]
         sums: dict[Moment, int] = {}
         for moment in measure.moments:
             raw = next(rest)
@@ -154,6 +167,7 @@ class _Reading:
             raise ImpossibleError("sums that no values within the bounds have")
         parts: list[int] = []
         magnitudes: list[tuple[int, Cell]] = []
+        extremes: list[Extremes] = []
         for name, term in zip("ab", measure.terms, strict=False):
             if name not in measure.moments:
                 continue
@@ -169,8 +183,10 @@ class _Reading:
                     raise ImpossibleError("a sum that no values of the two have")
             if self._largest:
                 total, listed = next(rest), next(rest)
-                magnitudes.append((whole(total or 0), tuple(whole(one) for one in listed or ())))
-        return _Moments(sums, parts, magnitudes)
+                magnitudes.append((whole(total or 0), _values(listed)))
+            if (number, name) in self._looked_at:
+                extremes.append(Extremes(count, _values(next(rest)), _values(next(rest))))
+        return _Moments(sums, parts, magnitudes, extremes)
 
     def _add(self, number: int, cell: Cell, value: int, count: int, read: _Moments) -> None:
         table = self._tables.measures[number]
@@ -186,6 +202,8 @@ class _Reading:
             before = argument.get(cell, Magnitudes(0, ()))
             largest = sorted((*before.largest, *listed), reverse=True)[: self._largest]
             argument[cell] = Magnitudes(before.total + total, tuple(largest))
+        for found, extremes in zip(table.extremes, read.extremes, strict=False):
+            found[cell] = together([found.get(cell, Extremes()), extremes], self._extremes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +211,7 @@ class _Moments:
     sums: dict[Moment, int]
     parts: list[int]
     magnitudes: list[tuple[int, Cell]]
+    extremes: list[Extremes]
 
 
 def _table(shape: Cell, measure: Measure) -> Table:
@@ -207,7 +226,13 @@ def _table(shape: Cell, measure: Measure) -> Table:
         [np.zeros(shape, dtype=np.int64) for _ in range(parts)],
         {},
         [{} for _ in summed],
+        [{} for _ in summed],
     )
+
+
+def _values(listed: Sequence[Any] | None) -> Cell:
+    # A dialect may list what is not known as well, at the end.
+    return tuple(whole(one) for one in listed or () if one is not None)
 
 
 def _numbers(values: Sequence[object]) -> dict[tuple[type, object], int]:

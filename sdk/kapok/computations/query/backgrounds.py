@@ -1,0 +1,74 @@
+"""Whether a sum is of few rows beside a background of rows that all have one value.
+
+    SELECT COUNT(*), SUM(cost) FROM stays WHERE cost = 70 OR (…one person…)
+
+Every row contributes, none dominates; and whoever takes 70 for each row but one off the sum has the person's
+cost. So the rows that do not have the commonest value must be none or as many as a cell. A background whose
+value nobody knows is no background: the rule is for sums of what the question's own conditions look at, and
+natural sums of few levels are left alone.
+
+The commonest value is not asked for, which would take a table of all values beside the data: the m smallest
+and the m largest, m being the least cell, tell it whenever fewer than m rows have another.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kapok.computations.query.measures import Measure
+from kapok.computations.query.params import Question
+from kapok.computations.query.syntax import Expression, Name, walk
+
+__all__ = ["Extremes", "few_others", "looked_at", "together"]
+
+
+@dataclass(frozen=True, slots=True)
+class Extremes:
+    """Values of one cell of one sum, in whole steps.
+
+    Attributes:
+        count: How many there are.
+        smallest: The m smallest, ascending; all of them where there are fewer.
+        largest: The m largest, descending; all of them where there are fewer.
+    """
+
+    count: int = 0
+    smallest: tuple[int, ...] = ()
+    largest: tuple[int, ...] = ()
+
+
+def looked_at(question: Question, measure: Measure, argument: int) -> bool:
+    """Whether a condition reads a column of the measure's argument, and can make a background of it."""
+    read = _names(question.statement.where) | _names(measure.condition)
+    return not read.isdisjoint(_names(measure.arguments[argument]))
+
+
+def _names(expression: Expression | None) -> set[str]:
+    return set() if expression is None else {part.name for part in walk(expression) if isinstance(part, Name)}
+
+
+def together(several: Iterable[Extremes], least: int) -> Extremes:
+    """Those of several cells as one."""
+    listed = list(several)
+    return Extremes(
+        sum(each.count for each in listed),
+        tuple(sorted(value for each in listed for value in each.smallest)[:least]),
+        tuple(sorted((value for each in listed for value in each.largest), reverse=True)[:least]),
+    )
+
+
+def few_others(extremes: Extremes, least: int) -> bool:
+    """Whether some rows have another value than the commonest, but fewer than `least`."""
+    count, smallest, largest = extremes.count, extremes.smallest, extremes.largest
+    if count < 2 * least:
+        # The two lists together have every value.
+        values = (*smallest, *largest[: max(0, count - least)])
+        others = count - max(Counter(values).values(), default=0)
+    elif not least or smallest[least - 1] != largest[least - 1]:
+        return False
+    else:
+        commonest = smallest[least - 1]
+        others = sum(value < commonest for value in smallest) + sum(value > commonest for value in largest)
+    return 0 < others < least

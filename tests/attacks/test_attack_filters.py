@@ -1,0 +1,224 @@
+"""Attacks by conditions: WHERE, FILTER and CASE that choose rows so that a subtraction tells a few of them.
+
+As in `test_attack_answers`, the analyst knows two of three holders, and the attack must succeed without the
+defence.
+"""
+
+from __future__ import annotations
+
+import pytest
+from support.answers import WARDS, Analyst, Holder, spread
+
+from kapok.computations.engines import Dominance
+from kapok.computations.query import suppression
+from kapok.computations.query.patterns import Told
+
+both_ways = pytest.mark.parametrize("defended", [True, False], ids=["defended", "defence removed"])
+
+
+@both_ways
+def test_a_small_cell_from_filters_that_split_a_group(defended, monkeypatch):
+    """COUNT(*), FILTER (WHERE ill), FILTER (WHERE NOT ill): each is a margin of the other two."""
+    if not defended:
+        take_out_conditions(monkeypatch)
+    others = [(30, {"ward": "b", "ill": ill}) for ill in (True, False)]
+    target = Holder([(47, {"ill": True}), (3, {"ill": False}), *others])
+    analyst = Analyst(target, [Holder([*spread(40, "ward", ill=True), *spread(40, "ward", ill=False)])] * 2)
+    learnt = analyst.learns(
+        "SELECT ward, COUNT(*) AS n, COUNT(*) FILTER (WHERE ill) AS ill, "
+        "COUNT(*) FILTER (WHERE NOT ill) AS healthy FROM stays GROUP BY ward",
+        ["ward"],
+    )["a",]
+    assert learnt["healthy"] is None
+    assert learnt["n"] == 50
+    if defended:
+        assert learnt["ill"] is None
+    else:
+        assert learnt["n"] - learnt["ill"] == 3
+
+
+@both_ways
+def test_a_small_cell_from_a_filter_that_moves_the_pattern(defended, monkeypatch):
+    """A filter that leaves c with fewer rows than b would have c hidden in the place of b, and b shown."""
+    if not defended:
+        take_out_conditions(monkeypatch)
+    target = Holder([(6, {"ward": "a"}), (20, {"ward": "b"}), *spread(7, "stage", ward="c")])
+    analyst = Analyst(target, [Holder(spread(40, "ward", "stage"))] * 2)
+    learnt = analyst.learns(
+        "SELECT ward, COUNT(*) AS n, COUNT(*) FILTER (WHERE NOT (ward = 'c' AND stage > 2)) AS fewer "
+        "FROM stays GROUP BY ward",
+        ["ward"],
+    )
+    assert [learnt[ward,]["n"] for ward in WARDS] == [None, None, 28]
+    if defended:
+        assert learnt["b",]["fewer"] is None
+    else:
+        assert 54 - 28 - learnt["b",]["fewer"] == 6
+
+
+@both_ways
+def test_a_small_cell_from_a_measure_that_hides_others(defended, monkeypatch):
+    """Sums dominated by one person hide their cells for themselves, and need not hide 2 for the sake of 1."""
+    if not defended:
+        take_out_conditions(monkeypatch)
+    target = Holder(
+        [
+            (6, {"stage": 1}),
+            (20, {"stage": 2}),
+            *(
+                (count, {"stage": stage, "cost": cost})
+                for stage in (3, 4)
+                for count, cost in ((30, 1), (1, 10**6))
+            ),
+        ]
+    )
+    analyst = Analyst(target, [Holder(spread(40, "stage"))] * 2, dominance=Dominance(n=1, percent=80))
+    learnt = analyst.learns(
+        "SELECT stage, COUNT(*) AS n, COUNT(cost) AS known, SUM(cost) AS cost FROM stays GROUP BY stage",
+        ["stage"],
+    )
+    assert [learnt[stage,]["n"] for stage in (1, 2, 3, 4)] == [None, None, 31, 31]
+    if defended:
+        assert learnt[2,]["known"] is None
+    else:
+        assert 88 - 31 - 31 - learnt[2,]["known"] == 6
+
+
+def take_out_conditions(monkeypatch):
+    """Each measure for itself, and no look at what is left over between two."""
+    real = suppression.suppress
+
+    def for_itself(*arguments, alike=(), parts=(), under=None, **more):
+        return real(*arguments, **more)
+
+    monkeypatch.setattr("kapok.computations.query.patterns.suppress", for_itself)
+    monkeypatch.setattr(
+        "kapok.computations.query.hiding.Hiding._apart", lambda self, number, kept, found: found
+    )
+
+
+@both_ways
+@pytest.mark.parametrize("background", [0, 70])
+def test_one_person_in_front_of_a_background(background, defended, monkeypatch):
+    """WHERE cost = v OR (one person): all the others add nothing, or a value that is known."""
+    if not defended:
+        monkeypatch.setattr("kapok.computations.query.hiding.Hiding._told", told_of_sizes_alone)
+    target = Holder([(500, {"cost": background}), (80, {"cost": 35}), (1, {"cost": 1234})])
+    analyst = Analyst(target, [Holder(spread(40, "ward", cost=35))] * 2)
+    learnt = analyst.learns(
+        f"SELECT COUNT(*) AS n, SUM(cost) AS cost FROM stays WHERE cost = {background} OR person = 580"
+    )[()]
+    assert learnt["n"] == 501
+    if defended:
+        assert learnt["cost"] is None
+    else:
+        assert learnt["cost"] - 500 * background == 1234
+
+
+def told_of_sizes_alone(hiding, number, under):
+    return Told(hiding._tables.measures[number].sizes)
+
+
+def test_one_person_in_front_of_two_backgrounds():
+    """Not stopped: more known values than one make a background in which no value is the commonest by far."""
+    target = Holder([(250, {"cost": 70}), (250, {"cost": 80}), (1, {"cost": 1234})])
+    analyst = Analyst(target, [Holder(spread(40, "ward", cost=35))] * 2)
+    learnt = analyst.learns("SELECT SUM(cost) AS cost FROM stays WHERE cost IN (70, 80) OR person = 500")[()]
+    counts = [analyst.learns(f"SELECT COUNT(*) AS n FROM stays WHERE cost = {cost}")[()] for cost in (70, 80)]
+    assert learnt["cost"] - 70 * counts[0]["n"] - 80 * counts[1]["n"] == 1234
+
+
+def test_two_questions_under_two_filters_subtract():
+    """Not stopped: tables under two filters are no margins of each other; answers leave no record."""
+    target = Holder([(100, {"cost": 70}), (1, {"cost": 1234})])
+    analyst = Analyst(target, [Holder(spread(40, "ward"))] * 2)
+    asked = "SELECT COUNT(*) AS n, SUM(cost) AS cost FROM stays WHERE ward < 'z'"
+    all_of_them, all_but_one = analyst.learns(asked)[()], analyst.learns(f"{asked} AND person <> 100")[()]
+    assert all_of_them["n"] - all_but_one["n"] == 1
+    assert all_of_them["cost"] - all_but_one["cost"] == 1234
+
+
+@pytest.fixture
+def without_selection(monkeypatch):
+    """Takes out the look at the finer table that conditions select from."""
+
+    def take_out(defended: bool) -> None:
+        if not defended:
+            monkeypatch.setattr("kapok.computations.query.holder.selection", lambda *_: None)
+
+    return take_out
+
+
+@both_ways
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "COUNT(*) AS n FROM stays WHERE ward <> 'b'",
+        "COUNT(*) AS n FROM stays WHERE ward IN ('a', 'c') AND cost > 5",
+        "COUNT(*) FILTER (WHERE ward <> 'b') AS n FROM stays",
+        "SUM(CASE WHEN ward = 'b' THEN 0 ELSE 1 END) AS n FROM stays",
+        "COUNT(CASE WHEN ward <> 'b' THEN 1 END) AS n FROM stays",
+        "COUNT(*) AS n FROM stays WHERE CASE ward WHEN 'b' THEN FALSE ELSE TRUE END",
+    ],
+)
+def test_a_filter_that_leaves_out_what_protects_a_cell(asked, defended, without_selection):
+    """Without b, hidden for the sake of a, the total is a and what shows."""
+    without_selection(defended)
+    target = Holder([(6, {"ward": "a"}), (20, {"ward": "b"}), (60, {"ward": "c"})])
+    analyst = Analyst(target, [Holder(spread(40, "ward"))] * 2)
+    by_ward = analyst.learns("SELECT ward, COUNT(*) AS n FROM stays GROUP BY ward", ["ward"])
+    assert [by_ward[ward,]["n"] for ward in WARDS] == [None, None, 60]
+    learnt = analyst.learns(f"SELECT {asked}")[()]["n"]
+    if defended:
+        assert learnt is None
+    else:
+        assert learnt - 60 == 6
+
+
+@both_ways
+def test_a_small_cell_from_a_line_asked_by_itself(defended, without_selection):
+    """GROUP BY stage WHERE ward = 'a' is a line of GROUP BY ward, stage, and must show no more of it."""
+    without_selection(defended)
+    sizes = [[6, 40, 20, 60], [30, 15, 60, 50], [80, 90, 95, 70]]
+    target = Holder(
+        [
+            (size, {"ward": ward, "stage": stage})
+            for ward, line in zip(WARDS, sizes, strict=True)
+            for stage, size in zip((1, 2, 3, 4), line, strict=True)
+        ]
+    )
+    analyst = Analyst(target, [Holder(spread(40, "ward", "stage"))] * 2)
+    table = analyst.learns(
+        "SELECT ward, stage, COUNT(*) AS n FROM stays GROUP BY ward, stage", ["ward", "stage"]
+    )
+    lines = {
+        ward: analyst.learns(
+            f"SELECT stage, COUNT(*) AS n FROM stays WHERE ward = '{ward}' GROUP BY stage", ["stage"]
+        )
+        for ward in WARDS
+    }
+    shown = {
+        (ward, stage): max(
+            (answer for answer in (table[ward, stage]["n"], lines[ward][stage,]["n"]) if answer), default=0
+        )
+        for ward in WARDS
+        for stage in (1, 2, 3, 4)
+    }
+    if defended:
+        assert all(bool(table[cell]["n"]) or not size for cell, size in shown.items()), (
+            "lines show nothing more"
+        )
+    else:
+        # The line of ward b has no small cell.
+        assert shown["b", 1] == 30
+        assert 116 - shown["b", 1] - shown["c", 1] == 6
+
+
+def test_a_filter_that_drops_some_of_what_protects_a_cell():
+    """Not stopped: what a condition keeps of a cell in part is taken for unknown, be it one known row."""
+    target = Holder(
+        [(6, {"ward": "a"}), (19, {"ward": "b"}), (1, {"ward": "b", "cost": 7}), (60, {"ward": "c"})]
+    )
+    analyst = Analyst(target, [Holder(spread(40, "ward"))] * 2)
+    learnt = analyst.learns("SELECT COUNT(*) AS n FROM stays WHERE ward <> 'b' OR cost = 7")[()]["n"]
+    assert learnt - 60 - 1 == 6

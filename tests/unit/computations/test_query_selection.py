@@ -1,0 +1,119 @@
+"""Which finer table stands behind the conditions of a question."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kapok.computations.query.params import Question
+from kapok.computations.query.selection import selection, split
+from kapok.computations.query.suppression import suppress
+from kapok.documents.dataset import Column, Dataset
+
+TINY = Dataset(
+    name="tiny",
+    rows_max=1000,
+    columns=(
+        Column(name="ward", type="text", domain=("a", "b", "c")),
+        Column(name="stage", type="integer", domain=(1, 2), nullable=True),
+        Column(name="ill", type="boolean"),
+        Column(name="age", type="integer", minimum=0, maximum=120),
+        Column(name="code", type="integer", domain=tuple(range(10_000))),
+    ),
+)
+
+
+def behind(asked: str):
+    return selection(Question.parse(f"SELECT {asked}", TINY), TINY)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "COUNT(*) FROM tiny",
+        "ward, COUNT(*), AVG(age) FROM tiny GROUP BY ward",
+        "COUNT(*) FROM tiny WHERE age > 60",
+        "ward, SUM(age) FILTER (WHERE age > 60) FROM tiny GROUP BY ward",
+        "SUM(CASE WHEN age > 60 THEN 1 ELSE 0 END) FROM tiny",
+    ],
+)
+def test_nothing_that_can_be_grouped_by_is_read(asked):
+    assert behind(asked) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "finer"),
+    [
+        (
+            "COUNT(*) FROM tiny WHERE ward <> 'b' AND age > 60",
+            "COUNT(*) AS n0, COUNT(*) FILTER (WHERE ward <> 'b' AND age > 60) AS n1 FROM tiny GROUP BY ward",
+        ),
+        (
+            "stage, AVG(age) FROM tiny WHERE ill GROUP BY stage",
+            "COUNT(*) AS n0, COUNT(*) FILTER (WHERE ill) AS n1 FROM tiny GROUP BY stage, ill",
+        ),
+        (
+            "ward, COUNT(*) FROM tiny WHERE ward <> 'b' GROUP BY ward",
+            "COUNT(*) AS n0, COUNT(*) FILTER (WHERE ward <> 'b') AS n1 FROM tiny GROUP BY ward",
+        ),
+        (
+            "COUNT(*) FILTER (WHERE ill) FROM tiny WHERE age > 60",
+            "COUNT(*) AS n0, COUNT(*) FILTER (WHERE age > 60) AS n1, "
+            "COUNT(*) FILTER (WHERE age > 60 AND ill) AS n2 FROM tiny GROUP BY ill",
+        ),
+        (
+            "SUM(CASE WHEN ward = 'b' THEN 0 ELSE 1 END) FROM tiny",
+            "COUNT(*) AS n0, "
+            "COUNT(*) FILTER (WHERE CASE WHEN ward = 'b' THEN 0 ELSE 1 END IS NOT NULL) AS n1, "
+            "COUNT(*) FILTER (WHERE CASE WHEN ward = 'b' THEN 0 ELSE 1 END <> 0) AS n2 "
+            "FROM tiny GROUP BY ward",
+        ),
+        (
+            "COUNT(DISTINCT stage) FROM tiny WHERE ward = 'a'",
+            "COUNT(*) AS n0, COUNT(*) FILTER (WHERE ward = 'a') AS n1 FROM tiny GROUP BY stage, ward",
+        ),
+        # A column of too many values is not grouped by, the others are.
+        (
+            "ward, stage, COUNT(*) FROM tiny WHERE code > 5 AND ill GROUP BY ward, stage",
+            "COUNT(*) AS n0, COUNT(*) FILTER (WHERE code > 5 AND ill) AS n1 FROM tiny "
+            "GROUP BY ward, stage, ill",
+        ),
+    ],
+)
+def test_the_finer_question(asked, finer):
+    found = behind(asked)
+    assert found is not None
+    assert found.finer.sql == f"SELECT {finer}"
+
+
+def test_a_histogram_keeps_its_place_among_the_axes():
+    found = behind("ward, HISTOGRAM(age, 3), COUNT(*) FROM tiny WHERE ill GROUP BY ward")
+    assert found is not None
+    assert [len(axis.values) for axis in found.finer.axes] == [3, 2, 3]
+    assert (found.axes, found.read) == ((0, 2), (1,))
+
+
+def test_what_a_condition_can_keep_is_told_by_the_values_alone():
+    found = behind("COUNT(*) FROM tiny WHERE (stage = 1 OR ward = 'c') AND age > 60")
+    assert found is not None
+    assert found.possible[found.where].tolist() == [
+        [True, False, False],
+        [True, False, False],
+        [True] * 3,
+    ] or (found.possible[found.where].T.tolist() == [[True, False, False], [True, False, False], [True] * 3])
+
+
+def test_lines_of_hidden_cells_are_told_whole_or_not_at_all():
+    sizes = np.array([6, 20, 60, 70])
+    hidden = suppress(sizes, 10, show_empty=True)
+    assert hidden[0,].tolist() == [True, True, False, False]
+
+    def told(*kept: int, by: tuple[int, ...] = ()) -> object:
+        condition = np.isin(np.arange(4), kept)
+        return split(sizes, sizes * condition, condition, hidden, by, (0,)).tolist()
+
+    assert told(0, 2) is True
+    assert told(1, 2, 3) is True
+    assert told(0, 1, 2) is False
+    assert told(2, 3) is False
+    assert told(1, 2, by=(0,)) == [False, True, False, False]
