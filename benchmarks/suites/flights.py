@@ -130,7 +130,10 @@ def _facts(session: Session, title: str, bits: int, stages: dict[str, list[float
 
 
 def _pooled(sql: str, folder: Path) -> dict[tuple[Any, ...], tuple[Any, ...]]:
-    """Rows of the pooled answer by their first column, or all by nothing where there is one row."""
+    """Rows of the pooled answer by their first column, or all by nothing where there is one row.
+
+    A correlation with what does not vary is no number to DuckDB, and null in SQL and in Kapok.
+    """
     import duckdb
 
     with duckdb.connect() as connection:
@@ -138,7 +141,8 @@ def _pooled(sql: str, folder: Path) -> dict[tuple[Any, ...], tuple[Any, ...]]:
         connection.execute(
             "CREATE VIEW flights AS SELECT * FROM read_parquet($files)".replace("$files", str(files))
         )
-        rows = connection.execute(sql).fetchall()
+        found = connection.execute(sql).fetchall()
+    rows = [tuple(None if cell != cell else cell for cell in row) for row in found]
     return {row[:1] if len(row) > 1 else (): row for row in rows}
 
 
