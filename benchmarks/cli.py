@@ -43,12 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parsed = _parser().parse_args(given)
         if parsed.show is not None:
-            _finish(Report.read(parsed.show), None, parsed.plots)
+            _finish(Report.joined([Report.read(path) for path in parsed.show]), parsed.out, parsed.plots)
             return 0
         options = read_options(parsed)
-        _check_target(parsed.out)
+        out = parsed.out or _OUT
+        _check_target(out)
         report = _run(options, "python -m benchmarks " + shlex.join(given), in_this_process=parsed.alone)
-        _finish(report, parsed.out, parsed.plots)
+        _finish(report, out, parsed.plots)
     except BadArgument as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
@@ -131,14 +132,17 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         metavar="FILE",
-        default=_OUT,
-        help="where JSON is written, and tables beside it as .md (default: %(default)s)",
+        help=f"where JSON is written, and tables beside it as .md (default: {_OUT})",
     )
     parser.add_argument(
         "--plots", type=Path, metavar="DIR", help="draw plots into DIR, as SVG (needs matplotlib)"
     )
     parser.add_argument(
-        "--show", type=Path, metavar="FILE", help="measure nothing: show an earlier run's JSON"
+        "--show",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="measure nothing: show earlier runs' JSON as one, and write it if --out says where",
     )
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     return parser

@@ -24,7 +24,6 @@ import numpy as np
 from cryptography.hazmat.primitives import serialization
 
 from benchmarks.errors import BenchmarkError, WrongResult
-from benchmarks.keys import benchmark_key
 from benchmarks.machine import unpinned
 from benchmarks.parties import (
     WORD_BITS,
@@ -35,8 +34,6 @@ from benchmarks.parties import (
     random_values,
     terms_of,
 )
-from benchmarks.records import Aim
-from benchmarks.session import Session
 from kapok.documents.envelope import JwsSigner, JwsVerifier
 from kapok.identity.credentials import CERTIFICATE_FILE, IDENTITY_FOLDER, KEY_FILE, ROOT_FILE, Credentials
 from kapok.identity.keyfiles import encode_key, make_private_folder, write_new_file
@@ -51,41 +48,9 @@ from kapok.protocols.sizes import KeyProfile
 from kapok.protocols.words import WordVector
 from kapok.protocols.wraps import WrapKey
 
-__all__ = ["measure", "peak_bytes"]
+__all__ = ["peak_bytes", "peaks_of_a_sum"]
 
-_NODE_AIM: Final = 1_000_000_000
-_BROKER_AIM: Final = 500_000_000
-_AIM_WORDS: Final = 10_000_000
 _ATTEMPT: Final = 1
-
-
-def measure(session: Session) -> None:
-    """Both seals at 10,000,000 values; smaller vectors in the short form.
-
-    Raises:
-        WrongResult: the sum is not that of the plain integers.
-        BenchmarkError: a process failed.
-    """
-    short, bits = session.options.short, min(session.options.bits)
-    for key_bits, words, parties in (
-        (None, 1_000_000 if short else _AIM_WORDS, 10),
-        (bits, 50_000 if short else _AIM_WORDS, 3),
-    ):
-        seal = "pad" if key_bits is None else f"paillier {key_bits}"
-        session.say(f"secure-sum: memory of each process, {seal}, {words:,} values, {parties} parties")
-        peaks = _sum_in_processes(
-            words, parties, None if key_bits is None else benchmark_key(key_bits).private
-        )
-        for role, most in (("node", _NODE_AIM), ("broker", _BROKER_AIM)):
-            session.fact(
-                "secure-sum/peak-memory",
-                f"peak memory of the {role}'s process",
-                "B",
-                peaks[role],
-                parameters={"seal": seal, "values": words, "parties": parties},
-                aim=Aim(of="value", most=most) if words == _AIM_WORDS else None,
-                note=f"{min(peaks['start']) / 1e6:.0f} MB of it before any vector",
-            )
 
 
 def peak_bytes() -> int:
@@ -158,7 +123,7 @@ class _Child:
         self._process.communicate()
 
 
-def _sum_in_processes(words: int, parties: int, result_key: PrivateKey | None) -> dict[str, list[float]]:
+def peaks_of_a_sum(words: int, parties: int, result_key: PrivateKey | None) -> dict[str, list[float]]:
     """Peaks of the nodes and the broker in bytes, and what a node had before its vector.
 
     Raises:

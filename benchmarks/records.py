@@ -6,6 +6,7 @@ refused), so that results that are kept can be shown again, and `schema` describ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -155,6 +156,32 @@ class Report(_Record):
             raise BadArgument(f"{path} cannot be read: {error.strerror}") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadArgument(f"{path} is not a benchmark's result: {error}") from None
+
+    @classmethod
+    def joined(cls, reports: Sequence[Report]) -> Report:
+        """One report of runs that were made apart, on one machine with the same versions.
+
+        Raises:
+            BadArgument: they differ in the processor or the versions.
+        """
+        first, *others = sorted(reports, key=lambda report: report.started)
+        for other in others:
+            if (other.machine.get("cpu"), other.versions) != (first.machine.get("cpu"), first.versions):
+                raise BadArgument("results of different processors or versions are not one run")
+        return cls(
+            format=FORMAT,
+            command="\n".join(report.command for report in (first, *others)),
+            started=first.started,
+            seconds=sum(report.seconds for report in reports),
+            machine=first.machine,
+            versions=first.versions,
+            peers=first.peers,
+            options={"runs": [report.options for report in (first, *others)]} if others else first.options,
+            figures=[figure for report in (first, *others) for figure in report.figures],
+            facts=[fact for report in (first, *others) for fact in report.facts],
+            profiles=[profile for report in (first, *others) for profile in report.profiles],
+            quoted=first.quoted,
+        )
 
     @staticmethod
     def schema() -> dict[str, Any]:

@@ -74,7 +74,11 @@ def show(report: Report, console: Console) -> None:
 
 def to_markdown(report: Report) -> str:
     """All tables as Markdown, with the command above them."""
-    parts = ["# Benchmark results", f"`{report.command}`, {report.started}, {report.seconds:.0f} s."]
+    parts = [
+        "# Benchmark results",
+        f"```sh\n{report.command}\n```",
+        f"From {report.started} on, {report.seconds:.0f} s of measuring.",
+    ]
     for sheet in sheets(report):
         lines = [f"## {sheet.title}", "", _line(sheet.columns), _line(["---"] * len(sheet.columns))]
         for row in sheet.rows:
@@ -186,7 +190,6 @@ def _machine_sheet(report: Report) -> Sheet:
     blas = "; ".join(" ".join(pool.values()) for pool in machine.get("blas", []))
     load = ", ".join(f"{one:.2f}" for one in machine.get("load_at_start", []))
     sheet.rows = [
-        ("command", report.command),
         ("CPU", f"{machine.get('cpu', '?')}, {machine.get('cores', '?')} cores"),
         ("NumPy", f"BLAS {blas}; SIMD {' '.join(machine.get('numpy_simd', []))}"),
         ("load at start", load),

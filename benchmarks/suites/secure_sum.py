@@ -5,8 +5,7 @@
     analyst   check all signatures, decrypt, unmask, check the tag               per value of the sum
 
 Statements are signed with real P-256 certificates. A whole round is done and its sum compared with that of
-the plain integers before anything counts. Scaling over vector length and parties, and memory with each role
-in a process of its own (`benchmarks.memory`), follow.
+the plain integers before anything counts. Scaling over vector length and parties follows.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
-from benchmarks import memory
 from benchmarks.keys import benchmark_key
 from benchmarks.measuring import Contender
 from benchmarks.parties import WORD_BITS
@@ -40,25 +38,23 @@ _MAIN_BITS: Final = 2048
 
 
 def run(session: Session) -> None:
-    """All figures; those about scaling and memory with one thread only.
+    """All figures; those about scaling with one thread only.
 
     Raises:
         WrongResult: a sum is not that of the plain integers.
     """
-    short = session.options.short
+    short, main = session.options.short, min(session.options.bits)
+    counts = (3, 8, 16, 32) if short else (3, 4, 8, 16, 32, 64)
     _one_size(session, None, 200_000 if short else 1_000_000)
+    if session.threads == 1:
+        _by_length(session, None, [1_000_000, 100_000, 10_000, 1_000])
+        _by_parties(session, None, 100_000, counts)
     for bits in session.options.bits:
         # Opening takes minutes for a million values under a larger key.
         _one_size(session, bits, 50_000 if short else 1_000_000 if bits == _MAIN_BITS else 250_000)
-    if session.threads > 1:
-        return
-    least_bits = min(session.options.bits)
-    counts = (3, 8, 16, 32) if short else (3, 4, 8, 16, 32, 64)
-    _by_length(session, None, [1_000, 10_000, 100_000, 1_000_000])
-    _by_parties(session, None, 100_000, counts)
-    _by_length(session, least_bits, [1_000, 10_000] if short else [1_000, 10_000, 100_000, 1_000_000])
-    _by_parties(session, least_bits, 1_000 if short else 20_000, (3, 16) if short else counts)
-    memory.measure(session)
+        if session.threads == 1 and bits == main:
+            _by_length(session, bits, [10_000, 1_000] if short else [1_000_000, 100_000, 10_000, 1_000])
+            _by_parties(session, bits, 1_000 if short else 20_000, (3, 16) if short else counts)
 
 
 def _one_size(session: Session, bits: int | None, words: int) -> None:
@@ -165,8 +161,9 @@ def _aes_alone(words: int) -> Contender:
 
 
 def _by_length(session: Session, bits: int | None, lengths: Iterable[int]) -> None:
+    # The longest first: its round is at hand from the figures before.
     found = [_scaling(session, "secure-sum/by-length", bits, words, PARTIES) for words in lengths]
-    _linearity(session, found, "values", bits)
+    _linearity(session, found[::-1], "values", bits)
 
 
 def _by_parties(session: Session, bits: int | None, words: int, counts: Iterable[int]) -> None:

@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from benchmarks.errors import BadArgument
@@ -30,6 +31,19 @@ def test_another_document_is_refused(tmp_path, change, report):
     path.write_text(json.dumps(document), encoding="utf-8")
     with pytest.raises(BadArgument, match=r"is not a benchmark's result"):
         Report.read(path)
+
+
+def test_reports_of_one_machine_are_joined(report):
+    other = msgspec.structs.replace(report, command="python -m benchmarks --suite core", started="2999")
+    both = Report.joined([other, report])
+    assert both.command == f"{report.command}\n{other.command}"
+    assert both.figures == report.figures + other.figures
+    assert both.facts == report.facts + other.facts
+    assert both.seconds == 2 * report.seconds
+    assert Report.joined([report]) == report
+    for change in ({"versions": {"numpy": "0"}}, {"machine": {"cpu": "another"}}):
+        with pytest.raises(BadArgument, match="different processors or versions"):
+            Report.joined([report, msgspec.structs.replace(report, **change)])
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):

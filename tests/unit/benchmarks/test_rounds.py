@@ -32,7 +32,7 @@ def test_a_broker_counts_the_values_of_all_parties():
 
 
 def test_roles_in_processes_of_their_own_make_the_right_sum():
-    peaks = memory._sum_in_processes(1000, 3, None)
+    peaks = memory.peaks_of_a_sum(1000, 3, None)
     assert len(peaks["node"]) == 3
     # No process of Python with NumPy is smaller, none of these needs more for 1,000 values.
     assert all(20e6 < peak < 500e6 for peak in [*peaks["node"], *peaks["broker"]])
@@ -41,7 +41,7 @@ def test_roles_in_processes_of_their_own_make_the_right_sum():
 def test_a_process_that_fails_is_an_error(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(BenchmarkError, match="the node's process ended"):
-        memory._sum_in_processes(10, 3, None)
+        memory.peaks_of_a_sum(10, 3, None)
 
 
 def test_the_peak_grows_with_what_is_held():

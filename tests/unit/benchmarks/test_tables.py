@@ -52,7 +52,7 @@ def test_with_several_threads_wall_time_counts(report):
 
 def test_markdown_has_the_command_and_every_row_as_many_cells_as_its_head(report):
     text = tables.to_markdown(report)
-    assert "`python -m benchmarks --short`" in text
+    assert "```sh\npython -m benchmarks --short\n```" in text
     assert "Kapok \\| ours" in text
     cells = None
     for line in text.splitlines():

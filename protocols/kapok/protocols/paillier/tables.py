@@ -24,9 +24,10 @@ __all__ = ["MOST_TABLES", "table_limit", "table_of"]
 MOST_TABLES: Final = 3
 """Tables that are kept; the one that was not used for longest goes first."""
 
-# A table is made for a few ciphertexts at least, as jobs under one key come again; and made anew for this
-# many times as many as it was made for.
+# Jobs under one key come again: a table is made for a few ciphertexts at least, and for as many uses; and
+# made anew for this many times as many as it was made for.
 _LEAST_EXPECTED: Final = 64
+_USES: Final = 2
 _MANY_MORE: Final = 4
 
 _BYTES_PER_KEY_BIT: Final = 97_000
@@ -68,7 +69,7 @@ def table_of(key: PublicKey, ring: Ring, expected: int) -> FixedBase:
             _kept.popitem(last=False)
     with kept.making:
         if kept.table is None or expected >= _MANY_MORE * kept.expected:
-            plan = FixedBase.plan(ring, key.exponent_bits, expected, table_limit(key))
+            plan = FixedBase.plan(ring, key.exponent_bits, _USES * expected, table_limit(key))
             if kept.table is None or plan != kept.table.comb:
                 kept.table = FixedBase(ring, _base(key, ring), plan)
             kept.expected = expected
