@@ -10,13 +10,14 @@ product modulo N, not N². `Factors` holds such f ready for it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from kapok.errors import InvalidInput
+from kapok.errors.secrecy import NeverPickled
 from kapok.protocols.arithmetic.bases import Floats
 from kapok.protocols.arithmetic.digits import Digits, check_digits
 from kapok.protocols.arithmetic.products import multiply
@@ -27,8 +28,10 @@ __all__ = ["Factors", "one_plus_n_power", "times_one_plus_n_power"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Factors:
+class Factors(NeverPickled):
     """What (1+N)^m will be multiplied by: numbers modulo N^(s+1), and with s = 1 what makes a product quick.
+
+    As secret as the numbers are: neither printed nor pickled.
 
     Attributes:
         digits: The numbers, (count, s+1, width), uint8.
@@ -36,8 +39,8 @@ class Factors:
             (count, kA + 2·kB); else nothing, (count, 0).
     """
 
-    digits: Digits
-    rows: npt.NDArray[np.float32]
+    digits: Digits = field(repr=False)
+    rows: npt.NDArray[np.float32] = field(repr=False)
 
     @classmethod
     def zeros(cls, ring: Ring, count: int) -> Self:

@@ -1,6 +1,6 @@
 """Obfuscators made ahead, in idle time: with one at hand an encryption is a single product.
 
-    fill ──▶ h_s^a, a fresh     in memory only, at most `capacity`
+    fill ──▶ h_s^a, a fresh     in memory only, at most `capacity`, made ready for a product
     encrypt ◀── one each        taken out for good before it is used
 
 An obfuscator that hid two plaintexts would show their difference: each is handed out once, ever, whatever

@@ -57,4 +57,5 @@ def test_factors_that_were_moved_are_the_same(ring_of, numbers_of, bits, degree)
     m = from_integers(ring, [5, 0])[:, :degree]
     got = to_integers(ring, times_one_plus_n_power(ring, taken[1:3], m))
     order = ring.modulus**ring.parts
+    assert repr(taken) == "Factors()"
     assert got == [numbers[2] * pow(1 + ring.modulus, 5, order) % order, numbers[3]]
