@@ -168,9 +168,9 @@ class _Size:
             peer = [] if self.peers.fixed_base is None else self.peers.encrypting()[1:2]
             self._figure(
                 "by-length",
-                "encrypt vectors of different lengths, tables made before",
+                "encrypt vectors of different lengths, tables for long vectors made before",
                 "encryptions",
-                [_encrypting(Kapok(self.keys[_STANDARD]), count, _STANDARD, None), *peer],
+                [_encrypting(self.own[_STANDARD], count, _STANDARD, None), *peer],
                 parameters={"plaintexts": count},
                 seconds=self.session.options.seconds / 4,
             )
