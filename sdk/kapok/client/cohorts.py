@@ -11,6 +11,7 @@ hide a cohort; then a reopening does not name it, and the nodes that are bound t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -185,6 +186,8 @@ def in_words(reopening: Reopening, dataset: str) -> list[str]:
         f"{', '.join(one.rpartition('/')[2] for one in reopening.organisations)}. "
         "It cannot be taken back; another reopening can follow."
     )
+    until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(reopening.expires))
+    lines.append(f"It is number {reopening.serial} for these answers; no node accepts it after {until}.")
     return lines
 
 

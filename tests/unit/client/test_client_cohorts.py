@@ -63,6 +63,7 @@ def test_the_words_say_whose_contribution_can_be_read():
     told = "\n".join(in_words(view(["abcd"], "abc").reopening, "clinic"))
     assert "the contribution of d/main ALONE" in told
     assert "to the organisation university" in told
+    assert "It is number 1 for these answers; no node accepts it after 2027-01-16 08:00 UTC." in told
     assert "Until now such answers are sums over: a/main, b/main, c/main, d/main." in told
     assert "From now on they are sums over: a/main, b/main, c/main." in told
     told = "\n".join(in_words(view(["abcd"], "abef").reopening, "clinic"))

@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import io
 import json
 import logging
 import time
@@ -318,7 +319,9 @@ async def test_a_restored_journal_stops_the_daemon_until_an_officer_accepts_it(n
         await node.stop()
 
 
-async def test_officers_reopen_a_cohort_and_the_running_nodes_go_by_it(network, make_job, capsys):
+async def test_officers_reopen_a_cohort_and_the_running_nodes_go_by_it(
+    network, make_job, capsys, monkeypatch
+):
     async def kapok(*words):
         assert await asyncio.to_thread(command, [*words, "--json"]) == 0, capsys.readouterr()
         return json.loads(capsys.readouterr().out)
@@ -335,10 +338,16 @@ async def test_officers_reopen_a_cohort_and_the_running_nodes_go_by_it(network, 
         [shown] = (await kapok(*show, home["b"]))["reopenings"]
         assert (shown["id"], shown["serial"], shown["old"]) == (proposed, 1, [before])
         assert [one.rpartition("/")[2] for one in shown["missing"]] == ["b", "c", "d"]
+        monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+        refuses = ["cohort", "sign", proposed[:8], "--home", home["d"]]
+        assert await asyncio.to_thread(command, refuses) == 130
+        assert "the contribution of d/main ALONE" in capsys.readouterr().err
+        assert (await kapok(*show, home["d"]))["reopenings"] == [shown]
         for letter in "bcd":
             await kapok("cohort", "sign", proposed[:8], "--yes", "--home", home[letter])
         file, node = net.folder / "reopening.json", net.nodes["a"].home
-        assert (await kapok("cohort", "save", proposed[:8], str(file), "--home", home["d"]))["missing"] == []
+        saved = await kapok("cohort", "save", proposed[:8], str(file), "--home", home["d"])
+        assert saved["missing"] == []
         async with asyncio.timeout(20):
             while len((await kapok(*show, home["d"]))["reopenings"][0]["accepted"]) < 4:
                 await asyncio.sleep(0.05)
