@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import ClassVar, Final, Literal, TypeAlias
 
 import msgspec
+import sqlglot
+from sqlglot import exp
 
 __all__ = [
     "ArrowSource",
@@ -164,7 +166,20 @@ def places(source: SourceSettings) -> frozenset[str]:
             return frozenset().union(*map(places, source.tables.values()))
         case PostgresSource():
             server = source.url_env or source.url_file
-            return frozenset({f"postgresql {server} {source.relation or ' '.join(source.query.split())}"})
+            return frozenset(f"postgresql {server} {relation}" for relation in _relations(source))
+
+
+def _relations(source: PostgresSource) -> set[str]:
+    """Their names with their schema; of a query those that it reads, or itself where that is unclear."""
+    if source.relation:
+        return {source.relation if "." in source.relation else f"public.{source.relation}"}
+    try:
+        tree = sqlglot.parse_one(source.query, read="postgres")
+    except (sqlglot.ParseError, sqlglot.TokenError, ValueError, RecursionError):
+        return {" ".join(source.query.split())}
+    own = {cte.alias for cte in tree.find_all(exp.CTE)}
+    tables = [table for table in tree.find_all(exp.Table) if table.db or table.name not in own]
+    return {f"{table.db or 'public'}.{table.name}" for table in tables}
 
 
 def check_source(source: SourceSettings) -> Iterator[tuple[str, str, str]]:

@@ -1,5 +1,6 @@
 """`kapok node check`: what can never work is a problem, what may not be meant a warning; with what to do."""
 
+import pyarrow as pa
 import pytest
 
 from kapok.errors import InvalidInput
@@ -275,3 +276,36 @@ def test_a_pause_is_a_problem_and_files_that_the_node_has_not_read_are_named(che
     assert "the signal HUP" in policy
     assert settings.startswith("node.toml has changed")
     journal.close()
+
+
+def test_cells_that_are_read_as_something_else_are_warnings_with_their_rows(checked, tmp_path):
+    settings = tmp_path / "home" / "node.toml"
+    settings.write_text(settings.read_text() + 'on_fault = "missing"\n')
+    report = checked(rows=[*ROWS, "40,7,no", "41,x,no"])
+    assert report.ok
+    assert [warning for warning in report.warnings if warning.startswith("dataset")] == [
+        "dataset clinic: column sex: 1 cell cannot be read as integer: read as missing (row 32)",
+        "dataset clinic: column sex: 1 cell is out of bounds or outside the domain: read as missing (row 31)",
+    ]
+    settings.write_text(settings.read_text() + 'on_fault_in = {age = "missing"}\n')
+    assert checked().problems == (
+        "dataset clinic: key 'on_fault_in': column age may not be empty by the schema: write refuse or clip",
+    )
+
+
+def test_a_database_is_checked_like_a_file(checked, tmp_path, postgres, monkeypatch):
+    settings = tmp_path / "home" / "node.toml"
+    text = settings.read_text().partition("[datasets.clinic.source]")[0]
+    settings.write_text(
+        f'{text}[datasets.clinic.source]\nformat = "postgresql"\nurl_env = "CLINIC"\nrelation = "ward"\n'
+    )
+    (problem,) = checked().problems
+    assert problem.startswith("dataset clinic: the environment variable CLINIC is not set: set it to the URL")
+    monkeypatch.setenv("CLINIC", postgres.url())
+    (problem,) = checked().problems
+    assert 'relation "ward" does not exist' in problem
+    ages = pa.array(range(30, 60), pa.int32())
+    postgres.make("ward", pa.table({"age": ages, "sex": pa.array([0, 1] * 15), "smoker": ["no"] * 30}))
+    report = checked()
+    assert (report.problems, report.warnings) == ((), ())
+    assert report.datasets[0].table.rows == 30

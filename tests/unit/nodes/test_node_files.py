@@ -286,3 +286,64 @@ def test_the_policy_in_words_says_who_may_ask_what(tmp_path):
     words = " ".join(policy_in_words(policy(tmp_path, RULE + 'key_profiles = ["standard", "subgroup"]\n')))
     assert "result keys of profile standard or subgroup" in words
     assert "every question is refused" in policy_in_words(Policy())[0]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        'relation = "public.patients"',
+        'query = "SELECT p.age FROM patients p JOIN stays s ON s.id = p.id"',
+        'query = "WITH x AS (SELECT * FROM public.patients) SELECT * FROM x"',
+    ],
+)
+def test_two_entries_over_one_relation_must_share_their_asset(tmp_path, other):
+    entry = '[datasets.{0}]\nhash = "{1}"\n[datasets.{0}.source]\nformat = "postgresql"\nurl_env = "DB"\n'
+    text = 'broker = "localhost:7443"\n' + entry.format("a", HASH) + 'relation = "patients"\n'
+    with pytest.raises(InvalidInput, match="reads the same relation"):
+        settings(tmp_path, text + entry.format("b", "cd" * 32) + other)
+    settings(tmp_path, text + entry.format("b", "cd" * 32) + 'relation = "ward.patients"')
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "named"),
+    [
+        ('url_env = "DB"', "", "source.url_env"),
+        ('url_env = "DB"', 'url_env = "DB"\nurl_file = "db.url"', "source.url_env"),
+        ('url_env = "DB"', 'url_env = "postgresql://me:owl@h/d"', "source.url_env"),
+        ('relation = "lab"', "", "source.relation"),
+        ('relation = "lab"', 'relation = "lab"\nquery = "SELECT 1"', "source.relation"),
+        ('relation = "lab"', 'relation = "a.b.c"', "source.relation"),
+        ('relation = "lab"', 'relation = "lab"\nconnect_timeout_s = 0', "source.connect_timeout_s"),
+        ('relation = "lab"', 'relation = "lab"\non_fault = "guess"', "source.on_fault"),
+        ('relation = "lab"', 'relation = "lab"\nrename = {a = "x", b = "X"}', "source.rename"),
+        ('relation = "lab"', 'relation = "lab"\npath = "x"', "path"),
+    ],
+)
+def test_a_slip_in_a_source_is_named_and_no_url_is_repeated(tmp_path, before, after, named):
+    text = f'broker = "h:1"\n[datasets.a]\nhash = "{HASH}"\n[datasets.a.source]\nformat = "postgresql"\n'
+    text += 'url_env = "DB"\nrelation = "lab"\n'
+    settings(tmp_path, text)
+    with pytest.raises(InvalidInput) as caught:
+        settings(tmp_path, text.replace(before, after))
+    assert caught.value.code == "bad_settings"
+    assert named in caught.value.message
+    assert "owl" not in caught.value.diagnostics()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "named"),
+    [
+        ('query = "SELECT * FROM f"', 'query = " "', "source.query"),
+        ("tables.f]", "tables.source]", "tables.source"),
+        ("tables.f]", 'tables."F x"]', "tables.F x"),
+        ("path", 'filter = "n > 1"\npath', "tables.f"),
+        ("path", 'delimiter = ""\npath', "tables.f.delimiter"),
+    ],
+)
+def test_a_slip_in_a_query_over_files_is_named(tmp_path, before, after, named):
+    text = f'broker = "h:1"\n[datasets.a]\nhash = "{HASH}"\n[datasets.a.source]\nformat = "query"\n'
+    text += 'query = "SELECT * FROM f"\n[datasets.a.source.tables.f]\nformat = "csv"\npath = "f.csv"\n'
+    settings(tmp_path, text)
+    with pytest.raises(InvalidInput) as caught:
+        settings(tmp_path, text.replace(before, after, 1))
+    assert named in caught.value.message

@@ -118,8 +118,9 @@ class Server:
             if self._left is not None and self._left.is_alive():
                 raise Unreadable("the server has still not answered an earlier question", "see that it runs")
         url = server_url(self._source, self._limits.timeout_s)
-        session = Session(url, self._source.connect_timeout_s, self._limits.timeout_s)
+        session = Session(self._limits.timeout_s)
         try:
+            session.connect(url, self._source.connect_timeout_s)
             yield self._begun(session)
         finally:
             session.close()

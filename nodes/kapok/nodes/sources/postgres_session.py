@@ -62,13 +62,9 @@ _ENDED: Final = ("the connection to the server ended", "see that the server runs
 
 
 class Session(NeverPickled):
-    """An open connection in autocommit mode. `close` it; it may be used by one thread at a time.
+    """One connection in autocommit mode: `connect` it and `close` it; one thread at a time may use it."""
 
-    Raises:
-        Unreadable: no driver, no server, or it does not let this user in.
-    """
-
-    def __init__(self, url: str, connect_timeout_s: float, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
         self._tasks: queue.SimpleQueue[tuple[Callable[[], Any], queue.SimpleQueue[Any]] | None] = (
             queue.SimpleQueue()
@@ -76,11 +72,14 @@ class Session(NeverPickled):
         self._cursor: Any = None
         self.thread = threading.Thread(target=self._work, name="postgresql", daemon=True)
         self.thread.start()
-        try:
-            self._call(lambda: self._connect(url), connect_timeout_s)
-        except BaseException:
-            self.close()
-            raise
+
+    def connect(self, url: str, connect_timeout_s: float) -> None:
+        """Open it.
+
+        Raises:
+            Unreadable: no driver, no server, or it does not let this user in.
+        """
+        self._call(lambda: self._connect(url), connect_timeout_s)
 
     def fetch(self, sql: str) -> Any:
         """Run one statement and return its rows as a `pyarrow.Table`.

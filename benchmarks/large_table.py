@@ -1,0 +1,126 @@
+"""A node's own half over large tables: seconds, and peak memory, as tables grow.
+
+    python -m benchmarks.large_table [ROWS ...] [--folder FOLDER]
+
+Rows are generated into ten Parquet files, which are deleted afterwards. Each table is checked and asked in a
+process of its own, as a node does it: strict casts of every cell, then the one SELECT of a grouped question.
+The answer is compared with what DuckDB says of the files. No suite runs this: 100 million rows take minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+
+from benchmarks.errors import WrongResult
+from kapok.computations import Thresholds
+from kapok.computations.query.analyst import answer
+from kapok.computations.query.holder import contribute
+from kapok.computations.query.params import Question
+from kapok.documents.dataset import Column, Dataset
+from kapok.nodes.settings import EngineLimits, ParquetSource
+from kapok.nodes.sources import Table
+from kapok.nodes.sources.version import VersionKey
+
+CARRIERS: Final = tuple("abcdefghijklmnop")
+DATASET: Final = Dataset(
+    name="big",
+    columns=(
+        Column(name="carrier", type="text", domain=CARRIERS),
+        Column(name="month", type="integer", minimum=1, maximum=12),
+        Column(name="day", type="date", minimum="2013-01-01", maximum="2013-12-31"),
+        Column(name="delay", type="decimal", minimum="-100", maximum="1000", resolution="0.1", nullable=True),
+        Column(name="distance", type="integer", minimum=0, maximum=5000),
+    ),
+    rows_max=10**9,
+)
+SQL: Final = "SELECT carrier, COUNT(*), AVG(delay), SUM(distance) FROM big WHERE month <= 6 GROUP BY carrier"
+FILES: Final = 10
+_ROW: Final = """
+SELECT chr(97 + CAST(hash(range) % 16 AS INTEGER)) AS carrier,
+    CAST(1 + hash(range + 1) % 12 AS INTEGER) AS month,
+    DATE '2013-01-01' + CAST(hash(range + 2) % 365 AS INTEGER) AS day,
+    CASE WHEN hash(range + 3) % 50 > 0
+        THEN (CAST(hash(range + 4) % 10000 AS INTEGER) - 500) / 10.0::DOUBLE END AS delay,
+    CAST(hash(range + 5) % 5000 AS INTEGER) AS distance
+FROM range({start}, {stop})
+"""
+
+
+def write(folder: Path, rows: int) -> None:
+    """Generate the files; the same rows each time."""
+    with duckdb.connect(config={"memory_limit": "1GB", "threads": 2}) as connection:
+        for number in range(FILES):
+            start, stop = rows * number // FILES, rows * (number + 1) // FILES
+            select = _ROW.format(start=start, stop=stop)
+            connection.execute(f"COPY ({select}) TO '{folder / f'{number}.parquet'}' (FORMAT parquet)")
+
+
+def ask(folder: Path) -> dict[str, Any]:
+    """Check the table and ask it, and say what that took; the answer as well."""
+    limits = EngineLimits(threads=2, memory_mib=512)
+    table = Table(DATASET, ParquetSource(folder), limits, VersionKey(b"k" * 32))
+    began = time.perf_counter()
+    report = table.check()
+    checked = time.perf_counter()
+    if not report.ok:
+        raise WrongResult("; ".join(map(str, report.problems)))
+    question = Question.parse(SQL, DATASET)
+    with table.reading() as reading:
+        if reading.engine is None:
+            raise WrongResult("; ".join(reading.unfit))
+        words = contribute(question, DATASET, reading.engine, Thresholds(1, 1))
+    asked = time.perf_counter()
+    found = answer(question, DATASET, words.to_integers())
+    return {
+        "rows": report.rows,
+        "check_s": checked - began,
+        "question_s": asked - checked,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
+        "answer": [[str(cell) for cell in row[:2]] + [str(row[-1])] for row in found.rows],
+    }
+
+
+def expected(folder: Path) -> list[list[str]]:
+    """Carrier, rows and distance, as DuckDB alone says."""
+    select = SQL.replace("FROM big", f"FROM '{folder}/*.parquet'").replace("AVG(delay), ", "")
+    with duckdb.connect(config={"memory_limit": "1GB", "threads": 2}) as connection:
+        return [[str(cell) for cell in row] for row in connection.execute(f"{select} ORDER BY 1").fetchall()]
+
+
+def main() -> None:
+    """Measure each size and print a table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.large_table")
+    parser.add_argument("rows", nargs="*", type=int, default=[10_000_000, 100_000_000])
+    parser.add_argument("--folder", type=Path, help="where the files are written; else the system's own")
+    parser.add_argument("--ask", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.ask:
+        print(json.dumps(ask(options.ask)))
+        return
+    print("| rows | files | first reading, check included | question | peak memory |\n|---|---|---|---|---|")
+    for rows in options.rows:
+        with tempfile.TemporaryDirectory(prefix="kapok-large-", dir=options.folder) as folder:
+            write(Path(folder), rows)
+            command = [sys.executable, "-m", "benchmarks.large_table", "--ask", folder]
+            found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            size = sum(file.stat().st_size for file in Path(folder).iterdir())
+            if found["answer"] != expected(Path(folder)):
+                raise WrongResult(f"the answer over {rows} rows is not DuckDB's")
+        print(
+            f"| {rows:,} | {size / 1e6:,.0f} MB | {found['check_s']:.1f} s | {found['question_s']:.1f} s "
+            f"| {found['peak_mb']:,.0f} MB |"
+        )
+
+
+if __name__ == "__main__":
+    main()
