@@ -36,6 +36,7 @@ from kapok.identity.credentials import Credentials
 from kapok.identity.names import Role
 from kapok.logs import configure
 from kapok.settings import load
+from kapok.wire.health import Health
 from kapok.wire.server import RunningServer, serve
 
 __all__ = ["SETTINGS_FILE", "run"]
@@ -127,7 +128,7 @@ async def _serving(
             ),
             officers=BrokerOfficerDesk(worker, reopenings),
         )
-        caretaker = asyncio.create_task(_take_care(worker, jobs, fold))
+        caretaker = asyncio.create_task(_take_care(worker, jobs, fold, server.health))
         try:
             yield server
         finally:
@@ -140,8 +141,8 @@ async def _serving(
         worker.close()
 
 
-async def _take_care(worker: Worker, jobs: JobDesk, fold: asyncio.Event) -> None:
-    """Fold what there is to fold, and do each second what the clock asks for."""
+async def _take_care(worker: Worker, jobs: JobDesk, fold: asyncio.Event, health: Health) -> None:
+    """Fold what there is to fold, do each second what the clock asks for, and say whether that goes well."""
     ticked = 0.0
     while True:
         fold.clear()
@@ -152,7 +153,9 @@ async def _take_care(worker: Worker, jobs: JobDesk, fold: asyncio.Event) -> None
             if time.monotonic() - ticked >= _TICK_S:
                 await worker.run(jobs.tick)
                 ticked = time.monotonic()
+            health.report(serving=True)
         except KapokError as error:
+            health.report(serving=False)
             _log.warning("the caretaker tries again", exc_info=error)
             await asyncio.sleep(_TICK_S)
         except Exception:  # noqa: BLE001 - one job's defect must not stop the clock of all others

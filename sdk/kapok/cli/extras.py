@@ -9,7 +9,9 @@ from kapok.errors import InvalidInput, KapokError
 
 __all__ = ["missing_extra"]
 
-_OPTIONAL: Final = frozenset({"alembic", "duckdb", "pandas", "sqlalchemy"})
+_OPTIONAL: Final = frozenset(
+    {"alembic", "duckdb", "grpc_reflection", "pandas", "prometheus_client", "sqlalchemy"}
+)
 _EXTRAS: Final = frozenset({"authority", "broker", "node"})
 
 

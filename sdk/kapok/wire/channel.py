@@ -17,16 +17,24 @@ from typing import TYPE_CHECKING, Final
 import grpc
 
 from kapok.wire.address import Address
-from kapok.wire.clients import AnalystClient, CatalogueClient, EnrolmentClient, NodeClient, OfficerClient
+from kapok.wire.clients import (
+    AnalystClient,
+    CatalogueClient,
+    EnrolmentClient,
+    HealthClient,
+    NodeClient,
+    OfficerClient,
+)
 from kapok.wire.diagnosis import certificate_refused, too_slow, why_unreachable
 from kapok.wire.limits import Limits
 from kapok.wire.line import Line
 from kapok.wire.traffic import Traffic
+from kapok.wire.version import About
 
 if TYPE_CHECKING:
     from kapok.identity.credentials import Credentials
 
-__all__ = ["Connection", "connect", "enrol_call"]
+__all__ = ["Connection", "connect", "enrol_call", "enrolment_health"]
 
 _PATIENCE_S: Final = 5.0
 _OPTIONS: Final = (
@@ -53,9 +61,10 @@ class Connection:
         analyst: Jobs, for analysts.
         node: Assignments, for nodes.
         officer: Cohorts, for officers.
+        health: Whether the broker can do its work, for every role.
     """
 
-    __slots__ = ("_line", "address", "analyst", "catalogue", "node", "officer")
+    __slots__ = ("_line", "address", "analyst", "catalogue", "health", "node", "officer")
 
     def __init__(self, line: Line) -> None:
         self._line = line
@@ -64,6 +73,7 @@ class Connection:
         self.analyst = AnalystClient(line)
         self.node = NodeClient(line)
         self.officer = OfficerClient(line)
+        self.health = HealthClient(line)
 
     @property
     def traffic(self) -> Traffic:
@@ -131,6 +141,27 @@ async def enrol_call(
     line = await _open(tls, Address.parse(address), root_pem, None, timeout_s, None)
     try:
         return await EnrolmentClient(line).enrol(secret, csr_der)
+    finally:
+        await line.channel.close(None)
+
+
+async def enrolment_health(
+    address: str, root_pem: bytes, *, timeout_s: float = _PATIENCE_S
+) -> tuple[bool, About]:
+    """Whether an authority serves; what it says of itself is nothing but that.
+
+    Args:
+        address: The authority's.
+        root_pem: The root that its certificate must lead to.
+        timeout_s: Longest wait for the handshake, in seconds.
+
+    Raises:
+        KapokError: as `enrol_call`.
+    """
+    tls = grpc.ssl_channel_credentials(root_pem)
+    line = await _open(tls, Address.parse(address), root_pem, None, timeout_s, None)
+    try:
+        return await HealthClient(line).check()
     finally:
         await line.channel.close(None)
 

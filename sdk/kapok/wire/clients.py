@@ -7,6 +7,9 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 from dataclasses import replace
 from typing import TypeVar
 
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
 from kapok.wire import codec
 from kapok.wire.line import Line
 from kapok.wire.messages import (
@@ -24,8 +27,16 @@ from kapok.wire.v1.catalogue_pb2_grpc import CatalogueServiceStub
 from kapok.wire.v1.enrolment_pb2_grpc import EnrolmentServiceStub
 from kapok.wire.v1.node_pb2_grpc import NodeServiceStub
 from kapok.wire.v1.officer_pb2_grpc import OfficerServiceStub
+from kapok.wire.version import About
 
-__all__ = ["AnalystClient", "CatalogueClient", "EnrolmentClient", "NodeClient", "OfficerClient"]
+__all__ = [
+    "AnalystClient",
+    "CatalogueClient",
+    "EnrolmentClient",
+    "HealthClient",
+    "NodeClient",
+    "OfficerClient",
+]
 
 T = TypeVar("T")
 
@@ -213,6 +224,27 @@ class OfficerClient:
         request = officer_pb2.ListCohortsRequest(dataset_hash=codec.read_id("dataset", dataset_hash))
         async with contextlib.aclosing(self._line.read(self._stub.ListCohorts, request)) as answers:
             return [codec.read_cohort(answer) async for answer in answers]
+
+
+class HealthClient:
+    """Health of a service of Kapok, broker or authority."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._stub = HealthStub(line.channel)
+
+    async def check(self, service: str = "") -> tuple[bool, About]:
+        """Return whether it serves, and what it says of itself.
+
+        Args:
+            service: Full name of one of its services; the whole by default.
+
+        Raises:
+            NotFound: ``unknown_service``.
+        """
+        request = health_pb2.HealthCheckRequest(service=service)
+        answer, about = await self._line.ask_about(self._stub.Check, request)
+        return answer.status == health_pb2.HealthCheckResponse.SERVING, about
 
 
 class EnrolmentClient:

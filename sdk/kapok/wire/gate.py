@@ -3,6 +3,8 @@
     answer with our version ─▶ caller's version ─▶ TLS 1.3 ─▶ caller's name ─▶ role ─▶ method ─▶ answer |
     error
 
+Services of gRPC's own (health, reflection) pass it too, but for the caller's version.
+
 An error of `kapok.errors` travels whole. Anything else is a defect: the log of this side gets the traceback
 under an incident number, the caller gets the number alone, for a traceback would tell it what it may not
 know.
@@ -82,13 +84,13 @@ class Gate:
 
     def _handler(self, service: Service, method: MethodDescriptor) -> grpc.RpcMethodHandler[Any, Any]:
         streams_in, streams_out = bool(method.client_streaming), bool(method.server_streaming)
-        if streams_in and streams_out:
-            raise AssertionError(f"{method.full_name}: nothing here answers a stream with a stream")
         limit_s: float | None = self.limits.transfer_s if streams_in or streams_out else self.limits.unary_s
         if method.name in service.watches:
             limit_s = None
         make: Callable[..., grpc.RpcMethodHandler[Any, Any]] = grpc.unary_unary_rpc_method_handler
-        if streams_in:
+        if streams_in and streams_out:
+            make = grpc.stream_stream_rpc_method_handler
+        elif streams_in:
             make = grpc.stream_unary_rpc_method_handler
         elif streams_out:
             make = grpc.unary_stream_rpc_method_handler
@@ -144,8 +146,8 @@ class Gate:
                     _deadline(limit_s, method.full_name),
                     contextlib.aclosing(work(caller, request)) as items,
                 ):
-                    endless = limit_s is None
-                    async for item in self._until_stopping(items) if endless else items:
+                    cut_off = limit_s is None and not service.standard
+                    async for item in self._until_stopping(items) if cut_off else items:
                         await context.write(item)
             except Exception as error:  # noqa: BLE001 - as above
                 await _refuse(context, error, method.full_name, caller)
@@ -158,9 +160,10 @@ class Gate:
         if call is not None:
             self.calls.add(call)
             call.add_done_callback(self.calls.discard)
-        await context.send_initial_metadata(version.STAMP)
+        await context.send_initial_metadata(self._stamp(service))
         context.set_trailing_metadata(version.STAMP)
-        version.check_caller(cast("Any", context.invocation_metadata()) or ())
+        if not service.standard:
+            version.check_caller(cast("Any", context.invocation_metadata()) or ())
         auth = cast("peers.AuthContext", context.auth_context())
         peers.require_tls13(auth)
         if self.trust_domain is None:
@@ -168,6 +171,12 @@ class Gate:
         caller = peers.identify(auth, self.trust_domain, self.clock())
         peers.require_role(caller, service.role, service.descriptor.name)
         return caller
+
+    def _stamp(self, service: Service) -> tuple[tuple[str, str], ...]:
+        """What every answer carries; with those of health also release and time, but not for strangers."""
+        if service.standard and self.trust_domain is not None:
+            return *version.STAMP, *version.about(self.clock())
+        return version.STAMP
 
     async def _until_stopping(self, items: AsyncIterator[T]) -> AsyncIterator[T]:
         """The items, until the server stops: then the caller is told so at once, and comes back later."""

@@ -52,14 +52,22 @@ class Line:
 
     async def ask(self, method: grpc.aio.UnaryUnaryMultiCallable[Q, A], request: Q) -> A:
         """Send one request; return the answer."""
+        answer, _ = await self.ask_about(method, request)
+        return answer
+
+    async def ask_about(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[Q, A], request: Q
+    ) -> tuple[A, version.About]:
+        """Send one request; return the answer, and what the service says of itself."""
         limit_s = self.limits.unary_s + _MARGIN_S
         async with self._told(limit_s):
             call = method(request, timeout=limit_s, metadata=version.STAMP)
             self.traffic.sent(request.ByteSize())
             answer = await call
-            version.check_answer(_pairs(await call.initial_metadata()), str(self.address))
+            told = _pairs(await call.initial_metadata())
+            version.check_answer(told, str(self.address))
             self.traffic.received(answer.ByteSize())
-            return answer
+            return answer, version.read_about(told)
 
     async def read(
         self, method: grpc.aio.UnaryStreamMultiCallable[Q, A], request: Q, *, endless: bool = False

@@ -20,6 +20,7 @@ from kapok.errors import IdentityInvalid, InvalidInput
 from kapok.wire.address import Address
 from kapok.wire.desks import AnalystDesk, CatalogueDesk, EnrolmentDesk, NodeDesk, OfficerDesk
 from kapok.wire.gate import Gate
+from kapok.wire.health import Health, health_service
 from kapok.wire.limits import Limits
 from kapok.wire.messages import MOST_CHUNK_BYTES
 from kapok.wire.services import (
@@ -62,16 +63,19 @@ class RunningServer:
     Attributes:
         address: Where, with the port that was given or picked.
         traffic: Messages and bytes so far.
+        health: What it answers to probes.
     """
 
     address: str
     port: int
     traffic: Traffic
+    health: Health
     _server: grpc.aio.Server = field(repr=False)
     _gate: Gate = field(repr=False)
 
     async def stop(self, grace_s: float = 5.0) -> None:
         """Take no more calls, end watches at once, give the others `grace_s` seconds; all have ended then."""
+        self.health.drain()
         self._gate.stopping.set()
         await self._server.stop(grace_s)
         await self._gate.put_away()
@@ -87,7 +91,7 @@ async def serve(
     officers: OfficerDesk,
     limits: Limits | None = None,
 ) -> RunningServer:
-    """Serve the four services of the broker with mutual TLS.
+    """Serve the four services of the broker with mutual TLS, and beside them health and reflection.
 
     Args:
         credentials: The broker's own: certificate, key, and the root that callers' certificates must lead to.
@@ -102,6 +106,9 @@ async def serve(
         InvalidInput: ``bad_address``, ``port_in_use``, ``port_forbidden``.
         IdentityInvalid: ``identity_invalid``, when key and certificate cannot be used for TLS.
     """
+    # Only a broker's installation has the library.
+    from kapok.wire.reflection import reflection_service
+
     tls = _server_tls(credentials.key_pem(), credentials.certificate_pem, credentials.root_pem)
     gate = Gate(trust_domain=credentials.name.trust_domain, limits=limits or Limits())
     services = (
@@ -110,7 +117,11 @@ async def serve(
         node_service(nodes),
         officer_service(officers),
     )
-    return await _start(gate, tls, Address.parse(address), services)
+    names = [service.descriptor.full_name for service in services]
+    health = Health(names)
+    beside = health_service(health, endless=True)
+    shown = reflection_service((*names, beside.descriptor.full_name))
+    return await _start(gate, tls, Address.parse(address), health, (*services, beside, shown))
 
 
 async def serve_enrolment(
@@ -121,7 +132,7 @@ async def serve_enrolment(
     *,
     limits: Limits = ENROLMENT_LIMITS,
 ) -> RunningServer:
-    """Serve the authority's enrolment: TLS in which the server alone shows a certificate.
+    """Serve the authority's enrolment, and health: TLS in which the server alone shows a certificate.
 
     Args:
         server_key: Private key, PEM (PKCS #8, unencrypted).
@@ -136,7 +147,10 @@ async def serve_enrolment(
     """
     gate = Gate(trust_domain=None, limits=limits)
     tls = _server_tls(server_key, server_chain, None)
-    return await _start(gate, tls, Address.parse(address), (enrolment_service(desk),))
+    enrolment = enrolment_service(desk)
+    health = Health([enrolment.descriptor.full_name])
+    services = (enrolment, health_service(health, endless=False))
+    return await _start(gate, tls, Address.parse(address), health, services)
 
 
 def _server_tls(key: bytes, chain: bytes, client_root: bytes | None) -> grpc.ServerCredentials:
@@ -146,7 +160,7 @@ def _server_tls(key: bytes, chain: bytes, client_root: bytes | None) -> grpc.Ser
 
 
 async def _start(
-    gate: Gate, tls: grpc.ServerCredentials, address: Address, services: tuple[Service, ...]
+    gate: Gate, tls: grpc.ServerCredentials, address: Address, health: Health, services: tuple[Service, ...]
 ) -> RunningServer:
     limits = gate.limits
     server = grpc.aio.server(
@@ -169,7 +183,12 @@ async def _start(
         raise _cannot_listen(address)
     await server.start()
     return RunningServer(
-        address=str(Address(address.host, port)), port=port, traffic=gate.traffic, _server=server, _gate=gate
+        address=str(Address(address.host, port)),
+        port=port,
+        traffic=gate.traffic,
+        health=health,
+        _server=server,
+        _gate=gate,
     )
 
 

@@ -41,12 +41,15 @@ class Service:
         methods: The function of each RPC: ``(caller, request or iterator of requests)``, a coroutine, or an
             asynchronous iterator of answers where the answer is a stream.
         watches: RPCs whose answers have no end of their own: no deadline, ended when the server stops.
+        standard: Of gRPC itself: its callers know no wire version of Kapok's, and its watches end themselves
+            when the server stops, for they have a last word to say.
     """
 
     descriptor: ServiceDescriptor
     role: Role | None
     methods: Mapping[str, Callable[..., Any]]
     watches: frozenset[str] = frozenset()
+    standard: bool = False
 
     def __post_init__(self) -> None:
         declared = set(self.descriptor.methods_by_name)

@@ -9,12 +9,27 @@ not change it, changing what a message means does.
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
+import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from kapok.errors import VersionMismatch
 
-__all__ = ["KEY", "STAMP", "WIRE_VERSION", "check_answer", "check_caller", "foreign_service"]
+__all__ = [
+    "KEY",
+    "STAMP",
+    "WIRE_VERSION",
+    "About",
+    "about",
+    "check_answer",
+    "check_caller",
+    "foreign_service",
+    "read_about",
+    "release",
+]
 
 WIRE_VERSION: Final = 1
 KEY: Final = "kapok-wire"
@@ -22,6 +37,49 @@ STAMP: Final = ((KEY, str(WIRE_VERSION)),)
 
 _LONGEST: Final = 9
 """Digits that are read; whatever is longer is not a version."""
+
+
+_RELEASE_KEY: Final = "kapok-release"
+_TIME_KEY: Final = "kapok-time"
+_LONGEST_RELEASE: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a service says of itself beside its health.
+
+    Attributes:
+        release: Of Kapok, e.g. ``0.1.0``; empty where it does not say.
+        time: Its clock when it answered, seconds since the epoch; None where it does not say.
+    """
+
+    release: str
+    time: float | None
+
+
+@functools.cache
+def release() -> str:
+    """The release of Kapok that runs here."""
+    return importlib.metadata.version("kapok")
+
+
+def about(now: float) -> tuple[tuple[str, str], ...]:
+    """Metadata that tell release and time; for services."""
+    return (_RELEASE_KEY, release()), (_TIME_KEY, f"{now:.3f}")
+
+
+def read_about(metadata: Iterable[tuple[str, str | bytes]]) -> About:
+    """Read what `about` wrote; what cannot be read counts as not said."""
+    said = {key: value for key, value in metadata if isinstance(value, str)}
+    theirs = said.get(_RELEASE_KEY, "")
+    try:
+        moment = float(said[_TIME_KEY])
+    except (KeyError, ValueError):
+        moment = math.nan
+    return About(
+        theirs if len(theirs) <= _LONGEST_RELEASE and theirs.isprintable() else "",
+        moment if math.isfinite(moment) else None,
+    )
 
 
 def check_caller(metadata: Iterable[tuple[str, str | bytes]]) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import importlib.resources
 import secrets
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -254,6 +255,18 @@ async def test_an_upload_that_stands_still_is_cut_off(remote, tmp_path):
                 await upload
             assert caught.value.code == "upload_stalled"
             await watch.aclose()
+
+
+async def test_a_broker_whose_store_cannot_be_used_is_not_well_until_it_can(remote, home):
+    async with open_for_business(remote, home) as (_, connection):
+        assert (await connection.health.check())[0]
+        with contextlib.closing(sqlite3.connect(home / "broker.db", isolation_level=None)) as another:
+            another.execute("ALTER TABLE attempt RENAME TO gone")
+            while (await connection.health.check("kapok.wire.v1.NodeService"))[0]:
+                await asyncio.sleep(0.05)
+            another.execute("ALTER TABLE gone RENAME TO attempt")
+        while not (await connection.health.check())[0]:
+            await asyncio.sleep(0.05)
 
 
 # Starting and stopping
