@@ -106,6 +106,11 @@ class _Reading:
         }
         self._known = [_numbers(axis.values) for axis in question.axes]
         self._values = [_numbers(measure.values) for measure in question.measures]
+        # What tells atoms apart stands before COUNT(*), see `engine_sql`.
+        self._keys = len(question.axes) + sum(
+            (measure.code is not None) + bool(measure.arguments) + measure.spread
+            for measure in question.measures
+        )
         shape = tuple(len(axis.values) for axis in question.axes)
         self._tables = Tables(
             np.zeros(shape, dtype=np.int64),
@@ -121,7 +126,7 @@ class _Reading:
             cell = tuple(_number(known, next(rest)) for known in self._known)
             kept, held, values = self._held(rest)
             count = whole(next(rest))
-            atom = (cell, tuple(kept), tuple(held), tuple(values))
+            atom = tuple(row[: self._keys])
             if atom in seen or count < 0:
                 raise ImpossibleError("a group twice, or of less than no rows")
             seen.add(atom)
