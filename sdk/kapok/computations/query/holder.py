@@ -19,7 +19,7 @@ all is shown: a sum of zeros. The same holds of the rows beside the commonest va
 at what is summed (`backgrounds`). See docs/decisions/0008-few-contributors.md for what this does not stop.
 
 Two measures of one cell subtract: where all rows of one are rows of the other too, and a few of the other's
-are left over, the smaller one is suppressed (docs/decisions/0016-terms-and-conditions.md). Further cells are
+are left over, the smaller one is suppressed (docs/decisions/0017-terms-and-conditions.md). Further cells are
 hidden so that neither margins nor conditions give these back, and where a few contributors dominate a sum
 (`patterns`, `suppression`, `selection`, `dominance`).
 
