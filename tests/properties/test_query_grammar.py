@@ -47,9 +47,9 @@ ROWS = (
     "CASE h % 5 WHEN 0 THEN NULL WHEN 1 THEN true WHEN 2 THEN true ELSE false END AS ill, "
     "CASE WHEN h % 13 = 0 THEN NULL ELSE ['north', 'South wing', 'east', 'Öst'][h // 7 % 4 + 1] END AS ward, "
     "CASE WHEN h % 17 = 0 THEN NULL ELSE DATE '1968-11-01' + (h // 11 % 881)::INTEGER END AS day, "
-    "TIMESTAMP '1969-12-01 00:00:00' + to_seconds(h // 13 % 5356800) AS seen, i % {holders} AS holder "
+    f"TIMESTAMP '1969-12-01 00:00:00' + to_seconds(h // 13 % 5356800) AS seen, i % {HOLDERS} AS holder "
     "FROM (SELECT i, (i * 2654435761 % 4294967296) AS h FROM range(180) r(i))"
-).format(holders=HOLDERS)
+)
 
 
 class Duck:
@@ -112,7 +112,9 @@ exact_leaves = st.one_of(
     text_of(st.sampled_from(["HOUR", "MINUTE", "SECOND"]), "(seen)"),
     text_of("EXTRACT(", parts.filter(lambda part: part not in ("DAYOFWEEK", "DAYOFYEAR")), " FROM day)"),
     text_of(
-        "DATE_DIFF(", st.sampled_from(["'day'", "'quarter'", "'month'", "'year'"]), ", day, DATE '1970-06-15')"
+        "DATE_DIFF(",
+        st.sampled_from(["'day'", "'quarter'", "'month'", "'year'"]),
+        ", day, DATE '1970-06-15')",
     ),
     text_of(
         "DATE_DIFF(",
@@ -283,20 +285,26 @@ def same(ours: Any, theirs: Any) -> bool:
     return bool(ours == theirs)
 
 
+def answered(sql: str) -> Answer | None:
+    """None where the question is refused for what could be too large, or not public."""
+    refused = None
+    try:
+        return federated(sql)
+    except InvalidInput as error:
+        refused = error.code
+    assert refused in ("number_too_large", "no_domain", "outside_domain", "too_many_cells"), (sql, refused)
+    return None
+
+
 def check(asked: tuple[str, int]) -> None:
     sql, told = asked
     try:
         theirs_rows = pooled().fetch(sql)
     except duckdb.Error:
         assume(False)
-    try:
-        found = federated(sql)
-    except InvalidInput as error:
-        assert error.code in ("number_too_large", "no_domain", "outside_domain", "too_many_cells"), (
-            sql,
-            error,
-        )
-        assume(False)
+    found = answered(sql)
+    assume(found is not None)
+    assert found is not None
     assert found.suppressed == ()
     ours = {tuple(map(plain, row[:told])): row for row in found.rows}
     theirs = {tuple(map(plain, row[:told])): row for row in theirs_rows}

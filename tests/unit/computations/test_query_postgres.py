@@ -12,6 +12,8 @@ from kapok.computations.query.build import engine_sql
 from kapok.computations.query.params import Question
 from kapok.documents.dataset import Column, Dataset
 
+Engines = dict[str, Callable[[str], list[tuple[Any, ...]]]]
+
 VISITS = Dataset(
     name="visits",
     rows_max=1000,
@@ -40,10 +42,19 @@ NUMBERS = (
     *("FLOOR(n / 10) * 10", "GREATEST(n, x, 2)", "LEAST(n, 2)", "SQRT(n)", "LN(n)", "LOG10(ABS(n))"),
     *("LOG2(n + 30)", "EXP(x)", "POWER(x, 3)", "POWER(n, -2)", "POWER(n, 0.5)", "POWER(ABS(x) + 1, -1.5)"),
     *("CASE WHEN n > 3 THEN n WHEN x > 0 THEN x END", "COALESCE(x, n, 0)", "NULLIF(n, 5)"),
-    *("LENGTH(ward)", "CASE ward WHEN 'north' THEN 1 ELSE 2.5 END", "YEAR(day)", "QUARTER(day)", "MONTH(day)"),
+    *(
+        "LENGTH(ward)",
+        "CASE ward WHEN 'north' THEN 1 ELSE 2.5 END",
+        "YEAR(day)",
+        "QUARTER(day)",
+        "MONTH(day)",
+    ),
     *("WEEK(day)", "DAY(day)", "DAYOFWEEK(day)", "ISODOW(day)", "DAYOFYEAR(day)", "HOUR(seen)"),
     *("MINUTE(seen)", "SECOND(seen)", "day - DATE '1970-01-01'", "DATE_DIFF('month', day, seen)"),
-    *("DATE_DIFF('week', day, DATE '1970-01-05')", "DATE_DIFF('hour', seen, TIMESTAMP '1970-01-01 00:30:00')"),
+    *(
+        "DATE_DIFF('week', day, DATE '1970-01-05')",
+        "DATE_DIFF('hour', seen, TIMESTAMP '1970-01-01 00:30:00')",
+    ),
 )
 KEYS = (
     *("ill", "UPPER(ward)", "ward || '-x'", "DATE_TRUNC('month', day)", "DATE_TRUNC('week', day)"),
@@ -54,7 +65,7 @@ KEYS = (
 
 
 @pytest.fixture(scope="module")
-def engines(postgres: Any, engine_of: Callable[..., Any]) -> dict[str, Callable[[str], list[tuple[Any, ...]]]]:
+def engines(postgres: Any, engine_of: Callable[..., Any]) -> Engines:
     postgres.run(
         "DROP TABLE IF EXISTS source",
         f"CREATE TABLE source AS {ROWS.format(series='generate_series(0, 179)')}",
@@ -84,7 +95,7 @@ def number(value: Any) -> Any:
     return int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
 
 
-def both(sql: str, engines: dict[str, Callable[[str], list[tuple[Any, ...]]]], largest: int = 0) -> Any:
+def both(sql: str, engines: Engines, largest: int = 0) -> Any:
     question = Question.parse(sql, VISITS)
     found = [
         sorted(fetch(engine_sql(question, VISITS, dialect, largest)), key=repr)
