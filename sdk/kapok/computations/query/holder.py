@@ -77,8 +77,7 @@ def contribute(
             for _ in range(measure.slots):
                 words += _random_words(measure, question.random_bits)
         return WordVector.from_integers(words, question.word_bits)
-    tables, chosen = found
-    hidden = Hiding(question, dataset, thresholds, tables, chosen, note).hidden()
+    tables, hidden = found
     for kept in question.sets:
         margins = [
             _Margin(question, measure, tables.measures[number], hidden[number], kept)
@@ -92,8 +91,8 @@ def contribute(
 
 def _found(
     question: Question, dataset: Dataset, engine: Engine, thresholds: Thresholds, note: Note
-) -> tuple[Tables, Chosen | None] | None:
-    """The tables, or None when all of them are suppressed."""
+) -> tuple[Tables, list[Pattern]] | None:
+    """The tables and what is hidden of each, or None when all of them are suppressed."""
     largest = largest_needed(thresholds)
     try:
         rows = engine.fetch(engine_sql(question, dataset, engine.dialect, largest, thresholds.min_cell))
@@ -102,6 +101,9 @@ def _found(
         if (behind := selection(question, dataset)) is not None:
             rows = engine.fetch(engine_sql(behind.finer, dataset, engine.dialect))
             chosen = Chosen(behind, read_atoms(behind.finer, dataset, rows, 0, 0))
+        told: list[tuple[str, str]] = []
+        hiding = Hiding(question, dataset, thresholds, found, chosen, lambda *said: told.append(said))
+        hidden = hiding.hidden()
     except Exception as error:  # noqa: BLE001  whatever it is, it depends on data: nobody outside may notice
         # The class alone: an engine's message can quote a value.
         note(_EVERY, f"the engine could not answer ({type(error).__name__})")
@@ -109,7 +111,9 @@ def _found(
     if found.rows.sum() < thresholds.min_rows:
         note(_EVERY, "the filter keeps fewer rows than min_rows")
         return None
-    return found, chosen
+    for said in told:
+        note(*said)
+    return found, hidden
 
 
 def _random_words(measure: Measure, bits: int) -> list[int]:

@@ -27,6 +27,7 @@ import numpy as np
 from kapok.computations.query.asking import Asking
 from kapok.computations.query.blocks import Cells, Sizes
 from kapok.computations.query.formulas import Line
+from kapok.computations.query.meaning import Meaning
 from kapok.computations.query.measures import Axis, Measure
 from kapok.computations.query.params import Question
 from kapok.computations.query.parse import MOST_WORDS, question_of
@@ -100,7 +101,10 @@ class Selection:
                     found[places] = found.get(places, np.False_) | told(condition, kept)
                     if value is not None and value not in kept:
                         by_value = (*places, len(self.axes))
-                        found[by_value] = found.get(by_value, np.False_) | told(condition, (*kept, value))
+                        # What is unknown, the last of the axis, is no value that such a measure counts.
+                        known = sum(one is not None for one in self.finer.axes[value].values)
+                        cells = told(condition, (*kept, value))[..., :known]
+                        found[by_value] = found.get(by_value, np.False_) | cells
             return found
 
         where = () if self.where is None else (self.where,)
@@ -142,7 +146,8 @@ def selection(question: Question, dataset: Dataset) -> Selection | None:
     """
     able = {column.name for column in dataset.columns if column.domain or column.type == "boolean"}
     where = question.statement.where
-    measures = tuple(_conditions(measure, where, able) for measure in question.measures)
+    meaning = Meaning(dataset)
+    measures = tuple(_conditions(measure, where, able, meaning) for measure in question.measures)
     listed = [*([] if where is None else [where]), *(one for each in measures for one in each)]
     conditions = tuple(dict.fromkeys(listed))
     grouped = [axis.expression for axis in question.axes]
@@ -166,7 +171,9 @@ def selection(question: Question, dataset: Dataset) -> Selection | None:
     )
 
 
-def _conditions(measure: Measure, where: Expression | None, able: set[str]) -> tuple[Expression, ...]:
+def _conditions(
+    measure: Measure, where: Expression | None, able: set[str], meaning: Meaning
+) -> tuple[Expression, ...]:
     """What chooses the rows of a measure, beside WHERE alone."""
     held = where if measure.condition is None else _both(where, measure.condition)
     found = [] if measure.condition is None or held is None else [held]
@@ -176,7 +183,8 @@ def _conditions(measure: Measure, where: Expression | None, able: set[str]) -> t
             continue
         found.append(_both(held, Call("not", (Call("is null", (argument,)),))))
         if measure.moments and term.kind == "number" and term.column is None:
-            found.append(_both(held, Call("<>", (argument, Number(0)))))
+            is_condition = meaning.term(argument).kind == "boolean"
+            found.append(_both(held, argument if is_condition else Call("<>", (argument, Number(0)))))
     return tuple(found)
 
 
