@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["SUPPRESSED_NOTE", "Cost", "PartyReport", "Result"]
 
 SUPPRESSED_NOTE: Final = (
-    "suppressed: at one holder or more there are too few rows to show it, or its table cannot be used"
+    "suppressed: a holder has too few rows for it, or for a cell that it would give back, or no usable table"
 )
 """What stands under an answer that has such cells. No more can be promised: how large a cell's random sum is
 tells the analyst roughly how many holders suppressed it."""

@@ -14,7 +14,7 @@ import pytest
 from kapok.cli.answers import check_out, show_result, write_result
 from kapok.cli.live import Live
 from kapok.client.progress import Progress
-from kapok.client.result import Cost, Labels, PartyReport, Result
+from kapok.client.result import SUPPRESSED_NOTE, Cost, Labels, PartyReport, Result
 from kapok.errors import InvalidInput
 
 
@@ -46,7 +46,7 @@ def test_table_labels_suppressed_cells_and_not_nulls(result, capsys):
     assert lines[0] == ["sex", "count", "sum_st"]
     assert lines[2] == ["f", "suppressed", "-1.50"]
     assert lines[3] == ["m", "726"]
-    note = "suppressed: at one holder or more there are too few rows to show it, or its table cannot be used"
+    note = SUPPRESSED_NOTE
     assert [line for line in said.out.splitlines() if "suppressed:" in line] == [note]
     assert "va · 1.50 s · 4,096 sealed bytes" in said.err
     assert "written to x.csv, which only you may read" in said.err

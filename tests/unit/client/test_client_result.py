@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from kapok.client.result import Cost, Labels, PartyReport, Result
+from kapok.client.result import SUPPRESSED_NOTE, Cost, Labels, PartyReport, Result
 from kapok.errors import InvalidInput
 
 PARTY = PartyReport("spiffe://t.example/org/<b>va</b>/node/main", "spiffe://t.example/org/va", "v1")
@@ -73,12 +73,7 @@ def test_notebook_table_is_escaped(result):
     assert "<b>va</b>" not in html
     assert "&lt;i&gt;sex&lt;/i&gt;" in html
     assert html.count("<i>suppressed</i>") == 2
-    assert (
-        html.count(
-            "suppressed: at one holder or more there are too few rows to show it, or its table cannot be used"
-        )
-        == 1
-    )
+    assert html.count(SUPPRESSED_NOTE) == 1
     assert "nobody" not in html
     assert "1.50" in html
 

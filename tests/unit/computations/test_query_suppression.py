@@ -48,6 +48,26 @@ def test_one_column_where_empty_cells_are_hidden():
     assert hidden.tolist() == [True, False, True, False]
 
 
+def test_that_nothing_is_unknown_needs_no_protection_and_a_few_unknown_do():
+    flags = (False, False, False, True)
+    empty = suppress(table(50, 20, 30, 0), 10, show_empty=False, unknown=[flags])[0,]
+    assert empty.tolist() == [False, False, False, True]
+    few = suppress(table(50, 20, 30, 3), 10, show_empty=False, unknown=[flags])[0,]
+    assert few.tolist() == [False, True, False, True]
+    # Another empty value is protected as before, whether there are unknown ones or not.
+    other = suppress(table(50, 20, 0, 0), 10, show_empty=False, unknown=[flags])[0,]
+    assert other.tolist() == [False, True, True, True]
+
+
+def test_in_two_columns_a_line_of_unknown_values_is_hidden_and_no_more():
+    sizes = table([20, 30, 0], [40, 50, 0])
+    pattern = suppress(sizes, 10, show_empty=False, unknown=[(False, False), (False, False, True)])
+    assert pattern[0, 1].tolist() == [[False, False, True]] * 2
+    assert pattern[1,].tolist() == [False, False, True]
+    assert not pattern[0,].any()
+    assert suppress(sizes, 10, show_empty=False)[0, 1].tolist() == [[True, False, True]] * 2
+
+
 def test_a_lone_small_cell_takes_three_others_along():
     sizes = table([6, 40, 50], [30, 70, 60], [80, 90, 95])
     pattern = suppress(sizes, 10, show_empty=True)

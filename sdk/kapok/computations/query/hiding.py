@@ -71,6 +71,7 @@ class Hiding:
             [self._told(number, under) for number, under in enumerate(of_measures)],
             least,
             show_empty=show_empty,
+            unknown=[axis.unknown for axis in self._question.axes],
             under=of_rows,
             answered=self._question.sets,
         )

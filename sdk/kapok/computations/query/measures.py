@@ -43,6 +43,11 @@ class Axis:
     term: Term
     values: tuple[int | str | bool | None, ...]
 
+    @property
+    def unknown(self) -> tuple[bool, ...]:
+        """For each of the values whether it stands for "unknown"."""
+        return tuple(value is None for value in self.values)
+
     def cell(self, value: int | str | bool | None) -> Cell:
         """One of the values as an answer has it."""
         if value is None or isinstance(value, bool | str):

@@ -53,6 +53,7 @@ def patterns(
     least: int,
     *,
     show_empty: bool,
+    unknown: Sequence[Sequence[bool]] = (),
     under: Pattern | None = None,
     answered: Collection[Axes] = (),
 ) -> tuple[Pattern, list[Pattern]]:
@@ -63,6 +64,7 @@ def patterns(
         measures: What each measure's words tell of.
         least: `min_cell` of the holder's policy.
         show_empty: Whether cells without rows show.
+        unknown: For each axis of `rows`, which of its values stands for "unknown" (see `suppress`).
         under: What is hidden anyway of the rows, by table.
         answered: The margins that the question answers.
 
@@ -72,13 +74,14 @@ def patterns(
     """
     with_condition = [told for told in measures if told.condition_rows is not None]
     conditions = [told.condition_rows for told in measures if told.condition_rows is not None]
-    of_rows = suppress(rows, least, show_empty=show_empty, under=under, answered=answered)
+    of_rows = suppress(rows, least, show_empty=show_empty, unknown=unknown, under=under, answered=answered)
     under_conditions: Pattern = of_rows
     if conditions:
         under_conditions = suppress(
             rows,
             least,
             show_empty=show_empty,
+            unknown=unknown,
             alike=conditions,
             parts=[rows - kept for kept in conditions],
             under=_either(of_rows, *(told.under for told in with_condition)),
@@ -93,6 +96,7 @@ def patterns(
                 told.counts,
                 least,
                 show_empty=show_empty,
+                unknown=unknown,
                 parts=told.parts,
                 primary=told.primary,
                 under=_either(_by_value(above, rows.ndim) if by_value else above, told.under),

@@ -83,7 +83,8 @@ class Selection:
             least: `min_cell` of its policy.
             show_empty: Whether cells without rows show.
         """
-        hidden = suppress(tables.rows, least, show_empty=show_empty)
+        unknown = [axis.unknown for axis in self.finer.axes]
+        hidden = suppress(tables.rows, least, show_empty=show_empty, unknown=unknown)
         sizes = {
             measure.text: table.sizes
             for measure, table in zip(self.finer.measures, tables.measures, strict=True)

@@ -69,6 +69,7 @@ def suppress(
     least: int,
     *,
     show_empty: bool,
+    unknown: Sequence[Sequence[bool]] = (),
     alike: Sequence[Sizes] = (),
     parts: Sequence[Sizes] = (),
     primary: Pattern | None = None,
@@ -82,6 +83,9 @@ def suppress(
             GROUP BY, not negative.
         least: `min_cell` of its policy.
         show_empty: Whether cells without rows show.
+        unknown: For each of the first axes, which of its values stands for "unknown". Where empty cells are
+            hidden, such a cell is hidden too, and nothing else for its sake: that a column lacks no value is
+            a fact about the holder's records, not about anybody in them.
         alike: Further sizes of each cell, at most `sizes`, which are too small when `sizes` would be: rows
             that a condition keeps. Like `parts`, they add up over margins.
         parts: Further sizes of each cell, at most `sizes`, which the measure's words tell of (the
@@ -101,11 +105,11 @@ def suppress(
         dropped = tuple(axis for axis in axes if axis not in kept)
         counts = tuple(np.asarray(each.sum(axis=dropped)) for each in every)
         sensitive = [(each < least) & (each > 0) for each in counts]
-        if not show_empty:
-            for place in range(1 + len(alike)):
-                sensitive[place] |= counts[place] == 0
+        empty = [] if show_empty else [each == 0 for each in counts[: 1 + len(alike)]]
+        for place, each in enumerate(empty):
+            sensitive[place] |= each & ~_any_unknown(kept, unknown)
         sensitive[0] = sensitive[0] | (primary or {}).get(kept, np.False_)
-        hidden = np.logical_or.reduce(sensitive) | (under or {}).get(kept, np.False_)
+        hidden = np.logical_or.reduce([*sensitive, *empty]) | (under or {}).get(kept, np.False_)
         return _Table(counts, tuple(map(np.asarray, sensitive)), np.array(hidden))
 
     if len(axes) > MOST_AXES:
@@ -125,6 +129,18 @@ def suppress(
 def subsets(axes: int) -> list[Axes]:
     """All tables over some of so many axes, from the total to the finest."""
     return [kept for order in range(axes + 1) for kept in combinations(range(axes), order)]
+
+
+def _any_unknown(kept: Axes, unknown: Sequence[Sequence[bool]]) -> Cells:
+    """Which cells of a table have an unknown value on one of its axes; broadcasts over the table."""
+    found: Cells = np.zeros((1,) * len(kept), dtype=np.bool_)
+    for place, axis in enumerate(kept):
+        if axis < len(unknown):
+            flags = np.asarray(unknown[axis], dtype=np.bool_)
+            found = found | np.expand_dims(
+                flags, tuple(other for other in range(len(kept)) if other != place)
+            )
+    return found
 
 
 def _inherit(hidden: Cells, kept: Axes, found: Pattern) -> None:
