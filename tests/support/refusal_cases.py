@@ -15,6 +15,10 @@ BY_POLICY = {
     "too_few_parties": ({"min_parties": 4}, {"names": "abc"}),
     "party_not_accepted": ({"members": ("spiffe://kapok.test/org/a/node/*",)}, {}),
     "party_required": ({"required_members": {"spiffe://kapok.test/org/e/node/main": ""}}, {}),
+    "too_many_rounds": (
+        {"operations": ("quantile",), "rounds": 3},
+        {"sql": "SELECT MEDIAN(age) FROM clinic"},
+    ),
     "budget_exhausted": ({"questions": 0}, {}),
     "day_budget_exhausted": ({"questions_per_day": 0}, {}),
     "outside_hours": ({"hours": ("sun 00:00-00:01",)}, {}),

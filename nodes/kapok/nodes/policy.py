@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 import msgspec
 
 from kapok import settings
 from kapok.computations.engines import Dominance, Thresholds
-from kapok.computations.registry import known_functions, known_operations
+from kapok.computations.registry import Asked, known_functions, known_operations
 from kapok.documents.statements import JobSpec
 from kapok.errors import (
     BudgetExhausted,
@@ -39,7 +39,6 @@ from kapok.protocols.sizes import KeyProfile
 
 __all__ = [
     "Allowed",
-    "Asked",
     "History",
     "Policy",
     "Rule",
@@ -67,6 +66,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     min_rows: int
     min_cell: int
     questions_per_day: int | None = None
+    rounds: int | None = None
     hours: tuple[str, ...] | None = None
     dominance: Dominance | None = None
     p_percent: int | None = None
@@ -103,25 +103,6 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def day_of(self, moment: float) -> float:
         """When the day of a moment began; both in seconds since the epoch."""
         return first_second_of_day(moment, self.zone)
-
-
-class Asked(Protocol):
-    """What the policy needs to know of a question, whatever its computation."""
-
-    @property
-    def columns(self) -> Iterable[str]:
-        """Every column that occurs in it."""
-        ...
-
-    @property
-    def operations(self) -> Iterable[str]:
-        """Every operation that occurs in it."""
-        ...
-
-    @property
-    def functions(self) -> Iterable[str]:
-        """Every function of single rows that occurs in it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +211,7 @@ def judge(
         return refusal
     for refusal in _objections(spec, question, caller, found, history):
         return refusal
-    for refusal in _spent(found, policy, history, asked_at):
+    for refusal in _spent(question, found, policy, history, asked_at):
         return refusal
     return found
 
@@ -335,8 +316,17 @@ def _objections(
     yield from _objections_to_members(spec, caller, rule, clause, history)
 
 
-def _spent(allowed: Allowed, policy: Policy, history: History, asked_at: float) -> Iterable[Refused]:
+def _spent(
+    question: Asked, allowed: Allowed, policy: Policy, history: History, asked_at: float
+) -> Iterable[Refused]:
     rule, clause = allowed.rule, f"policy.rule[{allowed.number}]"
+    if rule.rounds is not None and question.rounds > rule.rounds:
+        yield ConsentWithheld(
+            f"the question takes {counted(question.rounds, 'round')}, and {rule.rounds} are allowed",
+            code="too_many_rounds",
+            clause=f"{clause}.rounds",
+            remedy="ask for less at once; a search takes fewer rounds among fewer values (ROUND, FLOOR)",
+        )
     if history.questions >= rule.questions:
         yield BudgetExhausted(
             "the questions that this node grants the analyst's organisation are used up",
@@ -409,6 +399,7 @@ def _check_rule(path: Path, number: int, rule: Rule) -> None:
     for key, least, value in (
         ("questions", 0, rule.questions),
         ("questions_per_day", 0, rule.questions_per_day or 0),
+        ("rounds", 1, 1 if rule.rounds is None else rule.rounds),
         ("min_rows", 1, rule.min_rows),
         ("min_cell", 1, rule.min_cell),
         ("min_parties", LEAST_PARTIES_FLOOR, rule.min_parties),

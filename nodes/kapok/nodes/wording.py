@@ -85,6 +85,8 @@ def _how_often(rule: Rule, timezone: str) -> str:
     a_day = ""
     if rule.questions_per_day is not None:
         a_day = f", at most {rule.questions_per_day} a day" + ("" if rule.hours else zone)
+    if rule.rounds is not None:
+        a_day += f", each of at most {counted(rule.rounds, 'round')}"
     when = f"taken {' and '.join(rule.hours)}{zone}" if rule.hours else "taken at any time"
     approval = (
         "answered at once" if rule.approval == "automatic" else "each answered after an officer's approval"

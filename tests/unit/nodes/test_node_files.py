@@ -159,6 +159,7 @@ def test_two_entries_over_one_file_must_share_their_asset(tmp_path):
         ("min_cell = 5", 'min_cell = 5\nhours = ["mon-fri 18:00-08:00"]', "hours"),
         ("min_cell = 5", 'min_cell = 5\nhours = ["always"]', "hours"),
         ("min_cell = 5", "min_cell = 5\nquestions_per_day = -1", "questions_per_day"),
+        ("min_cell = 5", "min_cell = 5\nrounds = 0", "rounds"),
         ("min_cell = 5", 'min_cell = 5\ntimezone = "UTC"', "timezone"),
         ("min_cell = 5", "min_cell = 5\np_percent = 101", "p_percent"),
         ("min_cell = 5", "min_cell = 5\ndominance = {n = 0, percent = 80}", "dominance.n"),

@@ -1,4 +1,4 @@
-"""Queries: SELECT of all that sums of columns, squares and products can answer, in one round.
+"""Queries: SELECT of all that sums of columns, squares and products can answer at once, and of quantiles.
 
     analyst   Question.parse(sql, dataset)            the text is read into Kapok's own types and rebuilt
     holder    contribute(question, dataset, engine)   one SELECT on the holder's engine → words
@@ -13,6 +13,8 @@ From text to words, each step in types of its own:
     formulas, calls             what the analyst computes of groups and aggregates afterwards
     build, engine_terms         one SELECT in the engine's dialect
     tables, hiding              the engine's counts, checked; which cells do not leave the holder
+    quantiles, intervals, search, tallies
+                                further rounds, which search for medians and other quantiles
 
 Layout of the words, the same for every holder: grouping after grouping (one without GROUP BY, several with
 ROLLUP and its kin), in each group after group (the product of all values of what is grouped by, null last),

@@ -19,7 +19,9 @@ __all__ = ["AGGREGATES", "Aggregate", "Moment", "Operation", "Outcome", "Sums"]
 Moment: TypeAlias = Literal["a", "b", "aa", "bb", "ab"]
 """Sums that travel: of the first argument, of the second, of their squares, of their products."""
 
-Operation: TypeAlias = Literal["count", "sum", "avg", "variance", "covariance", "distinct", "histogram"]
+Operation: TypeAlias = Literal[
+    "count", "sum", "avg", "variance", "covariance", "distinct", "histogram", "quantile"
+]
 """What a policy allows, see `kapok.computations.registry`."""
 
 Outcome: TypeAlias = Fraction | bool | None

@@ -34,7 +34,7 @@ from kapok.protocols.secure_sum.params import MOST_MEMBERS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Answer", "AnswerColumn", "Value", "answer"]
+__all__ = ["Answer", "AnswerColumn", "Value", "answer", "impossible", "known_rows"]
 
 _ARROW_DIGITS: Final = 38
 
@@ -136,13 +136,16 @@ def _arrow_type(pa: Any, column: AnswerColumn) -> Any:
             return pa.timestamp("s")
 
 
-def answer(question: Question, dataset: Dataset, words: Sequence[int]) -> Answer:
+def answer(
+    question: Question, dataset: Dataset, words: Sequence[int], quantiles: Sequence[Sequence[Cell]] = ()
+) -> Answer:
     """Read the sum of all holders' words.
 
     Args:
         question: As asked.
         dataset: Its schema.
-        words: `question.words` signed integers.
+        words: `question.first_words` signed integers.
+        quantiles: For each cell the value of each of the question's quantiles, as further rounds found them.
 
     Returns:
         The answer. Where the schema shows empty cells, groups in which all measures are zero are left out,
@@ -152,10 +155,10 @@ def answer(question: Question, dataset: Dataset, words: Sequence[int]) -> Answer
     Raises:
         PeerProtocolError: ``impossible_sum`` when no holders within the schema can have sent such words.
     """
-    if len(words) != question.words:
-        raise _impossible(f"it has {len(words)} words, not {question.words}")
+    if len(words) != question.first_words:
+        raise impossible(f"it has {len(words)} words, not {question.first_words}")
     kept: list[tuple[Line, bool]] = []
-    for line in _lines(question, dataset, iter(words)):
+    for line in _lines(question, dataset, iter(words), iter(quantiles)):
         held = True if question.having is None else question.having.evaluate(line)
         if held is True or held is SUPPRESSED:
             kept.append((line, held is SUPPRESSED))
@@ -196,19 +199,36 @@ def _columns(question: Question) -> tuple[AnswerColumn, ...]:
     )
 
 
-def _lines(question: Question, dataset: Dataset, rest: Iterator[int]) -> Iterator[Line]:
+def known_rows(question: Question, dataset: Dataset, words: Sequence[int]) -> list[list[int | None]]:
+    """For each cell the rows that each of the question's quantiles is of; None where that is suppressed.
+
+    Raises:
+        PeerProtocolError: as `answer`.
+    """
+    rest, found = iter(words), []
+    for _ in range(question.cells):
+        opened = [_opened(measure, question, dataset, rest) for measure in question.measures]
+        slots = [opened[result.measure] for result in question.quantiles]
+        found.append([None if slot is None else slot[0].count for slot in slots])
+    return found
+
+
+def _lines(
+    question: Question, dataset: Dataset, rest: Iterator[int], quantiles: Iterator[Sequence[Cell]]
+) -> Iterator[Line]:
     """All lines of the answer, each grouping in the order of its words."""
     keys = [[axis.cell(value) for value in axis.values] for axis in question.axes]
     for kept in question.sets:
         grouped = tuple(place in kept for place in range(len(question.axes)))
         for cell in question.places(kept):
             opened = [_opened(measure, question, dataset, rest) for measure in question.measures]
+            found = next(quantiles, ())
             if kept and all(one is not None and not any(sums.count for sums in one) for one in opened):
                 continue
             values: list[Cell] = [None] * len(keys)
             for place, number in zip(kept, cell, strict=True):
                 values[place] = keys[place][number]
-            yield Line(tuple(values), grouped, tuple(_results(question, opened)))
+            yield Line(tuple(values), grouped, tuple(_results(question, opened, iter(found))))
 
 
 def _opened(measure: Measure, question: Question, dataset: Dataset, rest: Iterator[int]) -> list[Sums] | None:
@@ -220,23 +240,27 @@ def _opened(measure: Measure, question: Question, dataset: Dataset, rest: Iterat
         sums: dict[Moment, int] = {moment: next(rest) for moment in measure.moments}
         flag = next(rest)
         if flag < 0 or flag >= MOST_MEMBERS << question.random_bits:
-            raise _impossible("a flag is out of range")
+            raise impossible("a flag is out of range")
         hidden = hidden or flag > 0
         if flag:
             continue
         if not 0 <= count <= MOST_MEMBERS * dataset.rows_max:
-            raise _impossible("a count is out of range")
+            raise impossible("a count is out of range")
         if not measure.possible(count, sums):
-            raise _impossible(f"the sums of {measure.text} are outside what its bounds allow")
+            raise impossible(f"the sums of {measure.text} are outside what its bounds allow")
         found.append(measure.opened(count, sums))
     return None if hidden else found
 
 
-def _results(question: Question, opened: Sequence[list[Sums] | None]) -> Iterator[Cell]:
+def _results(
+    question: Question, opened: Sequence[list[Sums] | None], quantiles: Iterator[Cell]
+) -> Iterator[Cell]:
     """The value of each aggregate."""
     for result in question.results:
         slots = opened[result.measure]
-        if slots is None:
+        if result.fraction is not None:
+            yield next(quantiles)
+        elif slots is None:
             yield SUPPRESSED
         elif result.name == "count_distinct":
             yield Fraction(sum(slot.count > 0 for slot in slots))
@@ -246,7 +270,8 @@ def _results(question: Question, opened: Sequence[list[Sums] | None]) -> Iterato
             yield AGGREGATES[result.name].of(sums)
 
 
-def _impossible(why: str) -> PeerProtocolError:
+def impossible(why: str) -> PeerProtocolError:
+    """Of a sum that cannot be: nothing is read from it."""
     return PeerProtocolError(
         f"no holders within the dataset's schema can have sent this sum: {why}",
         code="impossible_sum",

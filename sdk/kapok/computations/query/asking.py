@@ -14,6 +14,7 @@ from kapok.computations.query.hints import refuse
 from kapok.computations.query.meaning import Meaning
 from kapok.computations.query.measures import Axis, Measure
 from kapok.computations.query.params import Result
+from kapok.computations.query.quantiles import QUANTILES, fraction_of, span_of
 from kapok.computations.query.syntax import Aggregate, Call, Expression, Name, walk
 from kapok.computations.query.terms import Term
 from kapok.computations.query.values import ValueType, exact
@@ -85,6 +86,8 @@ class Asking:
         Raises:
             InvalidInput: see `Question.parse`.
         """
+        if aggregate.name in QUANTILES:
+            return self._quantile(aggregate)
         self._check(aggregate)
         arguments, condition = aggregate.arguments, aggregate.condition
         if aggregate.name == "count_if":
@@ -102,11 +105,30 @@ class Asking:
             moments = tuple(moment for moment in _ORDER if moment in turned)
         measure = self._measure(aggregate, ordered, condition, moments)
         name = "count_distinct" if aggregate.distinct else aggregate.name
-        result = Result(name, self._placed(measure), swapped)
+        number = self._numbered(Result(name, self._placed(measure), swapped))
+        return number, self._type(name, measure, swapped)
+
+    def _numbered(self, result: Result) -> int:
         if result not in self._numbers:
             self._numbers[result] = len(self.results)
             self.results.append(result)
-        return self._numbers[result], self._type(name, measure, swapped)
+        return self._numbers[result]
+
+    def _quantile(self, aggregate: Aggregate) -> tuple[int, ValueType]:
+        """A quantile: of the rows in which its argument is known, which are counted as those of COUNT(x)."""
+        fraction, argument = fraction_of(aggregate), aggregate.arguments[0]
+        term = number(aggregate.name.upper(), self.meaning.term(argument))
+        span_of(term)
+        condition = aggregate.condition
+        code = None if condition is None else self.meaning.condition("FILTER", condition).code
+        measure = Measure((argument,), condition, (term,), code, (), columns=self._lacked((argument,)))
+        name = "quantile_disc" if aggregate.name == "quantile_disc" else "quantile_cont"
+        result = Result(name, self._placed(measure), fraction=fraction)
+        unit = term.column.unit if term.column else ""
+        kind = ValueType("number", unit=unit)
+        if name == "quantile_disc":
+            kind = exact(term.scale, max(abs(term.low), abs(term.high)) * term.scale, unit)
+        return self._numbered(result), kind
 
     def _check(self, aggregate: Aggregate) -> None:
         name = aggregate.name.upper()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from kapok.computations.query.aggregates import AGGREGATES
@@ -71,6 +72,9 @@ def _result(result: Result, measure: Measure) -> str:
     listed = [write(one) for one in measure.arguments][:: -1 if result.swapped else 1]
     if result.name == "count_distinct":
         text = f"counts the different values of {listed[0]}, and the rows that have each"
+    elif result.fraction is not None:
+        what = "median" if result.fraction == Fraction(1, 2) else f"{result.fraction} quantile"
+        text = f"searches for the {what} of {listed[0]} by counting rows up to the values that it tries"
     elif not listed:
         text = "counts the rows"
     else:

@@ -6,9 +6,12 @@ from typing import Final
 
 from kapok.computations.query.analyst import answer
 from kapok.computations.query.holder import contribute
+from kapok.computations.query.intervals import read_intervals
 from kapok.computations.query.params import OPERATIONS, Question
+from kapok.computations.query.search import advance
+from kapok.computations.query.tallies import contribute_thresholds
 from kapok.computations.query.vocabulary import FUNCTIONS
-from kapok.computations.registry import Computation
+from kapok.computations.registry import Computation, Steps
 
 __all__ = ["COMPUTATION"]
 
@@ -19,4 +22,5 @@ COMPUTATION: Final = Computation(
     parse=Question.parse,
     contribute=contribute,
     answer=answer,
+    steps=Steps(read_intervals, contribute_thresholds, advance),
 )

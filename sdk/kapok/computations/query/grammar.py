@@ -33,7 +33,7 @@ from kapok.computations.query.syntax import (
     Truth,
     parts_of,
 )
-from kapok.computations.query.vocabulary import AGGREGATES, FUNCTIONS, PARTS, SYNONYMS
+from kapok.computations.query.vocabulary import AGGREGATES, FUNCTIONS, ORDERED, PARTS, SYNONYMS
 
 __all__ = ["Reader"]
 
@@ -402,6 +402,8 @@ class Reader:
             arguments = self.listed(name.upper())
         elif name == "count":
             raise refuse("COUNT counts something", "write COUNT(*) or COUNT(column)")
+        if name in ORDERED:
+            name, arguments = ORDERED[name], [self._ordered(name), *arguments]
         if self.at_word("over") or self.at_word("within"):
             raise of_word(self.token.text)
         condition = None
@@ -411,6 +413,19 @@ class Reader:
             condition = self.expression()
             self.expect_sign(")", "after FILTER (WHERE …")
         return self._made(Aggregate(name, tuple(arguments), distinct, condition))
+
+    def _ordered(self, name: str) -> Expression:
+        """What PERCENTILE_CONT(q) is of: WITHIN GROUP (ORDER BY x)."""
+        where = f"after {name.upper()}(…)"
+        for word in ("within", "group"):
+            self.expect_word(word, where)
+        self.expect_sign("(", "after WITHIN GROUP")
+        for word in ("order", "by"):
+            self.expect_word(word, "after WITHIN GROUP (")
+        ordered = self.expression()
+        self.take_word("asc")
+        self.expect_sign(")", "after WITHIN GROUP (ORDER BY …, which goes upwards")
+        return ordered
 
     def _case(self) -> Expression:
         operand = None if self.at_word("when") else self.expression()

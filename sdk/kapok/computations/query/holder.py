@@ -49,7 +49,7 @@ from kapok.computations.query.tables import Table, Tables, read_atoms
 from kapok.documents.dataset import Dataset
 from kapok.protocols.words import WordVector
 
-__all__ = ["Engine", "Thresholds", "contribute"]
+__all__ = ["Engine", "Thresholds", "contribute", "shown"]
 
 _EVERY: Final = "every measure"
 
@@ -71,12 +71,13 @@ def contribute(
         describes. Each is at most V in magnitude, or uniform below 2^w.
     """
     words: list[int] = []
-    found = _found(question, dataset, engine, thresholds, note)
+    found = shown(question, dataset, engine, thresholds, note)
+    padding = [0] * (question.words - question.first_words)
     if found is None:
         for measure in question.measures * question.cells:
             for _ in range(measure.slots):
                 words += _random_words(measure, question.random_bits)
-        return WordVector.from_integers(words, question.word_bits)
+        return WordVector.from_integers(words + padding, question.word_bits)
     tables, hidden = found
     for kept in question.sets:
         margins = [
@@ -86,13 +87,13 @@ def contribute(
         for cell in question.places(kept):
             for margin in margins:
                 words.extend(margin.words(cell))
-    return WordVector.from_integers(words, question.word_bits)
+    return WordVector.from_integers(words + padding, question.word_bits)
 
 
-def _found(
+def shown(
     question: Question, dataset: Dataset, engine: Engine, thresholds: Thresholds, note: Note
 ) -> tuple[Tables, list[Pattern]] | None:
-    """The tables and what is hidden of each, or None when all of them are suppressed."""
+    """What this holder knows, and for each measure what of it is hidden; None when all of it is."""
     largest = largest_needed(thresholds)
     try:
         rows = engine.fetch(engine_sql(question, dataset, engine.dialect, largest, thresholds.min_cell))

@@ -6,12 +6,14 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Final
 
 from kapok.computations.query.aggregates import AGGREGATES
 from kapok.computations.query.formulas import Formula
 from kapok.computations.query.measures import Axis, Measure
 from kapok.computations.query.operations import Code
+from kapok.computations.query.quantiles import RANKS, SEARCH_WORDS, search_rounds
 from kapok.computations.query.syntax import Aggregate, Call, Expression, Name, Statement, walk
 from kapok.computations.query.vocabulary import FUNCTIONS
 from kapok.computations.widths import random_bits, word_bits
@@ -19,7 +21,7 @@ from kapok.documents.dataset import Dataset
 
 __all__ = ["OPERATIONS", "DatasetReference", "Item", "Question", "Ranking", "Result", "dataset_name_of"]
 
-OPERATIONS: Final = ("count", "sum", "avg", "variance", "covariance", "distinct", "histogram")
+OPERATIONS: Final = ("count", "sum", "avg", "variance", "covariance", "distinct", "histogram", "quantile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,13 @@ class Result:
         name: Of the aggregate: ``count``, …, ``count_distinct``.
         measure: Number of its measure.
         swapped: Whether its arguments stand the other way round in the measure.
+        fraction: Of a quantile which part of the rows lies below it; None of every other aggregate.
     """
 
     name: str
     measure: int
     swapped: bool = False
+    fraction: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,9 @@ class Question:
         from kapok.computations.query.writing import in_order, write
 
         asked = sorted(f"{'+'.join(('count', *one.moments))} of {one.text}" for one in self.measures)
+        asked += sorted(
+            f"{one.name} {one.fraction} of {self.measures[one.measure].text}" for one in self.quantiles
+        )
         text = "; ".join(asked)
         if self.statement.where is not None:
             text += f" WHERE {write(in_order(self.statement.where))}"
@@ -159,14 +166,25 @@ class Question:
         return sum(math.prod(len(self.axes[place].values) for place in kept) for kept in self.sets)
 
     @property
-    def words(self) -> int:
-        """Number of words of one contribution."""
+    def quantiles(self) -> tuple[Result, ...]:
+        """Those of the aggregates that are searched for in further rounds."""
+        return tuple(result for result in self.results if result.fraction is not None)
+
+    @property
+    def first_words(self) -> int:
+        """Number of words of the first round, without the zeros that follow where later rounds have more."""
         return self.cells * sum(measure.words for measure in self.measures)
 
     @property
+    def words(self) -> int:
+        """Number of words of one contribution, in every round."""
+        return max(self.first_words, self.cells * len(self.quantiles) * RANKS * SEARCH_WORDS)
+
+    @property
     def rounds(self) -> int:
-        """Most rounds that it takes."""
-        return 1
+        """Number of rounds: one, and those of the longest search."""
+        found = [search_rounds(self.measures[result.measure].terms[0]) for result in self.quantiles]
+        return 1 + max(found, default=0)
 
     @property
     def random_bits(self) -> int:
@@ -211,7 +229,10 @@ class Question:
         asked = {
             "distinct" if one.name == "count_distinct" else AGGREGATES[one.name].operation
             for one in self.results
+            if one.fraction is None
         }
+        if self.quantiles:
+            asked = asked | {"quantile"}
         if any(isinstance(axis.expression, Aggregate) for axis in self.axes):
             asked = asked | {"histogram"}
         return tuple(sorted(asked))

@@ -15,6 +15,7 @@ from kapok.computations.query.grouping import Groupings
 from kapok.computations.query.hints import refuse, shown
 from kapok.computations.query.lexing import MOST_BYTES
 from kapok.computations.query.params import DatasetReference, Item, Question, Ranking
+from kapok.computations.query.quantiles import check_quantiles
 from kapok.computations.query.syntax import (
     Aggregate,
     Call,
@@ -148,6 +149,7 @@ def question_of(written: Statement, dataset: Dataset) -> Question:
         order,
         bound,
     )
+    check_quantiles(question)
     if question.words > MOST_WORDS:
         raise refuse(
             f"the question has {question.cells} groups, too many for one answer",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["AGGREGATES", "FUNCTIONS", "PARTS", "SYNONYMS"]
+__all__ = ["AGGREGATES", "FUNCTIONS", "ORDERED", "PARTS", "SYNONYMS"]
 
 AGGREGATES: Final = frozenset(
     {
@@ -12,6 +12,7 @@ AGGREGATES: Final = frozenset(
         *("var_samp", "var_pop", "stddev_samp", "stddev_pop", "covar_samp", "covar_pop", "corr"),
         *("regr_slope", "regr_intercept", "regr_count", "regr_r2", "regr_avgx", "regr_avgy"),
         *("regr_sxx", "regr_syy", "regr_sxy"),
+        *("median", "quantile_cont", "quantile_disc", "percentile_cont", "percentile_disc"),
     }
 )
 """Functions of many rows. GROUPING stands among them, for it too is known only once groups are formed."""
@@ -28,6 +29,9 @@ FUNCTIONS: Final = frozenset(
     }
 )
 """Functions of one row."""
+
+ORDERED: Final = {"percentile_cont": "quantile_cont", "percentile_disc": "quantile_disc"}
+"""Aggregates that are written with WITHIN GROUP (ORDER BY x), and what they are."""
 
 SYNONYMS: Final = {
     "variance": "var_samp",
