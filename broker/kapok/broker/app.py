@@ -26,13 +26,16 @@ from kapok.broker.computation.office import Office
 from kapok.broker.desks import BrokerAnalystDesk, BrokerCatalogueDesk, BrokerNodeDesk, BrokerOfficerDesk
 from kapok.broker.inquiries import Inquiries
 from kapok.broker.line import Bells, Presence, Worker
+from kapok.broker.metrics import BrokerMetrics
 from kapok.broker.reopenings import Reopenings
 from kapok.broker.settings import BrokerSettings
 from kapok.broker.store import Store
 from kapok.daemon import alone, stopped_by_sigterm
+from kapok.daemon.metrics import metrics_served
 from kapok.documents.envelope import JwsVerifier
 from kapok.errors import KapokError
 from kapok.identity.credentials import Credentials
+from kapok.identity.expiry import expires, warned_daily
 from kapok.identity.names import Role
 from kapok.logs import configure
 from kapok.settings import load
@@ -81,7 +84,10 @@ async def run(
     with alone(home, "broker"), stopped_by_sigterm(stop):
         store = Store.open(_place(home, settings.store))
         try:
-            async with _serving(credentials, settings, store, clock) as server:
+            async with (
+                _serving(credentials, settings, store, clock) as server,
+                warned_daily(credentials, clock),
+            ):
                 _log.info("broker listens", extra={"address": server.address, "party": str(credentials.name)})
                 if ready is not None:
                     ready(server.address)
@@ -96,6 +102,7 @@ async def _serving(
 ) -> AsyncIterator[RunningServer]:
     """The running server with everything behind it; drained and put away in the end."""
     bells, presence, worker = Bells(asyncio.get_running_loop()), Presence(), Worker()
+    metrics = BrokerMetrics(store, presence, expires(credentials))
     verifier = JwsVerifier(credentials.root_pem, clock)
     office = Office(
         store,
@@ -104,10 +111,10 @@ async def _serving(
         settings.limits,
         announce=bells.announce,
         connected=presence.connected,
+        observe=metrics.moved,
     )
     jobs, catalogue, fold = JobDesk(office), Catalogue(office, presence.connected), asyncio.Event()
-    inquiries = Inquiries(worker, verifier, bells, presence)
-    reopenings = Reopenings(office)
+    inquiries, reopenings = Inquiries(worker, verifier, bells, presence), Reopenings(office)
     try:
         await worker.run(jobs.resume)
         server = await serve(
@@ -128,9 +135,11 @@ async def _serving(
             ),
             officers=BrokerOfficerDesk(worker, reopenings),
         )
+        metrics.tell_traffic(server.traffic)
         caretaker = asyncio.create_task(_take_care(worker, jobs, fold, server.health))
         try:
-            yield server
+            with metrics_served(metrics.registry, settings.metrics_address):
+                yield server
         finally:
             await server.stop(settings.drain_s)
             caretaker.cancel()

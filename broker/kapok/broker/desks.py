@@ -228,7 +228,7 @@ class BrokerNodeDesk:
 
     async def _take(self, upload: Upload, chunks: AsyncIterator[bytes]) -> None:
         batch: list[bytes] = []
-        coming = aiter(chunks)
+        size, coming = 0, aiter(chunks)
         while True:
             try:
                 async with asyncio.timeout(self._upload_idle_s):
@@ -241,12 +241,14 @@ class BrokerNodeDesk:
                 ) from None
             if chunk is not None:
                 batch.append(chunk)
+                size += len(chunk)
             if batch and (chunk is None or len(batch) >= self._batch()):
                 await self._worker.run(upload.add, batch)
                 batch = []
             if chunk is None:
                 break
         await self._worker.run(upload.finish)
+        self._presence.took(size)
 
     def _batch(self) -> int:
         """Chunks that an upload may keep in memory just now."""

@@ -84,11 +84,17 @@ class Bells:
 
 
 class Presence:
-    """Which nodes have a watch open, and from whom a vector is coming in."""
+    """Which nodes have a watch open, and from whom a vector is coming in.
+
+    Attributes:
+        uploads_taken: Vectors that came in whole since the start.
+        bytes_taken: Their bytes.
+    """
 
     def __init__(self) -> None:
         self._lines: Counter[str] = Counter()
         self._uploads: Counter[tuple[str, str]] = Counter()
+        self.uploads_taken = self.bytes_taken = 0
 
     def connected(self, node: str) -> bool:
         """Whether a node is connected just now."""
@@ -97,6 +103,16 @@ class Presence:
     def uploading(self, node: str, job_id: str) -> bool:
         """Whether a node is just sending its vector for a job."""
         return self._uploads[node, job_id] > 0
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes are connected just now."""
+        return len(self._lines)
+
+    def took(self, size: int) -> None:
+        """Note that a vector of so many bytes has come in whole."""
+        self.uploads_taken += 1
+        self.bytes_taken += size
 
     @property
     def uploads(self) -> int:

@@ -9,6 +9,7 @@ import msgspec
 from kapok.documents.statements import MOST_DEADLINE_S
 from kapok.errors import InvalidInput
 from kapok.logs import LogLevel
+from kapok.wire.address import Address
 
 __all__ = ["BrokerSettings", "Limits"]
 
@@ -80,21 +81,30 @@ class BrokerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         listen: ``host:port``; port 0 lets the system pick one.
         store: Path of the SQLite file, relative to the home folder, or a SQLAlchemy URL.
         log_level: Least level that is logged.
+        metrics: ``host:port`` where metrics are told over HTTP; empty for nowhere.
         drain_s: How long calls in flight may go on after SIGTERM.
         limits: See `Limits`.
 
     Raises:
-        InvalidInput: ``bad_settings`` when `drain_s` is negative or no number.
+        InvalidInput: ``bad_settings`` when `drain_s` is negative or no number, ``bad_address``.
     """
 
     listen: str = "127.0.0.1:7443"
     store: str = "broker.db"
     log_level: LogLevel = "info"
+    metrics: str = ""
     drain_s: float = 5.0
     limits: Limits = msgspec.field(default_factory=Limits)
 
     def __post_init__(self) -> None:
+        if self.metrics:
+            Address.parse(self.metrics)
         if not 0 <= self.drain_s <= _DAY_S:
             raise InvalidInput(
                 "drain_s is out of range", code="bad_settings", remedy=f"set 0 to {_DAY_S} seconds"
             )
+
+    @property
+    def metrics_address(self) -> Address | None:
+        """Where metrics are told; None for nowhere."""
+        return Address.parse(self.metrics) if self.metrics else None

@@ -21,8 +21,10 @@ from typing import Final
 
 from kapok import settings as settings_files
 from kapok.daemon import alone, stopped_by_sigterm, told_by_sighup
+from kapok.daemon.metrics import metrics_served
 from kapok.documents.envelope import JwsSigner, JwsVerifier
 from kapok.identity.credentials import Credentials
+from kapok.identity.expiry import expires, warned_daily
 from kapok.identity.keyfiles import make_private_folder, read_or_make_private_file, write_new_file
 from kapok.identity.names import Role
 from kapok.logs import configure
@@ -30,6 +32,7 @@ from kapok.nodes.checking import CheckReport, check
 from kapok.nodes.joining import DOCUMENTS_FOLDER, Documents, Joining
 from kapok.nodes.journal import Journal
 from kapok.nodes.link import Link
+from kapok.nodes.metrics import NodeMetrics
 from kapok.nodes.officers import JOURNAL_FILE
 from kapok.nodes.reloading import load_in_force, reload
 from kapok.nodes.runner import InForce, JoinedDataset, Runner
@@ -86,11 +89,16 @@ async def run(
     ):
         _write_missing_policy(home)
         in_force = load_in_force(home, settings_text, journal)
-        runner, link = _wire(settings, credentials, journal, in_force, clock)
+        metrics = NodeMetrics(expires(credentials), clock)
+        runner, link = _wire(settings, credentials, journal, in_force, clock, metrics)
         _log.info("node starts", extra={"party": str(credentials.name), "broker": settings.broker})
         runner.tell_of_pause()
-        with told_by_sighup(partial(reload, home, settings_text, journal, runner)):
-            await link.run(stop, ready)
+        with (
+            told_by_sighup(partial(reload, home, settings_text, journal, runner)),
+            metrics_served(metrics.registry, settings.metrics_address),
+        ):
+            async with warned_daily(credentials, clock):
+                await link.run(stop, ready)
         _log.info("node stopped")
 
 
@@ -105,7 +113,12 @@ def _write_missing_policy(home: Path) -> None:
 
 
 def _wire(
-    settings: NodeSettings, credentials: Credentials, journal: Journal, in_force: InForce, clock: Clock
+    settings: NodeSettings,
+    credentials: Credentials,
+    journal: Journal,
+    in_force: InForce,
+    clock: Clock,
+    metrics: NodeMetrics,
 ) -> tuple[Runner, Link]:
     """Make every part and give it what it stands on."""
     state = settings.state_folder
@@ -135,8 +148,9 @@ def _wire(
         tag_key=tag_key,
         clock=clock,
         open_jobs_max=settings.open_jobs_max,
+        observer=metrics,
     )
-    return runner, Link(credentials, settings.broker, runner, joining)
+    return runner, Link(credentials, settings.broker, runner, joining, metrics.heard)
 
 
 def _warn_of_lost_keys(state: Path) -> None:

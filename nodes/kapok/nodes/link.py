@@ -59,9 +59,18 @@ class Link:
         address: The broker's.
         runner: Answers assignments.
         joining: What the node joins.
+        heard: Told True whenever the broker is heard, and False when the line has ended.
     """
 
-    def __init__(self, credentials: Credentials, address: str, runner: Runner, joining: Joining) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        address: str,
+        runner: Runner,
+        joining: Joining,
+        heard: Callable[[bool], None] = lambda _connected: None,
+    ) -> None:
+        self._heard = heard
         self._credentials, self._address = credentials, address
         self._runner, self._joining = runner, joining
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="node")
@@ -123,6 +132,7 @@ class Link:
                 task.cancel()
             await self._drain(0)
             await broker.close()
+            self._heard(False)
             _log.info("connection closed", extra=asdict(broker.traffic))
 
     async def _drain(self, patience_s: float) -> None:
@@ -135,6 +145,7 @@ class Link:
     async def _watch(self, broker: Connection, is_ready: Callable[[], None]) -> None:
         async with aclosing(broker.node.watch()) as assignments:
             async for assignment in assignments:
+                self._heard(True)
                 if isinstance(assignment, Idle):
                     is_ready()
                     continue

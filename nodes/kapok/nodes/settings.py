@@ -83,6 +83,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         instance: File that mirrors the journal's counter.
         accept_rollback: The number that an officer confirms after the journal was restored, or None.
         log_level: Least level that is logged.
+        metrics: ``host:port`` where metrics are told over HTTP; empty for nowhere.
         open_jobs_max: Most jobs open at a time.
         engine: What one question may use.
         datasets: What the node joins, by local name.
@@ -93,6 +94,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instance: Path | None = None
     accept_rollback: int | None = None
     log_level: LogLevel = "info"
+    metrics: str = ""
     open_jobs_max: int = 256
     engine: EngineLimits = EngineLimits()
     datasets: dict[str, DatasetEntry] = {}
@@ -103,6 +105,11 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.state is None:
             raise AssertionError("settings were not loaded by load_settings")
         return self.state
+
+    @property
+    def metrics_address(self) -> Address | None:
+        """Where metrics are told; None for nowhere."""
+        return Address.parse(self.metrics) if self.metrics else None
 
     @property
     def instance_file(self) -> Path:
@@ -158,6 +165,11 @@ def _check_daemon(path: Path, found: NodeSettings) -> None:
         raise _bad(path, "broker", f"is {found.broker!r}, not an address", error.remedy or "") from None
     if not dialled.port:
         raise _bad(path, "broker", "has the port 0", "write the port on which the broker listens")
+    if found.metrics:
+        try:
+            Address.parse(found.metrics)
+        except InvalidInput as error:
+            raise _bad(path, "metrics", f"is {found.metrics!r}, not an address", error.remedy or "") from None
     if not 1 <= found.open_jobs_max <= 100_000:
         raise _bad(path, "open_jobs_max", "is out of range", "write a number from 1 to 100000")
     limits = found.engine

@@ -29,6 +29,7 @@ from kapok.daemon import alone, stopped_by_sigterm
 from kapok.errors import IdentityInvalid, InvalidInput
 from kapok.identity.certificates import TrustRoot
 from kapok.identity.credentials import IDENTITY_FOLDER, Credentials
+from kapok.identity.expiry import warned_daily
 from kapok.identity.issuing import DEFAULT_HOSTS, check_host
 from kapok.identity.keyfiles import (
     passphrase_or_environment,
@@ -218,7 +219,8 @@ async def run(
             dial = _note_address(place, settings, running.port)
             _LOG.info("authority listens", extra={"address": running.address, "dial": dial})
             ready(dial)
-            await stop.wait()
+            async with warned_daily(credentials, clock):
+                await stop.wait()
         finally:
             await running.stop(_GRACE_S)
             _LOG.info("authority stopped", extra=asdict(running.traffic))

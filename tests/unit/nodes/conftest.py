@@ -1,5 +1,6 @@
-"""Hospitals for the tests of a node's parts: see `support.hospitals`."""
+"""Hospitals for the tests of a node's parts: see `support.hospitals`; and daemons: `support.daemons`."""
 
+from support.daemons import logging_restored, network  # noqa: F401 - fixtures
 from support.hospitals import (  # noqa: F401 - fixtures
     dataset,
     dataset_hash,

@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from kapok.broker.computation.admitted import AdmittedJob, read_admitted
-from kapok.broker.computation.office import Office, Step
+from kapok.broker.computation.office import Move, Office, Step
 from kapok.broker.computation.states import ENDED, FIRST_JOB_STATE, JobState
 from kapok.broker.store.schema import JobRow, MemberRow
 from kapok.documents.envelope import document_id
@@ -112,6 +112,7 @@ def _keep(step: Step, admitted: AdmittedJob, token: str, payload: bytes) -> None
         for party in admitted.terms.members
     ]
     step.tx.jobs.add(row, members)
+    step.moves.append(Move(None, FIRST_JOB_STATE, 0.0, 0.0))
     step.touch_all(row)
 
 

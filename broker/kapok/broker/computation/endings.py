@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from kapok.broker.computation.cohorts import ask_neighbours_again
-from kapok.broker.computation.office import Step
+from kapok.broker.computation.office import Move, Step
 from kapok.broker.computation.states import (
     AttemptEvent,
     AttemptState,
@@ -47,8 +47,10 @@ def move_job(step: Step, job: JobRow, event: JobEvent, *, party: str = "", code:
     Raises:
         LocalProtocolError: ``illegal_event``; nothing has changed.
     """
-    job.state = next_job_state(JobState(job.state), event)
+    left, since = JobState(job.state), job.changed_at
+    job.state = state = next_job_state(left, event)
     job.changed_at = step.now
+    step.moves.append(Move(left, state, step.now - since, step.now - job.submitted_at))
     if event is JobEvent.VOIDING:
         job.gathering_since = step.now
     line = EventRow(

@@ -6,9 +6,11 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from kapok.broker.computation.admitted import AdmittedJob, read_admitted
+from kapok.broker.computation.states import JobState
 from kapok.broker.settings import Limits
 from kapok.broker.store import Store, Transaction
 from kapok.broker.store.schema import AttemptRow, JobRow
@@ -17,12 +19,33 @@ from kapok.protocols.secure_sum.aggregator import open_roster
 from kapok.protocols.secure_sum.params import Verifier
 from kapok.protocols.secure_sum.roster import Roster
 
-__all__ = ["FIRST_ROUND", "Announce", "Office", "Step"]
+__all__ = ["FIRST_ROUND", "Announce", "Move", "Observe", "Office", "Step"]
 
 FIRST_ROUND: Final = 1
 
 Announce = Callable[[frozenset[str], frozenset[str]], None]
 """Told after each change that is on disk: nodes that may owe something new, and jobs that have changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """That a job came to a state.
+
+    Attributes:
+        left: The state before; None for a new job.
+        to: The state.
+        in_state_s: How long it was in the state before.
+        age_s: How long ago it was submitted.
+    """
+
+    left: JobState | None
+    to: JobState
+    in_state_s: float
+    age_s: float
+
+
+Observe = Callable[[Sequence[Move]], None]
+"""Told after each change that is on disk which jobs came to which states."""
 
 _MOST_CACHED: Final = 512
 _Value = TypeVar("_Value")
@@ -43,6 +66,7 @@ class Step:
         self.now = now
         self.nodes: set[str] = set()
         self.jobs: set[str] = set()
+        self.moves: list[Move] = []
 
     def touch(self, job: JobRow, nodes: Iterable[str] = ()) -> None:
         """Note that a job's analyst wants to know, and that these nodes may owe something new."""
@@ -73,13 +97,14 @@ class Office:
         *,
         announce: Announce | None = None,
         connected: Callable[[str], bool] | None = None,
+        observe: Observe | None = None,
     ) -> None:
         self.store = store
         self.verifier = verifier
         self.limits = limits
         self.connected = connected
         self.clock = clock
-        self._announce = announce
+        self._announce, self._observe = announce, observe
         self._admitted: OrderedDict[str, AdmittedJob] = OrderedDict()
         self._rosters: OrderedDict[str, Roster] = OrderedDict()
 
@@ -93,6 +118,8 @@ class Office:
         with self.store.transaction() as tx:
             step = Step(self, tx, self.clock())
             yield step
+        if self._observe and step.moves:
+            self._observe(step.moves)
         if self._announce and (step.nodes or step.jobs):
             self._announce(frozenset(step.nodes), frozenset(step.jobs))
 

@@ -55,10 +55,11 @@ class JobTable:
             query = query.where(JobRow.organisation == organisation)
         return self._session.scalars(query).all()
 
-    def count(self, states: Collection[str], organisation: str) -> int:
-        """How many jobs of an organisation are in one of these states."""
-        query = select(func.count()).select_from(JobRow)
-        query = query.where(JobRow.state.in_(states), JobRow.organisation == organisation)
+    def count(self, states: Collection[str], organisation: str | None = None) -> int:
+        """How many jobs are in one of these states, of one organisation or of all."""
+        query = select(func.count()).select_from(JobRow).where(JobRow.state.in_(states))
+        if organisation is not None:
+            query = query.where(JobRow.organisation == organisation)
         return self._session.scalar(query) or 0
 
     def overdue(self, states: Collection[str], now: float) -> Sequence[JobRow]:

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from threading import Thread
+from time import monotonic
 from typing import Final, assert_never
 
 from kapok.documents.envelope import document_id
@@ -25,7 +26,7 @@ from kapok.errors import (
     Unavailable,
 )
 from kapok.identity.names import PartyName
-from kapok.nodes.journal import JobRecord, Journal, Pause
+from kapok.nodes.journal import JobRecord, Journal
 from kapok.nodes.policy import Rule, roster_rules
 from kapok.nodes.runner.admission import (
     AdmittedJob,
@@ -37,6 +38,7 @@ from kapok.nodes.runner.admission import (
 )
 from kapok.nodes.runner.contribution import contribute
 from kapok.nodes.runner.judging import InForce, check_has_rule, check_sealed_under, decide, first_seen
+from kapok.nodes.runner.notes import Notes, Observer
 from kapok.nodes.runner.open_jobs import OpenJob, OpenJobs, SentSeal
 from kapok.nodes.runner.opinions import imagined, opinion_on
 from kapok.nodes.runner.outgoing import Consent, Outgoing, Refusal, Release, Seal, refusal_token
@@ -82,6 +84,7 @@ class Runner:
         tag_key: The private half of what this node's memberships name.
         clock: Seconds since the epoch.
         open_jobs_max: Most jobs open at a time.
+        observer: Counts what is done.
     """
 
     def __init__(
@@ -96,11 +99,12 @@ class Runner:
         tag_key: WrapKey,
         clock: Callable[[], float],
         open_jobs_max: int = 256,
+        observer: Observer | None = None,
     ) -> None:
         self._name, self._in_force, self._journal, self._joined = name, in_force, journal, joined
         self._signer, self._verifier, self._tag_key, self._clock = signer, verifier, tag_key, clock
         self._open = OpenJobs(open_jobs_max)
-        self._paused: Pause | None = None
+        self._notes = Notes(observer)
 
     def put_in_force(self, in_force: InForce) -> None:
         """Judge by another policy from now on.
@@ -160,18 +164,7 @@ class Runner:
         Raises:
             Unavailable: as `handle`.
         """
-        before, self._paused = self._paused, self._journal.pause()
-        if self._paused and before != self._paused:
-            _log.warning(
-                "paused by the holder: nothing is answered",
-                extra={
-                    "by": self._paused.paused_by,
-                    "reason": self._paused.reason,
-                    "remedy": "`kapok node resume`",
-                },
-            )
-        elif before and not self._paused:
-            _log.warning("resumed by the holder")
+        self._notes.pause(self._journal.pause())
 
     def expire(self) -> None:
         """Forget jobs whose deadline has passed: keys at once, records of seals a little later.
@@ -219,7 +212,7 @@ class Runner:
                 )
 
     def _refuse(self, job_id: str, error: KapokError) -> list[Outgoing]:
-        _log.info("refused", extra={"job": job_id, "code": error.code, "clause": error.clause})
+        self._notes.refused(job_id, error)
         token = refusal_token(job_id, error, self._signer)
         if self._journal.job(job_id) is not None:
             self._open.forget(job_id)
@@ -317,7 +310,7 @@ class Runner:
         rule = decision.rule
         if rule.approval == "manual" and record.state is _S.OFFERED:
             self._journal.defer(read.job_id, specification=read.token, decision=decision)
-            _log.info("waits for an officer", extra={"job": read.job_id})
+            self._notes.deferred(read.job_id)
             return []
         self._open.check_room(read.job_id)
         scope = self._journal.scope(record.asset, record.organisation)
@@ -335,7 +328,7 @@ class Runner:
         Thread(
             target=_prepare, args=(holder, read.job_id), name=f"prepare-{read.job_id[:8]}", daemon=True
         ).start()
-        _log.info("consented", extra={"job": read.job_id, "asset": record.asset})
+        self._notes.consented(read.job_id, record.asset)
         return [Consent(read.job_id, holder.consent())]
 
     def _admit(
@@ -425,13 +418,14 @@ class Runner:
         return scope.statement(job.rule.cohort, job.admitted.question_key)
 
     def _seal(self, job: OpenJob, attempt: Attempt, task: Task, consents: frozenset[str]) -> Seal:
+        began = monotonic()
         words, version = contribute(job.admitted, job.rule, task.parameters)
         sealed = job.holder.seal(attempt, words, tag_seed=task.tag_seed, data_version=version)
         self._journal.seal(sealed.record, in_force=job.decision.in_force)
         answer = Seal(job.admitted.job_id, sealed.token, sealed.chunks)
         number = attempt.context.round, attempt.context.attempt
         job.sent = SentSeal(*number, consents, answer)
-        _log.info("sealed", extra={"job": job.admitted.job_id, "round": number[0], "attempt": number[1]})
+        self._notes.sealed(job.admitted.job_id, *number, monotonic() - began)
         return answer
 
     # --- releases ---------------------------------------------------------------------------------------
@@ -460,7 +454,7 @@ class Runner:
         check_sealed_under(decision, sealed)
         token = release(sealed.record, asked.seals, signer=self._signer, verifier=self._verifier)
         token = self._journal.release(sealed.record, token, decision=decision, question=admitted.question_key)
-        _log.info("released", extra={"job": asked.job_id, "round": asked.round, "attempt": asked.attempt})
+        self._notes.released(asked.job_id, asked.round, asked.attempt)
         return [Release(asked.job_id, token)]
 
     def _close(self, job_id: str) -> list[Outgoing]:

@@ -1,0 +1,62 @@
+"""A certificate that ends is said in time: afterwards its party is nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Final
+
+from kapok.identity.credentials import CERTIFICATE_FILE, IDENTITY_FOLDER, Credentials
+
+__all__ = ["DAEMON_NOTICE_S", "ends_soon", "expires", "warned_daily"]
+
+_DAY_S: Final = 86_400
+DAEMON_NOTICE_S: Final = 30 * _DAY_S
+"""From when on daemons warn; people who look at their screens are told later."""
+
+_REMEDY: Final = (
+    f"get a new token for the same name, move {IDENTITY_FOLDER}/{CERTIFICATE_FILE} away, and "
+    "`kapok enroll TOKEN` for the same folder; "
+    "the key stays. A daemon is then restarted"
+)
+_log = logging.getLogger(__name__)
+
+
+def expires(credentials: Credentials) -> float:
+    """When they stop being good, seconds since the epoch: at the end of the certificate, or of its root."""
+    ends = (one.not_valid_after_utc for one in (credentials.certificate, credentials.root.certificate))
+    return min(ends).timestamp()
+
+
+def ends_soon(
+    credentials: Credentials, now: float, notice_s: float = DAEMON_NOTICE_S
+) -> tuple[str, str] | None:
+    """That a certificate ends within `notice_s` seconds, and what to do; None while it is good for longer."""
+    ends = expires(credentials)
+    if ends - now > notice_s:
+        return None
+    days = max(0, int((ends - now) // _DAY_S))
+    when = f"{datetime.fromtimestamp(ends, UTC):%Y-%m-%d %H:%M} UTC"
+    return f"the certificate of {credentials.name} ends in {days} days, at {when}", _REMEDY
+
+
+@asynccontextmanager
+async def warned_daily(credentials: Credentials, clock: Callable[[], float]) -> AsyncIterator[None]:
+    """Say it in the log, at once and once a day, for as long as the block lasts."""
+    warning = asyncio.create_task(_warn_daily(credentials, clock))
+    try:
+        yield
+    finally:
+        warning.cancel()
+        await asyncio.gather(warning, return_exceptions=True)
+
+
+async def _warn_daily(credentials: Credentials, clock: Callable[[], float]) -> None:
+    while True:
+        found = ends_soon(credentials, clock())
+        if found is not None:
+            _log.warning("%s", found[0], extra={"remedy": found[1]})
+        await asyncio.sleep(_DAY_S)
