@@ -42,7 +42,7 @@ from kapok.settings import load
 from kapok.wire.health import Health
 from kapok.wire.server import RunningServer, serve
 
-__all__ = ["SETTINGS_FILE", "run"]
+__all__ = ["SETTINGS_FILE", "run", "store_place"]
 
 SETTINGS_FILE: Final = "broker.toml"
 _TICK_S: Final = 1.0
@@ -82,7 +82,7 @@ async def run(
     configure(sys.stderr, settings.log_level)
     stop = stop or asyncio.Event()
     with alone(home, "broker"), stopped_by_sigterm(stop):
-        store = Store.open(_place(home, settings.store))
+        store = Store.open(store_place(home, settings.store))
         try:
             async with (
                 _serving(credentials, settings, store, clock) as server,
@@ -175,5 +175,6 @@ async def _take_care(worker: Worker, jobs: JobDesk, fold: asyncio.Event, health:
                 await fold.wait()
 
 
-def _place(home: Path, store: str) -> Path | str:
+def store_place(home: Path, store: str) -> Path | str:
+    """Where the setting `store` says that the database is: a file, or a SQLAlchemy URL."""
     return store if "://" in store else home / Path(store).expanduser()

@@ -19,6 +19,7 @@ from kapok.documents.dataset import Dataset
 from kapok.documents.envelope import JwsVerifier
 from kapok.errors import KapokError, NotFound
 from kapok.identity.credentials import Credentials
+from kapok.identity.expiry import ends_soon
 from kapok.identity.keyfiles import make_private_folder
 from kapok.identity.names import Role
 from kapok.nodes import policy_check
@@ -134,7 +135,13 @@ def check(
         policy=policy_in_words(policy, settings.datasets),
         datasets=datasets,
         problems=tuple(problems),
-        warnings=(*_warnings(home, settings), *changed, *notes, *policy_check.warnings(policy, rows)),
+        warnings=(
+            *_ending(credentials, clock()),
+            *_warnings(home, settings),
+            *changed,
+            *notes,
+            *policy_check.warnings(policy, rows),
+        ),
     )
 
 
@@ -180,6 +187,11 @@ def _on_record(settings: NodeSettings, texts: Mapping[str, str]) -> tuple[list[s
 
 def _at(moment: float) -> str:
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _ending(credentials: Credentials, now: float) -> list[str]:
+    found = ends_soon(credentials, now)
+    return [] if found is None else [": ".join(found)]
 
 
 def _warnings(home: Path, settings: NodeSettings) -> tuple[str, ...]:

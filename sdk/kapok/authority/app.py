@@ -39,11 +39,11 @@ from kapok.identity.keyfiles import (
 )
 from kapok.identity.names import PartyName, Role
 from kapok.identity.tokens import EnrolmentToken, secret_hash
-from kapok.persistence import open_database
+from kapok.persistence import examine_database, open_database
 from kapok.wire.address import Address
 from kapok.wire.server import serve_enrolment
 
-__all__ = ["DEFAULT_LISTEN", "init", "run", "token"]
+__all__ = ["DEFAULT_LISTEN", "examine_register", "init", "run", "token"]
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -271,6 +271,16 @@ def _note_address(place: AuthorityHome, settings: AuthoritySettings, port: int) 
     dial = str(Address(address.host, port))
     replace_file(place.dial_file, dial.encode("ascii"), mode=0o644)
     return dial
+
+
+def examine_register(place: AuthorityHome) -> None:
+    """Look whether the register can be opened, and change nothing.
+
+    Raises:
+        InvalidInput: ``newer_database``, ``older_database`` or ``bad_database``.
+        Unavailable: ``database_unavailable``.
+    """
+    examine_database(place.register_file, _MIGRATIONS, lambda _connection: None, current=True)
 
 
 @contextmanager

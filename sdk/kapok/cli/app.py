@@ -16,6 +16,7 @@ from kapok.cli import (
     cohort,
     dataset,
     demo,
+    doctor,
     enroll,
     explain,
     job,
@@ -60,6 +61,7 @@ app.command("query")(query.query)
 app.command("explain")(explain.explain)
 app.command("demo")(demo.demo)
 app.command("enroll")(enroll.enroll)
+app.command("doctor")(doctor.doctor)
 app.add_typer(job.app, name="job")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(cohort.app, name="cohort")

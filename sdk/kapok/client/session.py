@@ -380,11 +380,14 @@ class AsyncSession:
         self, request: Request, dataset: VerifiedDataset, progress: Listener, typ: str = JOB_TYP
     ) -> JobRecord:
         """Write and sign a request's specification; nothing is kept or sent yet. See `prepare`."""
+        from kapok.identity.expiry import ASKING_NOTICE_S, ends_soon
 
         def result_key() -> EncodedKey:
             key = self.result_key(lambda text: progress(Progress(step="notice", text=text)))
             return key.public.encode()
 
+        if ending := ends_soon(self._credentials, time.time(), ASKING_NOTICE_S):
+            progress(Progress(step="notice", text=": ".join(ending)))
         self.known.check(dataset, request.parties)
         progress(_asking(choose_members(dataset, request.parties)))
         return prepare(

@@ -9,13 +9,16 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final
 
+from kapok.errors import counted
 from kapok.identity.credentials import CERTIFICATE_FILE, IDENTITY_FOLDER, Credentials
 
-__all__ = ["DAEMON_NOTICE_S", "ends_soon", "expires", "warned_daily"]
+__all__ = ["ASKING_NOTICE_S", "DAEMON_NOTICE_S", "ends_soon", "expires", "warned_daily"]
 
 _DAY_S: Final = 86_400
 DAEMON_NOTICE_S: Final = 30 * _DAY_S
-"""From when on daemons warn; people who look at their screens are told later."""
+"""From when on daemons warn."""
+ASKING_NOTICE_S: Final = 14 * _DAY_S
+"""From when on an analyst who asks is told: who sees it each time need not be told so early."""
 
 _REMEDY: Final = (
     f"get a new token for the same name, move {IDENTITY_FOLDER}/{CERTIFICATE_FILE} away, and "
@@ -40,7 +43,7 @@ def ends_soon(
         return None
     days = max(0, int((ends - now) // _DAY_S))
     when = f"{datetime.fromtimestamp(ends, UTC):%Y-%m-%d %H:%M} UTC"
-    return f"the certificate of {credentials.name} ends in {days} days, at {when}", _REMEDY
+    return f"the certificate of {credentials.name} ends in {counted(days, 'day')}, at {when}", _REMEDY
 
 
 @asynccontextmanager

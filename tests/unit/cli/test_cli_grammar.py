@@ -70,6 +70,7 @@ def test_the_grammar_is_what_the_documents_say():
         "dataset publish",
         "dataset show",
         "demo",
+        "doctor",
         "enroll",
         "explain",
         "job cancel",

@@ -52,12 +52,12 @@ class Domain:
     def name(self, role: Role, organisation: str) -> PartyName:
         return PartyName(self.trust_domain, organisation, role, "main")
 
-    def credentials(self, role: Role, organisation: str) -> Credentials:
+    def credentials(self, role: Role, organisation: str, days: int = 30) -> Credentials:
         name = self.name(role, organisation)
         if name not in self._known:
             key = ec.generate_private_key(ec.SECP256R1())
             certificate = issue(
-                self.key, self.root.certificate, key.public_key(), name, now=time.time() - 100, days=10
+                self.key, self.root.certificate, key.public_key(), name, now=time.time() - 100, days=days
             )
             self._known[name] = Credentials(key, certificate, self.root, time.time())
         return self._known[name]

@@ -340,6 +340,17 @@ async def test_it_is_said_whom_the_question_is_put_to_before_it_is_signed(sessio
     assert "switzerland/main" in told[0].text
 
 
+async def test_an_analyst_whose_certificate_ends_soon_is_told_with_each_question(session, domain):
+    told = []
+    await session.submit(SQL, progress=told.append)
+    assert not [one for one in told if "certificate" in one.text]
+    for days, said in ((13, "ends in 12 days"), (2, "ends in 1 day,")):
+        session._credentials = type(domain)().credentials(Role.ANALYST, "university", days=days)
+        told.clear()
+        await session.submit(SQL, progress=told.append)
+        assert (told[0].step, said in told[0].text, "kapok enroll" in told[0].text) == ("notice", True, True)
+
+
 async def test_member_that_the_broker_hides_stops_the_question_until_it_is_left_out_by_name(
     session, broker, domain, heart
 ):

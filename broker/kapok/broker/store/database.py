@@ -19,7 +19,7 @@ from kapok.broker.store.jobs import JobTable
 from kapok.broker.store.reopenings import ReopeningTable
 from kapok.broker.store.vectors import VectorTable
 from kapok.errors import InternalError, Unavailable
-from kapok.persistence import open_database
+from kapok.persistence import examine_database, open_database
 
 __all__ = ["Store", "Transaction"]
 
@@ -67,6 +67,16 @@ class Store:
             Unavailable: it does not answer.
         """
         return cls(open_database(path_or_url, _MIGRATIONS, page_bytes=_PAGE_BYTES))
+
+    @staticmethod
+    def examine(path: Path) -> None:
+        """Look whether a SQLite file can be opened, and change nothing. There need not be one.
+
+        Raises:
+            InvalidInput: ``newer_database``, ``older_database`` or ``bad_database``.
+            Unavailable: ``database_unavailable``.
+        """
+        examine_database(path, _MIGRATIONS, lambda _connection: None, current=True)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:

@@ -1,0 +1,311 @@
+"""What `kapok doctor` looks at: whatever keeps a party from its work, found before anybody waits for it.
+
+It changes nothing, but keeps documents of datasets that it has fetched. Each thing is looked at by the code
+that uses it: identity, settings and databases as daemons open them, the line to the broker as it is dialled,
+a node's policy and tables as `kapok node check` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from kapok.errors import InvalidInput, KapokError, NotFound, Unavailable
+from kapok.identity.credentials import Credentials
+from kapok.identity.expiry import ends_soon, expires
+from kapok.wire import version
+from kapok.wire.address import Address
+
+if TYPE_CHECKING:
+    from kapok.wire.version import About
+
+__all__ = ["Examination", "Finding", "examine"]
+
+Grade = Literal["ok", "warning", "problem"]
+
+_MIB: Final = 2**20
+_LITTLE_BYTES: Final = 1024 * _MIB
+_TOO_LITTLE_BYTES: Final = 64 * _MIB
+_SKEW_S: Final = 30.0
+_TOO_SKEWED_S: Final = 300.0
+_ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - dialled, not bound
+_INPUT: Final = InvalidInput.exit_status
+_UNAVAILABLE: Final = Unavailable.exit_status
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        subject: What, in a word or two.
+        grade: Whether it is well.
+        text: What was found.
+        remedy: What to do; None where nothing need be done or can be said.
+        exit_status: Of the command, were this the worst.
+    """
+
+    subject: str
+    grade: Grade
+    text: str
+    remedy: str | None = None
+    exit_status: int = 0
+
+
+@dataclass(slots=True)
+class Examination:
+    """Of one folder.
+
+    Attributes:
+        home: The folder.
+        role: Whose it is: ``authority``, ``broker``, ``node`` or ``analyst``, by its settings file. Officers
+            and operators have an analyst's.
+        findings: In the order of looking.
+    """
+
+    home: Path
+    role: str
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def exit_status(self) -> int:
+        """0 unless there is a problem; input that cannot be used comes before what cannot be reached."""
+        return min((one.exit_status for one in self.findings if one.grade == "problem"), default=0)
+
+    def ok(self, subject: str, text: str) -> None:
+        """Note that something is well."""
+        self.findings.append(Finding(subject, "ok", text))
+
+    def warn(self, subject: str, text: str, remedy: str | None = None) -> None:
+        """Note what works, and should not stay so."""
+        self.findings.append(Finding(subject, "warning", text, remedy))
+
+    def problem(self, subject: str, text: str, remedy: str | None = None, status: int = _INPUT) -> None:
+        """Note what does not work."""
+        self.findings.append(Finding(subject, "problem", text, remedy, status))
+
+    @contextmanager
+    def looking(self, subject: str) -> Iterator[None]:
+        """Whatever is raised within is a problem; what comes after is looked at all the same."""
+        try:
+            yield
+        except KapokError as error:
+            status = _UNAVAILABLE if error.exit_status == _UNAVAILABLE else _INPUT
+            self.problem(subject, f"{error.message} [{error.code}]", error.remedy, status)
+
+
+def examine(home: Path, *, clock: Clock = time.time) -> Examination:
+    """Look at everything in a party's folder and at its line to others. Not inside a running event loop.
+
+    Raises:
+        NotFound: ``no_home``: nobody has enrolled there.
+    """
+    for name, role, look in _ROLES:
+        if (home / name).is_file():
+            found = Examination(home, role)
+            credentials = _identity(found, clock)
+            look(found, credentials, clock)
+            return found
+    raise NotFound(
+        f"{home} is nobody's folder: it has none of {', '.join(name for name, _, _ in _ROLES)}",
+        code="no_home",
+        remedy="enrol first (`kapok enroll TOKEN`), or name the right folder with --home",
+    )
+
+
+def _identity(found: Examination, clock: Clock) -> Credentials | None:
+    credentials: Credentials | None = None
+    with found.looking("identity"):
+        credentials = Credentials.load(found.home, clock=clock)
+        until = f"{datetime.fromtimestamp(expires(credentials), UTC):%Y-%m-%d}"
+        found.ok(
+            "identity",
+            f"{credentials.name} until {until}: signed by the root of {credentials.root.trust_domain}; "
+            "the key is the certificate's, and no file is open to others",
+        )
+        # Of a node `kapok.nodes.checking` says it.
+        if found.role != "node" and (ending := ends_soon(credentials, clock())):
+            found.warn("identity", *ending)
+    return credentials
+
+
+def _disk(found: Examination, folder: Path) -> None:
+    there = folder if folder.exists() else found.home
+    try:
+        free = shutil.disk_usage(there).free
+    except OSError as error:
+        found.problem("disk", f"{there} cannot be looked at: {error.strerror}", "run as the user who owns it")
+        return
+    text = f"{free // _MIB:,} MiB are free at {there}"
+    remedy = "make room: nothing is answered that cannot be written down"
+    if free < _TOO_LITTLE_BYTES:
+        found.problem("disk", text, remedy)
+    elif free < _LITTLE_BYTES:
+        found.warn("disk", text, remedy)
+    else:
+        found.ok("disk", text)
+
+
+def _metrics(found: Examination, address: Address | None) -> None:
+    if address is not None and not address.is_loopback:
+        found.warn(
+            "metrics",
+            f"they are told at {address}, without TLS, to whoever reaches it",
+            "keep them on loopback, or see that a firewall lets your own monitoring alone pass",
+        )
+
+
+def _broker(found: Examination, credentials: Credentials | None, address: str, clock: Clock) -> bool:
+    """Dial a broker as its parties do; return whether that worked."""
+    if credentials is None:
+        found.problem("broker", "it was not dialled: there is no identity to show", "mend the identity first")
+        return False
+    from kapok.wire.channel import connect
+
+    async def ask() -> tuple[bool, About, float]:
+        async with await connect(credentials, address) as line:
+            before = clock()
+            serving, about = await line.health.check()
+            return serving, about, (before + clock()) / 2
+
+    with found.looking("broker"):
+        serving, about, now = asyncio.run(ask())
+        if serving:
+            found.ok("broker", f"{address} answers with TLS 1.3, takes this party's certificate, and serves")
+        else:
+            text = f"{address} answers, and says that it cannot do its work just now"
+            found.problem("broker", text, "its operator finds the cause in its log", _UNAVAILABLE)
+        _clock(found, about, now)
+        _release(found, about)
+    return all(one.subject != "broker" or one.grade == "ok" for one in found.findings)
+
+
+def _clock(found: Examination, about: About, now: float) -> None:
+    if about.time is None:
+        return
+    apart = about.time - now
+    text = f"the broker's clock is {abs(apart):.1f} s {'ahead of' if apart > 0 else 'behind'} this machine's"
+    remedy = "set the one that is wrong, and keep it right with NTP: certificates and deadlines depend on it"
+    if abs(apart) > _TOO_SKEWED_S:
+        found.problem("clock", text, remedy)
+    elif abs(apart) > _SKEW_S:
+        found.warn("clock", text, remedy)
+    else:
+        found.ok("clock", text)
+
+
+def _release(found: Examination, about: About) -> None:
+    here, there = version.release(), about.release or "a release that it does not say"
+    text = f"{here} here, {there} at the broker, version {version.WIRE_VERSION} of the wire on both sides"
+    if here == there:
+        found.ok("version", text)
+    else:
+        found.warn("version", text, "they understand each other; bring both to the newer one when you can")
+
+
+def _look_at_authority(found: Examination, _own: Credentials | None, _now: Clock) -> None:
+    from kapok.authority.app import examine_register
+    from kapok.authority.settings import AuthorityHome
+    from kapok.identity.certificates import TrustRoot
+    from kapok.identity.keyfiles import read_private_file, read_public_file
+    from kapok.wire.channel import enrolment_health
+
+    place = AuthorityHome(found.home)
+    _disk(found, found.home)
+    with found.looking("root"):
+        read_private_file(place.root_key)
+        root = TrustRoot.from_pem(read_public_file(place.root_certificate))
+        found.ok("root", f"of {root.trust_domain}; the key file is open to nobody else")
+    with found.looking("register"):
+        examine_register(place)
+        found.ok("register", str(place.register_file))
+    with found.looking("settings"):
+        settings = place.load()
+        found.ok("settings", str(place.settings_file))
+        address = place.dial_address(settings)
+        with found.looking("service"):
+            pem = read_public_file(place.root_certificate)
+            serving, _ = asyncio.run(enrolment_health(address, pem))
+            if serving:
+                found.ok("service", f"{address} answers with the authority's certificate, and serves")
+            else:
+                found.problem("service", f"{address} is about to stop", status=_UNAVAILABLE)
+
+
+def _look_at_broker(found: Examination, own: Credentials | None, clock: Clock) -> None:
+    from kapok.broker.app import SETTINGS_FILE, store_place
+    from kapok.broker.settings import BrokerSettings
+    from kapok.broker.store import Store
+    from kapok.settings import load
+
+    with found.looking("settings"):
+        settings = load(found.home / SETTINGS_FILE, BrokerSettings)
+        found.ok("settings", str(found.home / SETTINGS_FILE))
+        _metrics(found, settings.metrics_address)
+        place = store_place(found.home, settings.store)
+        if isinstance(place, Path):
+            _disk(found, place.parent)
+            with found.looking("store"):
+                Store.examine(place)
+                found.ok("store", str(place))
+        listens = Address.parse(settings.listen)
+        if listens.port:
+            dialled = Address(_ANYWHERE.get(listens.host, listens.host), listens.port)
+            _broker(found, own, str(dialled), clock)
+
+
+def _look_at_node(found: Examination, own: Credentials | None, clock: Clock) -> None:
+    from kapok.nodes.checking import check
+    from kapok.nodes.settings import SETTINGS_FILE, load_settings
+
+    with found.looking("settings"):
+        settings = load_settings(found.home)
+        found.ok("settings", str(found.home / SETTINGS_FILE))
+        _metrics(found, settings.metrics_address)
+        _disk(found, settings.state_folder)
+        reached = _broker(found, own, settings.broker, clock)
+        if own is None:
+            return
+        with found.looking("check"):
+            report = check(found.home, dial=reached, clock=clock)
+            for one in report.datasets:
+                if not one.problems and one.table is not None:
+                    found.ok("dataset", f"{one.name}: {one.table.rows:,} rows, as the schema says")
+            for text in report.warnings:
+                found.warn("check", text)
+            for text in report.problems:
+                found.problem("check", text)
+            if report.ok:
+                found.ok("check", "policy, journal and tables keep this node from nothing")
+
+
+def _look_at_analyst(found: Examination, own: Credentials | None, clock: Clock) -> None:
+    from kapok.client.profile import Profile
+
+    _disk(found, found.home)
+    with found.looking("settings"):
+        profile = Profile.load(found.home)
+        found.ok("settings", str(found.home / "analyst.toml"))
+        with found.looking("result key"):
+            if profile.key_path.exists():
+                profile.opening_key()
+                found.ok("result key", str(profile.key_path))
+        _broker(found, own, profile.settings.broker, clock)
+
+
+_Look = Callable[[Examination, Credentials | None, Clock], Any]
+_ROLES: Final[tuple[tuple[str, str, _Look], ...]] = (
+    ("authority.toml", "authority", _look_at_authority),
+    ("broker.toml", "broker", _look_at_broker),
+    ("node.toml", "node", _look_at_node),
+    ("analyst.toml", "analyst", _look_at_analyst),
+)

@@ -1,0 +1,151 @@
+"""`kapok doctor`: each role's folder, well and unwell, beside daemons that run or do not."""
+
+import asyncio
+import json
+import shutil
+import time
+from contextlib import asynccontextmanager
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+from support.daemons import Daemon, Network, furnish, logging_restored  # noqa: F401 - a fixture
+from support.hospitals import dataset, make_realm  # noqa: F401 - fixtures
+
+from kapok.authority import app as authority
+from kapok.cli.app import run
+from kapok.cli.examination import Examination, examine
+from kapok.errors import NotFound
+from kapok.wire import version
+
+
+@pytest.fixture
+def opened(tmp_path, dataset, make_realm, logging_restored):  # noqa: F811 - pytest's way
+    """A broker that listens where its settings say, and a node's and an analyst's folder."""
+
+    @asynccontextmanager
+    async def network():
+        net = Network(tmp_path, make_realm(time.time()), dataset)
+        await net.open()
+        try:
+            (net.broker.home / "broker.toml").write_text(f'listen = "{net.broker.address}"\n')
+            analyst = furnish(tmp_path / "analyst", net.analyst)
+            (analyst / "analyst.toml").write_text(f'broker = "{net.broker.address}"\n')
+            homes = SimpleNamespace(broker=net.broker.home, node=net.furnish("a").home, analyst=analyst)
+            yield net, homes
+        finally:
+            await net.close()
+
+    return network
+
+
+async def look(home, **changes):
+    return await asyncio.to_thread(partial(examine, home, **changes))
+
+
+def graded(found, grade):
+    return [one.subject for one in found.findings if one.grade == grade]
+
+
+async def test_every_folder_of_a_network_that_is_well_is_well(opened):
+    async with opened() as (_, homes):
+        for role, subjects in {
+            "broker": {"settings", "store"},
+            "node": {"settings", "dataset", "check"},
+            "analyst": {"settings"},
+        }.items():
+            found = await look(getattr(homes, role))
+            assert (found.role, found.exit_status, graded(found, "problem")) == (role, 0, [])
+            assert {"identity", "disk", "broker", "clock", "version", *subjects} == set(graded(found, "ok"))
+            (release,) = [one.text for one in found.findings if one.subject == "version"]
+            assert version.release() in release
+        assert not (homes.node / "state" / "journal.db").exists()
+
+
+async def test_what_cannot_be_reached_is_6_and_what_is_to_be_mended_here_is_3(opened):
+    async with opened() as (net, homes):
+        await net.broker.stop()
+        found = await look(homes.analyst)
+        assert (graded(found, "problem"), found.exit_status) == (["broker"], 6)
+        (homes.analyst / "identity" / "key.pem").chmod(0o644)
+        found = await look(homes.analyst)
+        assert (graded(found, "problem"), found.exit_status) == (["identity", "broker"], 3)
+        assert "chmod 600" in found.findings[0].remedy
+        (homes.node / "policy.toml").write_text("[[rule]]\n")
+        found = await look(homes.node)
+        assert (graded(found, "problem"), found.exit_status) == (["broker", "check"], 3)
+        (homes.broker / "broker.db").write_bytes(b"no database" * 99)
+        assert graded(await look(homes.broker), "problem") == ["store", "broker"]
+        (homes.broker / "broker.toml").write_text("listn = 1\n")
+        assert graded(await look(homes.broker), "problem") == ["settings"]
+        await net.broker.stop()
+
+
+@pytest.mark.parametrize(("apart", "grade"), [(0, "ok"), (90, "warning"), (-90, "warning"), (400, "problem")])
+async def test_clocks_that_are_apart(opened, apart, grade):
+    async with opened() as (_, homes):
+        found = await look(homes.analyst, clock=lambda: time.time() + apart)
+        assert [(one.subject, one.grade) for one in found.findings if one.subject == "clock"] == [
+            ("clock", grade)
+        ]
+        assert found.exit_status == (3 if grade == "problem" else 0)
+
+
+@pytest.mark.parametrize(("mib", "grade"), [(10, "problem"), (500, "warning")])
+async def test_a_disk_that_is_nearly_full(opened, monkeypatch, mib, grade):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=mib * 2**20))
+    async with opened() as (_, homes):
+        assert graded(await look(homes.broker), grade) == ["disk"]
+
+
+async def test_metrics_that_others_can_reach_and_a_certificate_that_ends(opened):
+    async with opened() as (_, homes):
+        with (homes.broker / "broker.toml").open("a") as file:
+            file.write('metrics = "0.0.0.0:9464"\n')
+        assert graded(await look(homes.broker), "warning") == ["metrics"]
+
+
+async def test_an_authority_is_looked_at_too(tmp_path, logging_restored):  # noqa: F811
+    home = tmp_path / "authority"
+    authority.init(home, "hearts.example", listen="127.0.0.1:0")
+    stopped = await look(home)
+    assert (graded(stopped, "problem"), stopped.exit_status) == (["settings"], 3)
+    daemon = await Daemon(authority.run, home).start()
+    found = await look(home)
+    assert (found.role, graded(found, "problem")) == ("authority", [])
+    assert set(graded(found, "ok")) == {"identity", "disk", "root", "register", "settings", "service"}
+    await daemon.stop()
+    assert (await look(home)).exit_status == 6
+    (home / "root" / "key.pem").chmod(0o640)
+    assert graded(await look(home), "problem") == ["root", "service"]
+
+
+def test_nobodys_folder_is_said(tmp_path):
+    with pytest.raises(NotFound, match=r"it has none of authority\.toml, broker\.toml"):
+        examine(tmp_path)
+
+
+@pytest.mark.parametrize(("status", "exit_status"), [(None, 0), (6, 6), (3, 3)])
+def test_on_the_terminal_and_as_a_document(monkeypatch, capsys, tmp_path, status, exit_status):
+    found = Examination(tmp_path, "node")
+    found.ok("disk", "there is room")
+    found.warn("check", "a warning\x1b[2J", "mind `kapok enroll TOKEN`")
+    if status:
+        found.problem("broker", "nobody answers", "start it", status)
+    monkeypatch.setattr("kapok.cli.examination.examine", lambda _home: found)
+    assert run(["doctor", "--home", str(tmp_path)]) == exit_status
+    out, err = capsys.readouterr()
+    assert "ok       disk       there is room" in out
+    assert f"mind `kapok enroll TOKEN --home {tmp_path}`" in out
+    assert "\x1b" not in out
+    assert ("doctor_failed" in err) is bool(status)
+    assert run(["doctor", "--json", "--home", str(tmp_path)]) == exit_status
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert (document["ok"], document["role"], err) == (not status, "node", "")
+    assert document["findings"][0] == {
+        "subject": "disk",
+        "grade": "ok",
+        "text": "there is room",
+        "remedy": None,
+    }
