@@ -12,7 +12,7 @@ import pytest
 from support.answers import CARRIERS, WARDS, Analyst, Holder, spread
 
 from kapok.computations.engines import Dominance
-from kapok.computations.query import suppression
+from kapok.computations.query.disclosure import suppression
 
 both_ways = pytest.mark.parametrize("defended", [True, False], ids=["defended", "defence removed"])
 empty_both_ways = pytest.mark.parametrize("empty", ["show", "hide"])

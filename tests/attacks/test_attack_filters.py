@@ -10,8 +10,8 @@ import pytest
 from support.answers import WARDS, Analyst, Holder, spread
 
 from kapok.computations.engines import Dominance
-from kapok.computations.query import suppression
-from kapok.computations.query.patterns import Told
+from kapok.computations.query.disclosure import suppression
+from kapok.computations.query.disclosure.patterns import Told
 
 both_ways = pytest.mark.parametrize("defended", [True, False], ids=["defended", "defence removed"])
 
@@ -91,9 +91,9 @@ def take_out_conditions(monkeypatch):
     def for_itself(*arguments, alike=(), parts=(), under=None, **more):
         return real(*arguments, **more)
 
-    monkeypatch.setattr("kapok.computations.query.patterns.suppress", for_itself)
+    monkeypatch.setattr("kapok.computations.query.disclosure.patterns.suppress", for_itself)
     monkeypatch.setattr(
-        "kapok.computations.query.hiding.Hiding._apart", lambda self, number, kept, found: found
+        "kapok.computations.query.disclosure.hiding.Hiding._apart", lambda self, number, kept, found: found
     )
 
 
@@ -102,7 +102,7 @@ def take_out_conditions(monkeypatch):
 def test_one_person_in_front_of_a_background(background, defended, monkeypatch):
     """WHERE cost = v OR (one person): all the others add nothing, or a value that is known."""
     if not defended:
-        monkeypatch.setattr("kapok.computations.query.hiding.Hiding._told", told_of_sizes_alone)
+        monkeypatch.setattr("kapok.computations.query.disclosure.hiding.Hiding._told", told_of_sizes_alone)
     target = Holder([(500, {"cost": background}), (80, {"cost": 35}), (1, {"cost": 1234})])
     analyst = Analyst(target, [Holder(spread(40, "ward", cost=35))] * 2)
     learnt = analyst.learns(

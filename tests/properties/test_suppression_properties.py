@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.table_attacker import bounds_by_flow, bounds_by_listing
 
-from kapok.computations.query.selection import split
-from kapok.computations.query.suppression import subsets, suppress
+from kapok.computations.query.disclosure.selection import split
+from kapok.computations.query.disclosure.suppression import subsets, suppress
 
 
 @st.composite

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kapok.computations.query.backgrounds import Extremes, few_others, together
+from kapok.computations.query.disclosure.backgrounds import Extremes, few_others, together
 
 
 def of(values: list[int], least: int) -> Extremes:

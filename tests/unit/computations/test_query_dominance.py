@@ -6,7 +6,7 @@ import pytest
 
 from kapok.computations import Thresholds
 from kapok.computations.engines import Dominance
-from kapok.computations.query.dominance import Magnitudes, dominated, largest_needed
+from kapok.computations.query.disclosure.dominance import Magnitudes, dominated, largest_needed
 
 
 def of(*values: int) -> Magnitudes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kapok.computations.query.patterns import Told, patterns
+from kapok.computations.query.disclosure.patterns import Told, patterns
 
 
 def table(*rows: object) -> np.ndarray:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from kapok.computations.query.disclosure.selection import selection, split
+from kapok.computations.query.disclosure.suppression import suppress
 from kapok.computations.query.params import Question
-from kapok.computations.query.selection import selection, split
-from kapok.computations.query.suppression import suppress
 from kapok.documents.dataset import Column, Dataset
 
 TINY = Dataset(

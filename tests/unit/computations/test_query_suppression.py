@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.table_attacker import bounds_by_flow
 
-from kapok.computations.query.suppression import MOST_AXES, suppress
+from kapok.computations.query.disclosure.suppression import MOST_AXES, suppress
 
 
 def table(*rows: object) -> np.ndarray:

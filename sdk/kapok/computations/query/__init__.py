@@ -4,17 +4,18 @@
     holder    contribute(question, dataset, engine)   one SELECT on the holder's engine → words
     analyst   answer(question, dataset, sum of words) → Answer
 
-From text to words, each step in types of its own:
+From text to words, each room and step in types of its own:
 
-    lexing, grammar, clauses    text → `syntax.Statement`, Kapok's own grammar and nothing else
-    meaning (with arithmetic, conditions, texts, calendars, maths)
-                                expression of one row → `terms.Term`: kind, public bounds, exact scale
-    grouping, asking            what is grouped by, which `measures.Measure` holders compute
-    formulas, calls             what the analyst computes of groups and aggregates afterwards
-    build, engine_terms         one SELECT in the engine's dialect
-    tables, hiding              the engine's counts, checked; which cells do not leave the holder
+    language/    text → `syntax.Statement` and back: Kapok's own grammar and nothing else
+    rows/        expression of one row → `terms.Term` (kind, public bounds, exact scale) → SQL of an engine
+    parse, grouping, asking
+                 what is grouped by, which `measures.Measure` holders compute for which `aggregates`
+    build        one SELECT in the engine's dialect
+    tables, disclosure/
+                 the engine's counts, checked; which cells do not leave the holder
+    answers/     what the analyst computes of groups and aggregates afterwards
     quantiles, intervals, search, tallies
-                                further rounds, which search for medians and other quantiles
+                 further rounds, which search for medians and other quantiles
 
 Layout of the words, the same for every holder: grouping after grouping (one without GROUP BY, several with
 ROLLUP and its kin), in each group after group (the product of all values of what is grouped by, null last),

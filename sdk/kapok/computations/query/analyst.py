@@ -17,16 +17,16 @@ from functools import cmp_to_key, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from kapok.computations.query.aggregates import AGGREGATES, Moment, Sums
-from kapok.computations.query.formulas import Line
-from kapok.computations.query.measures import Measure
-from kapok.computations.query.params import Question, Ranking
-from kapok.computations.query.values import (
+from kapok.computations.query.answers.formulas import Line
+from kapok.computations.query.answers.values import (
     SUPPRESSED,
     Cell,
     Value,
     ValueTypeName,
     delivered,
 )
+from kapok.computations.query.measures import Measure
+from kapok.computations.query.params import Question, Ranking
 from kapok.documents.dataset import Dataset
 from kapok.errors import PeerProtocolError
 from kapok.protocols.secure_sum.params import MOST_MEMBERS

@@ -7,18 +7,18 @@ from dataclasses import replace
 from fractions import Fraction
 
 from kapok.computations.query.aggregates import AGGREGATES, Moment
-from kapok.computations.query.arithmetic import number, of_boolean
-from kapok.computations.query.formulas import Formula, Formulas
+from kapok.computations.query.answers.formulas import Formula, Formulas
+from kapok.computations.query.answers.values import ValueType, exact
 from kapok.computations.query.grouping import bins_of
-from kapok.computations.query.hints import refuse
-from kapok.computations.query.meaning import Meaning
+from kapok.computations.query.language.hints import refuse
+from kapok.computations.query.language.syntax import Aggregate, Call, Expression, Name, walk
+from kapok.computations.query.language.writing import in_order, write
 from kapok.computations.query.measures import Axis, Measure
 from kapok.computations.query.params import Result
 from kapok.computations.query.quantiles import QUANTILES, fraction_of, span_of
-from kapok.computations.query.syntax import Aggregate, Call, Expression, Name, walk
-from kapok.computations.query.terms import Term
-from kapok.computations.query.values import ValueType, exact
-from kapok.computations.query.writing import in_order, write
+from kapok.computations.query.rows.arithmetic import number, of_boolean
+from kapok.computations.query.rows.meaning import Meaning
+from kapok.computations.query.rows.terms import Term
 from kapok.documents.dataset import Dataset
 from kapok.protocols.secure_sum.params import MOST_MEMBERS
 

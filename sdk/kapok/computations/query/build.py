@@ -17,11 +17,11 @@ from __future__ import annotations
 from sqlglot import exp
 
 from kapok.computations.encoding import encoded
-from kapok.computations.query.backgrounds import looked_at
-from kapok.computations.query.engine_terms import ROWS, Writer
+from kapok.computations.query.disclosure.backgrounds import looked_at
 from kapok.computations.query.measures import Measure, centre, half
 from kapok.computations.query.params import Question
-from kapok.computations.query.terms import INT64, Term
+from kapok.computations.query.rows.engine_terms import ROWS, Writer
+from kapok.computations.query.rows.terms import INT64, Term
 from kapok.documents.dataset import Dataset
 
 __all__ = ["engine_sql", "two_values"]

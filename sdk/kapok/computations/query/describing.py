@@ -6,8 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from kapok.computations.query.aggregates import AGGREGATES
-from kapok.computations.query.measures import Measure
-from kapok.computations.query.syntax import (
+from kapok.computations.query.language.syntax import (
     Aggregate,
     Call,
     Day,
@@ -18,7 +17,8 @@ from kapok.computations.query.syntax import (
     Text,
     Truth,
 )
-from kapok.computations.query.writing import write
+from kapok.computations.query.language.writing import write
+from kapok.computations.query.measures import Measure
 
 if TYPE_CHECKING:
     from kapok.computations.query.params import Question, Result

@@ -9,14 +9,22 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
-from kapok.computations.query.arithmetic import add, number, quotient, whole_number
-from kapok.computations.query.hints import refuse
-from kapok.computations.query.meaning import Meaning
+from kapok.computations.query.language.hints import refuse
+from kapok.computations.query.language.syntax import (
+    Aggregate,
+    Expression,
+    Group,
+    Name,
+    Number,
+    Statement,
+    walk,
+)
+from kapok.computations.query.language.writing import write
 from kapok.computations.query.measures import Axis
-from kapok.computations.query.operations import Choice, Operation, Whole
-from kapok.computations.query.syntax import Aggregate, Expression, Group, Name, Number, Statement, walk
-from kapok.computations.query.terms import Term, constant
-from kapok.computations.query.writing import write
+from kapok.computations.query.rows.arithmetic import add, number, quotient, whole_number
+from kapok.computations.query.rows.meaning import Meaning
+from kapok.computations.query.rows.operations import Choice, Operation, Whole
+from kapok.computations.query.rows.terms import Term, constant
 from kapok.documents.dataset import Dataset
 
 __all__ = ["MOST_CELLS", "Groupings"]

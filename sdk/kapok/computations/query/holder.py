@@ -39,12 +39,12 @@ from typing import Final
 from kapok.computations.engines import Engine, Note, Thresholds, unheard
 from kapok.computations.query.aggregates import Moment
 from kapok.computations.query.build import engine_sql
-from kapok.computations.query.dominance import largest_needed
-from kapok.computations.query.hiding import Chosen, Hiding
+from kapok.computations.query.disclosure.dominance import largest_needed
+from kapok.computations.query.disclosure.hiding import Chosen, Hiding
+from kapok.computations.query.disclosure.selection import selection
+from kapok.computations.query.disclosure.suppression import Pattern
 from kapok.computations.query.measures import Measure
 from kapok.computations.query.params import Question
-from kapok.computations.query.selection import selection
-from kapok.computations.query.suppression import Pattern
 from kapok.computations.query.tables import Table, Tables, read_atoms
 from kapok.documents.dataset import Dataset
 from kapok.protocols.words import WordVector

@@ -8,15 +8,14 @@ from fractions import Fraction
 from hashlib import sha256
 from typing import Final
 
+from kapok.computations.query.answers.formulas import Formula, Line
+from kapok.computations.query.answers.values import Cell, exact
 from kapok.computations.query.asking import Asking
-from kapok.computations.query.clauses import read_source, read_statement
-from kapok.computations.query.formulas import Formula, Line
 from kapok.computations.query.grouping import Groupings
-from kapok.computations.query.hints import refuse, shown
-from kapok.computations.query.lexing import MOST_BYTES
-from kapok.computations.query.params import DatasetReference, Item, Question, Ranking
-from kapok.computations.query.quantiles import check_quantiles
-from kapok.computations.query.syntax import (
+from kapok.computations.query.language.clauses import read_source, read_statement
+from kapok.computations.query.language.hints import refuse, shown
+from kapok.computations.query.language.lexing import MOST_BYTES
+from kapok.computations.query.language.syntax import (
     Aggregate,
     Call,
     Expression,
@@ -27,7 +26,8 @@ from kapok.computations.query.syntax import (
     Statement,
     walk,
 )
-from kapok.computations.query.values import Cell, exact
+from kapok.computations.query.params import DatasetReference, Item, Question, Ranking
+from kapok.computations.query.quantiles import check_quantiles
 from kapok.documents.dataset import Dataset
 from kapok.errors import InternalError
 

@@ -13,10 +13,10 @@ from fractions import Fraction
 from typing import Any
 
 from kapok.computations.query.analyst import Answer, answer, impossible, known_rows
+from kapok.computations.query.answers.values import SUPPRESSED, Cell
 from kapok.computations.query.intervals import Interval, Intervals, encode_intervals
 from kapok.computations.query.params import Question, Result
 from kapok.computations.query.quantiles import PARTS, RANKS, ranks_of, span_of, value_between
-from kapok.computations.query.values import SUPPRESSED, Cell
 from kapok.computations.registry import Next
 from kapok.documents.dataset import Dataset
 from kapok.protocols.secure_sum.params import MOST_MEMBERS

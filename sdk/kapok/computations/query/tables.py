@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kapok.computations.query.aggregates import Moment
-from kapok.computations.query.backgrounds import Extremes, looked_at, together
 from kapok.computations.query.build import two_values
-from kapok.computations.query.dominance import Magnitudes
+from kapok.computations.query.disclosure.backgrounds import Extremes, looked_at, together
+from kapok.computations.query.disclosure.dominance import Magnitudes
 from kapok.computations.query.measures import Measure, centre
 from kapok.computations.query.params import Question
 from kapok.documents.dataset import Dataset

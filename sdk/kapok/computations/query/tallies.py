@@ -21,13 +21,13 @@ from sqlglot import exp
 
 from kapok.computations.encoding import encoded
 from kapok.computations.engines import Engine, Note, Thresholds, unheard
-from kapok.computations.query.engine_terms import ROWS, Writer
 from kapok.computations.query.holder import shown
 from kapok.computations.query.intervals import Interval, Intervals
 from kapok.computations.query.measures import Measure
-from kapok.computations.query.operations import Operation, Whole
 from kapok.computations.query.params import Question
 from kapok.computations.query.quantiles import PARTS, RANKS
+from kapok.computations.query.rows.engine_terms import ROWS, Writer
+from kapok.computations.query.rows.operations import Operation, Whole
 from kapok.computations.query.tables import ImpossibleError, Tables, whole
 from kapok.documents.dataset import Dataset
 from kapok.protocols.words import WordVector

@@ -10,13 +10,13 @@ from datetime import date, timedelta
 from fractions import Fraction
 from typing import Final
 
-from kapok.computations.query.arithmetic import add, quotient, remainder, subtract
-from kapok.computations.query.conditions import same_moments
-from kapok.computations.query.hints import refuse, shown
-from kapok.computations.query.literals import SECONDS_OF
-from kapok.computations.query.operations import Code, Operation, Whole
-from kapok.computations.query.syntax import Span
-from kapok.computations.query.terms import MOST_VALUES, Term, aligned, bounded, constant, mismatch, whole
+from kapok.computations.query.language.hints import refuse, shown
+from kapok.computations.query.language.literals import SECONDS_OF
+from kapok.computations.query.language.syntax import Span
+from kapok.computations.query.rows.arithmetic import add, quotient, remainder, subtract
+from kapok.computations.query.rows.conditions import same_moments
+from kapok.computations.query.rows.operations import Code, Operation, Whole
+from kapok.computations.query.rows.terms import MOST_VALUES, Term, aligned, bounded, constant, mismatch, whole
 
 __all__ = [
     "DATE_FUNCTIONS",

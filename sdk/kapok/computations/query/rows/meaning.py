@@ -6,12 +6,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Final, Literal, cast
 
-from kapok.computations.query import arithmetic, calendars, conditions, texts
-from kapok.computations.query.arithmetic import number
-from kapok.computations.query.hints import refuse
-from kapok.computations.query.maths import MATHS, maths, power
-from kapok.computations.query.operations import Fact, Quoted
-from kapok.computations.query.syntax import (
+from kapok.computations.query.language.hints import refuse
+from kapok.computations.query.language.syntax import (
     Aggregate,
     Call,
     Case,
@@ -25,7 +21,11 @@ from kapok.computations.query.syntax import (
     Text,
     Truth,
 )
-from kapok.computations.query.terms import Term, boolean, constant, mismatch, of_column, text, unknown
+from kapok.computations.query.rows import arithmetic, calendars, conditions, texts
+from kapok.computations.query.rows.arithmetic import number
+from kapok.computations.query.rows.maths import MATHS, maths, power
+from kapok.computations.query.rows.operations import Fact, Quoted
+from kapok.computations.query.rows.terms import Term, boolean, constant, mismatch, of_column, text, unknown
 from kapok.documents.dataset import Dataset
 
 __all__ = ["Meaning"]

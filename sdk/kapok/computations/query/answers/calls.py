@@ -8,15 +8,7 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Any, Final, TypeAlias
 
-from kapok.computations.query.arithmetic import rounded
-from kapok.computations.query.calendars import DATE_FUNCTIONS
-from kapok.computations.query.hints import refuse
-from kapok.computations.query.literals import SECONDS_OF
-from kapok.computations.query.maths import MATHS, power_of, value_of
-from kapok.computations.query.syntax import Call, Expression, Number, Span, Text
-from kapok.computations.query.terms import Term, constant, text
-from kapok.computations.query.texts import TEXT_FUNCTIONS, checked_arguments, text_function
-from kapok.computations.query.values import (
+from kapok.computations.query.answers.values import (
     SUPPRESSED,
     Cell,
     ValueType,
@@ -25,6 +17,14 @@ from kapok.computations.query.values import (
     truncated_moment,
     units_from,
 )
+from kapok.computations.query.language.hints import refuse
+from kapok.computations.query.language.literals import SECONDS_OF
+from kapok.computations.query.language.syntax import Call, Expression, Number, Span, Text
+from kapok.computations.query.rows.arithmetic import rounded
+from kapok.computations.query.rows.calendars import DATE_FUNCTIONS
+from kapok.computations.query.rows.maths import MATHS, power_of, value_of
+from kapok.computations.query.rows.terms import Term, constant, text
+from kapok.computations.query.rows.texts import TEXT_FUNCTIONS, checked_arguments, text_function
 
 __all__ = ["CALLS", "case_of", "typed_call"]
 

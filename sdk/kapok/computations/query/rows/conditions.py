@@ -12,11 +12,20 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Final
 
-from kapok.computations.query.hints import refuse, shown
-from kapok.computations.query.literals import day_of, moment_of, number_text
-from kapok.computations.query.operations import Choice, Code, Fact, Nothing, Operation, Quoted, Table, Whole
-from kapok.computations.query.syntax import Number
-from kapok.computations.query.terms import Term, aligned, boolean, constant, mismatch
+from kapok.computations.query.language.hints import refuse, shown
+from kapok.computations.query.language.literals import day_of, moment_of, number_text
+from kapok.computations.query.language.syntax import Number
+from kapok.computations.query.rows.operations import (
+    Choice,
+    Code,
+    Fact,
+    Nothing,
+    Operation,
+    Quoted,
+    Table,
+    Whole,
+)
+from kapok.computations.query.rows.terms import Term, aligned, boolean, constant, mismatch
 from kapok.documents.dataset import Column
 from kapok.errors import near
 

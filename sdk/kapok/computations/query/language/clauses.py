@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 
-from kapok.computations.query.grammar import Reader
-from kapok.computations.query.hints import SHAPE, of_part, of_word, refuse, shown
-from kapok.computations.query.reserved import REFUSED
-from kapok.computations.query.syntax import Expression, Group, Order, Selected, Statement
+from kapok.computations.query.language.grammar import Reader
+from kapok.computations.query.language.hints import SHAPE, of_part, of_word, refuse, shown
+from kapok.computations.query.language.reserved import REFUSED
+from kapok.computations.query.language.syntax import Expression, Group, Order, Selected, Statement
 
 __all__ = ["read_source", "read_statement"]
 

@@ -24,15 +24,11 @@ from itertools import product
 
 import numpy as np
 
+from kapok.computations.query.answers.formulas import Line
 from kapok.computations.query.asking import Asking
-from kapok.computations.query.blocks import Cells, Sizes
-from kapok.computations.query.formulas import Line
-from kapok.computations.query.meaning import Meaning
-from kapok.computations.query.measures import Axis, Measure
-from kapok.computations.query.params import Question
-from kapok.computations.query.parse import MOST_WORDS, question_of
-from kapok.computations.query.suppression import MOST_AXES, Axes, Pattern, subsets, suppress
-from kapok.computations.query.syntax import (
+from kapok.computations.query.disclosure.blocks import Cells, Sizes
+from kapok.computations.query.disclosure.suppression import MOST_AXES, Axes, Pattern, subsets, suppress
+from kapok.computations.query.language.syntax import (
     Aggregate,
     Call,
     Expression,
@@ -43,8 +39,12 @@ from kapok.computations.query.syntax import (
     Statement,
     walk,
 )
+from kapok.computations.query.language.writing import in_order, write
+from kapok.computations.query.measures import Axis, Measure
+from kapok.computations.query.params import Question
+from kapok.computations.query.parse import MOST_WORDS, question_of
+from kapok.computations.query.rows.meaning import Meaning
 from kapok.computations.query.tables import Tables
-from kapok.computations.query.writing import in_order, write
 from kapok.documents.dataset import Dataset
 from kapok.errors import InvalidInput
 

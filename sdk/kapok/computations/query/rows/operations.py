@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from kapok.computations.query.hints import refuse
+from kapok.computations.query.language.hints import refuse
 
 __all__ = ["MOST_CODE", "Choice", "Code", "Fact", "Field", "Nothing", "Operation", "Quoted", "Table", "Whole"]
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kapok.computations.query.blocks import Cells, Sizes
-from kapok.computations.query.suppression import Axes, Pattern, suppress
+from kapok.computations.query.disclosure.blocks import Cells, Sizes
+from kapok.computations.query.disclosure.suppression import Axes, Pattern, suppress
 
 __all__ = ["Told", "patterns"]
 

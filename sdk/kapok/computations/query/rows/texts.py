@@ -11,11 +11,11 @@ import re
 from functools import reduce
 from typing import Final
 
-from kapok.computations.query.arithmetic import whole_number
-from kapok.computations.query.conditions import first_known, table
-from kapok.computations.query.hints import refuse
-from kapok.computations.query.operations import Operation, Quoted
-from kapok.computations.query.terms import MOST_VALUES, Term, mismatch, text
+from kapok.computations.query.language.hints import refuse
+from kapok.computations.query.rows.arithmetic import whole_number
+from kapok.computations.query.rows.conditions import first_known, table
+from kapok.computations.query.rows.operations import Operation, Quoted
+from kapok.computations.query.rows.terms import MOST_VALUES, Term, mismatch, text
 
 __all__ = ["TEXT_FUNCTIONS", "concat", "join", "of_text", "text_function"]
 

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from kapok.computations.engines import Note, Thresholds
-from kapok.computations.query.backgrounds import Extremes, few_others, together
-from kapok.computations.query.dominance import Magnitudes, dominated
+from kapok.computations.query.disclosure.backgrounds import Extremes, few_others, together
+from kapok.computations.query.disclosure.dominance import Magnitudes, dominated
+from kapok.computations.query.disclosure.patterns import Told, patterns
+from kapok.computations.query.disclosure.selection import Selection
+from kapok.computations.query.disclosure.suppression import Axes, Pattern
 from kapok.computations.query.params import Question
-from kapok.computations.query.patterns import Told, patterns
-from kapok.computations.query.selection import Selection
-from kapok.computations.query.suppression import Axes, Pattern
 from kapok.computations.query.tables import Cell, Counts, Tables
 from kapok.documents.dataset import Dataset
 

@@ -32,7 +32,7 @@ from typing import Final, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from kapok.computations.query.blocks import Cells, Sizes, cover, cover_line
+from kapok.computations.query.disclosure.blocks import Cells, Sizes, cover, cover_line
 
 __all__ = ["MOST_AXES", "Axes", "Pattern", "subsets", "suppress"]
 

@@ -17,9 +17,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from kapok.computations.query.language.syntax import Expression, Name, walk
 from kapok.computations.query.measures import Measure
 from kapok.computations.query.params import Question
-from kapok.computations.query.syntax import Expression, Name, walk
 
 __all__ = ["Extremes", "few_others", "looked_at", "together"]
 

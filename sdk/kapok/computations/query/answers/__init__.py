@@ -1,0 +1,1 @@
+"""What the analyst computes after aggregation: values, the functions on them, formulas."""

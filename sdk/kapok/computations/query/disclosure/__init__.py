@@ -1,0 +1,1 @@
+"""What a holder does not show: suppression, and what must be hidden with it."""
