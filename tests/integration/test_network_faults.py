@@ -107,13 +107,13 @@ def test_manual_approval_shows_words_and_never_a_count(network, fails, until):
         words = call(["node", "pending"], node.home).stdout
         assert "kapok node approve" in words
         assert "303" not in words
-        assert call(["node", "approve", job[:12]], node.home).status == 0
+        assert call(["node", "approve", job[:12], "--yes"], node.home).status == 0
         assert network.kapok("job", "wait", job, "--json").status == 0
         refused = network.kapok("query", COUNT, "--detach", "--deadline", "120").stdout.strip()
         until(lambda: pending(node.home))
         assert call(["node", "deny", refused], node.home).status == 0
         fails(network.kapok("job", "wait", refused), 4, "approval_denied")
-        fails(call(["node", "approve", refused], node.home), 3, "not_pending")
+        fails(call(["node", "approve", refused, "--yes"], node.home), 3, "not_pending")
     finally:
         node.stop()
         policy.write_text(before)

@@ -43,8 +43,8 @@ def write_result(result: Result, out: Path) -> None:
     """Write an answer into a file that only its owner may read, in the format that its name ends with.
 
     Suppressed cells are empty. In CSV files a last column ``suppressed`` names them, row by row (with an
-    underscore more where the answer has a column of that name); the other formats say it in the answer's
-    metadata.
+    underscore more where the answer has a column of that name), and HAVING where that could not be told of
+    the row; the other formats say it in the answer's metadata.
 
     Raises:
         InvalidInput: ``bad_file``: it cannot be written.
@@ -73,8 +73,9 @@ def _as_csv(result: Result) -> bytes:
         added += "_"
     writer.writerow([*result.columns, added])
     for index, row in enumerate(result.rows):
-        hidden = " ".join(name for name in result.columns if (index, name) in result.suppressed)
-        writer.writerow([*(shown(cell) for cell in row), hidden])
+        hidden = [name for name in result.columns if (index, name) in result.suppressed]
+        hidden += ["HAVING"] if index in result.undecided else []
+        writer.writerow([*(shown(cell) for cell in row), " ".join(hidden)])
     return text.getvalue().encode()
 
 
@@ -114,6 +115,8 @@ def show_result(result: Result, *, json: bool, written: Path | None) -> None:
         from kapok.client.result import SUPPRESSED_NOTE
 
         say(SUPPRESSED_NOTE)
+    if result.undecided:
+        say(result.undecided_note)
     who = ", ".join(sorted(party.organisation_name for party in result.parties))
     parties = counted(len(result.parties), "party", "parties")
     sealed = counted(result.bytes, "sealed byte")

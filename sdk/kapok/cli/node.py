@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask at the terminal.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Analyst = Annotated[
     str | None,
     typer.Option(
@@ -41,6 +41,8 @@ Csv = Annotated[bool, typer.Option("--csv", help="Print CSV, a line for each que
 Reason = Annotated[
     str, typer.Option("--reason", metavar="TEXT", help="Why, for your own people; it goes nowhere else.")
 ]
+
+_MOST_EARLIER: Final = 5
 
 app = group("A holder's node: answers beside its data, as its policy says.")
 
@@ -108,7 +110,14 @@ def approve(job_id: JobId, yes: Yes = False, json: Json = False, home: Home = No
     folder = resolved_home(home)
     if not json:
         _say(show(folder, job_id))
-        if sys.stdin.isatty() and not yes and not typer.confirm("approve it?"):
+    if not (yes or json):
+        if not sys.stdin.isatty():
+            raise InvalidInput(
+                "nobody is there to ask: this is no terminal",
+                code="not_confirmed",
+                remedy="say it at a terminal, or with --yes",
+            )
+        if not typer.confirm("approve it?"):
             say("it waits as before")
             return
     _decided(decide(folder, job_id), "approved", json=json)
@@ -263,7 +272,10 @@ def _say(shown: ShownQuestion) -> None:
     for names in shown.cohort.names:
         say(f"          answered before together with: {plain(', '.join(names))}")
     if shown.earlier:
-        rows = [(when(one.asked_at), one.analyst, one.state, one.question) for one in shown.earlier]
+        latest = shown.earlier[:_MOST_EARLIER]
+        rows = [(when(one.asked_at), one.analyst, one.state, one.question) for one in latest]
         print_table(("asked before", "by", "state", "question"), rows)
+        if len(latest) < len(shown.earlier):
+            say("          the last of them; `kapok node history` shows all")
     else:
         say("before    this organisation has asked nothing of it")

@@ -77,7 +77,7 @@ class OfficerSession:
         credentials = Credentials.load(profile.home)
         if credentials.name.role is not Role.OFFICER:
             raise NotAuthorised(
-                f"this folder's identity is a {credentials.name.role}'s, and only officers reopen cohorts",
+                f"this folder's identity is of the role {credentials.name.role}; officers reopen cohorts",
                 code="not_an_officer",
                 remedy="name an officer's folder with --home; the authority gives its token: "
                 "`kapok authority token officer ORGANISATION NAME`",

@@ -39,6 +39,10 @@ def plot(result: Result, values: Sequence[str] | None, axes: Axes | None) -> Axe
         for number, at in zip(numbers, starts, strict=True):
             if (number, name) in result.suppressed:
                 axes.annotate("suppressed", (at, 0), rotation=90, ha="center", va="bottom", fontsize="small")
+    axes.set_xlim(-_WIDTH, len(labels) - 1 + _WIDTH)
+    if not any(row[result.columns.index(name)] is not None for row in result.rows for name in series):
+        axes.set_ylim(0, 1)
+        axes.set_yticks([])
     axes.set_xticks(list(numbers), labels, rotation=45 if max(map(len, labels), default=0) > 6 else 0)
     axes.set_xlabel(", ".join(groups))
     if len(series) > 1:

@@ -33,6 +33,7 @@ SUPPRESSED_NOTE: Final = (
 tells the analyst roughly how many holders suppressed it."""
 
 _METADATA: Final = b"kapok"
+_MOST_NUMBERS: Final = 10
 
 
 class PartyReport(msgspec.Struct, frozen=True):
@@ -132,6 +133,12 @@ class Result:
         return frozenset(self._labels.suppressed)
 
     @property
+    def undecided(self) -> frozenset[int]:
+        """Numbers of the rows (from 0) of which HAVING cannot be told, since it needs what is suppressed."""
+        told = (self._table.schema.metadata or {}).get(b"kapok.undecided", b"[]")
+        return frozenset(msgspec.json.decode(told, type=tuple[int, ...]))
+
+    @property
     def parties(self) -> tuple[PartyReport, ...]:
         """Who took part, with the version of the data that each answered from."""
         return self._labels.parties
@@ -178,6 +185,31 @@ class Result:
 
         return plot(self, values, axes)
 
+    @property
+    def undecided_note(self) -> str:
+        """What stands under an answer with rows of which HAVING cannot be told."""
+        rows = ", ".join(str(number + 1) for number in sorted(self.undecided)[:_MOST_NUMBERS])
+        more = ", …" if len(self.undecided) > _MOST_NUMBERS else ""
+        return f"undecided: HAVING needs what is suppressed, so these rows stay in any case: {rows}{more}"
+
+    def __repr__(self) -> str:
+        """The columns and the size; `to_pandas` and `rows` have the values."""
+        return f"<Result of job {self.job_id[:12]}: {len(self.rows)} rows of {', '.join(self.columns)}>"
+
+    def __str__(self) -> str:
+        """The answer as a table of text."""
+        lines = [list(self.columns)]
+        for number, row in enumerate(self.rows):
+            named = zip(self.columns, row, strict=True)
+            lines.append(
+                ["suppressed" if (number, name) in self.suppressed else _plain(cell) for name, cell in named]
+            )
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        text = [
+            "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines
+        ]
+        return "\n".join(text)
+
     def to_arrow(self) -> pa.Table:
         """The answer as an Arrow table; suppressed cells are null, and named in its metadata."""
         return self._table
@@ -214,6 +246,7 @@ class Result:
             "columns": list(self.columns),
             "rows": [list(row) for row in self.rows],
             "suppressed": labels["suppressed"],
+            "undecided": sorted(self.undecided),
             "parties": labels["parties"],
             **cost,
         }
@@ -273,9 +306,15 @@ class Result:
         )
         who = html.escape(", ".join(short_name(party.name) for party in self.parties))
         foot = f"<p>{html.escape(SUPPRESSED_NOTE)}</p>" if self.suppressed else ""
+        foot += f"<p>{html.escape(self.undecided_note)}</p>" if self.undecided else ""
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{foot}<p>{who}</p>"
 
     def _cell(self, number: int, name: str, cell: object) -> str:
         if (number, name) in self.suppressed:
             return "<i>suppressed</i>"
-        return "" if cell is None else html.escape(f"{cell:f}" if isinstance(cell, Decimal) else str(cell))
+        return html.escape(_plain(cell))
+
+
+def _plain(cell: object) -> str:
+    """A cell as text, all digits of it."""
+    return "" if cell is None else f"{cell:f}" if isinstance(cell, Decimal) else str(cell)

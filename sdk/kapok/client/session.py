@@ -434,7 +434,7 @@ def _not_an_analyst(role: Role) -> KapokError:
     from kapok.errors import NotAuthorised
 
     return NotAuthorised(
-        f"this folder's identity is a {role}'s, and only analysts ask questions",
+        f"this folder's identity is of the role {role}; only analysts ask questions",
         remedy="name an analyst's folder with --home or KAPOK_HOME",
     )
 

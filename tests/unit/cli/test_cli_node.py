@@ -145,6 +145,14 @@ def test_an_officer_sees_all_there_is_to_decide_by_and_is_asked(home, monkeypatc
     assert run(["node", "approve", "cdcd", "--yes", "--home", str(home)]) == 0
 
 
+def test_without_a_terminal_nothing_is_approved_unless_it_is_said(home, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert run(["node", "approve", "cdcd", "--home", str(home)]) == 3
+    assert "[not_confirmed]" in capsys.readouterr().err
+    assert run(["node", "pending", "--home", str(home)]) == 0
+    assert "cd" * 32 in capsys.readouterr().out
+
+
 def test_a_pause_is_said_and_told_in_json(home, capsys):
     paused = ["node", "pause", "--home", str(home), "--reason", "an audit"]
     assert run(paused) == 0

@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from kapok.cli.answers import show_result, write_result
 from kapok.client.result import SUPPRESSED_NOTE, Cost, Labels, PartyReport, Result
 from kapok.errors import InvalidInput
 
@@ -39,6 +40,31 @@ def test_result_tells_values_suppression_and_parties(result):
     assert result.parties[0].organisation_name == "va"
     assert (result.seconds, result.bytes) == (1.5, 4096)
     assert [result.is_number(name) for name in result.columns] == [False, True, True]
+
+
+def test_result_prints_as_a_table_and_says_in_short_what_it_is(result):
+    assert str(result).splitlines() == [
+        "<i>sex</i>       count       sum_x",
+        "         f  suppressed  suppressed",
+        "         m         726        1.50",
+        "                     3            ",
+    ]
+    assert repr(result) == "<Result of job abababababab: 3 rows of <i>sex</i>, count, sum_x>"
+
+
+def test_rows_of_which_having_cannot_be_told_are_named(result, capsys, tmp_path):
+    assert result.undecided == frozenset()
+    table = result.to_arrow().replace_schema_metadata({"kapok.undecided": "[0]"})
+    doubtful = Result.of(table, result._labels)
+    assert doubtful.undecided == {0}
+    assert doubtful.to_document()["undecided"] == [0]
+    assert "undecided: HAVING" in doubtful._repr_html_()
+    show_result(doubtful, json=False, written=None)
+    assert "these rows stay in any case: 1" in capsys.readouterr().out
+    write_result(doubtful, tmp_path / "answer.csv")
+    assert (tmp_path / "answer.csv").read_text().splitlines()[1] == "f,,,count sum_x HAVING"
+    doubtful.save(tmp_path / "answer.arrow")
+    assert Result.load(tmp_path / "answer.arrow").undecided == {0}
 
 
 @pytest.mark.parametrize("named", [Path, str])
