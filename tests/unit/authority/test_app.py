@@ -200,6 +200,7 @@ async def test_a_brokers_certificate_carries_its_hosts(home: Path, tmp_path: Pat
 async def test_a_spent_token_enrols_nobody_else(
     home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     async with running(home):
         text = app.token(home, "node", "clinic", "one")
         await enrol_async(text, tmp_path / "one")
