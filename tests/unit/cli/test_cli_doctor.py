@@ -16,6 +16,7 @@ from kapok.authority import app as authority
 from kapok.cli.app import run
 from kapok.cli.examination import Examination, examine
 from kapok.errors import NotFound
+from kapok.identity.expiry import expires
 from kapok.wire import version
 
 
@@ -98,11 +99,21 @@ async def test_a_disk_that_is_nearly_full(opened, monkeypatch, mib, grade):
         assert graded(await look(homes.broker), grade) == ["disk"]
 
 
-async def test_metrics_that_others_can_reach_and_a_certificate_that_ends(opened):
+async def test_metrics_that_others_can_reach(opened):
     async with opened() as (_, homes):
         with (homes.broker / "broker.toml").open("a") as file:
             file.write('metrics = "0.0.0.0:9464"\n')
         assert graded(await look(homes.broker), "warning") == ["metrics"]
+
+
+async def test_a_certificate_that_ends_soon_is_said_once_for_each_role(opened):
+    async with opened() as (net, homes):
+        soon = expires(net.credentials("a")) - 3.5 * 86_400
+        for home in (homes.broker, homes.node, homes.analyst):
+            found = await look(home, clock=lambda: soon)
+            (warned,) = [one for one in found.findings if "ends in 3 days" in one.text]
+            assert warned.grade == "warning"
+            assert "kapok enroll" in f"{warned.text} {warned.remedy}"
 
 
 async def test_an_authority_is_looked_at_too(tmp_path, logging_restored):  # noqa: F811
