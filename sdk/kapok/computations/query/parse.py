@@ -15,6 +15,7 @@ from kapok.computations.query.grouping import Groupings
 from kapok.computations.query.language.clauses import read_source, read_statement
 from kapok.computations.query.language.hints import refuse, shown
 from kapok.computations.query.language.lexing import MOST_BYTES
+from kapok.computations.query.language.naming import names_of, without_idle_names
 from kapok.computations.query.language.syntax import (
     Aggregate,
     Call,
@@ -24,7 +25,6 @@ from kapok.computations.query.language.syntax import (
     Order,
     Selected,
     Statement,
-    walk,
 )
 from kapok.computations.query.params import DatasetReference, Item, Question, Ranking
 from kapok.computations.query.quantiles import check_quantiles
@@ -36,7 +36,6 @@ __all__ = ["MOST_WORDS", "parse", "question_of", "reference_of"]
 MOST_WORDS: Final = 100_000
 
 _REFERENCE: Final = re.compile(r"([a-z][a-z0-9_]{0,62})@([0-9a-f]{4,64})\Z")
-_MOST_NAME: Final = 63
 
 
 def parse(sql: str, dataset: Dataset) -> Question:
@@ -93,25 +92,9 @@ def _check_reference(reference: DatasetReference, dataset: Dataset) -> None:
 
 def _normal(statement: Statement, dataset: Dataset) -> Statement:
     """The statement without what says nothing: a hash, names that are given anyway, groups named twice."""
-    selected = tuple(
-        replace(item, alias=None) if item.alias == _default_name(item.expression, place) else item
-        for place, item in enumerate(statement.selected, 1)
-    )
+    selected = without_idle_names(statement.selected)
     groups = tuple(dict.fromkeys(statement.groups))
     return replace(statement, selected=selected, source=(dataset.name, False), groups=groups)
-
-
-def _default_name(expression: Expression, place: int) -> str:
-    """The name without AS: the column, the aggregate and its columns, or ``column`` and its place."""
-    match expression:
-        case Name(name):
-            return name
-        case Aggregate(name, arguments, distinct, _):
-            columns = [part.name for one in arguments for part in walk(one) if isinstance(part, Name)]
-            words = [name, *(["distinct"] if distinct else []), *dict.fromkeys(columns)]
-            return "_".join(words)[:_MOST_NAME]
-        case _:
-            return f"column_{place}"
 
 
 def question_of(written: Statement, dataset: Dataset) -> Question:
@@ -171,8 +154,8 @@ def _aliases(statement: Statement, dataset: Dataset) -> dict[str, Expression]:
 
 def _items(statement: Statement, asking: Asking) -> tuple[Item, ...]:
     items: list[Item] = []
-    for place, selected in enumerate(statement.selected, 1):
-        items += _selected(selected, place, asking)
+    for selected, name in zip(statement.selected, names_of(statement.selected), strict=True):
+        items += _selected(selected, name, asking)
     seen: set[str] = set()
     for item in items:
         if item.name in seen:
@@ -183,9 +166,8 @@ def _items(statement: Statement, asking: Asking) -> tuple[Item, ...]:
     return tuple(items)
 
 
-def _selected(selected: Selected, place: int, asking: Asking) -> list[Item]:
+def _selected(selected: Selected, name: str, asking: Asking) -> list[Item]:
     expression = selected.expression
-    name = selected.alias or _default_name(expression, place)
     if isinstance(expression, Aggregate) and expression.name == "histogram":
         return _histogram(expression, name, asking)
     formula = asking.formulas.read(expression, {})
