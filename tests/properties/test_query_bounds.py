@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from datetime import date, timedelta
 from decimal import Decimal, localcontext
 from typing import Any
 
@@ -249,3 +250,63 @@ def test_every_resolution_is_exact_at_both_bounds(decimals: int, kind: str) -> N
             f"SELECT SUM(a) FROM corners WHERE a = {decimal_text(bound, decimals)}", dataset
         )
         assert contribute(question, dataset, holder, Thresholds(0, 0)).to_integers() == [1, bound, 0]
+
+
+@st.composite
+def near_an_end(draw: st.DrawFn) -> tuple[date, date]:
+    """The bounds of a column within four years of the calendar's first or last day."""
+    days = sorted(draw(st.lists(st.integers(0, 1461), min_size=2, max_size=2)))
+    if draw(st.booleans()):
+        return date.min + timedelta(days=days[0]), date.min + timedelta(days=days[1])
+    return date.max - timedelta(days=days[1]), date.max - timedelta(days=days[0])
+
+
+DATE_PARTS = {
+    "YEAR({})": lambda day: day.year,
+    "QUARTER({})": lambda day: (day.month + 2) // 3,
+    "MONTH({})": lambda day: day.month,
+    "WEEK({})": lambda day: day.isocalendar().week,
+    "DAY({})": lambda day: day.day,
+    "ISODOW({})": lambda day: day.isoweekday(),
+    "DAYOFYEAR({})": lambda day: day.timetuple().tm_yday,
+    "DATE_DIFF('day', DATE_TRUNC('year', {0}), {0})": lambda day: day.timetuple().tm_yday - 1,
+    "DATE_DIFF('day', DATE_TRUNC('month', {0}), {0})": lambda day: day.day - 1,
+    "DATE_DIFF('day', DATE_TRUNC('week', {0}), {0})": lambda day: day.weekday(),
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    near_an_end(),
+    st.sampled_from(["date", "timestamp"]),
+    st.one_of(st.integers(-1500, 1500), st.sampled_from([0, 1, -1, 2_917_000, -2_447_000, 10**8, -(10**8)])),
+    st.sampled_from(sorted(DATE_PARTS)),
+)
+@example((date(9996, 1, 1), date.max), "date", 1, "YEAR({})")
+@example((date(9996, 1, 1), date.max), "timestamp", 1, "YEAR({})")
+@example((date.min, date(3, 1, 1)), "date", -1, "DATE_DIFF('day', DATE_TRUNC('year', {0}), {0})")
+@example((date.min, date(3, 1, 1)), "timestamp", -1, "MONTH({})")
+@example((date.min, date(3, 1, 1)), "date", 0, "DATE_DIFF('day', DATE_TRUNC('week', {0}), {0})")
+def test_no_date_leaves_the_calendar(bounds: tuple[date, date], kind: str, shift: int, part: str) -> None:
+    midnight = "" if kind == "date" else "T00:00:00"
+    column = Column(
+        name="d",
+        type=kind,
+        minimum=f"{bounds[0].isoformat()}{midnight}",
+        maximum=f"{bounds[1].isoformat()}{'' if kind == 'date' else 'T23:59:59'}",
+    )
+    dataset = Dataset(name="corners", rows_max=10, empty_cells="show", columns=(column,))
+    written = part.format(f"d {'-' if shift < 0 else '+'} INTERVAL {abs(shift)} DAY")
+    try:
+        moved = [DATE_PARTS[part](bound + timedelta(days=shift)) for bound in bounds]
+    except OverflowError:
+        assert parsed(f"SELECT COUNT(*) FROM corners GROUP BY {written}", dataset) is None
+        return
+    listed = ", ".join(f"({kind.upper()} '{bound.isoformat()}')" for bound in bounds)
+    holder = Duck(f"CREATE TABLE source AS SELECT * FROM (VALUES {listed}) AS t(d)")
+    grouped = Question.parse(f"SELECT COUNT(*) FROM corners GROUP BY {written}", dataset)
+    words = contribute(grouped, dataset, holder, Thresholds(0, 0)).to_integers()
+    assert (sum(words[::2]), sum(words[1::2])) == (len(bounds), 0)
+    for value in moved:
+        asked = Question.parse(f"SELECT COUNT(*) FROM corners WHERE {written} = {value}", dataset)
+        assert contribute(asked, dataset, holder, Thresholds(0, 0)).to_integers() == [moved.count(value), 0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
+from math import floor
 from typing import Final
 
 from kapok.computations.query.language.hints import refuse, shown
@@ -45,12 +46,17 @@ _STARTS: Final = ("year", "quarter", "month")
 DATE_FUNCTIONS: Final = frozenset({"year", *_RANGES, *_CLOCK})
 """Functions that take a part of a date or a moment."""
 
-_MOST_DAYS: Final = 3_000_000  # more than the calendar has
+_FIRST_DAY: Final = (date.min - _EPOCH).days
+_LAST_DAY: Final = (date.max - _EPOCH).days
 
 
 def day_number(days: int) -> date:
-    """The day that many days after 1970-01-01, the calendar's first or last where there is none."""
-    return _EPOCH + timedelta(days=max(min(days, 2_932_896), -719_162))
+    """The day that many days after 1970-01-01.
+
+    Raises:
+        OverflowError: the calendar has none. No term of dates reaches so far: see `moved`.
+    """
+    return _EPOCH + timedelta(days=days)
 
 
 def part_of_day(name: str, day: date) -> int:
@@ -183,8 +189,12 @@ def _all_starts(unit: str, first: date, last: date) -> tuple[int, ...] | None:
 def moved(sign: str, term: Term, by: Term | Span) -> Term:
     """A date or moment so many days, or a span, later or earlier.
 
+    For no value within its bounds it may leave the calendar, from 0001-01-01 to 9999-12-31: parts of a day
+    outside have no bounds, engines disagree on them, and a row outside all values that a group can have
+    suppresses everything. Whoever moves one person's date to the calendar's end would learn that date.
+
     Raises:
-        InvalidInput: ``type_mismatch``.
+        InvalidInput: ``type_mismatch``, or ``number_too_large``: it could leave the calendar.
     """
     dated(sign, term)
     if isinstance(by, Span):
@@ -200,10 +210,13 @@ def moved(sign: str, term: Term, by: Term | Span) -> Term:
         )
     number = replace(term, kind="number", column=None)
     found = add(number, by) if sign == "+" else subtract(number, by)
-    if found.scale * (86_400 if term.kind == "date" else 1) * max(abs(found.low), abs(found.high)) > (
-        86_400 * _MOST_DAYS
-    ):
-        raise refuse("a date could leave the calendar", "move it by less", "number_too_large")
+    day = 86_400 if term.kind == "timestamp" else 1
+    if floor(found.low * found.scale / day) < _FIRST_DAY or floor(found.high * found.scale / day) > _LAST_DAY:
+        raise refuse(
+            "a date could leave the calendar for values within the dataset's bounds",
+            "move it by less: a date lies between 0001-01-01 and 9999-12-31",
+            "number_too_large",
+        )
     return replace(found, kind=term.kind)
 
 
