@@ -51,8 +51,9 @@ def open_inbox(home: Path | str) -> Iterator[Inbox]:
 def pause(home: Path | str, reason: str = "") -> Pause:
     """Stop a node at once, whether it runs or not: it takes part in nothing until it is resumed.
 
-    What is in the journal when this returns is all: no consent, seal or release comes after it. Jobs under
-    way are refused at their next step, and stay refused.
+    What is in the journal when this returns is all: no consent, seal or release comes after it. A job whose
+    next step comes during the pause, between two rounds too, is refused and stays so, and what it released
+    stays released; one that nobody asks for anything until the node is resumed goes on.
 
     Args:
         home: The node's folder.

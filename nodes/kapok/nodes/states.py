@@ -5,9 +5,10 @@
        └──▶ consented, without an officer     └─▶ refused ◀┘          (closed from anywhere)
 
 A job may be consented to more than once (a node that restarts has lost its keys) and sealed more than
-once (an attempt was voided), each time under another attempt. It is released for one attempt of a round,
-ever: that is not in this table but in the journal's unique key (job, round). After the release of a round
-that is not the last, it is sealed for the next.
+once (an attempt was voided), each time under another attempt. It goes back to pending when the policy has
+come to ask for an officer. It is released for one attempt of a round, ever: that is not in this table but
+in the journal's unique key (job, round). After the release of a round that is not the last, it is sealed
+for the next, or refused.
 """
 
 from __future__ import annotations
@@ -63,10 +64,12 @@ TRANSITIONS: Final[dict[tuple[NodeJobState, Event], NodeJobState]] = {
     (_S.APPROVED, _E.CLOSING): _S.CLOSED,
     (_S.DENIED, _E.REFUSAL): _S.REFUSED,
     (_S.DENIED, _E.CLOSING): _S.CLOSED,
+    (_S.CONSENTED, _E.DEFERRAL): _S.PENDING,
     (_S.CONSENTED, _E.CONSENT): _S.CONSENTED,
     (_S.CONSENTED, _E.SEALING): _S.SEALED,
     (_S.CONSENTED, _E.REFUSAL): _S.REFUSED,
     (_S.CONSENTED, _E.CLOSING): _S.CLOSED,
+    (_S.SEALED, _E.DEFERRAL): _S.PENDING,
     (_S.SEALED, _E.CONSENT): _S.SEALED,
     (_S.SEALED, _E.SEALING): _S.SEALED,
     (_S.SEALED, _E.RELEASE): _S.RELEASED,
@@ -75,6 +78,7 @@ TRANSITIONS: Final[dict[tuple[NodeJobState, Event], NodeJobState]] = {
     (_S.RELEASED, _E.CONSENT): _S.RELEASED,
     (_S.RELEASED, _E.SEALING): _S.SEALED,
     (_S.RELEASED, _E.RELEASE): _S.RELEASED,
+    (_S.RELEASED, _E.REFUSAL): _S.REFUSED,
     (_S.RELEASED, _E.CLOSING): _S.CLOSED,
     (_S.REFUSED, _E.REFUSAL): _S.REFUSED,
     (_S.REFUSED, _E.CLOSING): _S.CLOSED,
@@ -82,7 +86,7 @@ TRANSITIONS: Final[dict[tuple[NodeJobState, Event], NodeJobState]] = {
 }
 
 REFUSABLE: Final = frozenset(state for state, event in TRANSITIONS if event is _E.REFUSAL)
-"""States of a job that may still be refused: neither released nor closed."""
+"""States of a job that may still be refused: all but closed. A refusal takes no release back."""
 
 
 def after(state: NodeJobState, event: Event) -> NodeJobState:

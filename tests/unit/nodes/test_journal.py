@@ -267,14 +267,16 @@ def test_a_closed_job_and_an_answered_one_cannot_go_back():
     for event in set(Event) - {Event.CLOSING}:
         with pytest.raises(LocalProtocolError):
             after(NodeJobState.CLOSED, event)
-    # An answered one goes on with its next round; that a round is released once is the journal's unique key.
-    for event in set(Event) - {Event.CLOSING, Event.RELEASE, Event.SEALING, Event.CONSENT}:
+    # An answered one goes on with its next round, or is refused it. That a round is released once is the
+    # journal's unique key.
+    goes_on = {Event.CLOSING, Event.RELEASE, Event.SEALING, Event.CONSENT, Event.REFUSAL}
+    for event in set(Event) - goes_on:
         with pytest.raises(LocalProtocolError):
             after(NodeJobState.RELEASED, event)
     assert after(NodeJobState.DENIED, Event.REFUSAL) is NodeJobState.REFUSED
     assert (NodeJobState.DENIED, Event.CONSENT) not in TRANSITIONS
     assert (NodeJobState.PENDING, Event.CONSENT) not in TRANSITIONS
-    assert set(NodeJobState) - {NodeJobState.RELEASED, NodeJobState.CLOSED} == REFUSABLE
+    assert set(NodeJobState) - {NodeJobState.CLOSED} == REFUSABLE
 
 
 def test_a_mirror_that_cannot_be_read_stops_the_node_before_it_opens_anything(world):

@@ -9,6 +9,7 @@ from support import bisection
 
 from kapok.computations import registry
 from kapok.computations.registry import Next
+from kapok.nodes import officers
 from kapok.nodes.runner import Consent, Refusal, Release, Seal
 from kapok.nodes.states import NodeJobState
 from kapok.protocols.secure_sum.round_parameters import Parameters
@@ -131,6 +132,33 @@ def test_a_policy_that_has_changed_between_rounds_is_the_one_that_counts(world, 
     node.policy = type(node.policy)((make_rule(operations=("sum",)),))
     node.start()
     assert code(world, job.complete(node, seals, number=2)) == "operation_not_allowed"
+
+
+def test_a_policy_that_asks_for_an_officer_between_rounds_ends_the_job(world, job, begun, make_rule):
+    node, parameters = world.nodes["a"], job.parameters(begun, MIDDLE)
+    automatic = node.policy
+    node.judge_by(type(node.policy)((make_rule(approval="manual"),)))
+    refusal = job.open(node, begun, number=2, parameters=parameters)
+    assert code(world, refusal) == "approval_missing"
+    assert node.journal.released(job.id, 1)
+    node.judge_by(automatic)
+    assert job.open(node, begun, number=2, parameters=parameters)[0].token == refusal[0].token
+
+
+def test_a_job_that_meets_a_pause_between_rounds_answers_no_later_one(world, job, begun, monkeypatch):
+    monkeypatch.setattr(officers.time, "time", world.clock)
+    node, parameters = world.nodes["a"], job.parameters(begun, MIDDLE)
+    (node.home / "node.toml").write_text('broker = "127.0.0.1:1"\nstate = "."\n')
+    officers.pause(node.home)
+    refusal = job.open(node, begun, number=2, parameters=parameters)
+    assert code(world, refusal) == "holder_paused"
+    officers.resume(node.home)
+    for restarted in (False, True):
+        if restarted:
+            node.start()
+        for answer in (job.offer(node), job.open(node, begun, number=2, parameters=parameters)):
+            assert [one.token for one in answer] == [one.token for one in refusal]
+    assert node.journal.job(job.id).state is NodeJobState.REFUSED
 
 
 def test_rounds_count_as_one_question(world, job, begun):

@@ -5,10 +5,12 @@ import logging
 import pytest
 import sqlalchemy as sa
 
+from kapok.nodes import approvals
 from kapok.nodes.journal import tables
 from kapok.nodes.policy import Policy
 from kapok.nodes.reloading import load_in_force, reload
 from kapok.nodes.runner import Consent, Release, Seal
+from kapok.nodes.states import NodeJobState
 from kapok.persistence import open_database
 
 COUNT = "SELECT COUNT(*) FROM clinic"
@@ -94,6 +96,61 @@ def test_a_job_under_way_is_judged_anew_before_it_is_sealed(world, node):
     assert isinstance(kept.open(node, [again.token, *consents[1:]], attempt=2)[0], Seal)
     rewrite(node, '"count"', '"sum"')
     assert world.refusal(lost.open(node, others)).code == "operation_not_allowed"
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("sealed", [False, True])
+@pytest.mark.parametrize("step", ["offer", "open"])
+def test_a_job_under_way_waits_for_the_officer_whom_a_new_policy_asks_for(
+    world, node, monkeypatch, step, sealed, restarted
+):
+    monkeypatch.setattr("kapok.nodes.officers.time.time", world.clock)
+    (node.home / "node.toml").write_text('broker = "127.0.0.1:1"\nstate = "."\n')
+    job = world.job(COUNT)
+    consents = job.consent()
+    if sealed:
+        job.seal(consents)
+    rewrite(node, '"automatic"', '"manual"')
+    if restarted:
+        node.start()
+        node.runner.put_in_force(load_in_force(node.home, "settings", node.journal))
+    for _ in range(2):
+        assert (job.offer(node) if step == "offer" else job.open(node, consents)) == []
+    assert [one.job_id for one in approvals.pending(node.home)] == [job.id]
+    assert job.open(node, consents, attempt=2) == []
+    approvals.approve(node.home, job.id)
+    [again] = node.runner.decided()
+    assert isinstance(again, Consent)
+    [seal] = job.open(node, [again.token, *consents[1:]], attempt=3)
+    assert isinstance(seal, Seal)
+    assert node.journal.job(job.id).decided_by
+
+
+def test_an_approval_outlives_another_policy(world, node, monkeypatch):
+    monkeypatch.setattr("kapok.nodes.officers.time.time", world.clock)
+    (node.home / "node.toml").write_text('broker = "127.0.0.1:1"\nstate = "."\n')
+    rewrite(node, '"automatic"', '"manual"')
+    job = world.job(COUNT)
+    assert job.offer(node) == []
+    approvals.approve(node.home, job.id)
+    assert isinstance(node.runner.decided()[0], Consent)
+    rewrite(node, "min_cell = 3", "min_cell = 4")
+    assert isinstance(job.offer(node)[0], Consent)
+
+
+def test_nothing_is_released_that_was_sealed_without_the_approval_that_its_rule_asks_for(world, node):
+    """As a journal of a version that sealed it has it: consented by a manual rule, and by no officer."""
+    job = world.job(COUNT)
+    seals = job.seal(job.consent())
+    rewrite(node, '"automatic"', '"manual"')
+    number = recorded(node)[-1].number
+    engine = open_database(node.home / "journal.db", "kapok.nodes.journal.migrations")
+    with engine.begin() as connection:
+        connection.execute(tables.seal.update().values(in_force=number))
+    engine.dispose()
+    assert world.refusal(job.complete(node, seals)).code == "approval_missing"
+    assert node.journal.released(job.id, 1) is None
+    assert node.journal.job(job.id).state is NodeJobState.REFUSED
 
 
 def test_a_vector_that_was_sealed_under_another_policy_is_not_released(world, node):

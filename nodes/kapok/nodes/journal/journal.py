@@ -198,7 +198,8 @@ class Journal:
     def refuse(self, job_id: str, token: str, *, in_force: int) -> str:
         """A refusal is about to be given; return the one that counts, the first.
 
-        A job that was released or closed stays so.
+        A job that was closed stays so. One that was released answers no further round, and its releases
+        stay.
         """
         with self._write() as connection:
             found = self._found(connection, job_id)
@@ -407,7 +408,7 @@ class Journal:
         connection.execute(tables.instance.update().values(number=number + 1))
         connection.execute(
             tables.job.update()
-            .where(tables.job.c.state.in_(REFUSABLE))
+            .where(tables.job.c.state.in_(REFUSABLE - {NodeJobState.RELEASED}))
             .values(state=NodeJobState.REFUSED, changed_at=self._clock())
         )
         connection.execute(tables.seal.delete())

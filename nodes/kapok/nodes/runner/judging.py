@@ -10,9 +10,18 @@ from kapok.nodes.journal import Decision, JobRecord, Journal, NewJob, StoredSeal
 from kapok.nodes.policy import Policy, closed, judge, rule_for
 from kapok.nodes.runner.admission import AdmittedJob, JoinedDataset, ReadSpec, noted_question
 from kapok.nodes.runner.outgoing import refusal_token
+from kapok.nodes.states import NodeJobState
 from kapok.protocols.secure_sum.params import Signer
 
-__all__ = ["InForce", "check_has_rule", "check_sealed_under", "decide", "first_seen"]
+__all__ = [
+    "InForce",
+    "check_approved",
+    "check_has_rule",
+    "check_sealed_under",
+    "decide",
+    "first_seen",
+    "waits_for_officer",
+]
 
 _LAST_SECOND: Final = 2**53
 
@@ -97,6 +106,27 @@ def decide(admitted: AdmittedJob, record: JobRecord, in_force: InForce, journal:
     if isinstance(verdict, Refused):
         raise verdict
     return Decision(verdict.rule, verdict.number, in_force.number)
+
+
+def waits_for_officer(decision: Decision, record: JobRecord) -> bool:
+    """Whether the rule asks for an officer's approval that the job has not, wherever the job is."""
+    approved = record.state is NodeJobState.APPROVED or bool(record.decided_by)
+    return decision.rule.approval == "manual" and not approved
+
+
+def check_approved(decision: Decision, record: JobRecord) -> None:
+    """Refuse what nobody has approved where it can wait no more: it has released, or is about to.
+
+    Raises:
+        ConsentWithheld: ``approval_missing``.
+    """
+    if waits_for_officer(decision, record):
+        raise ConsentWithheld(
+            "the holder's policy has come to ask for an officer's approval, and the job began without it",
+            code="approval_missing",
+            clause=f"policy.rule[{decision.rule_number}]",
+            remedy="ask the question again, as a new job: it waits for the holder's officer",
+        )
 
 
 def check_sealed_under(decision: Decision, sealed: StoredSeal) -> None:

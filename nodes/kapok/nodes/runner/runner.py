@@ -37,7 +37,15 @@ from kapok.nodes.runner.admission import (
     read_spec,
 )
 from kapok.nodes.runner.contribution import contribute
-from kapok.nodes.runner.judging import InForce, check_has_rule, check_sealed_under, decide, first_seen
+from kapok.nodes.runner.judging import (
+    InForce,
+    check_approved,
+    check_has_rule,
+    check_sealed_under,
+    decide,
+    first_seen,
+    waits_for_officer,
+)
 from kapok.nodes.runner.notes import Notes, Observer
 from kapok.nodes.runner.open_jobs import OpenJob, OpenJobs, SentSeal
 from kapok.nodes.runner.opinions import imagined, opinion_on
@@ -308,8 +316,11 @@ class Runner:
         admitted = self._admit(read, record, entry, in_force)
         decision = decide(admitted, record, in_force, self._journal)
         rule = decision.rule
-        if rule.approval == "manual" and record.state is _S.OFFERED:
+        if record.state is _S.RELEASED:
+            check_approved(decision, record)
+        if waits_for_officer(decision, record):
             self._journal.defer(read.job_id, specification=read.token, decision=decision)
+            self._open.forget(read.job_id)
             self._notes.deferred(read.job_id)
             return []
         self._open.check_room(read.job_id)
@@ -452,6 +463,7 @@ class Runner:
         members = _members(sealed.record)
         check_members(read.caller.organisation_id, members, roster_rules(decision.rule))
         check_sealed_under(decision, sealed)
+        check_approved(decision, record)
         token = release(sealed.record, asked.seals, signer=self._signer, verifier=self._verifier)
         token = self._journal.release(sealed.record, token, decision=decision, question=admitted.question_key)
         self._notes.released(asked.job_id, asked.round, asked.attempt)
