@@ -3,6 +3,7 @@
 import pytest
 
 from kapok.computations.query.params import Question
+from kapok.errors import InvalidInput
 
 NAMES = {
     "COUNT(*), AVG(age), COUNT(DISTINCT sex), CORR(age, thalach)": (
@@ -39,3 +40,10 @@ def test_long_expressions_have_names_of_63_characters_at_most(heart):
     names = [item.name for item in question.items]
     assert len(set(names)) == 3
     assert max(map(len, names)) <= 63
+
+
+@pytest.mark.parametrize("where", ["ORDER BY nosuch", "HAVING nosuch > 3"])
+def test_a_name_that_is_nothings_is_said_to_be_unknown(heart, where):
+    with pytest.raises(InvalidInput) as caught:
+        Question.parse(f"SELECT COUNT(*) AS n FROM heart {where}", heart)
+    assert caught.value.code == "unknown_column"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from fractions import Fraction
 from hashlib import sha256
@@ -25,6 +26,7 @@ from kapok.computations.query.language.syntax import (
     Order,
     Selected,
     Statement,
+    walk,
 )
 from kapok.computations.query.params import DatasetReference, Item, Question, Ranking
 from kapok.computations.query.quantiles import check_quantiles
@@ -108,9 +110,10 @@ def question_of(written: Statement, dataset: Dataset) -> Question:
     aliases = _aliases(statement, dataset)
     groupings = Groupings(statement, dataset, asking.meaning, aliases)
     asking.axes = groupings.axes
-    items = _items(statement, asking)
     # In HAVING and ORDER BY a name may stand for what is selected under it.
     named = {item.alias: item.expression for item in statement.selected if item.alias is not None}
+    _check_names(statement, named.keys(), dataset)
+    items = _items(statement, asking)
     having = None
     if statement.having is not None:
         having = asking.condition(statement.having, named)
@@ -140,6 +143,15 @@ def question_of(written: Statement, dataset: Dataset) -> Question:
             "too_many_cells",
         )
     return question
+
+
+def _check_names(statement: Statement, aliases: Collection[str], dataset: Dataset) -> None:
+    """Refuse a name that is nothing's, before anything else is said of it."""
+    roots = [item.expression for item in statement.selected] + [one.expression for one in statement.order]
+    for root in roots if statement.having is None else [*roots, statement.having]:
+        for part in walk(root):
+            if isinstance(part, Name) and part.name not in aliases:
+                dataset.column(part.name)
 
 
 def _aliases(statement: Statement, dataset: Dataset) -> dict[str, Expression]:

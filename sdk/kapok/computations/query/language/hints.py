@@ -55,6 +55,7 @@ _SIGNS: Final = {
 _INSTEAD: Final = {
     "max": "the largest value is a single row's: count rows above a bound, or take a HISTOGRAM, instead",
     "min": "the least value is a single row's: count rows below a bound, or take a HISTOGRAM, instead",
+    "quantile": "write QUANTILE_CONT(x, 0.9) or QUANTILE_DISC(x, 0.9)",
     "any_value": "it would be a single row's value: group by the column",
     "row_number": _NO_WINDOW[1],
     "rank": _NO_WINDOW[1],
