@@ -7,11 +7,15 @@ defence.
 from __future__ import annotations
 
 import pytest
-from support.answers import WARDS, Analyst, Holder, spread
+from support.answers import DATASET, WARDS, Analyst, Holder, spread
 
+from kapok.computations import Thresholds
 from kapok.computations.engines import Dominance
 from kapok.computations.query.disclosure import suppression
 from kapok.computations.query.disclosure.patterns import Told
+from kapok.computations.query.holder import contribute
+from kapok.computations.query.params import Question
+from kapok.errors import InvalidInput
 
 both_ways = pytest.mark.parametrize("defended", [True, False], ids=["defended", "defence removed"])
 
@@ -173,6 +177,91 @@ def test_a_filter_that_leaves_out_what_protects_a_cell(asked, defended, without_
         assert learnt is None
     else:
         assert learnt - 60 == 6
+
+
+@both_ways
+@pytest.mark.parametrize(
+    "derived",
+    [
+        "ward = 'b'",
+        "CASE WHEN ward IN ('a', 'c') THEN 1 ELSE 0 END",
+        "REPLACE(ward, 'c', 'a')",
+        "CASE WHEN ward = 'b' AND cost > 5 THEN 1 ELSE 0 END",
+    ],
+)
+def test_groups_that_put_a_small_cell_together_with_a_shown_one(derived, defended, without_selection):
+    """GROUP BY ward = 'b' is a filter that leaves b out, and one that keeps it alone."""
+    without_selection(defended)
+    target = Holder([(6, {"ward": "a"}), (20, {"ward": "b"}), (60, {"ward": "c"})])
+    analyst = Analyst(target, [Holder(spread(40, "ward"))] * 2)
+    learnt = analyst.learns(f"SELECT {derived} AS w, COUNT(*) AS n FROM stays GROUP BY 1", ["w"])
+    shown = sorted(row["n"] or 0 for row in learnt.values())
+    if defended:
+        assert shown == [0, 0]
+    else:
+        assert sum(shown) - 20 - 60 == 6
+
+
+@both_ways
+@pytest.mark.parametrize(
+    "counted", ["HISTOGRAM(CASE ward WHEN 'b' THEN 0 ELSE 1 END, 2)", "COUNT(DISTINCT ward = 'b')"]
+)
+def test_values_that_put_a_small_cell_together_with_a_shown_one(counted, defended, without_selection):
+    """The same as bins of a histogram, and as the counts that COUNT(DISTINCT …) is made of."""
+    without_selection(defended)
+    target = Holder([(6, {"ward": "a"}), (20, {"ward": "b"}), (60, {"ward": "c"})])
+    question = Question.parse(f"SELECT {counted} FROM stays", DATASET)
+    words = contribute(question, DATASET, target, Thresholds(0, 10)).to_integers()
+    counts, flags = words[::2], words[1::2]
+    if defended:
+        assert all(flags)
+    else:
+        assert (sorted(counts), flags) == ([20, 66], [0, 0])
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("groups", "refused"),
+    [
+        (", ".join(f"cost * 0 + {number}" for number in range(6)), True),
+        (", ".join(f"cost * 0 + {number}" for number in range(7)), True),
+        ("FLOOR(cost / 101), stage", True),
+        ("ROLLUP(FLOOR(cost / 101))", False),
+    ],
+)
+def test_groups_that_leave_no_room_to_look_at_a_filter(
+    groups, refused, defended, without_selection, monkeypatch
+):
+    """Axes of one value, or so many groups that there is no room for the table by ward."""
+    without_selection(defended)
+    if not defended:
+        monkeypatch.setattr("kapok.computations.query.disclosure.selection.check_selection", lambda *_: None)
+    target = Holder([(6, {"ward": "a"}), (20, {"ward": "b"}), (60, {"ward": "c"})])
+    analyst = Analyst(target, [Holder(spread(40, "ward"))] * 2)
+    asked = f"SELECT COUNT(*) AS n FROM stays WHERE ward <> 'b' GROUP BY {groups}"
+    if defended and refused:
+        with pytest.raises(InvalidInput, match="too many groups at once"):
+            analyst.ask(asked)
+        return
+    told = [row["n"] for row in analyst.ask(asked)]
+    if defended:
+        assert set(told) == {None}
+    else:
+        assert told[0] - 2 * 80 - 60 == 6
+
+
+def test_two_filters_on_two_columns_hide_nothing_that_each_would_show():
+    """Each condition is looked at over what it reads itself, not over all that the question reads."""
+    rows = [
+        (size, {"ward": ward, "stage": stage})
+        for ward in "ab"
+        for stage, size in enumerate((40, 30, 9, 4), 1)
+    ]
+    analyst = Analyst(Holder([*rows, (80, {"ward": "c"})]), [Holder(spread(40, "ward", "stage"))] * 2)
+    learnt = analyst.learns(
+        "SELECT COUNT(*) FILTER (WHERE ward = 'a') AS a, COUNT(*) FILTER (WHERE stage > 2) AS late FROM stays"
+    )
+    assert learnt[()] == {"a": 83, "late": 26}
 
 
 @both_ways

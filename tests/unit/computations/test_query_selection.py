@@ -9,6 +9,7 @@ from kapok.computations.query.disclosure.selection import selection, split
 from kapok.computations.query.disclosure.suppression import suppress
 from kapok.computations.query.params import Question
 from kapok.documents.dataset import Column, Dataset
+from kapok.errors import InvalidInput
 
 TINY = Dataset(
     name="tiny",
@@ -72,11 +73,11 @@ def test_nothing_that_can_be_grouped_by_is_read(asked):
             "COUNT(DISTINCT stage) FROM tiny WHERE ward = 'a'",
             "COUNT(*) AS n0, COUNT(*) FILTER (WHERE ward = 'a') AS n1 FROM tiny GROUP BY stage, ward",
         ),
-        # A column of too many values is not grouped by, the others are.
+        # What is made of columns that can be grouped by stands beside them.
         (
-            "ward, stage, COUNT(*) FROM tiny WHERE code > 5 AND ill GROUP BY ward, stage",
-            "COUNT(*) AS n0, COUNT(*) FILTER (WHERE code > 5 AND ill) AS n1 FROM tiny "
-            "GROUP BY ward, stage, ill",
+            "ward = 'b', COUNT(*), COUNT(DISTINCT ABS(stage - 1)) FROM tiny GROUP BY ward = 'b'",
+            "COUNT(*) AS n0, COUNT(*) FILTER (WHERE ABS(stage - 1) IS NOT NULL) AS n1 FROM tiny "
+            "GROUP BY ward = 'b', stage, ward, ABS(stage - 1)",
         ),
     ],
 )
@@ -90,17 +91,37 @@ def test_a_histogram_keeps_its_place_among_the_axes():
     found = behind("ward, HISTOGRAM(age, 3), COUNT(*) FROM tiny WHERE ill GROUP BY ward")
     assert found is not None
     assert [len(axis.values) for axis in found.finer.axes] == [3, 2, 3]
-    assert (found.axes, found.read) == ((0, 2), (1,))
+    assert (found.axes, found.choices[found.where].read) == ((0, 2), (1,))
 
 
 def test_what_a_condition_can_keep_is_told_by_the_values_alone():
     found = behind("COUNT(*) FROM tiny WHERE (stage = 1 OR ward = 'c') AND age > 60")
     assert found is not None
-    assert found.possible[found.where].tolist() == [
-        [True, False, False],
-        [True, False, False],
-        [True] * 3,
-    ] or (found.possible[found.where].T.tolist() == [[True, False, False], [True, False, False], [True] * 3])
+    assert found.choices[found.where].possible.tolist() == [[False, False, True], [False, False, True]] or (
+        found.choices[found.where].possible.tolist()
+        == [[True, True, True], [False, False, True], [False, False, True]]
+    )
+
+
+def test_what_a_derived_expression_can_be_is_told_by_the_values_alone():
+    found = behind("COUNT(*) FROM tiny GROUP BY CASE ward WHEN 'b' THEN 0 ELSE 1 END")
+    assert found is not None
+    [choice] = found.choices.values()
+    assert choice.possible.tolist() == [[False, True], [True, False], [False, True]]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "COUNT(*) FROM tiny WHERE code > 5 AND ill GROUP BY ward, stage",
+        "COUNT(*) FROM tiny WHERE ill GROUP BY FLOOR(age / 2), code % 7",
+        "COUNT(*) FROM tiny WHERE ill GROUP BY " + ", ".join(f"age * 0 + {number}" for number in range(6)),
+    ],
+)
+def test_a_question_that_leaves_no_room_is_refused_when_it_is_read(asked):
+    with pytest.raises(InvalidInput) as refused:
+        Question.parse(f"SELECT {asked}", TINY)
+    assert refused.value.code == "too_many_cells"
 
 
 def test_lines_of_hidden_cells_are_told_whole_or_not_at_all():

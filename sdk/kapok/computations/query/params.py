@@ -117,9 +117,12 @@ class Question:
                 ``number_too_large``, ``not_grouped``, ``name_twice``, ``question_too_long`` or
                 ``too_many_cells``, each with what to write instead.
         """
+        from kapok.computations.query.disclosure.selection import check_selection
         from kapok.computations.query.parse import parse
 
-        return parse(sql, dataset)
+        question = parse(sql, dataset)
+        check_selection(question, dataset)
+        return question
 
     @property
     def sql(self) -> str:

@@ -99,8 +99,8 @@ def _normal(statement: Statement, dataset: Dataset) -> Statement:
     return replace(statement, selected=selected, source=(dataset.name, False), groups=groups)
 
 
-def question_of(written: Statement, dataset: Dataset) -> Question:
-    """The question of a statement. Raises as `Question.parse`."""
+def question_of(written: Statement, dataset: Dataset, most_words: int = MOST_WORDS) -> Question:
+    """The question of a statement, of so many words at most. Raises as `Question.parse`."""
     _check_reference(_reference(written.source), dataset)
     statement = _normal(written, dataset)
     asking = Asking(dataset)
@@ -136,10 +136,10 @@ def question_of(written: Statement, dataset: Dataset) -> Question:
         bound,
     )
     check_quantiles(question)
-    if question.words > MOST_WORDS:
+    if question.words > most_words:
         raise refuse(
             f"the question has {question.cells} groups, too many for one answer",
-            f"group by fewer columns: {question.words} words, at most {MOST_WORDS}",
+            f"group by fewer columns: {question.words} words, at most {most_words}",
             "too_many_cells",
         )
     return question
