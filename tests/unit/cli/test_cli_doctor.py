@@ -132,8 +132,9 @@ async def test_an_authority_is_looked_at_too(tmp_path, logging_restored):  # noq
 
 
 def test_nobodys_folder_is_said(tmp_path):
-    with pytest.raises(NotFound, match=r"it has none of authority\.toml, broker\.toml"):
+    with pytest.raises(NotFound, match=r"it has none of authority\.toml, broker\.toml") as caught:
         examine(tmp_path)
+    assert caught.value.code == "no_home"
 
 
 @pytest.mark.parametrize(("status", "exit_status"), [(None, 0), (6, 6), (3, 3)])
