@@ -170,6 +170,40 @@ def test_the_second_largest_contributor_takes_itself_off(defended):
         assert learnt - 800_000 == 900_040
 
 
+@both_ways
+@pytest.mark.parametrize(
+    "summed", ["cost + 1000000", "1000000 - cost", "cost + CASE WHEN cost >= 0 THEN 1000000 ELSE 0 END"]
+)
+@pytest.mark.parametrize("rules", [{"dominance": Dominance(n=1, percent=60)}, {"p_percent": 20}])
+def test_a_dominated_sum_with_a_constant_in_each_row(rules, summed, defended, monkeypatch):
+    """What is added to each row is a large known part of every magnitude, and taken off again."""
+    if not defended:
+        monkeypatch.setattr("kapok.computations.query.disclosure.hiding.shifted", lambda _: ())
+    target = Holder([(1, {"cost": cost}) for cost in (*range(50, 90), 900_000)])
+    analyst = Analyst(target, [Holder(spread(40, "ward"))] * 2, **rules)
+    assert analyst.learns("SELECT SUM(cost) AS cost FROM stays")[()]["cost"] is None
+    learnt = analyst.learns(f"SELECT COUNT(*) AS n, SUM({summed}) AS cost FROM stays")[()]
+    assert learnt["n"] == 41
+    if defended:
+        assert learnt["cost"] is None
+    else:
+        assert abs(learnt["cost"] - 41_000_000) == sum(range(50, 90)) + 900_000
+
+
+@both_ways
+def test_few_contributors_with_a_constant_in_each_row(defended, monkeypatch):
+    """All but one add nothing to SUM(cost), and a known 1 to SUM(cost + 1)."""
+    if not defended:
+        monkeypatch.setattr("kapok.computations.query.disclosure.hiding.few_others", lambda *_: False)
+    analyst = Analyst(Holder([(100, {"cost": 0}), (1, {"cost": 4321})]), [Holder(spread(40, "ward"))] * 2)
+    assert analyst.learns("SELECT SUM(cost) AS cost FROM stays")[()]["cost"] is None
+    learnt = analyst.learns("SELECT COUNT(*) AS n, SUM(cost + 1) AS cost FROM stays")[()]
+    if defended:
+        assert learnt["cost"] is None
+    else:
+        assert learnt["cost"] - learnt["n"] == 4321
+
+
 def test_three_groupings_that_overlap_in_pairs():
     """Not stopped: each of three tables is harmless, and together they fix a cell that none of them shows."""
     sizes = {(1, "a"): (3, 25), (1, "b"): (20, 40), (2, "a"): (15, 50), (2, "b"): (30, 0)}

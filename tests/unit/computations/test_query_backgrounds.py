@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kapok.computations.query.disclosure.backgrounds import Extremes, few_others, together
+from kapok.computations.query.disclosure.backgrounds import Extremes, few_others, shifted, together
 
 
 def of(values: list[int], least: int) -> Extremes:
     ordered = sorted(values)
-    return Extremes(len(values), tuple(ordered[:least]), tuple(ordered[::-1][:least]))
+    return Extremes(len(values), sum(values), tuple(ordered[:least]), tuple(ordered[::-1][:least]))
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,15 @@ def test_the_lists_tell_what_all_values_would(values, least):
 def test_cells_together_are_one(cells, least):
     merged = together([of(values, least) for values in cells], least)
     assert merged == of([value for values in cells for value in values], least)
+
+
+@given(st.lists(st.integers(-9, 9), max_size=40), st.integers(-1000, 1000))
+def test_shifted_magnitudes_are_the_same_wherever_zero_is(values, by):
+    found = shifted(of(values, 3))
+    assert found == shifted(of([value + by for value in values], 3))
+    assert found[::-1] == shifted(of([by - value for value in values], 3))
+    for magnitudes in found:
+        assert min(magnitudes.largest) >= 0
+        assert magnitudes.total == sum(
+            abs(value - (min(values) if magnitudes is found[0] else max(values))) for value in values
+        )

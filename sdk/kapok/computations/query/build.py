@@ -51,8 +51,8 @@ def engine_sql(
         dataset: Its schema.
         dialect: Name of the SQL dialect as sqlglot knows it.
         largest: How many of the largest magnitudes each atom brings of each argument that is summed.
-        extremes: How many of the smallest and of the largest values it brings of those of them that a
-            condition looks at too (see `backgrounds`).
+        extremes: How many of the smallest and of the largest values it brings of those of them that the
+            question computes or a condition looks at (see `backgrounds`).
 
     Returns:
         SQL text whose result has for each atom: the value of each axis; for each measure that not all rows

@@ -16,7 +16,8 @@ Where an argument is summed, the cell is suppressed as well when some of its val
 than `min_cell`: the zeros add nothing, and the sum is those few rows'. Of an argument that can have two
 values only, sum and count tell how many rows have each, so neither may be had by some but too few. None at
 all is shown: a sum of zeros. The same holds of the rows beside the commonest value, where a condition looks
-at what is summed (`backgrounds`). See docs/decisions/0008-few-contributors.md for what this does not stop.
+at what is summed or the question computes it (`backgrounds`). See docs/decisions/0008-few-contributors.md for
+what this does not stop.
 
 Two measures of one cell subtract: where all rows of one are rows of the other too, and a few of the other's
 are left over, the smaller one is suppressed (docs/decisions/0017-terms-and-conditions.md). Further cells are
@@ -95,9 +96,10 @@ def shown(
 ) -> tuple[Tables, list[Pattern]] | None:
     """What this holder knows, and for each measure what of it is hidden; None when all of it is."""
     largest = largest_needed(thresholds)
+    extremes = max(largest, thresholds.min_cell)
     try:
-        rows = engine.fetch(engine_sql(question, dataset, engine.dialect, largest, thresholds.min_cell))
-        found = read_atoms(question, dataset, rows, largest, thresholds.min_cell)
+        rows = engine.fetch(engine_sql(question, dataset, engine.dialect, largest, extremes))
+        found = read_atoms(question, dataset, rows, largest, extremes)
         chosen = None
         if (behind := selection(question, dataset)) is not None:
             rows = engine.fetch(engine_sql(behind.finer, dataset, engine.dialect))

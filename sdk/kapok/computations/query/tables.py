@@ -44,7 +44,7 @@ class Table:
             one with two values those that have the other.
         sums: The moments of the finest cells that have rows.
         magnitudes: For each argument that is summed, those of the finest cells that have rows.
-        extremes: The same for arguments that a condition looks at too.
+        extremes: The same for arguments that the question computes, or a condition looks at.
     """
 
     rows: Counts
@@ -190,7 +190,8 @@ class _Reading:
                 total, listed = next(rest), next(rest)
                 magnitudes.append((whole(total or 0), _values(listed)))
             if (number, name) in self._looked_at:
-                extremes.append(Extremes(count, _values(next(rest)), _values(next(rest))))
+                total = sums[name] + centre(term) * count
+                extremes.append(Extremes(count, total, _values(next(rest)), _values(next(rest))))
         return _Moments(sums, parts, magnitudes, extremes)
 
     def _add(self, number: int, cell: Cell, value: int, count: int, read: _Moments) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from kapok.computations.engines import Note, Thresholds
-from kapok.computations.query.disclosure.backgrounds import Extremes, few_others, together
-from kapok.computations.query.disclosure.dominance import Magnitudes, dominated
+from kapok.computations.query.disclosure.backgrounds import few_others, shifted, together
+from kapok.computations.query.disclosure.dominance import Magnitudes, dominated, largest_needed
 from kapok.computations.query.disclosure.patterns import Told, patterns
 from kapok.computations.query.disclosure.selection import Selection
 from kapok.computations.query.disclosure.suppression import Axes, Pattern
@@ -22,6 +22,8 @@ from kapok.documents.dataset import Dataset
 __all__ = ["Chosen", "Hidden", "Hiding"]
 
 Hidden = npt.NDArray[np.bool_]
+
+_Value = TypeVar("_Value")
 
 _FEW_ROWS: Final = "a cell has fewer rows than min_cell"
 _FEW_KNOWN: Final = "a cell has fewer known values than min_cell"
@@ -151,16 +153,20 @@ class Hiding:
 
     def _dominated(self, number: int, kept: Axes, found: Hidden, *, noted: bool) -> Hidden:
         """Where a sum is mostly that of its largest contributors."""
-        for argument in self._tables.measures[number].magnitudes:
-            margin: dict[Cell, list[Magnitudes]] = {}
-            for cell, magnitudes in argument.items():
-                margin.setdefault(tuple(cell[axis] for axis in kept), []).append(magnitudes)
-            for place, several in margin.items():
-                why = dominated(_together(several), self._thresholds)
-                if why is not None:
-                    found[place] = True
-                    if noted:
-                        self._say(number, why)
+        table = self._tables.measures[number]
+        looked: list[tuple[Cell, Magnitudes]] = []
+        for argument in table.magnitudes:
+            looked += [(cell, _together(several)) for cell, several in _by_cell(argument, kept).items()]
+        for values in table.extremes:
+            for cell, parts in _by_cell(values, kept).items():
+                most = max(self._thresholds.min_cell, largest_needed(self._thresholds))
+                looked += [(cell, magnitudes) for magnitudes in shifted(together(parts, most))]
+        for cell, magnitudes in looked:
+            why = dominated(magnitudes, self._thresholds)
+            if why is not None:
+                found[cell] = True
+                if noted:
+                    self._say(number, why)
         return found
 
     def _foreground(self, number: int, kept: Axes) -> Hidden:
@@ -168,10 +174,7 @@ class Hiding:
         table, least = self._tables.measures[number], self._thresholds.min_cell
         found = np.zeros(_margin(table.sizes, kept).shape, dtype=np.bool_)
         for argument in table.extremes:
-            margin: dict[Cell, list[Extremes]] = {}
-            for cell, extremes in argument.items():
-                margin.setdefault(tuple(cell[axis] for axis in kept), []).append(extremes)
-            for place, several in margin.items():
+            for place, several in _by_cell(argument, kept).items():
                 found[place] |= few_others(together(several, least), least)
         return found
 
@@ -186,6 +189,14 @@ class Hiding:
 
 def _margin(counts: Counts, kept: Axes) -> Counts:
     return np.asarray(counts.sum(axis=tuple(axis for axis in range(counts.ndim) if axis not in kept)))
+
+
+def _by_cell(values: Mapping[Cell, _Value], kept: Axes) -> dict[Cell, list[_Value]]:
+    """What is known of finest cells, by the cells of a margin."""
+    found: dict[Cell, list[_Value]] = {}
+    for cell, value in values.items():
+        found.setdefault(tuple(cell[axis] for axis in kept), []).append(value)
+    return found
 
 
 def _together(magnitudes: Iterable[Magnitudes]) -> Magnitudes:
