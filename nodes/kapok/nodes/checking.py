@@ -248,5 +248,7 @@ def _dataset(settings: NodeSettings, name: str, document: Dataset | str) -> Data
         entry.asset,
         document.name,
         report,
-        tuple(str(problem) for problem in report.problems),
+        tuple(
+            f"{problem}: {problem.remedy}" if problem.remedy else str(problem) for problem in report.problems
+        ),
     )

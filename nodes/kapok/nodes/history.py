@@ -11,11 +11,20 @@ from pathlib import Path
 from kapok.errors import InvalidInput, NotFound
 from kapok.identity.names import PartyPattern
 from kapok.nodes.journal import Pause
-from kapok.nodes.journal.history import AskedQuestion, PolicyInForce, asked, pauses, policies, read_only
+from kapok.nodes.journal.history import (
+    AskedQuestion,
+    PolicyInForce,
+    ReopenedCohort,
+    asked,
+    pauses,
+    policies,
+    read_only,
+    reopenings,
+)
 from kapok.nodes.officers import JOURNAL_FILE
 from kapok.nodes.settings import load_settings
 
-__all__ = ["AskedQuestion", "History", "PolicyInForce", "history", "moment_of"]
+__all__ = ["AskedQuestion", "History", "PolicyInForce", "ReopenedCohort", "history", "moment_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +35,13 @@ class History:
         asked: The questions.
         policies: What they were judged by: what was in force at the beginning, and every change since.
         pauses: When the holder stopped the node; the last has no end while it is stopped.
+        reopenings: The cohorts that were reopened here.
     """
 
     asked: tuple[AskedQuestion, ...]
     policies: tuple[PolicyInForce, ...]
     pauses: tuple[Pause, ...]
+    reopenings: tuple[ReopenedCohort, ...]
 
     @property
     def paused(self) -> Pause | None:
@@ -49,7 +60,8 @@ def history(
 
     Args:
         home: The node's folder.
-        analyst: A name or pattern, as policies have them; everybody by default.
+        analyst: A name or pattern, as policies have them; everybody by default. Of reopenings it leaves those
+            for its organisation; pauses and policies are about everybody.
         since: From when on, seconds since the epoch.
         clock: Seconds since the epoch.
 
@@ -66,6 +78,7 @@ def history(
             asked(journal, now=now, analyst=pattern, since=since),
             policies(journal, since=since),
             pauses(journal, since=since),
+            reopenings(journal, analyst=pattern, since=since),
         ),
     )
     if found is None:

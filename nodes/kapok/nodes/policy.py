@@ -471,6 +471,6 @@ def _check_name(
     try:
         fits = read(text).role is role
     except InvalidInput as error:
-        raise bad(key, f"has {text!r}, not a party's name", error.remedy or "") from None
+        raise bad(key, f"has {text!r}, which cannot be used: {error.message}", error.remedy or "") from None
     if not fits:
         raise bad(key, f"has {text!r}, not the name of a party with the role {role}", f"name {role}s")

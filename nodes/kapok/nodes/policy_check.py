@@ -55,7 +55,12 @@ def warnings(policy: Policy, rows: Mapping[str, int | None]) -> Iterator[str]:
         if policy.rule and not any(rule.dataset == name for rule in policy.rule):
             yield f"policy: no rule is about the dataset {name}: every question over it is refused; add one"
     for number, rule in enumerate(policy.rule, 1):
-        found = (*_unmeetable(rule), *_partly_hidden(number, policy), *_too_few(rule, rows.get(rule.dataset)))
+        found = (
+            *_unmeetable(rule),
+            *_small(rule),
+            *_partly_hidden(number, policy),
+            *_too_few(rule, rows.get(rule.dataset)),
+        )
         yield from (f"policy: rule {number}: {what}" for what in found)
 
 
@@ -132,6 +137,17 @@ def _unmeetable(rule: Rule) -> Iterator[str]:
         yield (
             f"key 'min_parties' asks for {counted(rule.min_parties, 'organisation')}, and 'members' names "
             f"{len(organisations)}: every question is refused; name more, or ask for fewer"
+        )
+
+
+def _small(rule: Rule) -> Iterator[str]:
+    """Least sizes that protect nobody, or never count."""
+    if rule.min_cell == 1:
+        yield "key 'min_cell' is 1, and a cell of one person's row is not suppressed: write 5, or 2 at least"
+    if rule.min_rows < rule.min_cell:
+        yield (
+            f"key 'min_rows' is {rule.min_rows}, less than 'min_cell' with {rule.min_cell}: it never counts, "
+            f"for fewer rows are suppressed cell by cell; write {rule.min_cell} or more"
         )
 
 

@@ -1,21 +1,22 @@
-"""`kapok node history` on the terminal, as CSV and as one JSON document."""
+"""`kapok node history` on the terminal, as CSV and as one JSON document; its times are ISO 8601 in UTC."""
 
 from __future__ import annotations
 
 import csv
 import io
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from kapok.cli.terminal import say, when
+from kapok.cli.terminal import say
 from kapok.client.progress import SHOWN_DIGITS
 from kapok.errors import plain
 
 if TYPE_CHECKING:
-    from kapok.nodes.history import AskedQuestion, History
+    from kapok.nodes.history import AskedQuestion, History, ReopenedCohort
     from kapok.nodes.journal import Pause
 
-__all__ = ["history_as_csv", "history_document", "say_history", "say_pause", "say_policies"]
+__all__ = ["history_as_csv", "history_document", "say_history", "say_policies"]
 
 _COLUMNS: Final = (
     "asked_at",
@@ -34,26 +35,35 @@ _COLUMNS: Final = (
     "decided_by",
     "decided_at",
 )
+_TIMES: Final = {
+    "asked": ("asked_at", "released_at", "decided_at"),
+    "policies": ("since",),
+    "pauses": ("paused_at", "resumed_at"),
+    "reopenings": ("accepted_at",),
+}
 
 
 def history_document(found: History) -> dict[str, Any]:
-    """All of it; times in seconds since the epoch."""
+    """All of it; a time that is not known is null."""
     import msgspec
 
     document: dict[str, Any] = msgspec.to_builtins(found)
+    for section, names in _TIMES.items():
+        for one in document[section]:
+            one.update({name: _utc(one[name]) or None for name in names})
     for one in document["asked"]:
         one["job"] = one.pop("job_id")
     return document | {"paused": found.paused is not None}
 
 
 def history_as_csv(found: History) -> str:
-    """One line for each question; times in UTC; what is not known is empty."""
+    """One line for each question; what is not known is empty."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for one in found.asked:
         cells = {name: getattr(one, name) for name in _COLUMNS if name != "job"} | {"job": one.job_id}
-        for name in ("asked_at", "released_at", "decided_at"):
+        for name in _TIMES["asked"]:
             cells[name] = _utc(cells[name])
         for name in ("rule", "policy"):
             cells[name] = cells[name] or ""
@@ -63,14 +73,15 @@ def history_as_csv(found: History) -> str:
 
 
 def say_history(found: History) -> None:
-    """Each question with what became of it, the earliest first; then the pauses."""
-    for one in found.asked:
-        job = one.job_id[:SHOWN_DIGITS]
-        say(f"{when(one.asked_at)}  {job}  {plain(one.analyst)}  {one.dataset or '(not joined)'}")
-        say(f"    {plain(one.in_words or one.question)}")
-        say(f"    {', '.join(_became(one))}")
-    for pause in found.pauses:
-        say_pause(pause)
+    """Each question with what became of it, and between them pauses and reopenings, the earliest first."""
+    happened = [
+        *((one.asked_at, _question(one)) for one in found.asked),
+        *((one.paused_at, _pause(one)) for one in found.pauses),
+        *((one.accepted_at, _reopened(one)) for one in found.reopenings),
+    ]
+    for _, lines in sorted(happened, key=itemgetter(0)):
+        for line in lines:
+            say(line)
     if not found.asked:
         say("nothing was asked")
 
@@ -78,7 +89,7 @@ def say_history(found: History) -> None:
 def say_policies(found: History) -> None:
     """Every policy that was in force, word for word, with when it came into force."""
     for number, one in enumerate(found.policies):
-        say(f"policy {one.number}, in force since {when(one.since)}")
+        say(f"policy {one.number}, in force since {_utc(one.since)}")
         say(f"    policy.toml  sha256 {one.policy_hash}")
         say(f"    node.toml    sha256 {one.settings_hash}")
         if number and one.policy_hash == found.policies[number - 1].policy_hash:
@@ -90,15 +101,32 @@ def say_policies(found: History) -> None:
         say("no policy is on record: the node has not run since that is noted")
 
 
-def say_pause(pause: Pause) -> None:
+def _question(one: AskedQuestion) -> list[str]:
+    job = one.job_id[:SHOWN_DIGITS]
+    return [
+        f"{_utc(one.asked_at)}  {job}  {plain(one.analyst)}  {one.dataset or '(not joined)'}",
+        f"    {plain(one.in_words or one.question)}",
+        f"    {', '.join(_became(one))}",
+    ]
+
+
+def _pause(pause: Pause) -> list[str]:
     """From when to when the node was stopped, by whom, and why."""
-    ended = f" until {when(pause.resumed_at)} ({plain(pause.resumed_by)})" if pause.resumed_at else ""
+    ended = f" until {_utc(pause.resumed_at)} ({plain(pause.resumed_by)})" if pause.resumed_at else ""
     because = f": {plain(pause.reason)}" if pause.reason else ""
-    say(f"paused since {when(pause.paused_at)} ({plain(pause.paused_by)}){ended}{because}")
+    return [f"{_utc(pause.paused_at)}  paused ({plain(pause.paused_by)}){ended}{because}"]
+
+
+def _reopened(one: ReopenedCohort) -> list[str]:
+    return [
+        f"{_utc(one.accepted_at)}  {one.reopening[:SHOWN_DIGITS]}  cohort of {one.asset} reopened for "
+        f"{plain(one.organisation)}, serial {one.serial}",
+        f"    together with {plain(', '.join(one.names))} since",
+    ]
 
 
 def _became(one: AskedQuestion) -> list[str]:
-    released = [] if one.released_at is None else [f"released {when(one.released_at)}"]
+    released = [] if one.released_at is None else [f"released {_utc(one.released_at)}"]
     refused = (
         [f"refused [{one.code}]" + (f" by {plain(one.clause)}" if one.clause else "")] if one.code else []
     )
@@ -108,7 +136,7 @@ def _became(one: AskedQuestion) -> list[str]:
         said.append(f"rule {one.rule}" + (f" of policy {one.policy}" if one.policy else ""))
     if one.decided_at is not None:
         verdict = "denied" if one.code == "approval_denied" else "approved"
-        said.append(f"{verdict} by {plain(one.decided_by)} {when(one.decided_at)}")
+        said.append(f"{verdict} by {plain(one.decided_by)} {_utc(one.decided_at)}")
     if not one.counted:
         said.append("not counted as a question")
     return said

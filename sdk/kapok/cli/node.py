@@ -13,7 +13,7 @@ from kapok.cli.hints import pasteable
 from kapok.cli.options import Home, JobId, Json, resolved_home
 from kapok.cli.terminal import print_json, print_table, say, when
 from kapok.client.progress import SHOWN_DIGITS
-from kapok.errors import InvalidInput, plain
+from kapok.errors import InvalidInput, counted, plain
 
 if TYPE_CHECKING:
     from kapok.nodes.approvals import Question, ShownQuestion
@@ -61,9 +61,8 @@ def check(json: Json = False, home: Home = None) -> None:
         _say_report(report)
     if report.ok:
         return
-    more = f" (the first of {len(report.problems)} problems)" if report.problems[1:] else ""
     failed = InvalidInput(
-        f"this node cannot answer as it is: {report.problems[0]}{more}",
+        f"this node cannot answer as it is: {counted(len(report.problems), 'problem')}",
         code="check_failed",
         remedy="mend what is named as a problem, and check again",
     )
@@ -231,8 +230,12 @@ def _say_report(report: CheckReport) -> None:
 def _rows(dataset: DatasetReport) -> str:
     if dataset.table is None:
         return "rows unknown without the dataset's document"
-    rows = dataset.table.rows
-    return "rows unknown, for it cannot be read" if rows is None else f"{rows:,} rows"
+    rows, unfiltered = dataset.table.rows, dataset.table.unfiltered
+    if rows is None:
+        return "rows unknown, for it cannot be read"
+    return (
+        f"{rows:,} rows" if unfiltered is None else f"{rows:,} of {unfiltered:,} rows, by the source's filter"
+    )
 
 
 def _document(shown: ShownQuestion) -> dict[str, Any]:

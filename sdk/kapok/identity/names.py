@@ -115,6 +115,12 @@ class PartyPattern:
         if self.text.startswith("org/"):
             object.__setattr__(self, "text", f"spiffe://*/{self.text}")
         parts = self.text.split("/")
+        if partly := next((part for part in parts if "*" in part and part != "*"), ""):
+            raise InvalidInput(
+                f"{partly!r} in {self.text!r} is half a pattern: * stands for a whole part of a name",
+                code="bad_party_name",
+                remedy="write * for all of the part, as in org/*/analyst/*, or write the part in full",
+            )
         if len(parts) == 7:
             parts[2] = "any" if parts[2] == "*" else parts[2]
             parts[4] = "any" if parts[4] == "*" else parts[4]

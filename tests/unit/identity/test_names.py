@@ -71,3 +71,15 @@ def test_a_pattern_covers_what_is_no_wider() -> None:
     assert one.covers(one)
     assert not one.covers(all_of_a)
     assert not all_of_a.covers(anybody)
+
+
+@pytest.mark.parametrize(
+    "text", ["org/univ*/analyst/ada", "org/a/analyst/a*a", "spiffe://kapok.*/org/a/node/**"]
+)
+def test_an_asterisk_that_stands_for_less_than_a_part_is_told_so(text: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        PartyPattern(text)
+    assert caught.value.code == "bad_party_name"
+    assert "* stands for a whole part" in caught.value.message
+    assert caught.value.remedy
+    assert "org/*/analyst/*" in caught.value.remedy

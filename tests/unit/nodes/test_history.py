@@ -5,6 +5,7 @@ import io
 import json
 
 import pytest
+from support.officers import node_names, reopening, signed
 
 from kapok.cli.app import run
 from kapok.cli.history import history_as_csv
@@ -14,7 +15,7 @@ from kapok.nodes.history import history, moment_of
 from kapok.nodes.policy import Policy
 from kapok.nodes.reloading import reload
 from kapok.persistence import open_database
-from kapok.wire.messages import Closed
+from kapok.wire.messages import Closed, ReopenCohort
 
 COUNT = "SELECT COUNT(*) FROM clinic"
 WOMEN = "SELECT COUNT(*) FROM clinic WHERE sex = 0"
@@ -177,7 +178,8 @@ def test_the_command_tells_it_to_people_in_csv_and_in_json(world, node, capsys):
     out = capsys.readouterr().out
     for said in (
         job.question.describe(),
-        "released 20",
+        "2027-01-15T08:00:00+00:00  " + job.id[:8],
+        "released 2027-01-15T08:00:00+00:00",
         "rule 2 of policy 1",
         "[not_authorised]",
         "an audit",
@@ -187,7 +189,13 @@ def test_the_command_tells_it_to_people_in_csv_and_in_json(world, node, capsys):
     document = json.loads(capsys.readouterr().out)
     assert document["paused"] is True
     assert [one["code"] for one in document["asked"]] == ["not_authorised"]
-    assert set(document) == {"asked", "policies", "pauses", "paused"}
+    assert set(document) == {"asked", "policies", "pauses", "reopenings", "paused"}
+    assert document["asked"][0]["asked_at"] == "2027-01-15T08:00:00+00:00"
+    assert document["policies"][0]["since"] == "2027-01-15T08:00:00+00:00"
+    assert [document["pauses"][0][name] for name in ("paused_at", "resumed_at")] == [
+        "2027-01-15T08:00:00+00:00",
+        None,
+    ]
     assert run([*command, "--csv"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 3
     assert run([*command, "--policy"]) == 0
@@ -196,6 +204,36 @@ def test_the_command_tells_it_to_people_in_csv_and_in_json(world, node, capsys):
     assert "[bad_options]" in capsys.readouterr().err
     assert run([*command, "--since", "yesterday"]) == 3
     assert "[bad_date]" in capsys.readouterr().err
+
+
+def test_reopenings_and_pauses_are_told_between_the_questions_and_to_whom_they_concern(
+    world, node, dataset_hash, capsys
+):
+    world.job(WOMEN).run()
+    document = signed(
+        reopening(("abcd",), "abc", dataset=dataset_hash, now=world.clock()), world.realm.credentials
+    )
+    world.clock.now += 10
+    node.runner.handle(ReopenCohort(document.to_json()))
+    world.clock.now += 10
+    officers.pause(node.home, "an audit")
+    world.clock.now += 10
+    officers.resume(node.home)
+    world.job(COUNT, names="abc").offer(node)
+    [one] = of(world, node).reopenings
+    assert (one.reopening, one.accepted_at) == (document.id, world.clock() - 20)
+    assert (one.asset, one.organisation) == (node.asset, "spiffe://kapok.test/org/university")
+    assert (one.serial, one.names) == (1, tuple(sorted(node_names("abc"))))
+    for analyst, told in (("org/university/analyst/*", 1), ("org/*/analyst/x", 1), ("org/x/analyst/*", 0)):
+        assert len(of(world, node, analyst=analyst).reopenings) == told
+    assert of(world, node, since=world.clock() - 5).reopenings == ()
+    assert run(["node", "history", "--home", str(node.home)]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    assert [line[:25] for line in lines] == [
+        f"2027-01-15T08:00:{second}+00:00" for second in ("00", 10, 20, 30)
+    ]
+    assert "cohort of" in lines[1]
+    assert "an audit" in lines[2]
 
 
 def test_dates_are_of_this_machines_time_zone_unless_they_name_one():

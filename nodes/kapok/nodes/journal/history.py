@@ -1,4 +1,4 @@
-"""The journal as a record: everything ever asked and what became of it, every policy in force, every pause.
+"""The journal as a record: all that was asked and what became of it, policies in force, pauses, reopenings.
 
 It is read from the file alone, read-only, whether the node runs or not.
 """
@@ -24,7 +24,17 @@ from kapok.nodes.journal.records import Pause
 from kapok.nodes.states import NodeJobState
 from kapok.persistence import examine_database
 
-__all__ = ["AskedQuestion", "Outcome", "PolicyInForce", "asked", "pauses", "policies", "read_only"]
+__all__ = [
+    "AskedQuestion",
+    "Outcome",
+    "PolicyInForce",
+    "ReopenedCohort",
+    "asked",
+    "pauses",
+    "policies",
+    "read_only",
+    "reopenings",
+]
 
 T = TypeVar("T")
 
@@ -91,6 +101,27 @@ class PolicyInForce:
     policy: str
     settings_hash: str
     settings: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReopenedCohort:
+    """A reopening that this node has accepted.
+
+    Attributes:
+        reopening: Its identity.
+        accepted_at: Seconds since the epoch.
+        asset: The table.
+        organisation: The receiver, in full.
+        serial: Of the reopening, for this table and receiver.
+        names: The nodes that answers come from since.
+    """
+
+    reopening: str
+    accepted_at: float
+    asset: str
+    organisation: str
+    serial: int
+    names: tuple[str, ...]
 
 
 def read_only(path: Path, look: Callable[[sa.Connection], T]) -> T | None:
@@ -162,6 +193,32 @@ def pauses(connection: sa.Connection, *, since: float = 0.0) -> tuple[Pause, ...
         .order_by(table.c.number)
     )
     return tuple(pause_record(row) for row in rows)
+
+
+def reopenings(
+    connection: sa.Connection, *, analyst: PartyPattern | None = None, since: float = 0.0
+) -> tuple[ReopenedCohort, ...]:
+    """Every cohort reopening that was accepted, the earliest first; of one analyst's organisation alone."""
+    table = tables.reopening
+    rows = connection.execute(sa.select(table).where(table.c.accepted_at >= since).order_by(table.c.number))
+    return tuple(
+        ReopenedCohort(
+            reopening=row.reopening_id,
+            accepted_at=row.accepted_at,
+            asset=row.asset,
+            organisation=row.organisation,
+            serial=row.serial,
+            names=msgspec.json.decode(row.names, type=tuple[str, ...]),
+        )
+        for row in rows
+        if analyst is None or _is_of(analyst, row.organisation)
+    )
+
+
+def _is_of(analyst: PartyPattern, organisation: str) -> bool:
+    """Whether the pattern may match somebody of the organisation, ``spiffe://<trust domain>/org/<name>``."""
+    _, _, domain, _, name = organisation.split("/")
+    return analyst.trust_domain in ("*", domain) and analyst.organisation in ("*", name)
 
 
 def _asked(row: sa.Row[Any], now: float) -> AskedQuestion:

@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from kapok.documents.dataset import Dataset
+from kapok.documents.dataset import Column, Dataset
 from kapok.errors import counted, near
 from kapok.nodes.source_settings import OnFault, Source
 from kapok.nodes.sources.cells import FAULTS, NEVER, Cell, cell, treatment
 from kapok.nodes.sources.engine import MEND_SOURCE, ROW, SourceEngine, Unreadable, select_list
 from kapok.nodes.sources.spelling import quoted
 
-__all__ = ["Problem", "TableReport", "check_table", "define_source"]
+__all__ = ["Problem", "TableReport", "check_table", "count_unfiltered", "define_source"]
 
 _SHOWN_ROWS: Final = 5
 _COLUMNS_A_PASS: Final = 40
@@ -37,12 +37,14 @@ class Problem:
         rows: How many rows have it; 0 where it is not about rows.
         examples: Where a few of them are, as `SourceEngine.place` says it.
         uncounted: `what` without its counts, where it has some.
+        remedy: What the holder may write where the data cannot be mended; empty when nothing helps.
     """
 
     what: str
     rows: int = 0
     examples: tuple[str, ...] = ()
     uncounted: str = ""
+    remedy: str = ""
 
     @property
     def reason(self) -> str:
@@ -62,6 +64,8 @@ class TableReport:
 
     Attributes:
         rows: In all; None when the table cannot be read.
+        unfiltered: How many there would be without the source's filter; None where that is not known, or
+            there is none.
         problems: Whatever keeps the table from use.
         notes: What does not, and the holder should know: cells that are read as something else, and what the
             engine has to say.
@@ -70,6 +74,7 @@ class TableReport:
     rows: int | None
     problems: tuple[Problem, ...]
     notes: tuple[Problem, ...] = ()
+    unfiltered: int | None = None
 
     @classmethod
     def unread(cls, error: Unreadable) -> TableReport:
@@ -89,6 +94,7 @@ class _Column:
     type: str
     cell: Cell
     does: dict[str, OnFault]
+    schema: Column
 
 
 def check_table(dataset: Dataset, source: Source, engine: SourceEngine) -> TableReport:
@@ -97,6 +103,18 @@ def check_table(dataset: Dataset, source: Source, engine: SourceEngine) -> Table
         return _check(dataset, source, engine)
     except Unreadable as error:
         return TableReport.unread(error)
+
+
+def count_unfiltered(engine: SourceEngine) -> int | None:
+    """How many rows the source has without its filter; None where it has none.
+
+    Raises:
+        Unreadable: it cannot be read.
+    """
+    if not engine.unfiltered:
+        return None
+    [(rows,)] = engine.run(f"SELECT count(*) FROM {engine.unfiltered}")  # noqa: S608
+    return _whole(rows)
 
 
 def define_source(dataset: Dataset, source: Source, engine: SourceEngine) -> None:
@@ -120,7 +138,7 @@ def _columns(dataset: Dataset, source: Source, engine: SourceEngine) -> tuple[li
         theirs = source.rename.get(column.name, column.name)
         if lies := engine.columns.get(theirs.lower()):
             does = treatment(column, source.on_fault_in.get(column.name, source.on_fault))
-            found.append(_Column(column.name, column.type, cell(column, lies, engine.spelling), does))
+            found.append(_Column(column.name, column.type, cell(column, lies, engine.spelling), does, column))
         else:
             named = f" (there it would be {theirs})" if theirs != column.name else ""
             missing.append(Problem(f"column {column.name} is missing in the source{named}"))
@@ -189,7 +207,17 @@ def _problem(engine: SourceEngine, one: _Column, fault: str, number: int, does: 
         number,
         tuple(engine.place(found) for (found,) in rows),
         uncounted + then,
+        _instead(one, fault) if does == "refuse" else "",
     )
+
+
+def _instead(one: _Column, fault: str) -> str:
+    """What `on_fault_in` may say, so that the table is used though the fault stays."""
+    able = [other for other in _DONE if treatment(one.schema, other)[fault] != "refuse"]
+    if not able:
+        return ""
+    written = " or ".join(f'"{other}"' for other in able)
+    return f"mend the data, or write on_fault_in = {{{one.name} = {written}}}, or on_fault for all columns"
 
 
 def _whole(value: object) -> int:

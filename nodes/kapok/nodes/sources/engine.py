@@ -36,6 +36,7 @@ class SourceEngine(abc.ABC):
         spelling: How this engine says what cells need.
         relation: What stands after FROM to read the source with the holder's filter, but as it is.
         numbered: The same with the column `ROW` before the others, by which `place` finds a row.
+        unfiltered: As `relation`, without the holder's filter; empty where there is none.
         columns: The source's columns by their names in lower case.
         version: Of the data, 64 hexadecimal digits.
         failure: What has gone wrong in a question, for the holder's own log; empty when nothing has.
@@ -47,7 +48,7 @@ class SourceEngine(abc.ABC):
 
     def __init__(self, version: str) -> None:
         self.version = version
-        self.relation = self.numbered = ""
+        self.relation = self.numbered = self.unfiltered = ""
         self.columns: dict[str, SourceColumn] = {}
         self.failure = ""
         self.notes: tuple[str, ...] = ()

@@ -143,6 +143,7 @@ class FilesEngine(SourceEngine):
             numbered = f"SELECT {number}, * FROM {quoted(SINGLE)}"  # noqa: S608
             self._view(_NUMBERED, f"SELECT * FROM ({numbered}){where}", "filter")  # noqa: S608
             self.relation, self.numbered = _KEPT, _NUMBERED
+            self.unfiltered = quoted(SINGLE) if filter_sql else ""
             described = self._connection.execute(f"DESCRIBE {_KEPT}").fetchall()
         except duckdb.Error as error:
             raise _said(error) from None

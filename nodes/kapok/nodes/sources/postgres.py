@@ -135,6 +135,7 @@ class Server:
         where = f" WHERE (\n{self._source.filter}\n)" if self._source.filter else ""
         held = f"(\n{self._source.query.strip().removesuffix(';')}\n)" if self._source.query else self._name()
         engine.relation = f"(SELECT * FROM {held} AS held{where}) AS kept"  # noqa: S608
+        engine.unfiltered = f"{held} AS held" if where else ""
         self._describe(engine, session)
         if is_table:
             rows = f"SELECT CAST(ctid AS TEXT) AS {quoted(ROW)}, held.* FROM {held} AS held{where}"  # noqa: S608

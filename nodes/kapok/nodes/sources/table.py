@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from kapok.documents.dataset import Dataset
 from kapok.nodes.settings import EngineLimits, PostgresSource, SourceSettings
-from kapok.nodes.sources.check import Problem, TableReport, check_table, define_source
+from kapok.nodes.sources.check import Problem, TableReport, check_table, count_unfiltered, define_source
 from kapok.nodes.sources.engine import SourceEngine, Unreadable
 from kapok.nodes.sources.files import open_files
 from kapok.nodes.sources.postgres import Server
@@ -69,7 +69,7 @@ class Table:
         """Check the whole table; once for each version."""
         try:
             with self._open() as engine:
-                report = self._report(engine)
+                report = replace(self._report(engine), unfiltered=count_unfiltered(engine))
                 return (
                     report if engine.steady() else TableReport(None, (Problem(f"{_CHANGED}; check again"),))
                 )
