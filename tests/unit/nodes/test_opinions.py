@@ -101,3 +101,20 @@ def test_a_defect_is_told_without_what_it_met(world, monkeypatch):
     refusal = opinion_on(world, world.job(COUNT)).refusal
     assert (refusal.kind, refusal.code) == ("InternalError", "internal_error")
     assert "4711" not in refusal.message + refusal.remedy + refusal.clause
+
+
+def test_a_caller_is_given_so_many_opinions_a_minute(world):
+    job, another = world.job(COUNT), world.job(COUNT, by="two")
+    world.clock.now = world.clock.now // 60 * 60
+    for _ in range(30):
+        assert opinion_on(world, job).refusal is None
+    refusal = opinion_on(world, job).refusal
+    assert (refusal.kind, refusal.code) == ("Unavailable", "too_many_inquiries")
+    assert opinion_on(world, another).refusal is None
+    assert opinion_on(world, job, "b").refusal is None
+    # What is really asked has a budget of its own.
+    assert isinstance(job.offer(world.nodes["a"])[0], Consent)
+    world.clock.now += 59
+    assert opinion_on(world, job).refusal.code == "too_many_inquiries"
+    world.clock.now += 1
+    assert opinion_on(world, world.job(COUNT)).refusal is None

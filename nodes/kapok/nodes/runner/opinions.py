@@ -1,16 +1,18 @@
 """Opinions: what this node would answer to a specification that is shown as an inquiry.
 
 The same checks and the same judgement as for an offer, of the journal as it is now; nothing is written, no
-try is counted, no officer is asked. So an opinion tells no more than a refusal would, and costs nothing.
+try is counted, no officer is asked. So an opinion tells no more than a refusal would, and costs nothing but
+the reading of a question: of those a caller is given so many a minute.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 from typing import Final
 
 from kapok.documents.statements import OPINION_TYP, OpinionStatement
-from kapok.errors import KapokError
+from kapok.errors import KapokError, Unavailable
 from kapok.nodes.journal import JobRecord
 from kapok.nodes.policy import Rule
 from kapok.nodes.runner.admission import JoinedDataset, ReadSpec
@@ -19,9 +21,38 @@ from kapok.nodes.states import NodeJobState
 from kapok.protocols.secure_sum.messages import encode
 from kapok.protocols.secure_sum.params import Signer
 
-__all__ = ["imagined", "opinion_on"]
+__all__ = ["Pace", "imagined", "opinion_on"]
 
 _AFTER_ALL: Final = sys.maxsize
+_MINUTE_S: Final = 60
+_MOST_IN_MINUTE: Final = 30
+
+
+class Pace:
+    """How many inquiries of each caller were judged in this minute, in memory alone. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._minute = 0
+        self._judged: dict[str, int] = {}
+
+    def count(self, caller: str, now: float) -> None:
+        """Count an inquiry that is about to be read.
+
+        Raises:
+            Unavailable: ``too_many_inquiries`` of the caller in one minute.
+        """
+        minute = int(now // _MINUTE_S)
+        with self._lock:
+            if minute != self._minute:
+                self._minute, self._judged = minute, {}
+            judged = self._judged[caller] = self._judged.get(caller, 0) + 1
+        if judged > _MOST_IN_MINUTE:
+            raise Unavailable(
+                f"this node reads {_MOST_IN_MINUTE} inquiries of an analyst in a minute",
+                code="too_many_inquiries",
+                remedy="try again in a minute",
+            )
 
 
 def imagined(read: ReadSpec, entry: JoinedDataset | None, now: float) -> JobRecord:

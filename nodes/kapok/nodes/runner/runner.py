@@ -48,7 +48,7 @@ from kapok.nodes.runner.judging import (
 )
 from kapok.nodes.runner.notes import Notes, Observer
 from kapok.nodes.runner.open_jobs import OpenJob, OpenJobs, SentSeal
-from kapok.nodes.runner.opinions import imagined, opinion_on
+from kapok.nodes.runner.opinions import Pace, imagined, opinion_on
 from kapok.nodes.runner.outgoing import Consent, Outgoing, Refusal, Release, Seal, refusal_token
 from kapok.nodes.runner.reopening import answer_reopening
 from kapok.nodes.runner.task import Task, task_of
@@ -112,6 +112,7 @@ class Runner:
         self._name, self._in_force, self._journal, self._joined = name, in_force, journal, joined
         self._signer, self._verifier, self._tag_key, self._clock = signer, verifier, tag_key, clock
         self._open = OpenJobs(open_jobs_max)
+        self._pace = Pace()
         self._notes = Notes(observer)
 
     def put_in_force(self, in_force: InForce) -> None:
@@ -247,6 +248,7 @@ class Runner:
 
     def _would_allow(self, read: ReadSpec) -> Rule:
         entry, now = self._joined.get(read.spec.dataset), self._clock()
+        self._pace.count(str(read.caller), now)
         record = imagined(read, entry, now)
         check_deadline(read.spec.deadline, now)
         self._journal.check_running()

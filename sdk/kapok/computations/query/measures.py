@@ -103,6 +103,18 @@ class Measure:
         return self.slots * (2 + len(self.moments))
 
     @property
+    def can_lack(self) -> bool:
+        """Whether some rows may not be of it, so that it tells atoms apart."""
+        return self.code is not None or any(term.nullable for term in self.terms)
+
+    @property
+    def size(self) -> int:
+        """How many operations of one row an engine's SQL writes out for it."""
+        once = sum(term.code.size for term in self.terms)
+        valued = once if self.spread or self.moments else 0
+        return once + valued + (0 if self.code is None else self.code.size)
+
+    @property
     def text(self) -> str:
         """What it is, in one order: equal for equal measures."""
         listed = ", ".join(write(in_order(part)) for part in self.arguments) or "*"

@@ -114,8 +114,8 @@ class Question:
         Raises:
             InvalidInput: ``bad_sql``, ``unsupported_sql``, ``unknown_function``, ``unknown_dataset``,
                 ``unknown_column``, ``no_domain``, ``outside_domain``, ``type_mismatch``,
-                ``number_too_large``, ``not_grouped``, ``name_twice``, ``question_too_long`` or
-                ``too_many_cells``, each with what to write instead.
+                ``number_too_large``, ``not_grouped``, ``name_twice``, ``question_too_long``,
+                ``too_many_conditions`` or ``too_many_cells``, each with what to write instead.
         """
         from kapok.computations.query.disclosure.selection import check_selection
         from kapok.computations.query.parse import parse

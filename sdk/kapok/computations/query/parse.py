@@ -30,12 +30,16 @@ from kapok.computations.query.language.syntax import (
 )
 from kapok.computations.query.params import DatasetReference, Item, Question, Ranking
 from kapok.computations.query.quantiles import check_quantiles
+from kapok.computations.query.rows.operations import MOST_CODE, too_long
 from kapok.documents.dataset import Dataset
 from kapok.errors import InternalError
 
 __all__ = ["MOST_WORDS", "parse", "question_of", "reference_of"]
 
 MOST_WORDS: Final = 100_000
+
+_MOST_CONDITIONS: Final = 32
+_MOST_BEHIND: Final = 5 * MOST_CODE  # of the question that a holder makes of one that was written
 
 _REFERENCE: Final = re.compile(r"([a-z][a-z0-9_]{0,62})@([0-9a-f]{4,64})\Z")
 
@@ -44,6 +48,7 @@ def parse(sql: str, dataset: Dataset) -> Question:
     """Read a question over the dataset. See `Question.parse`."""
     try:
         question = question_of(read_statement(sql), dataset)
+        _check_work(question)
         written = question.sql
         if written != sql:
             # The canonical text is what travels and what nodes parse: it must keep within the limits too.
@@ -56,6 +61,29 @@ def parse(sql: str, dataset: Dataset) -> Question:
     except RecursionError:
         raise refuse("the question is nested too deeply", "simplify it", "question_too_long") from None
     return question
+
+
+def _check_work(question: Question) -> None:
+    """Refuse what would occupy every holder's engine, and the reading of what it gives.
+
+    A measure that some rows lack can double the atoms of an engine's result, up to one for each row.
+    """
+    if _size(question) > MOST_CODE:
+        raise too_long()
+    if sum(measure.can_lack for measure in question.measures) > _MOST_CONDITIONS:
+        raise refuse(
+            "the question has too many aggregates that some rows have and others lack",
+            f"ask at most {_MOST_CONDITIONS} with FILTER, CASE or columns that can be null at once, "
+            "or group by what tells the rows apart",
+            "too_many_conditions",
+        )
+
+
+def _size(question: Question) -> int:
+    """How many operations of one row an engine's SQL writes out."""
+    where = 0 if question.where is None else question.where.size
+    axes = sum(axis.term.code.size for axis in question.axes)
+    return where + axes + sum(measure.size for measure in question.measures)
 
 
 def reference_of(sql: str) -> DatasetReference:
@@ -136,6 +164,8 @@ def question_of(written: Statement, dataset: Dataset, most_words: int = MOST_WOR
         bound,
     )
     check_quantiles(question)
+    if _size(question) > _MOST_BEHIND:
+        raise too_long()
     if question.words > most_words:
         raise refuse(
             f"the question has {question.cells} groups, too many for one answer",

@@ -294,10 +294,10 @@ def _literals(arguments: Sequence[Expression]) -> tuple[Term, ...]:
 
 def _of_text(name: str, arguments: Sequence[Expression], types: Sequence[ValueType]) -> Typed:
     _needs(name, types[0], "text")
-    rest = checked_arguments(name, _literals(arguments[1:]))
+    of_text = text_function(name, checked_arguments(name, _literals(arguments[1:])))
 
     def function(cell: Any, *_: Cell) -> Cell:
-        found = text_function(name, cell, rest)
+        found = of_text(cell)
         return Fraction(found) if isinstance(found, int) and not isinstance(found, bool) else found
 
     if name == "length":

@@ -92,7 +92,8 @@ class Writer:
         literal: exp.Expr = exp.Literal.number(abs(value))
         if value < 0:
             literal = exp.Paren(this=exp.Neg(this=literal))
-        return exp.cast(literal, "BIGINT") if -_INT64 < value < _INT64 else self.wide(literal)
+        # By the type itself: its name would be parsed for each number anew.
+        return exp.cast(literal, exp.DataType.Type.BIGINT) if -_INT64 < value < _INT64 else self.wide(literal)
 
     def wide(self, value: exp.Expr) -> exp.Expr:
         """The number on 128 bits or more."""

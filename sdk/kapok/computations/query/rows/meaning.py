@@ -40,6 +40,10 @@ _COUNTS: Final = {
     **dict.fromkeys(texts.TEXT_FUNCTIONS, (1, 3)),
 }
 _COMPARISONS: Final = frozenset({"=", "<>", "<", "<=", ">", ">="})
+_AT_ONCE: Final = frozenset({"=", "<>", "in", "nullif", "and", "or", "not", "is null", "is true", "is false"})
+"""What is found without a look at each of the values that its arguments can have."""
+
+_MOST_LOOKED_AT: Final = 200_000
 
 
 class Meaning:
@@ -50,6 +54,8 @@ class Meaning:
         # By identity: to compare expressions would walk through them. Each is kept with its term, so that
         # nothing else gets its identity.
         self._found: dict[int, tuple[Expression, Term]] = {}
+        self._columns: dict[str, Term] = {}
+        self._looked_at = 0
 
     def term(self, expression: Expression) -> Term:
         """The term of an expression.
@@ -69,7 +75,9 @@ class Meaning:
     def _typed(self, expression: Expression) -> Term:
         match expression:
             case Name(name):
-                return of_column(self._dataset.column(name))
+                if name not in self._columns:
+                    self._columns[name] = of_column(self._dataset.column(name))
+                return self._columns[name]
             case Number(units, decimals):
                 return constant(Fraction(units, 10**decimals))
             case Text(value):
@@ -87,14 +95,29 @@ class Meaning:
                     "an interval stands alone", "add it to a date: d + INTERVAL 3 DAY", "type_mismatch"
                 )
             case Case():
-                return self._case(expression)
+                return self._looked_through(self._case(expression))
             case Aggregate(name):
                 raise refuse(
                     f"{name.upper()} stands where single rows are looked at",
                     "write it after SELECT, in HAVING or ORDER BY, and not inside another aggregate",
                 )
             case Call(name, arguments):
-                return self._call(name, arguments)
+                return self._looked_through(self._call(name, arguments))
+
+    def _looked_through(self, *terms: Term) -> Term:
+        """The last of the terms; all their listed values are counted, for nodes read what others wrote.
+
+        Raises:
+            InvalidInput: ``question_too_long``.
+        """
+        self._looked_at += sum(len(term.values) for term in terms if term.values is not None)
+        if self._looked_at > _MOST_LOOKED_AT:
+            raise refuse(
+                "functions would be found for too many values of columns with long domains",
+                f"use fewer functions of such columns: {_MOST_LOOKED_AT:,} values in one question",
+                "question_too_long",
+            )
+        return terms[-1]
 
     def _case(self, case: Case) -> Term:
         branches = []
@@ -114,6 +137,8 @@ class Meaning:
         if name in ("+", "-") and any(self._is_dated(argument) for argument in arguments):
             return self._moved(name, *arguments)
         terms = tuple(map(self.term, arguments))
+        if name not in _AT_ONCE:
+            self._looked_through(*terms)
         if name in _COMPARISONS:
             return conditions.compare(name, *terms)
         if name in ("and", "or", "not"):

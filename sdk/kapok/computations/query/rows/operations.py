@@ -7,15 +7,32 @@ fail: what could overflow was refused before, and a divisor of zero gives null.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from kapok.computations.query.language.hints import refuse
+from kapok.errors import InvalidInput
 
-__all__ = ["MOST_CODE", "Choice", "Code", "Fact", "Field", "Nothing", "Operation", "Quoted", "Table", "Whole"]
+__all__ = [
+    "MOST_CODE",
+    "Choice",
+    "Code",
+    "Fact",
+    "Field",
+    "Nothing",
+    "Operation",
+    "Quoted",
+    "Table",
+    "Whole",
+    "too_long",
+]
 
 MOST_CODE: Final = 20_000
-"""Most operations of one term, counted as an engine's SQL writes them out."""
+"""Most operations of one term, and of all that one written question has computed for a row, counted as an
+engine's SQL writes them out."""
+
+_MOST_LEVELS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +41,7 @@ class Field:
 
     name: str
     size: int = field(default=1, init=False, compare=False)
+    depth: int = field(default=1, init=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +50,7 @@ class Whole:
 
     value: int
     size: int = field(default=1, init=False, compare=False)
+    depth: int = field(default=1, init=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +59,7 @@ class Quoted:
 
     value: str
     size: int = field(default=1, init=False, compare=False)
+    depth: int = field(default=1, init=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +68,7 @@ class Fact:
 
     value: bool
     size: int = field(default=1, init=False, compare=False)
+    depth: int = field(default=1, init=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +76,7 @@ class Nothing:
     """Null."""
 
     size: int = field(default=1, init=False, compare=False)
+    depth: int = field(default=1, init=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +96,10 @@ class Operation:
     parts: tuple[Code, ...]
     numbers: tuple[int, ...] = ()
     size: int = field(default=1, init=False, compare=False)
+    depth: int = field(default=1, init=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "size", _sized(1 + sum(part.size for part in self.parts)))
+        _measure(self, 1, self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +109,11 @@ class Choice:
     branches: tuple[tuple[Code, Code], ...]
     otherwise: Code | None
     size: int = field(default=1, init=False, compare=False)
+    depth: int = field(default=1, init=False, compare=False)
 
     def __post_init__(self) -> None:
-        inner = sum(condition.size + value.size for condition, value in self.branches)
-        object.__setattr__(self, "size", _sized(1 + inner + (self.otherwise.size if self.otherwise else 0)))
+        last = () if self.otherwise is None else (self.otherwise,)
+        _measure(self, 1, (*(part for branch in self.branches for part in branch), *last))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +123,32 @@ class Table:
     part: Code
     rows: tuple[tuple[Whole | Quoted | Fact, tuple[Whole | Quoted, ...]], ...]
     size: int = field(default=1, init=False, compare=False)
+    depth: int = field(default=1, init=False, compare=False)
 
     def __post_init__(self) -> None:
-        inputs = sum(self.part.size + 1 + len(row) for _, row in self.rows)
-        object.__setattr__(self, "size", _sized(1 + inputs))
+        # The part is written out once for each row.
+        again = self.part.size * (len(self.rows) - 1)
+        _measure(self, 1 + again + sum(1 + len(inputs) for _, inputs in self.rows), (self.part,))
 
 
 Code: TypeAlias = Field | Whole | Quoted | Fact | Nothing | Operation | Choice | Table
 
 
-def _sized(size: int) -> int:
-    if size > MOST_CODE:
-        raise refuse("an expression is too long when written out", "simplify it", "question_too_long")
-    return size
+def _measure(code: Operation | Choice | Table, own: int, parts: Iterable[Code]) -> None:
+    """Note how much is written out for a code, and how deep it nests: SQL is written and read by recursion.
+
+    Raises:
+        InvalidInput: ``question_too_long``.
+    """
+    size, depth = own, 0
+    for part in parts:
+        size, depth = size + part.size, max(depth, part.depth)
+    if size > MOST_CODE or depth >= _MOST_LEVELS:
+        raise too_long()
+    object.__setattr__(code, "size", size)
+    object.__setattr__(code, "depth", depth + 1)
+
+
+def too_long() -> InvalidInput:
+    """The error of expressions that are too much for an engine when written out."""
+    return refuse("an expression is too long when written out", "simplify it", "question_too_long")

@@ -8,7 +8,8 @@ same functions are applied to the texts of an answer.
 from __future__ import annotations
 
 import re
-from functools import reduce
+from collections.abc import Callable
+from functools import partial, reduce
 from typing import Final
 
 from kapok.computations.query.language.hints import refuse
@@ -30,41 +31,49 @@ TEXT_FUNCTIONS: Final = frozenset(
 """Functions whose first argument is a text, and all others are literals."""
 
 
-def text_function(name: str, value: str, arguments: tuple[str | int, ...]) -> str | int | bool:
-    """One of `TEXT_FUNCTIONS` of a text.
+def text_function(name: str, arguments: tuple[str | int, ...]) -> Callable[[str], str | int | bool]:
+    """One of `TEXT_FUNCTIONS` with its literals, as a function of a text.
 
     Lengths and places are counted in Unicode's characters; capital letters are those of each character alone.
     """
     match name, arguments:
         case "upper", ():
-            return "".join(_single(char, char.upper()) for char in value)
+            return lambda value: "".join(_single(char, char.upper()) for char in value)
         case "lower", ():
-            return "".join(_single(char, char.lower()) for char in value)
+            return lambda value: "".join(_single(char, char.lower()) for char in value)
         case "length", ():
-            return len(value)
+            return len
         case "substr", (int(start), *rest):
-            begin = start - 1 if start > 0 else max(len(value) + start, 0)
-            return value[begin : begin + int(rest[0])] if rest else value[begin:]
+            return lambda value: _substring(value, start, *map(int, rest))
         case "left", (int(count),):
-            return value[:count]
+            return lambda value: value[:count]
         case "right", (int(count),):
-            return value[-count:] if count else ""
+            return lambda value: value[-count:] if count else ""
         case "trim" | "ltrim" | "rtrim", _:
-            signs = str(arguments[0]) if arguments else " "
-            left = value if name == "rtrim" else value.lstrip(signs)
-            return left if name == "ltrim" else left.rstrip(signs)
+            return partial(_trimmed, name, str(arguments[0]) if arguments else " ")
         case "replace", (str(old), str(new)):
-            return value.replace(old, new) if old else value
+            return lambda value: value.replace(old, new) if old else value
         case "starts_with", (str(part),):
-            return value.startswith(part)
+            return lambda value: value.startswith(part)
         case "ends_with", (str(part),):
-            return value.endswith(part)
+            return lambda value: value.endswith(part)
         case "contains", (str(part),):
-            return part in value
-        case _, (str(pattern),):
-            return _like(pattern, ignore_case=name == "ilike").fullmatch(value) is not None
+            return lambda value: part in value
+        case _, (str(written),):
+            pattern = _like(written, ignore_case=name == "ilike")
+            return lambda value: pattern.fullmatch(value) is not None
         case _:
             raise AssertionError("the arguments were checked")
+
+
+def _substring(value: str, start: int, count: int | None = None) -> str:
+    begin = start - 1 if start > 0 else max(len(value) + start, 0)
+    return value[begin:] if count is None else value[begin : begin + count]
+
+
+def _trimmed(name: str, signs: str, value: str) -> str:
+    left = value if name == "rtrim" else value.lstrip(signs)
+    return left if name == "ltrim" else left.rstrip(signs)
 
 
 def _single(char: str, changed: str) -> str:
@@ -130,8 +139,8 @@ def of_text(name: str, term: Term, *rest: Term) -> Term:
     """
     if term.kind != "text":
         raise mismatch(name.upper(), term, "a text")
-    arguments = checked_arguments(name, rest)
-    return table(term, lambda value: _short(text_function(name, value, arguments)))
+    function = text_function(name, checked_arguments(name, rest))
+    return table(term, lambda value: _short(function(value)))
 
 
 def _short(result: str | int | bool) -> str | int | bool:
