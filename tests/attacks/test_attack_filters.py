@@ -6,6 +6,7 @@ defence.
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from support.answers import DATASET, WARDS, Analyst, Holder, spread
 
@@ -86,6 +87,51 @@ def test_a_small_cell_from_a_measure_that_hides_others(defended, monkeypatch):
         assert learnt[2,]["known"] is None
     else:
         assert 88 - 31 - 31 - learnt[2,]["known"] == 6
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("all_of_them", "all_but_one"),
+    [
+        ("SUM(cost)", "SUM(CASE WHEN person <> 100 THEN cost ELSE NULLIF(COALESCE(note, 1) * 0, 0) END)"),
+        ("SUM(cost)", "SUM(cost + 0 / (person - 100))"),
+    ],
+)
+def test_one_person_from_two_aggregates_of_other_columns(all_of_them, all_but_one, defended, monkeypatch):
+    """A column that may be unknown, and never is, made the two look as if they could not be compared."""
+    if not defended:
+        monkeypatch.setattr("kapok.computations.query.disclosure.hiding.Hiding._left_over", lambda *_: [])
+        monkeypatch.setattr(
+            "kapok.computations.query.disclosure.hiding.Hiding._apart", lambda *given: given[3]
+        )
+    target = Holder([*((1, {"cost": cost}) for cost in range(100)), (1, {"cost": 1234})])
+    analyst = Analyst(target, [Holder(spread(40, "ward"))] * 2)
+    learnt = analyst.learns(f"SELECT {all_of_them} AS one, {all_but_one} AS other FROM stays")[()]
+    if defended:
+        assert learnt["other"] is None
+    else:
+        assert learnt["one"] - learnt["other"] == 1234
+
+
+@both_ways
+def test_one_person_from_the_counts_of_a_value(defended, monkeypatch):
+    """COUNT(DISTINCT …) is made of counts, and the analyst gets them."""
+    if not defended:
+        monkeypatch.setattr(
+            "kapok.computations.query.disclosure.hiding.Hiding._apart", lambda *given: given[3]
+        )
+    asked = "SELECT COUNT(*), COUNT(DISTINCT CASE WHEN person = 100 THEN NULL ELSE ill END) FROM stays"
+    question = Question.parse(asked, DATASET)
+    target = Holder([(101, {"ill": True})])
+    words = contribute(
+        question, msgspec.structs.replace(DATASET, empty_cells="show"), target, Thresholds(0, 10)
+    )
+    every, _, *by_value = words.to_integers()
+    assert every == 101
+    if defended:
+        assert all(by_value[1::2])
+    else:
+        assert by_value == [0, 0, 100, 0]
 
 
 def take_out_conditions(monkeypatch):

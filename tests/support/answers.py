@@ -30,6 +30,7 @@ DATASET = Dataset(
         Column(name="ill", type="boolean"),
         Column(name="person", type="integer", minimum=0, maximum=10**6),
         Column(name="cost", type="integer", minimum=0, maximum=10**6),
+        Column(name="note", type="integer", minimum=0, maximum=10, nullable=True),
     ),
 )
 
@@ -43,7 +44,7 @@ class Holder:
         self.connection = duckdb.connect(config={"threads": 1})
         self.connection.execute(
             "CREATE TABLE source (ward TEXT, carrier TEXT, stage BIGINT, year BIGINT, ill BOOLEAN, "
-            "person BIGINT, cost BIGINT)"
+            "person BIGINT, cost BIGINT, note BIGINT)"
         )
         first = 0
         for count, given in rows:
@@ -54,10 +55,11 @@ class Holder:
                 "year": 2023,
                 "ill": False,
                 "cost": 10,
+                "note": 1,
                 **given,
             }
             self.connection.execute(
-                f"INSERT INTO source SELECT $ward, $carrier, $stage, $year, $ill, {first} + i, $cost "
+                f"INSERT INTO source SELECT $ward, $carrier, $stage, $year, $ill, {first} + i, $cost, $note "
                 f"FROM range({count}) AS t(i)",
                 values,
             )

@@ -17,8 +17,10 @@ from kapok.computations.query.aggregates import Moment
 from kapok.computations.query.build import two_values
 from kapok.computations.query.disclosure.backgrounds import Extremes, looked_at, together
 from kapok.computations.query.disclosure.dominance import Magnitudes
+from kapok.computations.query.language.syntax import Call, Case, Expression, Null, Number
 from kapok.computations.query.measures import Measure, centre
 from kapok.computations.query.params import Question
+from kapok.computations.query.rows.texts import TEXT_FUNCTIONS
 from kapok.documents.dataset import Dataset
 
 __all__ = ["Cell", "Counts", "ImpossibleError", "Table", "Tables", "read_atoms"]
@@ -27,6 +29,12 @@ Counts = npt.NDArray[np.int64]
 Cell: TypeAlias = tuple[int, ...]
 
 _NO_INDEX: Final = -1
+
+_STRICT: Final = TEXT_FUNCTIONS | {
+    *("+", "-", "*", "neg", "abs", "sign", "round", "floor", "ceil", "trunc", "||"),
+    *("=", "<>", "<", "<=", ">", ">=", "in", "between", "not"),
+}
+"""What is unknown exactly where a part is."""
 
 
 class ImpossibleError(Exception):
@@ -62,8 +70,8 @@ class Tables:
     Attributes:
         rows: Rows in each finest cell that WHERE keeps.
         measures: The table of each measure.
-        apart: For pairs of measures that are known of the same rows but for their conditions, by the numbers
-            of the two: the rows in each finest cell that the first has and the second lacks.
+        apart: For pairs of measures whose rows differ by more than which columns are known in them, by the
+            numbers of the two: the rows in each finest cell that the first has and the second lacks.
     """
 
     rows: Counts
@@ -72,13 +80,30 @@ class Tables:
 
 
 def _comparable(measures: Sequence[Measure]) -> list[tuple[int, int]]:
-    """Pairs of measures whose difference is one of rows: of the same columns, under other conditions."""
+    """Pairs of measures whose rows differ by more than which columns are known in them."""
     return [
         (one, other)
         for one, first in enumerate(measures)
         for other, second in enumerate(measures)
-        if one != other and first.columns == second.columns and not first.spread and not second.spread
+        if one != other and not (first.condition == second.condition and _strict(first) and _strict(second))
     ]
+
+
+def _strict(measure: Measure) -> bool:
+    """Whether its arguments are known wherever all columns in them are: no more than a choice of columns."""
+    return all(map(_is_strict, measure.arguments))
+
+
+def _is_strict(expression: Expression) -> bool:
+    match expression:
+        case Call("/" | "%" | "mod", (one, Number())):
+            return _is_strict(one)
+        case Call(name, arguments):
+            return name in _STRICT and all(map(_is_strict, arguments))
+        case Case() | Null():
+            return False
+        case _:
+            return True
 
 
 def read_atoms(

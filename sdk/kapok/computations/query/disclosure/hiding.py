@@ -102,6 +102,9 @@ class Hiding:
 
     def _left_over(self, number: int) -> list[Counts]:
         """What other measures have besides all the rows of this one: a subtraction tells it."""
+        if self._question.measures[number].spread:
+            # Nobody can say of which value they are.
+            return []
         return [
             self._tables.apart[other, one]
             for (one, other), lacking in self._tables.apart.items()
@@ -148,7 +151,8 @@ class Hiding:
         for (one, other), left in self._tables.apart.items():
             if one == number:
                 lacking, over = _margin(left, kept), _margin(self._tables.apart[other, one], kept)
-                found = found | ((lacking == 0) & (over > 0) & (over < self._thresholds.min_cell))
+                few = (lacking == 0) & (over > 0) & (over < self._thresholds.min_cell)
+                found = found | (few[..., None] if found.ndim > few.ndim else few)
         return found
 
     def _dominated(self, number: int, kept: Axes, found: Hidden, *, noted: bool) -> Hidden:
