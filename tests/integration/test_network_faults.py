@@ -1,6 +1,7 @@
 """Processes that die, come back, hang, or wait for a person: nothing is lost and nothing hangs for ever."""
 
 import json
+import re
 import shutil
 import signal
 import socket
@@ -106,7 +107,7 @@ def test_manual_approval_shows_words_and_never_a_count(network, fails, until):
         assert len(shown["cohort"]["names"][0]) == 4
         words = call(["node", "pending"], node.home).stdout
         assert "kapok node approve" in words
-        assert "303" not in words
+        assert not re.search(r"\b303\b", words)  # the hospital's rows; a job's identity may have the digits
         assert call(["node", "approve", job[:12], "--yes"], node.home).status == 0
         assert network.kapok("job", "wait", job, "--json").status == 0
         refused = network.kapok("query", COUNT, "--detach", "--deadline", "120").stdout.strip()

@@ -13,9 +13,9 @@ from kapok.demo.scenario import TRUST_DOMAIN
     ("arguments", "status", "code"),
     [
         (["query", "SELECT AVG(agee) FROM heart"], 3, "unknown_column"),
-        (["query", "SELECT MEDIAN(age) FROM heart"], 3, "unknown_function"),
+        (["query", "SELECT MIN(age) FROM heart"], 3, "unknown_function"),
         (["query", "SELECT COUNT(*) FROM hart"], 5, "unknown_dataset"),
-        (["query", "SELECT COUNT(*) FROM heart LIMIT 3"], 3, "unsupported_sql"),
+        (["query", "SELECT DISTINCT sex FROM heart"], 3, "unsupported_sql"),
         (["query", "SELECT COUNT(* FROM heart"], 3, "bad_sql"),
         (["query", "SELECT COUNT(*) FROM heart", "--at-least", "2"], 3, "bad_at_least"),
         (["query", "SELECT COUNT(*) FROM heart", "--deadline", "0"], 3, "bad_deadline"),

@@ -65,7 +65,7 @@ async def test_each_connected_member_is_asked_and_its_opinion_passed_on(relay):
     with relay.presence.line(first), relay.presence.line(second), relay.bells.listen(first) as bell:
         asking = asyncio.ensure_future(relay.answers(token))
         await relay.asked(first)
-        assert bell.is_set()
+        await asyncio.wait_for(bell.wait(), PATIENCE_S)
         assert relay.inquiries.owed(second) == {inquiry_id: Inquiry(token)}
         assert relay.inquiries.owed(others[0]) == {}
         given = [relay.opinion(node, inquiry_id) for node in (first, second)]

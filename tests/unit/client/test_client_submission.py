@@ -121,7 +121,7 @@ def test_requests_that_cannot_be(changes, code):
     ("sql", "code"),
     [
         ("SELECT AVG(agee) FROM heart", "unknown_column"),
-        ("SELECT MEDIAN(age) FROM heart", "unknown_function"),
+        ("SELECT MIN(age) FROM heart", "unknown_function"),
         ("SELECT", "bad_sql"),
     ],
 )
