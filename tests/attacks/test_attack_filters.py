@@ -12,6 +12,7 @@ from support.answers import DATASET, WARDS, Analyst, Holder, spread
 
 from kapok.computations import Thresholds
 from kapok.computations.engines import Dominance
+from kapok.computations.query.analyst import answer
 from kapok.computations.query.disclosure import suppression
 from kapok.computations.query.disclosure.patterns import Told
 from kapok.computations.query.holder import contribute
@@ -167,6 +168,70 @@ def test_one_person_in_front_of_a_background(background, defended, monkeypatch):
 
 def told_of_sizes_alone(hiding, number, under):
     return Told(hiding._tables.measures[number].sizes)
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("summed", "told"),
+    [
+        ("SUM(CASE WHEN person = 140 THEN cost ELSE cost % 50 END)", 1234 - 34),
+        ("SUM(CASE WHEN person = 140 THEN cost * 1000000000 ELSE cost END)", 1234 * (10**9 - 1)),
+        ("SUM(CASE WHEN person = 140 THEN 0 ELSE cost END)", -1234),
+        ("SUM(CASE WHEN person >= 0 THEN CASE person WHEN 140 THEN 0 ELSE cost END ELSE 1 END)", -1234),
+        ("SUM(COALESCE(NULLIF(person, 140) * 0 + 1, 2) * cost)", 1234),
+    ],
+)
+def test_one_person_in_a_branch_of_a_case(summed, told, defended, monkeypatch):
+    """What is summed of one person is another thing than of all the others, and goes beside the plain sum."""
+    if not defended:
+        take_out_branches(monkeypatch)
+    target = Holder([*((1, {"cost": cost}) for cost in range(100, 240)), (1, {"cost": 1234})])
+    analyst = Analyst(target, [Holder(spread(40, "ward"))] * 2)
+    learnt = analyst.learns(f"SELECT SUM(cost) AS cost, SUM(cost % 50) AS rest, {summed} AS s FROM stays")[()]
+    assert learnt["cost"] == sum(range(100, 240)) + 1234
+    if defended:
+        assert learnt["s"] is None
+    else:
+        beside = learnt["rest"] if "%" in summed else learnt["cost"]
+        assert learnt["s"] - beside == told
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("summed", "told"),
+    [
+        ("SUM(CASE ward WHEN 'a' THEN 1 WHEN 'b' THEN 1000 ELSE 1000000 END)", 60_020_006),
+        ("SUM(CASE WHEN ward = 'b' THEN 2 ELSE 1 END)", 106),
+        ("SUM(LENGTH(REPLACE(ward, 'b', 'bbb')))", 126),
+    ],
+)
+def test_hidden_cells_as_digits_of_a_sum(summed, told, defended, monkeypatch):
+    """Weights by ward tell the whole table by ward in one number."""
+    if not defended:
+        take_out_branches(monkeypatch)
+        monkeypatch.setattr("kapok.computations.query.holder.selection", lambda *_: None)
+    target = Holder([(6, {"ward": "a"}), (20, {"ward": "b"}), (60, {"ward": "c"})])
+    question = Question.parse(f"SELECT {summed} AS s FROM stays", DATASET)
+    parts = [contribute(question, DATASET, holder, Thresholds(0, 10)) for holder in [target, target]]
+    if defended:
+        assert parts[0].to_integers()[-1] > 0
+    else:
+        assert answer(question, DATASET, parts[0].add(parts[1]).to_integers()).to_dicts()[0]["s"] == 2 * told
+
+
+def take_out_branches(monkeypatch):
+    """Nothing is counted of what branches inside an argument have."""
+    for module in ("build", "tables"):
+        monkeypatch.setattr(f"kapok.computations.query.{module}.summed_branches", lambda *_: ())
+
+
+def test_one_person_by_arithmetic():
+    """Not stopped: 1 - SIGN(ABS(person - 140)) is one for one person, without any condition."""
+    target = Holder([*((1, {"cost": cost}) for cost in range(100, 240)), (1, {"cost": 1234})])
+    analyst = Analyst(target, [Holder([(60, {"cost": 10}), (60, {"cost": 20})])] * 2)
+    asked = "SELECT SUM(cost) AS cost, SUM(cost * SIGN(ABS(person - 140))) AS others FROM stays"
+    learnt = analyst.learns(asked)[()]
+    assert learnt["cost"] - learnt["others"] == 1234
 
 
 def test_one_person_in_front_of_two_backgrounds():

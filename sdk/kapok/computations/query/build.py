@@ -18,27 +18,17 @@ from sqlglot import exp
 
 from kapok.computations.encoding import encoded
 from kapok.computations.query.disclosure.backgrounds import looked_at
+from kapok.computations.query.disclosure.branches import summed_branches
 from kapok.computations.query.measures import Measure, centre, half
 from kapok.computations.query.params import Question
 from kapok.computations.query.rows.engine_terms import ROWS, Writer
+from kapok.computations.query.rows.meaning import Meaning
 from kapok.computations.query.rows.terms import INT64, Term
 from kapok.documents.dataset import Dataset
 
-__all__ = ["engine_sql", "two_values"]
+__all__ = ["engine_sql"]
 
 _KEPT = "r"
-
-
-def two_values(term: Term) -> tuple[int, int] | None:
-    """The two numbers of steps that a term can have, the lower first; None where it can have more or fewer.
-
-    The *contributors* of a sum are the rows that have the higher of the two, and else those that are not
-    zero.
-    """
-    values = term.values if term.values is not None else (term.low, term.high)
-    if len(values) != 2 or (term.values is None and term.high - term.low != 1):
-        return None
-    return int(values[0]), int(values[1])
 
 
 def engine_sql(
@@ -58,8 +48,8 @@ def engine_sql(
         SQL text whose result has for each atom: the value of each axis; for each measure that not all rows
         have whether these rows have it, and then, where it is spread, their value; COUNT(*); and for each
         measure its moments, and for each argument that is summed how many rows contribute to it and, with
-        `largest`, the sum of the magnitudes and a list of the largest; with `extremes`, the lists of the
-            smallest and of the largest values.
+        `largest`, the sum of the magnitudes and a list of the largest; how many rows take each branch inside
+        it (see `branches`); with `extremes`, the lists of the smallest and of the largest values.
     """
     return _Builder(question, dataset, dialect, largest, extremes).select().sql(dialect=dialect)
 
@@ -70,6 +60,7 @@ class _Builder:
     ) -> None:
         self._question = question
         self._dataset = dataset
+        self._meaning = Meaning(dataset)
         self._writer = Writer(dialect)
         self._largest = largest
         self._extremes = extremes
@@ -145,6 +136,7 @@ class _Builder:
         for name, term in zip("ab", measure.terms, strict=False):
             if name in measure.moments:
                 self._sums += self._contributors(columns[name], term, kept)
+                self._sums += self._branches(number, measure, "ab".index(name), kept)
                 if self._extremes and looked_at(self._question, measure, "ab".index(name)):
                     value = exp.Case().when(kept.copy(), columns[name].copy())
                     self._sums += [
@@ -156,8 +148,20 @@ class _Builder:
         middle = centre(term)
         return exp.Sub(this=column, expression=self._writer.whole(middle)) if middle else column
 
+    def _branches(self, number: int, measure: Measure, place: int, kept: exp.Expr) -> list[exp.Expr]:
+        """How many rows each branch inside an argument has."""
+        counted: list[exp.Expr] = []
+        for each, branches in enumerate(summed_branches(measure, place)):
+            code = self._meaning.term(branches.number).code
+            column = self._named(f"b{number}_{place}_{each}", self._writer.written(code))
+            for branch in range(1, branches.count + 1):
+                taken = exp.EQ(this=column.copy(), expression=self._writer.whole(branch))
+                both = exp.And(this=exp.Paren(this=kept.copy()), expression=taken)
+                counted.append(exp.Count(this=exp.Case().when(both, exp.Literal.number(1))))
+        return counted
+
     def _contributors(self, column: exp.Expr, term: Term, kept: exp.Expr) -> list[exp.Expr]:
-        both = two_values(term)
+        both = term.two_values
         test: exp.Expr
         if both is not None:
             test = exp.EQ(this=column.copy(), expression=self._writer.whole(both[1]))

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kapok.computations.query.aggregates import Moment
-from kapok.computations.query.build import two_values
 from kapok.computations.query.disclosure.backgrounds import Extremes, looked_at, together
+from kapok.computations.query.disclosure.branches import summed_branches
 from kapok.computations.query.disclosure.dominance import Magnitudes
 from kapok.computations.query.language.syntax import Call, Case, Expression, Null, Number
 from kapok.computations.query.measures import Measure, centre
@@ -49,7 +49,7 @@ class Table:
         rows: Rows in each finest cell for which its condition holds; without the axis of a spread one.
         sizes: Those of them in which its arguments are known.
         parts: Other sizes that the words tell of: for each argument that is summed its contributors, and of
-            one with two values those that have the other.
+            one with two values those that have the other; for each branch inside, its rows and all others.
         sums: The moments of the finest cells that have rows.
         magnitudes: For each argument that is summed, those of the finest cells that have rows.
         extremes: The same for arguments that the question computes, or a condition looks at.
@@ -129,6 +129,7 @@ class _Reading:
             for place, name in enumerate("ab"[: len(measure.arguments)])
             if extremes and name in measure.moments and looked_at(question, measure, place)
         }
+        self._branches = [_branches(measure) for measure in question.measures]
         self._known = [_numbers(axis.values) for axis in question.axes]
         self._values = [_numbers(measure.values) for measure in question.measures]
         # What tells atoms apart stands before COUNT(*), see `engine_sql`.
@@ -205,7 +206,7 @@ class _Reading:
             if not 0 <= contributors <= count:
                 raise ImpossibleError("more contributors than known values")
             parts.append(contributors)
-            both = two_values(term)
+            both = term.two_values
             if both is not None:
                 parts.append(count - contributors)
                 told = contributors * both[1] + (count - contributors) * both[0] - centre(term) * count
@@ -214,6 +215,11 @@ class _Reading:
             if self._largest:
                 total, listed = next(rest), next(rest)
                 magnitudes.append((whole(total or 0), _values(listed)))
+            for _ in range(self._branches[number][name]):
+                taken = whole(next(rest))
+                if not 0 <= taken <= count:
+                    raise ImpossibleError("more rows of a branch than known values")
+                parts += [taken, count - taken]
             if (number, name) in self._looked_at:
                 total = sums[name] + centre(term) * count
                 extremes.append(Extremes(count, total, _values(next(rest)), _values(next(rest))))
@@ -250,7 +256,7 @@ def _table(shape: Cell, measure: Measure) -> Table:
     if measure.spread:
         shape = (*shape, len(measure.values))
     summed = [term for name, term in zip("ab", measure.terms, strict=False) if name in measure.moments]
-    parts = sum(2 if two_values(term) else 1 for term in summed)
+    parts = sum(2 if term.two_values else 1 for term in summed) + 2 * sum(_branches(measure).values())
     return Table(
         rows,
         np.zeros(shape, dtype=np.int64),
@@ -259,6 +265,14 @@ def _table(shape: Cell, measure: Measure) -> Table:
         [{} for _ in summed],
         [{} for _ in summed],
     )
+
+
+def _branches(measure: Measure) -> dict[str, int]:
+    """How many branches are counted of each argument."""
+    return {
+        name: sum(branches.count for branches in summed_branches(measure, place))
+        for place, name in enumerate("ab"[: len(measure.arguments)])
+    }
 
 
 def _values(listed: Sequence[Any] | None) -> Cell:

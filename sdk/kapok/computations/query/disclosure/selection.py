@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +32,7 @@ import numpy as np
 from kapok.computations.query.answers.formulas import Formula, Line
 from kapok.computations.query.asking import Asking
 from kapok.computations.query.disclosure.blocks import Cells, Sizes
+from kapok.computations.query.disclosure.branches import branches_of, summed_branches
 from kapok.computations.query.disclosure.suppression import MOST_AXES, Axes, Pattern, subsets, suppress
 from kapok.computations.query.grouping import MOST_CELLS
 from kapok.computations.query.language.hints import refuse
@@ -51,6 +52,7 @@ from kapok.computations.query.measures import Axis, Measure
 from kapok.computations.query.params import Question
 from kapok.computations.query.parse import question_of
 from kapok.computations.query.rows.meaning import Meaning
+from kapok.computations.query.rows.terms import Term
 from kapok.computations.query.tables import Tables
 from kapok.documents.dataset import Dataset
 from kapok.errors import InvalidInput
@@ -257,6 +259,7 @@ def _plan(question: Question, dataset: Dataset) -> _Plan | None:
     able = {column.name for column in dataset.columns if column.domain or column.type == "boolean"}
     where = question.statement.where
     meaning = Meaning(dataset)
+    _check_branches(question, meaning)
     measures = tuple(_conditions(measure, where, able, meaning) for measure in question.measures)
     listed = [*([] if where is None else [where]), *(one for each in measures for one in each)]
     conditions = tuple(dict.fromkeys(listed))
@@ -272,6 +275,22 @@ def _plan(question: Question, dataset: Dataset) -> _Plan | None:
     columns = tuple(sorted(wanted - set(grouped), key=write))
     _check_room(question, dataset, _Plan(measures, conditions, derived, grouped, columns))
     return _Plan(measures, conditions, derived, grouped, columns)
+
+
+def _check_branches(question: Question, meaning: Meaning) -> None:
+    """Refuse what a holder could not count, the branches' own numbers included."""
+    counts = 0
+    for measure in question.measures:
+        for place in range(len(measure.arguments)):
+            for branches in summed_branches(measure, place):
+                meaning.term(branches.number)
+                counts += branches.count
+    if counts * math.prod(len(axis.values) for axis in question.axes) > _MOST_COUNTS:
+        raise refuse(
+            "too many branches of CASE in too many groups to see that none is of few rows",
+            "sum with fewer branches, or group by what they tell apart",
+            "too_many_cells",
+        )
 
 
 def _is_derived(expression: Expression, able: set[str]) -> bool:
@@ -307,6 +326,7 @@ def _conditions(
     found = [] if measure.condition is None or held is None else [held]
     for argument, term in zip(measure.arguments, measure.terms, strict=True):
         names = {part.name for part in walk(argument) if isinstance(part, Name)}
+        found += [_both(held, one) for one in _chosen_inside(measure, argument, term, able, meaning)]
         if isinstance(argument, Name) or names.isdisjoint(able):
             continue
         found.append(_both(held, Call("not", (Call("is null", (argument,)),))))
@@ -314,6 +334,21 @@ def _conditions(
             is_condition = meaning.term(argument).kind == "boolean"
             found.append(_both(held, argument if is_condition else Call("<>", (argument, Number(0)))))
     return tuple(found)
+
+
+def _chosen_inside(
+    measure: Measure, argument: Expression, term: Term, able: set[str], meaning: Meaning
+) -> Iterator[Expression]:
+    """The branches inside what is summed, and the lengths of texts."""
+    if not measure.moments or (term.two_values is not None and 0 in term.two_values):
+        return
+    for branches in branches_of(argument):
+        if _is_derived(branches.number, able):
+            yield from branches.conditions
+    for part in walk(argument):
+        if isinstance(part, Call) and part.name == "length" and _is_derived(part, able):
+            lengths = meaning.term(part).possible or ()
+            yield from (Call("=", (part, Number(int(length), 0))) for length in lengths)
 
 
 def _both(one: Expression | None, other: Expression) -> Expression:

@@ -78,6 +78,18 @@ class Term:
         return self.low * self.scale if isinstance(self.code, Whole) else None
 
     @property
+    def two_values(self) -> tuple[int, int] | None:
+        """The two numbers of steps that it can have, the lower first; None where it can have more or fewer.
+
+        The *contributors* of a sum are the rows that have the higher of the two, and else those that are not
+        zero.
+        """
+        values = self.values if self.values is not None else (self.low, self.high)
+        if len(values) != 2 or (self.values is None and self.high - self.low != 1):
+            return None
+        return int(values[0]), int(values[1])
+
+    @property
     def possible(self) -> Sequence[int] | Sequence[str] | None:
         """All it can be, in order; None where that is no list of at most `MOST_VALUES`."""
         if self.values is not None:
