@@ -124,6 +124,16 @@ def test_a_question_that_leaves_no_room_is_refused_when_it_is_read(asked):
     assert refused.value.code == "too_many_cells"
 
 
+def test_a_finer_question_too_long_for_an_engine_is_refused_when_it_is_read():
+    """WHERE is written out once, and once more with each FILTER behind it."""
+    long = "ill AND POWER(POWER(POWER(age * 0, 16), 16), 8) >= 0"
+    filters = ", ".join(f"COUNT(*) FILTER (WHERE age > {number}) AS n{number}" for number in range(30))
+    Question.parse(f"SELECT COUNT(*) FROM tiny WHERE {long}", TINY)
+    with pytest.raises(InvalidInput) as refused:
+        Question.parse(f"SELECT {filters} FROM tiny WHERE {long}", TINY)
+    assert refused.value.code == "question_too_long"
+
+
 def test_lines_of_hidden_cells_are_told_whole_or_not_at_all():
     sizes = np.array([6, 20, 60, 70])
     hidden = suppress(sizes, 10, show_empty=True)

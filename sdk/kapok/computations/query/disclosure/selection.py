@@ -52,6 +52,7 @@ from kapok.computations.query.measures import Axis, Measure
 from kapok.computations.query.params import Question
 from kapok.computations.query.parse import question_of
 from kapok.computations.query.rows.meaning import Meaning
+from kapok.computations.query.rows.operations import MOST_CODE, too_long
 from kapok.computations.query.rows.terms import Term
 from kapok.computations.query.tables import Tables
 from kapok.documents.dataset import Dataset
@@ -218,9 +219,12 @@ def check_selection(question: Question, dataset: Dataset) -> None:
     """Refuse a question that leaves no room for the finer table that its conditions need.
 
     Raises:
-        InvalidInput: ``too_many_cells``.
+        InvalidInput: ``too_many_cells``, or ``question_too_long`` when its conditions, written out once more,
+            are too much for an engine.
     """
-    _plan(question, dataset)
+    plan = _plan(question, dataset)
+    if plan is not None:
+        _finer(question, dataset, plan)
 
 
 def selection(question: Question, dataset: Dataset) -> Selection | None:
@@ -279,12 +283,14 @@ def _plan(question: Question, dataset: Dataset) -> _Plan | None:
 
 def _check_branches(question: Question, meaning: Meaning) -> None:
     """Refuse what a holder could not count, the branches' own numbers included."""
-    counts = 0
+    counts = size = 0
     for measure in question.measures:
         for place in range(len(measure.arguments)):
             for branches in summed_branches(measure, place):
-                meaning.term(branches.number)
+                size += meaning.term(branches.number).code.size
                 counts += branches.count
+    if size > MOST_CODE:
+        raise too_long()
     if counts * math.prod(len(axis.values) for axis in question.axes) > _MOST_COUNTS:
         raise refuse(
             "too many branches of CASE in too many groups to see that none is of few rows",
