@@ -74,6 +74,8 @@ def read_options(parsed: argparse.Namespace) -> Options:
     for name in chosen:
         if name not in SUITES:
             raise BadArgument(f"there is no suite {name!r}: choose from {', '.join(SUITES)}")
+    if "flights" in ",".join(parsed.suite or ()).split(",") and not parsed.flights:
+        raise BadArgument("--suite flights needs --flights DIR: examples/flights/README.md has how to get it")
     bits = _numbers(
         "--bits",
         parsed.bits or ("2048" if parsed.short else "2048,3072"),

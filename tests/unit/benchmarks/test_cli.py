@@ -35,6 +35,7 @@ def unpinned(monkeypatch):
         (["--out", "/nowhere/at/all.json"], "there is no folder /nowhere/at"),
         (["--show", "/nowhere/at/all.json"], "cannot be read"),
         (["--frobnicate"], "--frobnicate"),
+        (["--suite", "core,flights"], "--flights DIR"),
     ],
 )
 def test_arguments_that_make_no_sense_are_status_2_and_one_line(arguments, words, capsys):

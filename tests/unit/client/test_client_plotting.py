@@ -47,9 +47,18 @@ def test_bars_are_the_numbers_and_suppressed_cells_are_marked(by_sex):
     assert heights(axes) == [194, 726, 3, 52.5]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "1", "unknown"]
     assert [text.get_text() for text in axes.texts] == ["suppressed"]
+    assert axes.get_xlim()[0] < -0.4 < 2.4 < axes.get_xlim()[1]
     assert axes.texts[0].xy[0] > 1  # in the cluster of sex 1, on the right of the count's bar
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["count", "avg_age"]
     assert axes.get_xlabel() == "sex_"
+
+
+def test_where_all_is_suppressed_every_mark_is_inside_and_no_height_is_suggested():
+    hidden = answer(((0, "n"), (1, "n")), sex_=pa.array([0, 1]), n=pa.array([None, None], pa.int64()))
+    axes = hidden.plot()
+    low, high = axes.get_xlim()
+    assert [low < text.xy[0] < high for text in axes.texts] == [True, True]
+    assert axes.get_yticks().tolist() == []
 
 
 def test_named_columns_alone_are_drawn_on_given_axes(by_sex):
