@@ -215,11 +215,6 @@ class Column(
         """Digits after the decimal point: the resolution is ``10 ** -decimals``."""
         return 0 if self.resolution is None or self.resolution == "1" else len(self.resolution) - 2
 
-    @property
-    def is_numeric(self) -> bool:
-        """Whether sums can be taken: of integers, decimals and booleans."""
-        return self.type in ("integer", "decimal", "boolean")
-
     @cached_property
     def known(self) -> frozenset[str | int]:
         """The domain as a set, empty without one."""

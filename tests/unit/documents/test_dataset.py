@@ -140,7 +140,6 @@ def test_a_date_counts_in_days_and_a_timestamp_in_seconds(
 ) -> None:
     made = column(type=kind, minimum=minimum, maximum=maximum)
     assert made.step_bounds == steps
-    assert not made.is_numeric
     assert made.groups is None
     assert made.decimals == 0
 
