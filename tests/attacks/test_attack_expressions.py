@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 from support.answers import Analyst, Holder, spread
 
-from kapok.computations.query.rows import calendars
+from kapok.computations.rows import calendars
 from kapok.errors import InvalidInput
 
 both_ways = pytest.mark.parametrize("defended", [True, False], ids=["defended", "defence removed"])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from kapok.computations.language.clauses import read_statement
+from kapok.computations.language.syntax import Aggregate
+from kapok.computations.language.writing import write
 from kapok.computations.query.disclosure.branches import branches_of
-from kapok.computations.query.language.clauses import read_statement
-from kapok.computations.query.language.syntax import Aggregate
-from kapok.computations.query.language.writing import write
 
 
 def numbers(summed: str) -> list[tuple[str, int]]:

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from kapok.computations.query.params import Question
-from kapok.computations.query.rows.calendars import day_number
+from kapok.computations.rows.calendars import day_number
 from kapok.documents.dataset import Column, Dataset
 from kapok.errors import InvalidInput
 

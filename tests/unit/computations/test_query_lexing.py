@@ -6,9 +6,9 @@ import contextlib
 
 import pytest
 
-from kapok.computations.query.language.clauses import read_statement
-from kapok.computations.query.language.grammar import Reader
-from kapok.computations.query.language.lexing import Token
+from kapok.computations.language.clauses import read_statement
+from kapok.computations.language.grammar import Reader
+from kapok.computations.language.lexing import Token
 from kapok.computations.query.params import Question
 from kapok.documents.dataset import Column, Dataset
 from kapok.errors import InvalidInput

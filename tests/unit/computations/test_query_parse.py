@@ -405,7 +405,7 @@ def test_refuses_expressions_that_could_overflow(text: str, *, fits: bool) -> No
 
 
 def test_near_values_are_not_searched_in_a_long_domain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kapok.computations.query.rows.conditions.near", lambda *_: pytest.fail("searched"))
+    monkeypatch.setattr("kapok.computations.rows.conditions.near", lambda *_: pytest.fail("searched"))
     long = Dataset(
         name="long",
         rows_max=9,

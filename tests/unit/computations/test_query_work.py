@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kapok.computations.query.params import Question
-from kapok.computations.query.rows import operations, texts
-from kapok.computations.query.rows.operations import Field, Operation
+from kapok.computations.rows import operations, texts
+from kapok.computations.rows.operations import Field, Operation
 from kapok.documents.dataset import Column, Dataset
 from kapok.errors import InvalidInput
 

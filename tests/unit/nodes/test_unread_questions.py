@@ -2,7 +2,7 @@
 
 import pytest
 
-from kapok.computations.query.language import grammar
+from kapok.computations.language import grammar
 from kapok.nodes.policy import Policy
 from kapok.nodes.runner import Consent
 from kapok.wire.messages import Offer

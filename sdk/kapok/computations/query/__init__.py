@@ -6,8 +6,8 @@
 
 From text to words, each room and step in types of its own:
 
-    language/    text → `syntax.Statement` and back: Kapok's own grammar and nothing else
-    rows/        expression of one row → `terms.Term` (kind, public bounds, exact scale) → SQL of an engine
+    ../language  text → `syntax.Statement` and back: Kapok's own grammar and nothing else
+    ../rows      expression of one row → `terms.Term` (kind, public bounds, exact scale) → SQL of an engine
     parse, grouping, asking
                  what is grouped by, which `measures.Measure` holders compute for which `aggregates`
     build        one SELECT in the engine's dialect

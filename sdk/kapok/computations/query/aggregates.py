@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Literal, TypeAlias
 
-from kapok.computations.query.rows.maths import value_of
+from kapok.computations.rows.maths import value_of
 
 __all__ = ["AGGREGATES", "Aggregate", "Moment", "Operation", "Outcome", "Sums"]
 

@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 
+from kapok.computations.language.hints import refuse
+from kapok.computations.language.syntax import Aggregate, Call, Expression, Name, walk
+from kapok.computations.language.writing import in_order, write
 from kapok.computations.query.aggregates import AGGREGATES, Moment
 from kapok.computations.query.answers.formulas import Formula, Formulas
 from kapok.computations.query.answers.values import ValueType, exact
 from kapok.computations.query.grouping import bins_of
-from kapok.computations.query.language.hints import refuse
-from kapok.computations.query.language.syntax import Aggregate, Call, Expression, Name, walk
-from kapok.computations.query.language.writing import in_order, write
 from kapok.computations.query.measures import Axis, Measure
 from kapok.computations.query.params import Result
 from kapok.computations.query.quantiles import QUANTILES, fraction_of, span_of
-from kapok.computations.query.rows.arithmetic import number, of_boolean
-from kapok.computations.query.rows.meaning import Meaning
-from kapok.computations.query.rows.terms import Term
+from kapok.computations.rows.arithmetic import number, of_boolean
+from kapok.computations.rows.meaning import Meaning
+from kapok.computations.rows.terms import Term
 from kapok.documents.dataset import Dataset
 from kapok.protocols.secure_sum.params import MOST_MEMBERS
 

@@ -21,9 +21,9 @@ from kapok.computations.query.disclosure.backgrounds import looked_at
 from kapok.computations.query.disclosure.branches import summed_branches
 from kapok.computations.query.measures import Measure, centre, half
 from kapok.computations.query.params import Question
-from kapok.computations.query.rows.engine_terms import ROWS, Writer
-from kapok.computations.query.rows.meaning import Meaning
-from kapok.computations.query.rows.terms import INT64, Term
+from kapok.computations.rows.engine_terms import ROWS, Writer
+from kapok.computations.rows.meaning import Meaning
+from kapok.computations.rows.terms import INT64, Term
 from kapok.documents.dataset import Dataset
 
 __all__ = ["engine_sql"]

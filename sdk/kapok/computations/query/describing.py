@@ -5,8 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from kapok.computations.query.aggregates import AGGREGATES
-from kapok.computations.query.language.syntax import (
+from kapok.computations.language.syntax import (
     Aggregate,
     Call,
     Day,
@@ -17,7 +16,8 @@ from kapok.computations.query.language.syntax import (
     Text,
     Truth,
 )
-from kapok.computations.query.language.writing import write
+from kapok.computations.language.writing import write
+from kapok.computations.query.aggregates import AGGREGATES
 from kapok.computations.query.measures import Measure
 
 if TYPE_CHECKING:

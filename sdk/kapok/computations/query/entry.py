@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from kapok.computations.language.vocabulary import FUNCTIONS
 from kapok.computations.query.analyst import answer
 from kapok.computations.query.holder import contribute
 from kapok.computations.query.intervals import read_intervals
-from kapok.computations.query.language.vocabulary import FUNCTIONS
 from kapok.computations.query.params import OPERATIONS, Question
 from kapok.computations.query.search import advance
 from kapok.computations.query.tallies import contribute_thresholds

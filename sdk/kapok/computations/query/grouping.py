@@ -9,8 +9,8 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
-from kapok.computations.query.language.hints import refuse
-from kapok.computations.query.language.syntax import (
+from kapok.computations.language.hints import refuse
+from kapok.computations.language.syntax import (
     Aggregate,
     Expression,
     Group,
@@ -19,12 +19,12 @@ from kapok.computations.query.language.syntax import (
     Statement,
     walk,
 )
-from kapok.computations.query.language.writing import write
+from kapok.computations.language.writing import write
 from kapok.computations.query.measures import Axis
-from kapok.computations.query.rows.arithmetic import add, number, quotient, whole_number
-from kapok.computations.query.rows.meaning import Meaning
-from kapok.computations.query.rows.operations import Choice, Operation, Whole
-from kapok.computations.query.rows.terms import Term, constant
+from kapok.computations.rows.arithmetic import add, number, quotient, whole_number
+from kapok.computations.rows.meaning import Meaning
+from kapok.computations.rows.operations import Choice, Operation, Whole
+from kapok.computations.rows.terms import Term, constant
 from kapok.documents.dataset import Dataset
 
 __all__ = ["MOST_CELLS", "Groupings"]

@@ -15,14 +15,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from kapok.computations.language.hints import refuse
+from kapok.computations.language.syntax import Expression
+from kapok.computations.language.writing import in_order, write
 from kapok.computations.query.aggregates import Moment, Sums
 from kapok.computations.query.answers.values import Cell, moment_of_seconds
-from kapok.computations.query.language.hints import refuse
-from kapok.computations.query.language.syntax import Expression
-from kapok.computations.query.language.writing import in_order, write
-from kapok.computations.query.rows.calendars import day_number
-from kapok.computations.query.rows.operations import Code
-from kapok.computations.query.rows.terms import Term
+from kapok.computations.rows.calendars import day_number
+from kapok.computations.rows.operations import Code
+from kapok.computations.rows.terms import Term
 
 __all__ = ["Axis", "Measure", "centre", "half"]
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
+from kapok.computations.language.syntax import Aggregate, Call, Expression, Name, Statement, walk
+from kapok.computations.language.vocabulary import FUNCTIONS
 from kapok.computations.query.aggregates import AGGREGATES
 from kapok.computations.query.answers.formulas import Formula
-from kapok.computations.query.language.syntax import Aggregate, Call, Expression, Name, Statement, walk
-from kapok.computations.query.language.vocabulary import FUNCTIONS
 from kapok.computations.query.measures import Axis, Measure
 from kapok.computations.query.quantiles import RANKS, SEARCH_WORDS, search_rounds
-from kapok.computations.query.rows.operations import Code
+from kapok.computations.rows.operations import Code
 from kapok.computations.widths import random_bits, word_bits
 from kapok.documents.dataset import Dataset
 
@@ -127,7 +127,7 @@ class Question:
     @property
     def sql(self) -> str:
         """The canonical text. Parsing it gives an equal question; case, spaces and synonyms are gone."""
-        from kapok.computations.query.language.writing import write_statement
+        from kapok.computations.language.writing import write_statement
 
         return write_statement(self.statement)
 
@@ -143,7 +143,7 @@ class Question:
         Measures, condition and groupings alone, in one order: equal for the same words. The dataset's name is
         not in it, since another name would make another question of it.
         """
-        from kapok.computations.query.language.writing import in_order, write
+        from kapok.computations.language.writing import in_order, write
 
         asked = sorted(f"{'+'.join(('count', *one.moments))} of {one.text}" for one in self.measures)
         asked += sorted(
@@ -159,7 +159,7 @@ class Question:
     @property
     def group_by(self) -> tuple[str, ...]:
         """What it groups by, as text."""
-        from kapok.computations.query.language.writing import write
+        from kapok.computations.language.writing import write
 
         return tuple(write(axis.expression) for axis in self.axes)
 

@@ -9,15 +9,11 @@ from fractions import Fraction
 from hashlib import sha256
 from typing import Final
 
-from kapok.computations.query.answers.formulas import Formula, Line
-from kapok.computations.query.answers.values import Cell, exact
-from kapok.computations.query.asking import Asking
-from kapok.computations.query.grouping import Groupings
-from kapok.computations.query.language.clauses import read_source, read_statement
-from kapok.computations.query.language.hints import refuse, shown
-from kapok.computations.query.language.lexing import MOST_BYTES
-from kapok.computations.query.language.naming import names_of, without_idle_names
-from kapok.computations.query.language.syntax import (
+from kapok.computations.language.clauses import read_source, read_statement
+from kapok.computations.language.hints import refuse, shown
+from kapok.computations.language.lexing import MOST_BYTES
+from kapok.computations.language.naming import names_of, without_idle_names
+from kapok.computations.language.syntax import (
     Aggregate,
     Call,
     Expression,
@@ -28,9 +24,13 @@ from kapok.computations.query.language.syntax import (
     Statement,
     walk,
 )
+from kapok.computations.query.answers.formulas import Formula, Line
+from kapok.computations.query.answers.values import Cell, exact
+from kapok.computations.query.asking import Asking
+from kapok.computations.query.grouping import Groupings
 from kapok.computations.query.params import DatasetReference, Item, Question, Ranking
 from kapok.computations.query.quantiles import check_quantiles
-from kapok.computations.query.rows.operations import MOST_CODE, too_long
+from kapok.computations.rows.operations import MOST_CODE, too_long
 from kapok.documents.dataset import Dataset
 from kapok.errors import InternalError
 

@@ -20,9 +20,9 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import TYPE_CHECKING, Final
 
-from kapok.computations.query.language.hints import refuse
-from kapok.computations.query.language.syntax import Aggregate, Call, Expression, Number
-from kapok.computations.query.rows.terms import INT64, Term
+from kapok.computations.language.hints import refuse
+from kapok.computations.language.syntax import Aggregate, Call, Expression, Number
+from kapok.computations.rows.terms import INT64, Term
 
 if TYPE_CHECKING:
     from kapok.computations.query.params import Question, Result

@@ -13,14 +13,14 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from kapok.computations.language.syntax import Call, Case, Expression, Null, Number
 from kapok.computations.query.aggregates import Moment
 from kapok.computations.query.disclosure.backgrounds import Extremes, looked_at, together
 from kapok.computations.query.disclosure.branches import summed_branches
 from kapok.computations.query.disclosure.dominance import Magnitudes
-from kapok.computations.query.language.syntax import Call, Case, Expression, Null, Number
 from kapok.computations.query.measures import Measure, centre
 from kapok.computations.query.params import Question
-from kapok.computations.query.rows.texts import TEXT_FUNCTIONS
+from kapok.computations.rows.texts import TEXT_FUNCTIONS
 from kapok.documents.dataset import Dataset
 
 __all__ = ["Cell", "Counts", "ImpossibleError", "Table", "Tables", "read_atoms"]

@@ -26,9 +26,9 @@ from kapok.computations.query.intervals import Interval, Intervals
 from kapok.computations.query.measures import Measure
 from kapok.computations.query.params import Question
 from kapok.computations.query.quantiles import PARTS, RANKS
-from kapok.computations.query.rows.engine_terms import ROWS, Writer
-from kapok.computations.query.rows.operations import Operation, Whole
 from kapok.computations.query.tables import ImpossibleError, Tables, whole
+from kapok.computations.rows.engine_terms import ROWS, Writer
+from kapok.computations.rows.operations import Operation, Whole
 from kapok.documents.dataset import Dataset
 from kapok.protocols.words import WordVector
 

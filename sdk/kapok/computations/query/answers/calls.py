@@ -8,6 +8,9 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Any, Final, TypeAlias
 
+from kapok.computations.language.hints import refuse
+from kapok.computations.language.literals import SECONDS_OF
+from kapok.computations.language.syntax import Call, Expression, Number, Span, Text
 from kapok.computations.query.answers.values import (
     SUPPRESSED,
     Cell,
@@ -17,14 +20,11 @@ from kapok.computations.query.answers.values import (
     truncated_moment,
     units_from,
 )
-from kapok.computations.query.language.hints import refuse
-from kapok.computations.query.language.literals import SECONDS_OF
-from kapok.computations.query.language.syntax import Call, Expression, Number, Span, Text
-from kapok.computations.query.rows.arithmetic import rounded
-from kapok.computations.query.rows.calendars import DATE_FUNCTIONS
-from kapok.computations.query.rows.maths import MATHS, power_of, value_of
-from kapok.computations.query.rows.terms import Term, constant, text
-from kapok.computations.query.rows.texts import TEXT_FUNCTIONS, checked_arguments, text_function
+from kapok.computations.rows.arithmetic import rounded
+from kapok.computations.rows.calendars import DATE_FUNCTIONS
+from kapok.computations.rows.maths import MATHS, power_of, value_of
+from kapok.computations.rows.terms import Term, constant, text
+from kapok.computations.rows.texts import TEXT_FUNCTIONS, checked_arguments, text_function
 
 __all__ = ["CALLS", "case_of", "typed_call"]
 

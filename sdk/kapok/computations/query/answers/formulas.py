@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Protocol, TypeAlias
 
-from kapok.computations.query.answers.calls import CALLS, case_of, typed_call
-from kapok.computations.query.answers.values import Cell, ValueType, moment_of_seconds
-from kapok.computations.query.language.hints import refuse
-from kapok.computations.query.language.literals import SECONDS_OF
-from kapok.computations.query.language.syntax import (
+from kapok.computations.language.hints import refuse
+from kapok.computations.language.literals import SECONDS_OF
+from kapok.computations.language.syntax import (
     Aggregate,
     Call,
     Case,
@@ -29,7 +27,9 @@ from kapok.computations.query.language.syntax import (
     Text,
     Truth,
 )
-from kapok.computations.query.rows.calendars import day_number
+from kapok.computations.query.answers.calls import CALLS, case_of, typed_call
+from kapok.computations.query.answers.values import Cell, ValueType, moment_of_seconds
+from kapok.computations.rows.calendars import day_number
 
 __all__ = ["Formula", "Formulas", "Line", "Source"]
 

@@ -14,9 +14,9 @@ from enum import Enum
 from fractions import Fraction
 from typing import Final, Literal, TypeAlias
 
-from kapok.computations.query.language.literals import SECONDS_OF
-from kapok.computations.query.rows.calendars import part_of_day, start_of
-from kapok.computations.query.rows.terms import INT64, Kind
+from kapok.computations.language.literals import SECONDS_OF
+from kapok.computations.rows.calendars import part_of_day, start_of
+from kapok.computations.rows.terms import INT64, Kind
 
 __all__ = [
     "SUPPRESSED",

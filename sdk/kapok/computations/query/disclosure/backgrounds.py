@@ -23,8 +23,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from kapok.computations.language.syntax import Expression, Name, walk
 from kapok.computations.query.disclosure.dominance import Magnitudes
-from kapok.computations.query.language.syntax import Expression, Name, walk
 from kapok.computations.query.measures import Measure
 from kapok.computations.query.params import Question
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kapok.computations.query.language.syntax import Call, Case, Expression, Number, parts_of
+from kapok.computations.language.syntax import Call, Case, Expression, Number, parts_of
 from kapok.computations.query.measures import Measure
 
 __all__ = ["Branches", "branches_of", "summed_branches"]

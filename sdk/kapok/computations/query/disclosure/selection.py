@@ -29,14 +29,8 @@ from typing import Final
 
 import numpy as np
 
-from kapok.computations.query.answers.formulas import Formula, Line
-from kapok.computations.query.asking import Asking
-from kapok.computations.query.disclosure.blocks import Cells, Sizes
-from kapok.computations.query.disclosure.branches import branches_of, summed_branches
-from kapok.computations.query.disclosure.suppression import MOST_AXES, Axes, Pattern, subsets, suppress
-from kapok.computations.query.grouping import MOST_CELLS
-from kapok.computations.query.language.hints import refuse
-from kapok.computations.query.language.syntax import (
+from kapok.computations.language.hints import refuse
+from kapok.computations.language.syntax import (
     Aggregate,
     Call,
     Expression,
@@ -47,14 +41,20 @@ from kapok.computations.query.language.syntax import (
     Statement,
     walk,
 )
-from kapok.computations.query.language.writing import in_order, write
+from kapok.computations.language.writing import in_order, write
+from kapok.computations.query.answers.formulas import Formula, Line
+from kapok.computations.query.asking import Asking
+from kapok.computations.query.disclosure.blocks import Cells, Sizes
+from kapok.computations.query.disclosure.branches import branches_of, summed_branches
+from kapok.computations.query.disclosure.suppression import MOST_AXES, Axes, Pattern, subsets, suppress
+from kapok.computations.query.grouping import MOST_CELLS
 from kapok.computations.query.measures import Axis, Measure
 from kapok.computations.query.params import Question
 from kapok.computations.query.parse import question_of
-from kapok.computations.query.rows.meaning import Meaning
-from kapok.computations.query.rows.operations import MOST_CODE, too_long
-from kapok.computations.query.rows.terms import Term
 from kapok.computations.query.tables import Tables
+from kapok.computations.rows.meaning import Meaning
+from kapok.computations.rows.operations import MOST_CODE, too_long
+from kapok.computations.rows.terms import Term
 from kapok.documents.dataset import Dataset
 from kapok.errors import InvalidInput
 

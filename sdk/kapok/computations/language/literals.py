@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final, cast
 
-from kapok.computations.query.language.hints import refuse, shown
-from kapok.computations.query.language.syntax import Day, Moment, Number, Span, Unit
+from kapok.computations.language.hints import refuse, shown
+from kapok.computations.language.syntax import Day, Moment, Number, Span, Unit
 from kapok.documents.dates import days_of, seconds_of
 from kapok.errors import InvalidInput
 

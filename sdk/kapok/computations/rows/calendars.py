@@ -11,13 +11,13 @@ from fractions import Fraction
 from math import floor
 from typing import Final
 
-from kapok.computations.query.language.hints import refuse, shown
-from kapok.computations.query.language.literals import SECONDS_OF
-from kapok.computations.query.language.syntax import Span
-from kapok.computations.query.rows.arithmetic import add, quotient, remainder, subtract
-from kapok.computations.query.rows.conditions import same_moments
-from kapok.computations.query.rows.operations import Code, Operation, Whole
-from kapok.computations.query.rows.terms import MOST_VALUES, Term, aligned, bounded, constant, mismatch, whole
+from kapok.computations.language.hints import refuse, shown
+from kapok.computations.language.literals import SECONDS_OF
+from kapok.computations.language.syntax import Span
+from kapok.computations.rows.arithmetic import add, quotient, remainder, subtract
+from kapok.computations.rows.conditions import same_moments
+from kapok.computations.rows.operations import Code, Operation, Whole
+from kapok.computations.rows.terms import MOST_VALUES, Term, aligned, bounded, constant, mismatch, whole
 
 __all__ = [
     "DATE_FUNCTIONS",

@@ -8,7 +8,7 @@ fixed number of times and nothing is tried and taken back, so reading takes time
     e           OR < AND < NOT < IS < comparison < IN, BETWEEN, LIKE < || < + - < * / % < unary - < primary
     primary     literal · name · function(e, …) · CASE … END · (e)
 
-The clauses around expressions are read by `kapok.computations.query.language.clauses`.
+The clauses around expressions are read by `kapok.computations.language.clauses`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from kapok.computations.query.language.hints import of_function, of_word, refuse, shown
-from kapok.computations.query.language.lexing import Token, lex
-from kapok.computations.query.language.literals import day_of, moment_of, number_of, span_of
-from kapok.computations.query.language.reserved import REFUSED
-from kapok.computations.query.language.syntax import (
+from kapok.computations.language.hints import of_function, of_word, refuse, shown
+from kapok.computations.language.lexing import Token, lex
+from kapok.computations.language.literals import day_of, moment_of, number_of, span_of
+from kapok.computations.language.reserved import REFUSED
+from kapok.computations.language.syntax import (
     Aggregate,
     Call,
     Case,
@@ -33,7 +33,7 @@ from kapok.computations.query.language.syntax import (
     Truth,
     parts_of,
 )
-from kapok.computations.query.language.vocabulary import AGGREGATES, FUNCTIONS, ORDERED, PARTS, SYNONYMS
+from kapok.computations.language.vocabulary import AGGREGATES, FUNCTIONS, ORDERED, PARTS, SYNONYMS
 
 __all__ = ["Reader"]
 

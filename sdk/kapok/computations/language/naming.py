@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from kapok.computations.query.language.syntax import Aggregate, Expression, Name, Selected
-from kapok.computations.query.language.writing import write
+from kapok.computations.language.syntax import Aggregate, Expression, Name, Selected
+from kapok.computations.language.writing import write
 
 __all__ = ["names_of", "without_idle_names"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kapok.computations.query.language.vocabulary import AGGREGATES, FUNCTIONS, SYNONYMS
+from kapok.computations.language.vocabulary import AGGREGATES, FUNCTIONS, SYNONYMS
 from kapok.errors import InvalidInput, near
 
 __all__ = ["SHAPE", "of_function", "of_part", "of_sign", "of_word", "refuse", "shown"]

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from functools import partial, reduce
 from typing import Final
 
-from kapok.computations.query.language.hints import refuse
-from kapok.computations.query.rows.arithmetic import whole_number
-from kapok.computations.query.rows.conditions import first_known, table
-from kapok.computations.query.rows.operations import Operation, Quoted
-from kapok.computations.query.rows.terms import MOST_VALUES, Term, mismatch, text
+from kapok.computations.language.hints import refuse
+from kapok.computations.rows.arithmetic import whole_number
+from kapok.computations.rows.conditions import first_known, table
+from kapok.computations.rows.operations import Operation, Quoted
+from kapok.computations.rows.terms import MOST_VALUES, Term, mismatch, text
 
 __all__ = ["TEXT_FUNCTIONS", "concat", "join", "of_text", "text_function"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from kapok.computations.query.language.literals import number_text
-from kapok.computations.query.language.reserved import RESERVED
-from kapok.computations.query.language.syntax import (
+from kapok.computations.language.literals import number_text
+from kapok.computations.language.reserved import RESERVED
+from kapok.computations.language.syntax import (
     Aggregate,
     Call,
     Case,

@@ -12,10 +12,10 @@ from fractions import Fraction
 from math import isqrt
 from typing import Final
 
-from kapok.computations.query.language.hints import refuse
-from kapok.computations.query.rows.arithmetic import decimals_that_fit, divide, multiply, number
-from kapok.computations.query.rows.operations import Choice, Code, Operation, Whole
-from kapok.computations.query.rows.terms import Term, constant, too_large, whole
+from kapok.computations.language.hints import refuse
+from kapok.computations.rows.arithmetic import decimals_that_fit, divide, multiply, number
+from kapok.computations.rows.operations import Choice, Code, Operation, Whole
+from kapok.computations.rows.terms import Term, constant, too_large, whole
 
 __all__ = ["MATHS", "maths", "power", "power_of", "value_of"]
 

@@ -12,10 +12,10 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Final
 
-from kapok.computations.query.language.hints import refuse, shown
-from kapok.computations.query.language.literals import day_of, moment_of, number_text
-from kapok.computations.query.language.syntax import Number
-from kapok.computations.query.rows.operations import (
+from kapok.computations.language.hints import refuse, shown
+from kapok.computations.language.literals import day_of, moment_of, number_text
+from kapok.computations.language.syntax import Number
+from kapok.computations.rows.operations import (
     Choice,
     Code,
     Fact,
@@ -25,7 +25,7 @@ from kapok.computations.query.rows.operations import (
     Table,
     Whole,
 )
-from kapok.computations.query.rows.terms import Term, aligned, boolean, constant, mismatch
+from kapok.computations.rows.terms import Term, aligned, boolean, constant, mismatch
 from kapok.documents.dataset import Column
 from kapok.errors import near
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Final, Literal, cast
 
-from kapok.computations.query.language.hints import refuse
-from kapok.computations.query.language.syntax import (
+from kapok.computations.language.hints import refuse
+from kapok.computations.language.syntax import (
     Aggregate,
     Call,
     Case,
@@ -21,11 +21,11 @@ from kapok.computations.query.language.syntax import (
     Text,
     Truth,
 )
-from kapok.computations.query.rows import arithmetic, calendars, conditions, texts
-from kapok.computations.query.rows.arithmetic import number
-from kapok.computations.query.rows.maths import MATHS, maths, power
-from kapok.computations.query.rows.operations import Fact, Quoted
-from kapok.computations.query.rows.terms import Term, boolean, constant, mismatch, of_column, text, unknown
+from kapok.computations.rows import arithmetic, calendars, conditions, texts
+from kapok.computations.rows.arithmetic import number
+from kapok.computations.rows.maths import MATHS, maths, power
+from kapok.computations.rows.operations import Fact, Quoted
+from kapok.computations.rows.terms import Term, boolean, constant, mismatch, of_column, text, unknown
 from kapok.documents.dataset import Dataset
 
 __all__ = ["Meaning"]

@@ -7,9 +7,9 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Final, Literal
 
-from kapok.computations.query.language.hints import refuse
-from kapok.computations.query.rows.operations import Choice, Code, Fact, Operation, Whole
-from kapok.computations.query.rows.terms import (
+from kapok.computations.language.hints import refuse
+from kapok.computations.rows.operations import Choice, Code, Fact, Operation, Whole
+from kapok.computations.rows.terms import (
     INT64,
     Term,
     aligned,

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from kapok.computations.query.language.hints import refuse
+from kapok.computations.language.hints import refuse
 from kapok.errors import InvalidInput
 
 __all__ = [

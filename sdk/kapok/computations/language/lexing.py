@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from kapok.computations.query.language.hints import SHAPE, of_sign, refuse, shown
+from kapok.computations.language.hints import SHAPE, of_sign, refuse, shown
 
 __all__ = ["MOST_BYTES", "MOST_DEPTH", "Token", "lex"]
 

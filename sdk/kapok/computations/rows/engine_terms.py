@@ -7,7 +7,7 @@ from typing import Final
 from sqlglot import exp
 
 from kapok.computations.encoding import epoch
-from kapok.computations.query.rows.operations import (
+from kapok.computations.rows.operations import (
     Choice,
     Code,
     Fact,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 
-from kapok.computations.query.language.grammar import Reader
-from kapok.computations.query.language.hints import SHAPE, of_part, of_word, refuse, shown
-from kapok.computations.query.language.reserved import REFUSED
-from kapok.computations.query.language.syntax import Expression, Group, Order, Selected, Statement
+from kapok.computations.language.grammar import Reader
+from kapok.computations.language.hints import SHAPE, of_part, of_word, refuse, shown
+from kapok.computations.language.reserved import REFUSED
+from kapok.computations.language.syntax import Expression, Group, Order, Selected, Statement
 
 __all__ = ["read_source", "read_statement"]
 

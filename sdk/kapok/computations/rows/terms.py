@@ -16,8 +16,8 @@ from fractions import Fraction
 from math import gcd
 from typing import Final, Literal, TypeAlias
 
-from kapok.computations.query.language.hints import refuse
-from kapok.computations.query.rows.operations import Code, Fact, Field, Nothing, Operation, Quoted, Whole
+from kapok.computations.language.hints import refuse
+from kapok.computations.rows.operations import Code, Fact, Field, Nothing, Operation, Quoted, Whole
 from kapok.documents.dataset import Column
 from kapok.errors import InvalidInput
 

@@ -1,1 +1,0 @@
-"""How a question is written: text to tree and back."""

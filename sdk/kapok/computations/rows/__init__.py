@@ -1,0 +1,1 @@
+"""What is computed of one row: typed terms with public bounds, and their SQL for each engine."""
