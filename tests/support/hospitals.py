@@ -22,6 +22,7 @@ from kapok.identity.names import PartyName, Role
 from kapok.nodes.journal import Inbox, Journal
 from kapok.nodes.policy import Policy, Rule
 from kapok.nodes.runner import Consent, InForce, JoinedDataset, Refusal, Release, Runner, Seal
+from kapok.nodes.runner.notes import Observer
 from kapok.nodes.settings import CsvSource, EngineLimits, SourceSettings
 from kapok.nodes.sources import Table
 from kapok.nodes.sources.version import VersionKey
@@ -112,6 +113,7 @@ class Node:
     asset: str = "clinic"
     accept: int | None = None
     source: SourceSettings | None = None
+    observer: Observer | None = None
 
     def __post_init__(self) -> None:
         self.tag_key = WrapKey.generate()
@@ -174,6 +176,7 @@ class Node:
             tag_key=self.tag_key,
             clock=self.clock,
             open_jobs_max=8,
+            observer=self.observer,
         )
         return self._runner
 

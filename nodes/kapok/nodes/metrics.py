@@ -33,7 +33,7 @@ class NodeMetrics:
         certificate_gauge(registry, lambda: certificate_expires)
         self._questions = Counter(
             "kapok_node_questions",
-            "Questions that were decided since the start; one that is judged anew counts again.",
+            "Questions that were decided since the start; one that is judged anew does not count again.",
             ["decision", "code"],
             registry=registry,
         )

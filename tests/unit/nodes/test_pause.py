@@ -159,7 +159,7 @@ def test_pausing_twice_is_one_pause_and_resuming_nothing_is_no_error(world, node
 
 
 def test_the_log_says_once_that_it_is_paused_and_once_that_it_is_resumed(node, caplog):
-    caplog.set_level(logging.INFO, logger="kapok.nodes.runner.runner")
+    caplog.set_level(logging.INFO, logger="kapok.nodes.runner")
     officers.pause(node.home, WHY)
     for _ in range(2):
         node.runner.tell_of_pause()

@@ -4,9 +4,12 @@ import csv
 import pickle
 
 import pytest
+from support.hospitals import rule
 
 from kapok.errors import PeerProtocolError
 from kapok.identity.names import Role
+from kapok.nodes.metrics import NodeMetrics
+from kapok.nodes.policy import Policy
 from kapok.nodes.runner import Consent, Release, Seal
 from kapok.wire.messages import Closed, Idle
 
@@ -209,7 +212,7 @@ def test_there_is_a_limit_to_open_jobs(world):
 def test_an_open_job_is_not_pickled_and_does_not_show_its_seed(world):
     job, node = world.job(COUNT), world.nodes["a"]
     job.consent()
-    opened = node.runner._open.get(job.id)
+    opened = node.runner._office.open.get(job.id)
     with pytest.raises(TypeError, match="never pickled"):
         pickle.dumps(opened.admitted)
     assert opened.admitted.tag_seed == job.tag_seed
@@ -237,7 +240,7 @@ def test_what_could_not_be_made_ahead_is_made_when_sealing(world, paillier_key_2
         raise MemoryError
 
     monkeypatch.setattr("kapok.protocols.paillier.pool.ObfuscatorPool.fill", full)
-    monkeypatch.setattr("kapok.nodes.runner.runner.Thread", AtOnce)
+    monkeypatch.setattr("kapok.nodes.runner.offers.Thread", AtOnce)
     job = world.job(COUNT, seal="paillier", key=paillier_key_2048)
     assert job.answer(job.run()).rows == ((114,),)
     assert [one.job for one in caplog.records if one.message == "not prepared"] == [job.id] * 4
@@ -248,3 +251,29 @@ class AtOnce:
 
     def __init__(self, *, target, args, **_):
         self.start = lambda: target(*args)
+
+
+def test_a_question_that_is_judged_anew_is_counted_once(world):
+    node, metrics = world.nodes["a"], NodeMetrics(0.0, world.clock)
+    node.observer = metrics
+
+    def counted(decision, code=""):
+        labels = {"decision": decision, "code": code}
+        return metrics.registry.get_sample_value("kapok_node_questions_total", labels)
+
+    job = world.job(COUNT)
+    for _ in range(2):
+        node.start()
+        assert isinstance(job.offer(node)[0], Consent)
+    assert counted("consented") == 1
+    manual = Policy((rule(approval="manual"),))
+    node.judge_by(manual)
+    later = world.job(COUNT)
+    for offered in (job, later, later):
+        assert offered.offer(node) == []
+    assert counted("deferred") == 1
+    node.judge_by(Policy(()))
+    refused = world.job(COUNT)
+    for _ in range(2):
+        assert world.refusal(refused.offer(node)).code == "not_authorised"
+    assert counted("refused", "not_authorised") == 1

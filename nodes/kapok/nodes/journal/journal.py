@@ -178,13 +178,15 @@ class Journal:
 
     def consent(
         self, job_id: str, *, specification: str, decision: Decision, cohort: CohortStatement
-    ) -> None:
-        """A consent is about to be given.
+    ) -> bool:
+        """A consent is about to be given; return whether it is the job's first.
 
         Raises:
             ConsentWithheld: ``holder_paused``.
         """
+        earlier = sa.select(tables.consent.c.job_id).where(tables.consent.c.job_id == job_id).limit(1)
         with self._write() as connection:
+            first = connection.scalar(earlier) is None
             self._step(connection, job_id, Event.CONSENT, specification=specification, **_decided(decision))
             connection.execute(
                 tables.consent.insert().values(
@@ -194,6 +196,7 @@ class Journal:
                     in_force=decision.in_force,
                 )
             )
+            return first
 
     def refuse(self, job_id: str, token: str, *, in_force: int) -> str:
         """A refusal is about to be given; return the one that counts, the first.

@@ -8,6 +8,17 @@
     Inquiry      ──▶ verify and judge, nothing more           ──▶ Opinion
 
 The same assignment again gets the same answer, whatever happened in between.
+
+    admission     a specification as this node verifies it
+    judging       what the policy says of it
+    offers        a question counted, judged, consented to
+    attempts      a roster checked, words computed and sealed
+    contribution  from a table to words
+    releases      what opens the pad, once
+    opinions      what an offer would be answered
+    reopening     a cohort's, signed by its officers
+    office        what all of them work with
+    runner        all of it behind one face, and what guards it
 """
 
 from kapok.nodes.runner.admission import JoinedDataset

@@ -22,7 +22,7 @@ class Observer(Protocol):
     """Counts what a node does."""
 
     def decided(self, decision: Decision, code: str = "") -> None:
-        """A question was decided; with the code of a refusal."""
+        """A question was decided so, for the first time; with the code of a refusal."""
         ...
 
     def sealed(self, took_s: float) -> None:
@@ -45,22 +45,22 @@ class Notes:
         self._observer = observer
         self._paused: Pause | None = None
 
-    def consented(self, job_id: str, asset: str) -> None:
-        """A consent is on record."""
+    def consented(self, job_id: str, asset: str, *, again: bool) -> None:
+        """A consent is on record; again, where the question was judged anew."""
         _log.info("consented", extra={"job": job_id, "asset": asset})
-        if self._observer:
+        if self._observer and not again:
             self._observer.decided("consented")
 
-    def deferred(self, job_id: str) -> None:
-        """The question waits for a person."""
+    def deferred(self, job_id: str, *, again: bool) -> None:
+        """The question waits for a person; again, where it was judged anew."""
         _log.info("waits for an officer", extra={"job": job_id})
-        if self._observer:
+        if self._observer and not again:
             self._observer.decided("deferred")
 
-    def refused(self, job_id: str, error: KapokError) -> None:
-        """A refusal goes out."""
+    def refused(self, job_id: str, error: KapokError, *, again: bool) -> None:
+        """A refusal goes out; again, where the question was refused before."""
         _log.info("refused", extra={"job": job_id, "code": error.code, "clause": error.clause})
-        if self._observer:
+        if self._observer and not again:
             self._observer.decided("refused", error.code)
 
     def sealed(self, job_id: str, round_: int, attempt: int, took_s: float) -> None:

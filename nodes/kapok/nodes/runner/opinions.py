@@ -7,22 +7,26 @@ the reading of a question: of those a caller is given so many a minute.
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from typing import Final
 
-from kapok.documents.statements import OPINION_TYP, OpinionStatement
-from kapok.errors import KapokError, Unavailable
+from kapok.documents.statements import INQUIRY_TYP, OPINION_TYP, OpinionStatement
+from kapok.errors import InternalError, KapokError, Unavailable
 from kapok.nodes.journal import JobRecord
 from kapok.nodes.policy import Rule
-from kapok.nodes.runner.admission import JoinedDataset, ReadSpec
-from kapok.nodes.runner.outgoing import Opinion, refusal_statement
+from kapok.nodes.runner.admission import JoinedDataset, ReadSpec, check_deadline, read_spec
+from kapok.nodes.runner.judging import decide
+from kapok.nodes.runner.office import Office
+from kapok.nodes.runner.outgoing import Opinion, Outgoing, refusal_statement
 from kapok.nodes.states import NodeJobState
 from kapok.protocols.secure_sum.messages import encode
 from kapok.protocols.secure_sum.params import Signer
 
-__all__ = ["Pace", "imagined", "opinion_on"]
+__all__ = ["Pace", "answer_inquiry"]
 
+_log = logging.getLogger(__name__)
 _AFTER_ALL: Final = sys.maxsize
 _MINUTE_S: Final = 60
 _MOST_IN_MINUTE: Final = 30
@@ -55,7 +59,35 @@ class Pace:
             )
 
 
-def imagined(read: ReadSpec, entry: JoinedDataset | None, now: float) -> JobRecord:
+def answer_inquiry(office: Office, pace: Pace, token: str) -> list[Outgoing]:
+    """Say what an offer of this specification would be answered. Nothing is written or counted."""
+    try:
+        read = read_spec(token, office.verifier, INQUIRY_TYP)
+    except KapokError as error:
+        _log.warning("an inquiry was dropped", extra={"code": error.code})
+        return []
+    try:
+        verdict: Rule | KapokError = _would_allow(office, pace, read)
+    except KapokError as error:
+        verdict = error
+    except Exception:  # noqa: BLE001 - an inquiry must not take the daemon with it
+        _log.exception("an inquiry failed inside this node")
+        verdict = InternalError("the node failed on this inquiry; its own log says where")
+    return [_opinion_on(read.job_id, verdict, office.signer)]
+
+
+def _would_allow(office: Office, pace: Pace, read: ReadSpec) -> Rule:
+    entry, now = office.joined.get(read.spec.dataset), office.clock()
+    pace.count(str(read.caller), now)
+    record = _imagined(read, entry, now)
+    check_deadline(read.spec.deadline, now)
+    office.journal.check_running()
+    in_force = office.in_force
+    admitted = office.admit(read, record, entry, in_force)
+    return decide(admitted, record, in_force, office.journal).rule
+
+
+def _imagined(read: ReadSpec, entry: JoinedDataset | None, now: float) -> JobRecord:
     """The record that the journal would have of an inquiry, had it been asked as a job now."""
     return JobRecord(
         number=_AFTER_ALL,
@@ -79,7 +111,7 @@ def imagined(read: ReadSpec, entry: JoinedDataset | None, now: float) -> JobReco
     )
 
 
-def opinion_on(inquiry_id: str, verdict: Rule | KapokError, signer: Signer) -> Opinion:
+def _opinion_on(inquiry_id: str, verdict: Rule | KapokError, signer: Signer) -> Opinion:
     """Sign what was found: the rule that would allow it, or the refusal."""
     if isinstance(verdict, KapokError):
         statement = OpinionStatement(inquiry_id, None, refusal_statement(inquiry_id, verdict))

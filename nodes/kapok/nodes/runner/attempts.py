@@ -1,0 +1,85 @@
+"""Attempts: under a fixed roster this holder's words are computed, sealed, and on record before they go."""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+from typing import Final
+
+from kapok.errors import LocalProtocolError, PeerProtocolError
+from kapok.nodes.runner.admission import ReadSpec, check_deadline
+from kapok.nodes.runner.contribution import contribute
+from kapok.nodes.runner.offers import answer_offer
+from kapok.nodes.runner.office import Office
+from kapok.nodes.runner.open_jobs import OpenJob, SentSeal
+from kapok.nodes.runner.outgoing import Consent, Outgoing, Seal
+from kapok.nodes.runner.task import Task, task_of
+from kapok.protocols.secure_sum.cohort import check_roster
+from kapok.protocols.secure_sum.holder import Attempt
+from kapok.wire.messages import OpenAttempt
+
+__all__ = ["answer_attempt"]
+
+_log = logging.getLogger(__name__)
+_MOST_ATTEMPTS: Final = 100
+
+
+def answer_attempt(office: Office, read: ReadSpec, asked: OpenAttempt) -> list[Outgoing]:
+    """Check the roster, compute, and seal; or consent with new keys, where those of the roster are lost.
+
+    Raises:
+        KapokError: why nothing is sealed.
+    """
+    job = office.known(read.job_id)
+    if job is None:
+        # Its keys are gone with a restart, the policy has changed, or it was never consented to: the
+        # roster is void here.
+        return answer_offer(office, read)
+    office.journal.check_running()
+    consents = frozenset(asked.consents)
+    sent = job.sent
+    if sent and (sent.round, sent.attempt, sent.consents) == (asked.round, asked.attempt, consents):
+        return [sent.seal]
+    if office.journal.released(read.job_id, asked.round):
+        return []
+    if sent and (sent.round, sent.attempt) > (asked.round, asked.attempt):
+        _log.info("an attempt that is over was asked for", extra={"job": read.job_id})
+        return []
+    check_deadline(read.spec.deadline, office.clock())
+    if asked.attempt > _MOST_ATTEMPTS:
+        raise PeerProtocolError(
+            f"the broker opens more than {_MOST_ATTEMPTS} attempts of one round", code="too_many_attempts"
+        )
+    try:
+        task = task_of(job, asked)
+        attempt = _agree(office, job, asked, task)
+    except LocalProtocolError as error:
+        if error.code == "keys_lost":
+            return [Consent(read.job_id, job.holder.consent())]
+        raise
+    return [_seal(office, job, attempt, task, consents)]
+
+
+def _agree(office: Office, job: OpenJob, asked: OpenAttempt, task: Task) -> Attempt:
+    """Check the roster, and once more what the journal says of the scope now."""
+    attempt = job.holder.open(
+        round=asked.round,
+        attempt=asked.attempt,
+        consents=asked.consents,
+        params_hash=task.params_hash,
+    )
+    stated = {one.name: one.cohort for one in attempt.roster.members}
+    check_roster(office.statement(job), attempt.roster.names, stated)
+    return attempt
+
+
+def _seal(office: Office, job: OpenJob, attempt: Attempt, task: Task, consents: frozenset[str]) -> Seal:
+    began = monotonic()
+    words, version = contribute(job.admitted, job.rule, task.parameters)
+    sealed = job.holder.seal(attempt, words, tag_seed=task.tag_seed, data_version=version)
+    office.journal.seal(sealed.record, in_force=job.decision.in_force)
+    answer = Seal(job.admitted.job_id, sealed.token, sealed.chunks)
+    number = attempt.context.round, attempt.context.attempt
+    job.sent = SentSeal(*number, consents, answer)
+    office.notes.sealed(job.admitted.job_id, *number, monotonic() - began)
+    return answer
