@@ -297,7 +297,7 @@ def _look_at_analyst(found: Examination, own: Credentials | None, clock: Clock) 
         found.ok("settings", str(found.home / "analyst.toml"))
         with found.looking("result key"):
             if profile.key_path.exists():
-                profile.opening_key()
+                profile.opening_key().check()
                 found.ok("result key", str(profile.key_path))
         _broker(found, own, profile.settings.broker, clock)
 

@@ -2,6 +2,11 @@
 
 Decryption works modulo p^(s+1) and q^(s+1) (`kapok.protocols.paillier.opening`) and joins what it finds by
 the Chinese remainder theorem (Paillier 1999, section 7).
+
+A key is checked in two steps. Whoever asks needs to know that the file is whole: it names the SHA-256 of the
+public half, which N = p·q, h_S and the profile give, and that finds any damage in microseconds. That the
+factors are prime and h_S is of their orders takes powers, the longer the higher the degree: it is checked for
+a degree before the first ciphertext of it is opened.
 """
 
 from __future__ import annotations
@@ -54,10 +59,10 @@ class PrivateKey(NeverPickled):
     __slots__ = ("_p", "_prime_powers", "_q", "public")
 
     def __init__(self, p: Factor, q: Factor, h_s: int, profile: KeyProfile = "standard") -> None:
-        """Take the factors and the base of randomness, and check that they belong together.
+        """Take the factors and the base of randomness; `check` says whether they belong together.
 
         Raises:
-            InvalidInput: code ``bad_private_key`` where they make no sound key.
+            InvalidInput: code ``bad_private_key`` where sizes, orders or public half cannot be a key's.
         """
         bits = (p.prime * q.prime).bit_length()
         if not is_sound_pair(p.prime, q.prime, bits) or not _are_sound_orders(p, q, bits, profile):
@@ -66,20 +71,28 @@ class PrivateKey(NeverPickled):
             self.public = PublicKey(p.prime * q.prime, h_s, profile)
         except InvalidInput as error:
             raise _bad_private_key(error.message) from None
-        for factor in (p, q):
-            # Fermat's test, and the test that h_S is an N^S-th power of the right order, in every digit.
-            if (
-                pow(2, factor.prime - 1, factor.prime) != 1
-                or pow(h_s, factor.order, factor.prime ** (MOST_DEGREE + 1)) != 1
-            ):
-                raise _bad_private_key("its factors are not prime, or its base of randomness is not theirs")
         self._p, self._q = p, q
         self._prime_powers: dict[int, tuple[PrimePower, PrimePower, int]] = {}
+
+    def check(self, degree: int = MOST_DEGREE) -> None:
+        """Check that the factors are prime, and that h_S is of their orders: sums up to `degree` open right.
+
+        Raises:
+            InvalidInput: code ``bad_private_key``.
+        """
+        for factor in (self._p, self._q):
+            # Fermat's test, and the test that h_S is an N^s-th power of the right order, in every digit.
+            if (
+                pow(2, factor.prime - 1, factor.prime) != 1
+                or pow(self.public.h_s, factor.order, factor.prime ** (degree + 1)) != 1
+            ):
+                raise _bad_private_key("its factors are not prime, or its base of randomness is not theirs")
 
     def decrypt(self, vector: CiphertextVector) -> PlaintextVector:
         """Open ciphertexts to the digits of their plaintexts.
 
         Raises:
+            InvalidInput: code ``bad_private_key``: as `check`, for their degree.
             PeerProtocolError: code ``wrong_result_key`` or ``bad_ciphertext``.
         """
         return PlaintextVector.from_integers(self.public, self.decrypt_integers(vector), vector.degree)
@@ -88,6 +101,7 @@ class PrivateKey(NeverPickled):
         """Open ciphertexts to integers in [0, N^degree).
 
         Raises:
+            InvalidInput: code ``bad_private_key``: as `check`, for their degree.
             PeerProtocolError: code ``wrong_result_key`` or ``bad_ciphertext``.
         """
         ciphertexts = vector.to_integers(self.public, check_units=False)
@@ -117,7 +131,7 @@ class PrivateKey(NeverPickled):
 
     @classmethod
     def from_json_bytes(cls, body: bytes) -> PrivateKey:
-        """Read a key as `to_json_bytes` writes it.
+        """Read a key as `to_json_bytes` writes it, and see that nothing of it is damaged.
 
         Raises:
             InvalidInput: code ``bad_private_key`` for anything else; the message shows nothing of it.
@@ -143,6 +157,7 @@ class PrivateKey(NeverPickled):
     def _modulo_factors(self, degree: int) -> tuple[PrimePower, PrimePower, int]:
         """What opens modulo p^degree and q^degree, and q^−degree modulo p^degree; kept with the key."""
         if degree not in self._prime_powers:
+            self.check(degree)
             p, q = (PrimePower(factor, self.public.n, degree) for factor in (self._p, self._q))
             self._prime_powers[degree] = p, q, pow(q.modulus, -1, p.modulus)
         return self._prime_powers[degree]

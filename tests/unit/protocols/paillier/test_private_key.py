@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import math
@@ -200,7 +201,7 @@ def test_damaged_key_files_are_refused(
 
 def test_factors_of_two_keys_do_not_mix(private_key: PrivateKey, other_private_key: PrivateKey) -> None:
     with pytest.raises(InvalidInput) as refused:
-        PrivateKey(private_key._p, other_private_key._q, private_key.public.h_s)
+        PrivateKey(private_key._p, other_private_key._q, private_key.public.h_s).check(1)
     assert refused.value.code == "bad_private_key"
 
 
@@ -220,10 +221,35 @@ def test_nothing_of_a_factor_is_shown_or_pickled(private_key: PrivateKey) -> Non
 
 
 @pytest.mark.parametrize("digit", [1, 2, 3, 4])
-def test_a_base_that_is_wrong_in_any_digit_is_refused(private_key: PrivateKey, digit: int) -> None:
+def test_a_base_that_is_wrong_in_any_digit_opens_no_sum_of_that_degree(
+    private_key: PrivateKey, digit: int
+) -> None:
     """Else sums of that degree would open to wrong numbers."""
     n, h_s = private_key.public.n, private_key.public.h_s
-    wrong = (h_s + 5 * n**digit) % n**5
+    wrong = PrivateKey(private_key._p, private_key._q, (h_s + 5 * n**digit) % n**5)
+    for degree in range(1, 5):
+        vector = plain.encrypt(wrong.public, [7], degree)
+        if degree < digit:
+            assert wrong.decrypt_integers(vector) == [7]
+            continue
+        for refusing in (wrong.check, lambda found=vector: wrong.decrypt_integers(found)):
+            with pytest.raises(InvalidInput) as refused:
+                refusing()
+            assert refused.value.code == "bad_private_key"
+
+
+def test_factors_that_are_not_prime_open_nothing(private_key: PrivateKey) -> None:
+    key = _with_a_composite(private_key)
     with pytest.raises(InvalidInput) as refused:
-        PrivateKey(private_key._p, private_key._q, wrong)
+        key.check(1)
     assert refused.value.code == "bad_private_key"
+
+
+def _with_a_composite(private_key: PrivateKey) -> PrivateKey:
+    """A key of the right form, whose first factor is no prime and has no small factor either."""
+    p, q = private_key._p.prime, private_key._q.prime
+    for one in range(p + 4, p + 40_000, 4):
+        if pow(2, one - 1, one) != 1:
+            with contextlib.suppress(InvalidInput):
+                return PrivateKey(Factor(one, one - 1), Factor(q, q - 1), 4)
+    raise AssertionError("there is none so near")
