@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from kapok.broker.catalogue import Catalogue
 from kapok.broker.computation.desk import JobDesk
@@ -39,6 +39,7 @@ from kapok.identity.expiry import expires, warned_daily
 from kapok.identity.names import Role
 from kapok.logs import configure
 from kapok.settings import load
+from kapok.wire.desks import AnalystDesk, CatalogueDesk, NodeDesk, OfficerDesk
 from kapok.wire.health import Health
 from kapok.wire.server import RunningServer, serve
 
@@ -51,6 +52,23 @@ _log = logging.getLogger(__name__)
 Clock = Callable[[], float]
 
 
+class Serving(Protocol):
+    """As `kapok.wire.server.serve`."""
+
+    async def __call__(
+        self,
+        credentials: Credentials,
+        address: str,
+        *,
+        catalogue: CatalogueDesk,
+        analysts: AnalystDesk,
+        nodes: NodeDesk,
+        officers: OfficerDesk,
+    ) -> RunningServer:
+        """Answer calls from now on."""
+        ...
+
+
 async def run(
     home: Path | str,
     *,
@@ -58,6 +76,7 @@ async def run(
     stop: asyncio.Event | None = None,
     passphrase: str | None = None,
     clock: Clock = time.time,
+    serving: Serving = serve,
 ) -> None:
     """Serve analysts and nodes until SIGTERM, or until `stop` is set.
 
@@ -68,6 +87,7 @@ async def run(
         stop: Ends it, where given.
         passphrase: Opens the private key; else that of the environment variable ``KAPOK_PASSPHRASE``.
         clock: Seconds since the epoch.
+        serving: Answers calls from outside, as `kapok.wire.server.serve` does.
 
     Raises:
         NotFound: ``no_identity`` or ``no_settings``.
@@ -85,7 +105,7 @@ async def run(
         store = Store.open(store_place(home, settings.store))
         try:
             async with (
-                _serving(credentials, settings, store, clock) as server,
+                _served(credentials, settings, store, clock, serving) as server,
                 warned_daily(credentials, clock),
             ):
                 _log.info("broker listens", extra={"address": server.address, "party": str(credentials.name)})
@@ -97,8 +117,8 @@ async def run(
 
 
 @asynccontextmanager
-async def _serving(
-    credentials: Credentials, settings: BrokerSettings, store: Store, clock: Clock
+async def _served(
+    credentials: Credentials, settings: BrokerSettings, store: Store, clock: Clock, serving: Serving
 ) -> AsyncIterator[RunningServer]:
     """The running server with everything behind it; drained and put away in the end."""
     bells, presence, worker = Bells(asyncio.get_running_loop()), Presence(), Worker()
@@ -117,7 +137,7 @@ async def _serving(
     inquiries, reopenings = Inquiries(worker, verifier, bells, presence), Reopenings(office)
     try:
         await worker.run(jobs.resume)
-        server = await serve(
+        server = await serving(
             credentials,
             settings.listen,
             catalogue=BrokerCatalogueDesk(worker, catalogue),
@@ -152,16 +172,16 @@ async def _serving(
 
 async def _take_care(worker: Worker, jobs: JobDesk, fold: asyncio.Event, health: Health) -> None:
     """Fold what there is to fold, do each second what the clock asks for, and say whether that goes well."""
-    ticked = 0.0
+    loop, ticked = asyncio.get_running_loop(), -_TICK_S
     while True:
         fold.clear()
         try:
             for job_id in await worker.run(jobs.unfolded):
                 while await worker.run(jobs.fold_some, job_id):
                     pass
-            if time.monotonic() - ticked >= _TICK_S:
+            if loop.time() - ticked >= _TICK_S:
                 await worker.run(jobs.tick)
-                ticked = time.monotonic()
+                ticked = loop.time()
             health.report(serving=True)
         except KapokError as error:
             health.report(serving=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import Final
@@ -171,6 +170,7 @@ class BrokerNodeDesk:
         passed.
         """
         node = str(caller)
+        loop = asyncio.get_running_loop()
         sent: dict[AssignmentKey, float] = {}
         shown: set[str] = set()
         with self._presence.line(node), self._bells.listen(node) as bell:
@@ -180,8 +180,8 @@ class BrokerNodeDesk:
                 owed = await self._worker.run(self._jobs.assignments, node)
                 sent = {key: at for key, at in sent.items() if key in owed}
                 for key, assignment in owed.items():
-                    if key not in sent or self._again(node, key, assignment, sent[key]):
-                        sent[key] = time.monotonic()
+                    if key not in sent or self._again(node, key, assignment, loop.time() - sent[key]):
+                        sent[key] = loop.time()
                         yield assignment
                 inquiries = self._inquiries.owed(node)
                 shown &= inquiries.keys()
@@ -191,11 +191,10 @@ class BrokerNodeDesk:
                 if not await _rings(bell, _IDLE_S):
                     yield Idle()
 
-    def _again(self, node: str, key: AssignmentKey, assignment: Assignment, sent_at: float) -> bool:
+    def _again(self, node: str, key: AssignmentKey, assignment: Assignment, ago_s: float) -> bool:
         if not isinstance(assignment, OpenAttempt | Completion):
             return False
-        late = time.monotonic() - sent_at > _SEND_AGAIN_S
-        return late and not self._presence.uploading(node, key[1])
+        return ago_s > _SEND_AGAIN_S and not self._presence.uploading(node, key[1])
 
     async def consent(self, caller: PartyName, job_id: str, token: str) -> None:
         """Take a signed consent."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -81,10 +80,10 @@ class Inquiries:
         asked = {member for member in members if self._presence.connected(member)}
         with self._opened(inquiry_id, _Open(token, caller.organisation_id, asked)) as inquiry:
             self._bells.announce(asked, ())
-            until = time.monotonic() + self._open_s
+            until = asyncio.get_running_loop().time() + self._open_s
             while inquiry.waiting or not inquiry.came.empty():
                 try:
-                    async with asyncio.timeout(until - time.monotonic()):
+                    async with asyncio.timeout_at(until):
                         opinion = await inquiry.came.get()
                 except TimeoutError:
                     return

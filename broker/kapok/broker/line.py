@@ -55,24 +55,24 @@ class Bells:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._listening: dict[str, set[asyncio.Event]] = {}
+        self._listening: dict[str, dict[asyncio.Event, None]] = {}
 
     @contextmanager
     def listen(self, key: str) -> Iterator[asyncio.Event]:
         """An event that is set at each change that concerns the node or job."""
         bell = asyncio.Event()
-        self._listening.setdefault(key, set()).add(bell)
+        self._listening.setdefault(key, {})[bell] = None
         try:
             yield bell
         finally:
             others = self._listening[key]
-            others.discard(bell)
+            del others[bell]
             if not others:
                 del self._listening[key]
 
     def announce(self, nodes: Iterable[str], jobs: Iterable[str]) -> None:
-        """Ring for these. May be called from any thread."""
-        keys = (*nodes, *jobs)
+        """Ring for these, in an order that does not hang on chance. May be called from any thread."""
+        keys = (*sorted(nodes), *sorted(jobs))
         # The loop is closed when the broker stops while the worker finishes its last call.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._ring, keys)

@@ -40,6 +40,7 @@ from kapok.nodes.settings import POLICY_FILE, SETTINGS_FILE, NodeSettings, load_
 from kapok.nodes.sources.files import clear_spill
 from kapok.nodes.sources.version import VersionKey
 from kapok.protocols.wraps import WrapKey
+from kapok.wire.dialler import Dialler
 
 __all__ = ["CheckReport", "check", "run"]
 
@@ -58,6 +59,7 @@ async def run(
     stop: asyncio.Event | None = None,
     passphrase: str | None = None,
     clock: Clock = time.time,
+    dialler: Dialler | None = None,
 ) -> None:
     """Join the datasets and answer until SIGTERM, or until `stop` is set.
 
@@ -68,6 +70,7 @@ async def run(
         stop: Ends it, where given.
         passphrase: Opens the private key; else that of the environment variable ``KAPOK_PASSPHRASE``.
         clock: Seconds since the epoch.
+        dialler: Reaches the broker, and spaces tries; over TLS when None.
 
     Raises:
         NotFound: ``no_identity`` or ``no_settings``.
@@ -90,7 +93,7 @@ async def run(
         _write_missing_policy(home)
         in_force = load_in_force(home, settings_text, journal)
         metrics = NodeMetrics(expires(credentials), clock)
-        runner, link = _wire(settings, credentials, journal, in_force, clock, metrics)
+        runner, link = _wire(settings, credentials, journal, in_force, clock, metrics, dialler or Dialler())
         _log.info("node starts", extra={"party": str(credentials.name), "broker": settings.broker})
         runner.tell_of_pause()
         with (
@@ -119,6 +122,7 @@ def _wire(
     in_force: InForce,
     clock: Clock,
     metrics: NodeMetrics,
+    dialler: Dialler,
 ) -> tuple[Runner, Link]:
     """Make every part and give it what it stands on."""
     state = settings.state_folder
@@ -150,7 +154,7 @@ def _wire(
         open_jobs_max=settings.open_jobs_max,
         observer=metrics,
     )
-    return runner, Link(credentials, settings.broker, runner, joining, metrics.heard)
+    return runner, Link(credentials, settings.broker, runner, joining, dialler, metrics.heard)
 
 
 def _warn_of_lost_keys(state: Path) -> None:

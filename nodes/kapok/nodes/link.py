@@ -29,8 +29,8 @@ from kapok.nodes.runner import (
     Runner,
     Seal,
 )
-from kapok.wire.backoff import Backoff
-from kapok.wire.channel import Connection, connect
+from kapok.wire.channel import Connection
+from kapok.wire.dialler import Dialler
 from kapok.wire.messages import Assignment, Idle
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Link:
         address: The broker's.
         runner: Answers assignments.
         joining: What the node joins.
+        dialler: Reaches the broker, and spaces tries.
         heard: Told True whenever the broker is heard, and False when the line has ended.
     """
 
@@ -68,14 +69,16 @@ class Link:
         address: str,
         runner: Runner,
         joining: Joining,
+        dialler: Dialler,
         heard: Callable[[bool], None] = lambda _connected: None,
     ) -> None:
         self._heard = heard
         self._credentials, self._address = credentials, address
-        self._runner, self._joining = runner, joining
+        self._runner, self._joining, self._dialler = runner, joining, dialler
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="node")
         self._room = asyncio.Semaphore(_AT_ONCE)
-        self._answering: set[asyncio.Task[None]] = set()
+        # In the order in which they began: a set has none that would come again.
+        self._answering: dict[asyncio.Task[None], None] = {}
 
     async def run(self, stop: asyncio.Event, ready: Callable[[str], None] | None = None) -> None:
         """Stay connected until `stop` is set; then finish the answers that have begun.
@@ -92,7 +95,7 @@ class Link:
                     await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
 
     async def _stay(self, ready: Callable[[str], None] | None) -> None:
-        backoff, loop, was_ready = Backoff(0.5, 30.0), asyncio.get_running_loop(), False
+        backoff, loop, was_ready = self._dialler.backoff(0.5, 30.0), asyncio.get_running_loop(), False
 
         def is_ready() -> None:
             nonlocal was_ready
@@ -116,7 +119,7 @@ class Link:
 
     async def _connected(self, is_ready: Callable[[], None]) -> None:
         """One connection, until it ends."""
-        broker = await connect(self._credentials, self._address)
+        broker = await self._dialler.connect(self._credentials, self._address)
         chores: set[asyncio.Task[None]] = set()
         try:
             wanting = await self._join(broker)
@@ -139,7 +142,7 @@ class Link:
         """Let answers be sent that have begun; drop those that take longer, for the broker asks again."""
         if self._answering and patience_s:
             await asyncio.wait(self._answering, timeout=patience_s)
-        for task in self._answering:
+        for task in tuple(self._answering):
             task.cancel()
 
     async def _watch(self, broker: Connection, is_ready: Callable[[], None]) -> None:
@@ -151,11 +154,11 @@ class Link:
                     continue
                 await self._room.acquire()
                 task = asyncio.create_task(self._answer(broker, assignment))
-                self._answering.add(task)
+                self._answering[task] = None
                 task.add_done_callback(self._answered)
 
     def _answered(self, task: asyncio.Task[None]) -> None:
-        self._answering.discard(task)
+        self._answering.pop(task, None)
         self._room.release()
         if not task.cancelled() and (error := task.exception()):
             _log.error("an assignment could not be answered", exc_info=error)
@@ -248,7 +251,7 @@ class Link:
 
     async def _persistently(self, work: Callable[[], Awaitable[T]]) -> T | None:
         """Try again while trying again can help; after some tries it is left to the broker to ask again."""
-        backoff = Backoff(0.2, 5.0)
+        backoff = self._dialler.backoff(0.2, 5.0)
         for attempt in range(1, _TRIES + 1):
             try:
                 return await work()

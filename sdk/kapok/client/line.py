@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from kapok.client.progress import Listener, Progress, silent
 from kapok.errors import KapokError
-from kapok.wire.backoff import Backoff
+from kapok.wire.dialler import Dialler
 
 if TYPE_CHECKING:
     from kapok.client.profile import Profile
@@ -26,14 +25,14 @@ _LONGEST_PAUSE_S: Final = 5.0
 class Pauses:
     """Growing pauses until a given moment."""
 
-    def __init__(self, until: float) -> None:
-        """Pauses that end at `until`, a reading of `time.monotonic`."""
+    def __init__(self, until: float, dialler: Dialler) -> None:
+        """Pauses that end at `until`, by the event loop's time."""
         self._until = until
-        self._backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+        self._backoff = dialler.backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
 
     async def after(self, error: KapokError, listener: Listener) -> None:
         """Wait a little, or raise `error` if it cannot be helped by waiting or time is up."""
-        if not error.retryable or time.monotonic() >= self._until:
+        if not error.retryable or asyncio.get_running_loop().time() >= self._until:
             raise error
         listener(Progress(step="retrying", text=f"{error.message}; trying again"))
         await asyncio.sleep(self._backoff.next_s())
@@ -47,9 +46,10 @@ class Pauses:
 class Line:
     """One connection of a profile to its broker, made when it is first needed."""
 
-    def __init__(self, profile: Profile, credentials: Credentials) -> None:
+    def __init__(self, profile: Profile, credentials: Credentials, dialler: Dialler) -> None:
         self._profile = profile
         self._credentials = credentials
+        self.dialler = dialler
         self._lock = asyncio.Lock()
         self._connection: Connection | None = None
 
@@ -62,9 +62,8 @@ class Line:
         """
         async with self._lock:
             if self._connection is None:
-                from kapok.wire.channel import connect
-
-                self._connection = await connect(self._credentials, self._profile.settings.broker)
+                address = self._profile.settings.broker
+                self._connection = await self.dialler.connect(self._credentials, address)
             return self._connection
 
     @property
@@ -87,7 +86,8 @@ class Line:
             Unavailable: the broker could not be reached in time.
             KapokError: whatever the broker answered.
         """
-        pauses = Pauses(time.monotonic() + self._profile.settings.patience_s)
+        until = asyncio.get_running_loop().time() + self._profile.settings.patience_s
+        pauses = Pauses(until, self.dialler)
         while True:
             try:
                 return await call(await self.broker())

@@ -25,6 +25,7 @@ from kapok.client.profile import Profile
 from kapok.documents.reopening import Reopening, SignedReopening
 from kapok.errors import InvalidInput, KapokError, NotAuthorised, NotFound
 from kapok.identity.names import PartyName, Role
+from kapok.wire.dialler import Dialler
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -85,7 +86,7 @@ class OfficerSession:
         self.name = credentials.name
         self.signer = JwsSigner(credentials)
         self.verifier = JwsVerifier(credentials.root_pem, time.time)
-        self.line = Line(profile, credentials)
+        self.line = Line(profile, credentials, Dialler())
 
     async def __aenter__(self) -> Self:
         return self

@@ -36,6 +36,7 @@ from kapok.client.waiting import (
 from kapok.documents.statements import JOB_TYP
 from kapok.errors import KapokError, NotFound, Unavailable, counted
 from kapok.identity.names import Role
+from kapok.wire.dialler import Dialler
 
 if TYPE_CHECKING:
     from kapok.client.explaining import Explanation
@@ -56,8 +57,15 @@ class AsyncSession:
     Use it as an asynchronous context manager, or call `close`.
     """
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(
+        self, profile: Profile, *, clock: Callable[[], float] = time.time, dialler: Dialler | None = None
+    ) -> None:
         """Load the profile's identity, before anything is dialled.
+
+        Args:
+            profile: Of the analyst.
+            clock: Seconds since the epoch.
+            dialler: Reaches the broker, and spaces tries; over TLS when None.
 
         Raises:
             IdentityInvalid: certificate or key cannot be used; the error says how to mend it.
@@ -65,16 +73,16 @@ class AsyncSession:
         from kapok.documents.envelope import JwsSigner, JwsVerifier
         from kapok.identity.credentials import Credentials
 
-        self.profile = profile
-        self._credentials = Credentials.load(profile.home)
+        self.profile, self.clock = profile, clock
+        self._credentials = Credentials.load(profile.home, clock=clock)
         if self._credentials.name.role is not Role.ANALYST:
             raise _not_an_analyst(self._credentials.name.role)
         self.name = self._credentials.name
         self.folder = JobFolder(profile.jobs_folder, profile.vault)
         self.known = KnownMembers(profile.known_folder)
         self.signer = JwsSigner(self._credentials)
-        self.verifier = JwsVerifier(self._credentials.root_pem, time.time)
-        self.line = Line(profile, self._credentials)
+        self.verifier = JwsVerifier(self._credentials.root_pem, clock)
+        self.line = Line(profile, self._credentials, dialler or Dialler())
         self._key: tuple[int, PrivateKey] | None = None
 
     async def __aenter__(self) -> Self:
@@ -386,7 +394,7 @@ class AsyncSession:
             key = self.result_key(lambda text: progress(Progress(step="notice", text=text)))
             return key.public.encode()
 
-        if ending := ends_soon(self._credentials, time.time(), ASKING_NOTICE_S):
+        if ending := ends_soon(self._credentials, self.clock(), ASKING_NOTICE_S):
             progress(Progress(step="notice", text=": ".join(ending)))
         self.known.check(dataset, request.parties)
         progress(_asking(choose_members(dataset, request.parties)))
@@ -396,7 +404,7 @@ class AsyncSession:
             result_key=result_key,
             analyst=self.name,
             signer=self.signer,
-            now=time.time(),
+            now=self.clock(),
             typ=typ,
         )
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -64,7 +63,7 @@ async def take_turn(
     try:
         evidence, chunks = await session.line.patiently(lambda broker: fetch(broker, terms))
     except NotFound as error:
-        return await _overtaken(record, specification, error)
+        return await _overtaken(session, record, specification, error)
     if _is_to_be_opened(record, evidence):
         opened, outcome = await _opened(session, record, specification, evidence, chunks)
         if not isinstance(outcome, Turn):
@@ -75,13 +74,16 @@ async def take_turn(
     try:
         await session.line.patiently(lambda broker: broker.analyst.steer(record.job_id, parameters))
     except PeerProtocolError as error:
-        return await _overtaken(record, specification, error)
+        return await _overtaken(session, record, specification, error)
     return record
 
 
-async def _overtaken(record: JobRecord, specification: JobSpec, error: KapokError) -> JobRecord:
+async def _overtaken(
+    session: AsyncSession, record: JobRecord, specification: JobSpec, error: KapokError
+) -> JobRecord:
     """Wait a little and go on watching, if that can help."""
-    if error.code not in _OVERTAKEN or specification.rounds == 1 or time.time() >= specification.deadline:
+    late = session.clock() >= specification.deadline
+    if error.code not in _OVERTAKEN or specification.rounds == 1 or late:
         raise error
     await asyncio.sleep(_PAUSE_S)
     return record

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -223,8 +222,8 @@ async def _watch(
     session: AsyncSession, record: JobRecord, specification: JobSpec, listener: Listener
 ) -> JobStatus:
     patience = session.profile.settings.patience_s
-    last = time.monotonic() + max(specification.deadline - time.time(), 0) + patience
-    pauses = Pauses(last)
+    last = asyncio.get_running_loop().time() + max(specification.deadline - session.clock(), 0) + patience
+    pauses = Pauses(last, session.line.dialler)
     while True:
         try:
             broker = await session.line.broker()

@@ -12,6 +12,7 @@ waits for nobody.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import importlib.resources
 import io
@@ -104,7 +105,7 @@ def examine_database(
     engine = sqlalchemy.create_engine(url, hide_parameters=True)
     try:
         with _plain_errors(str(path)), _scripts(migrations) as config, engine.connect() as connection:
-            script = ScriptDirectory.from_config(config)
+            script = _directory(config)
             _refuse_newer(connection, script, str(path))
             heads = MigrationContext.configure(connection).get_current_heads()
             if heads and current and set(heads) != set(script.get_heads()):
@@ -231,9 +232,22 @@ def _scripts(migrations: str | ModuleType) -> Iterator[Config]:
 
 def _upgrade(engine: Engine, migrations: str | ModuleType, shown: str) -> None:
     with _scripts(migrations) as config, engine.begin() as connection:
-        _refuse_newer(connection, ScriptDirectory.from_config(config), shown)
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        script = _directory(config)
+        _refuse_newer(connection, script, shown)
+        if set(MigrationContext.configure(connection).get_current_heads()) != set(script.get_heads()):
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def _directory(config: Config) -> ScriptDirectory:
+    """The migrations of a folder, read once for as long as it has the same ones: reading takes long."""
+    folder = Path(config.get_main_option("script_location") or "")
+    return _read_directory(folder, tuple(sorted(path.name for path in folder.glob("versions/*.py"))))
+
+
+@functools.cache
+def _read_directory(folder: Path, _names: tuple[str, ...]) -> ScriptDirectory:
+    return ScriptDirectory(str(folder))
 
 
 def _refuse_newer(connection: Connection, script: ScriptDirectory, shown: str) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 __all__ = ["Backoff"]
+
+_uniform = secrets.SystemRandom().uniform
 
 
 class Backoff:
@@ -15,12 +18,15 @@ class Backoff:
     Args:
         first_s: First bound, in seconds.
         most_s: Largest bound, in seconds.
+        uniform: Draws from an interval.
     """
 
-    def __init__(self, first_s: float, most_s: float) -> None:
+    def __init__(
+        self, first_s: float, most_s: float, uniform: Callable[[float, float], float] = _uniform
+    ) -> None:
         self._first_s, self._most_s = first_s, most_s
         self._bound_s = first_s
-        self._random = secrets.SystemRandom()
+        self._uniform = uniform
 
     def reset(self) -> None:
         """All is well again."""
@@ -29,4 +35,4 @@ class Backoff:
     def next_s(self) -> float:
         """The next wait, in seconds."""
         bound_s, self._bound_s = self._bound_s, min(self._bound_s * 2, self._most_s)
-        return self._random.uniform(bound_s / 2, bound_s)
+        return self._uniform(bound_s / 2, bound_s)
