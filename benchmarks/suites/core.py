@@ -11,8 +11,7 @@ products start from fresh random numbers; a chain's last values are compared wit
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final
@@ -47,18 +46,20 @@ def run(session: Session) -> None:
     Raises:
         WrongResult: a chain ended in something else than with Python's integers.
     """
+    if session.threads > 1:
+        return
     degrees = (1, 3) if session.options.short else (1, 2, 3, 4)
     for bits in session.options.bits:
         for degree in degrees:
             _measure(session, bits, degree)
-        if session.options.profile and session.threads == 1:
-            lanes = _Lanes(Ring.of(benchmark_key(bits).n, 1), 1)
+        if session.options.profile:
+            blocks = _Blocks(Ring.of(benchmark_key(bits).n, 1))
             session.profiles.append(
                 profile(
                     "core/profile",
-                    f"{_CHAIN} products of a block of {lanes.columns} columns",
-                    lanes.products,
-                    prepare=lanes.prepare,
+                    f"{_CHAIN} products of a block of {blocks.columns} columns",
+                    blocks.products,
+                    prepare=blocks.prepare,
                     parameters={"bits": bits, "s": 1},
                 )
             )
@@ -68,19 +69,19 @@ def _measure(session: Session, bits: int, degree: int) -> None:
     n = benchmark_key(bits).n
     absent: dict[str, str] = {}
     gmp = session.peer(_GMP, lambda: _Gmp(load("gmpy2", "gmpy2"), n, degree), absent)
-    lanes = _Lanes(Ring.of(n, degree), session.threads)
-    aim = _PRODUCT_AIM if degree == 1 and bits in (2048, 3072) and session.threads == 1 else None
+    blocks = _Blocks(Ring.of(n, degree))
+    aim = _PRODUCT_AIM if degree == 1 and bits in (2048, 3072) else None
     operations = (
         (
             "product",
             "modular product in a batch",
             "products",
-            lanes.of_products(aim),
+            blocks.of_products(aim),
             _Gmp.of_products,
         ),
-        ("square", "modular square in a batch", "squares", lanes.of_squares(), _Gmp.of_squares),
-        ("read", "digits to residues", "numbers", lanes.of_reading(), _Gmp.of_reading),
-        ("write", "residues to canonical digits", "numbers", lanes.of_writing(), _Gmp.of_writing),
+        ("square", "modular square in a batch", "squares", blocks.of_squares(), _Gmp.of_squares),
+        ("read", "digits to residues", "numbers", blocks.of_reading(), _Gmp.of_reading),
+        ("write", "residues to canonical digits", "numbers", blocks.of_writing(), _Gmp.of_writing),
     )
     with threadpool_limits(limits=1, user_api="blas"):
         for key, title, unit, own, other in operations:
@@ -98,29 +99,26 @@ def _measure(session: Session, bits: int, degree: int) -> None:
 
 @dataclass(slots=True)
 class _Operands:
-    """Random numbers below the modulus: one list of x and of y for each thread."""
+    """Random numbers below the modulus."""
 
-    x: list[list[int]]
-    y: list[list[int]]
+    x: list[int]
+    y: list[int]
 
 
-class _Lanes:
-    """Blocks of columns for each thread, as `kapok.protocols.arithmetic.workers` has them.
+class _Blocks:
+    """Blocks of columns, as `kapok.protocols.arithmetic.workers` has them; they are one core's.
 
     Products are timed on the first block; reading and writing on all: bytes are moved by chunks of blocks.
     """
 
-    def __init__(self, ring: Ring, threads: int) -> None:
+    def __init__(self, ring: Ring) -> None:
         self.ring = ring
         self.columns = ring.columns
         self.modulus: int = ring.modulus**ring.parts
         self._numbers = _BLOCKS * ring.columns
-        self._lanes = [Lane(ring, ring.columns, _BLOCKS) for _ in range(threads)]
-        self._numbers_of = {
-            lane: [lane.x, *(lane.kernel.residues() for _ in range(_BLOCKS - 1))] for lane in self._lanes
-        }
-        self._map: Callable[..., Iterable[Any]] = map if threads == 1 else ThreadPoolExecutor(threads).map
-        self._digits: list[npt.NDArray[np.uint8]] = []
+        self._lane = lane = Lane(ring, ring.columns, _BLOCKS)
+        self._held = [lane.x, *(lane.kernel.residues() for _ in range(_BLOCKS - 1))]
+        self._digits: npt.NDArray[np.uint8] = from_integers(ring, [])
         self._radix_inverse: int = pow(ring.constants.bases.product_a, -1, self.modulus)
 
     def of_products(self, aim: Aim | None) -> Contender:
@@ -136,46 +134,33 @@ class _Lanes:
         return self._contender(self._write, self._check_written, self._numbers)
 
     def prepare(self) -> _Operands:
-        """Fresh operands, read into every lane."""
-        x, y = ([self._random() for _ in self._lanes] for _ in range(2))
-        self._digits = [from_integers(self.ring, numbers) for numbers in x]
-        for lane, own, other in zip(self._lanes, self._digits, y, strict=True):
-            self._read_into(lane, own)
-            lane.kernel.read_ready(lane.read(from_integers(self.ring, other[: self.columns])), lane.y)
-        return _Operands(x, y)
+        """Fresh operands, read into the lane."""
+        lane, operands = self._lane, _Operands(self._random(), self._random())
+        self._digits = from_integers(self.ring, operands.x)
+        self._read(operands)
+        lane.kernel.read_ready(lane.read(from_integers(self.ring, operands.y[: self.columns])), lane.y)
+        return operands
 
     def products(self, _operands: _Operands) -> None:
-        """A chain x = x·y in every lane."""
-
-        def work(lane: Lane) -> None:
-            for _ in range(_CHAIN):
-                lane.kernel.multiply(lane.x, lane.y, lane.x)
-
-        self._everywhere(work)
+        """A chain x = x·y."""
+        lane = self._lane
+        for _ in range(_CHAIN):
+            lane.kernel.multiply(lane.x, lane.y, lane.x)
 
     def _squares(self, _operands: _Operands) -> None:
-        def work(lane: Lane) -> None:
-            for _ in range(_CHAIN):
-                lane.kernel.square(lane.x, lane.x)
-
-        self._everywhere(work)
+        lane = self._lane
+        for _ in range(_CHAIN):
+            lane.kernel.square(lane.x, lane.x)
 
     def _read(self, _operands: _Operands) -> None:
-        list(self._map(self._read_into, self._lanes, self._digits))
+        lane = self._lane
+        for span, x in zip(lane.spans(len(self._digits)), self._held, strict=True):
+            lane.kernel.read(lane.read(self._digits[span]), x)
 
-    def _write(self, _operands: _Operands) -> list[npt.NDArray[np.uint8]]:
-        return list(self._map(self._written, self._lanes))
-
-    def _everywhere(self, work: Callable[[Lane], None]) -> None:
-        list(self._map(work, self._lanes))
-
-    def _read_into(self, lane: Lane, digits: npt.NDArray[np.uint8]) -> None:
-        for span, x in zip(lane.spans(len(digits)), self._numbers_of[lane], strict=True):
-            lane.kernel.read(lane.read(digits[span]), x)
-
-    def _written(self, lane: Lane) -> npt.NDArray[np.uint8]:
+    def _write(self, _operands: _Operands) -> npt.NDArray[np.uint8]:
+        lane = self._lane
         digits = np.empty((self._numbers, self.ring.parts, self.ring.width), dtype=np.uint8)
-        for span, x in zip(lane.spans(len(digits)), self._numbers_of[lane], strict=True):
+        for span, x in zip(lane.spans(len(digits)), self._held, strict=True):
             lane.write(x, span)
         lane.flush(digits)
         return digits
@@ -198,19 +183,17 @@ class _Lanes:
         return self._agree(operands, expected)
 
     def _check_read(self, operands: _Operands, _made: None) -> bool:
-        return self._check_written(operands, [self._written(lane) for lane in self._lanes])
+        return self._check_written(operands, self._write(operands))
 
-    def _check_written(self, operands: _Operands, made: list[npt.NDArray[np.uint8]]) -> bool:
-        return [to_integers(self.ring, digits) for digits in made] == operands.x
+    def _check_written(self, operands: _Operands, made: npt.NDArray[np.uint8]) -> bool:
+        return to_integers(self.ring, made) == operands.x
 
     def _agree(self, operands: _Operands, expected: Callable[[int, int], int]) -> bool:
-        """The first block of every lane, a sample of its columns: Python takes long for each."""
-        for lane, x, y in zip(self._lanes, operands.x, operands.y, strict=True):
-            made = to_integers(self.ring, self._written(lane))
-            for place in sampled(self.columns):
-                if made[place] != expected(x[place], y[place]):
-                    return False
-        return True
+        """The first block, a sample of its columns: Python takes long for each."""
+        made = to_integers(self.ring, self._write(operands))
+        return all(
+            made[place] == expected(operands.x[place], operands.y[place]) for place in sampled(self.columns)
+        )
 
     def _random(self) -> list[int]:
         return [secrets.randbelow(self.modulus) for _ in range(self._numbers)]
@@ -225,7 +208,7 @@ class _Lanes:
         return Contender(
             name="Kapok",
             role="kapok",
-            units=len(self._lanes) * units,
+            units=units,
             prepare=self.prepare,
             run=work,
             check=check,
@@ -310,5 +293,5 @@ class _Gmp:
             prepare=prepare or self._operands,
             run=work,
             check=check,
-            note="one at a time, one thread",
+            note="one at a time",
         )

@@ -12,7 +12,8 @@ canonical.
 | `bases` | the primes of the two bases; the constants that tie a modulus to them |
 | `ring` | `Ring`; the products of a block of columns (`Kernel`) |
 | `digits` | bytes to limbs and back, canonical; integers, to exchange with other libraries |
-| `workers` | chunks, worker threads, BLAS at one thread in each |
+| `workers` | chunks of blocks, BLAS at one thread |
+| `team` | colleagues: processes on other cores that take chunks of powers (`colleague`) |
 | `products` | `multiply`, `product` of many vectors, `Product` as a stream, `product_of_all` |
 | `powers` | `power` with one exponent for all, `power_each` |
 | `tables` | `FixedBase`: powers of one base from tables; `Comb`, their layout |
@@ -28,7 +29,7 @@ from kapok.protocols.arithmetic.powers import power, power_each
 from kapok.protocols.arithmetic.products import Product, multiply, product, product_of_all
 from kapok.protocols.arithmetic.ring import Ring
 from kapok.protocols.arithmetic.tables import Comb, FixedBase
-from kapok.protocols.arithmetic.workers import available_cores
+from kapok.protocols.arithmetic.team import available_cores
 
 __all__ = [
     "Comb",

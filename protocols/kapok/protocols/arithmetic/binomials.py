@@ -51,13 +51,12 @@ class Factors(NeverPickled):
         )
 
     @classmethod
-    def of(cls, ring: Ring, digits: Digits, *, threads: int | None = None) -> Self:
+    def of(cls, ring: Ring, digits: Digits) -> Self:
         """Numbers made ready.
 
         Args:
             ring: The ring, of degree s ≥ 1.
             digits: The numbers, (count, s+1, width), uint8.
-            threads: Workers; all cores by default.
 
         Raises:
             InvalidInput: code ``bad_digits``.
@@ -79,7 +78,7 @@ class Factors(NeverPickled):
                 kernel.save(x, highest)
 
         if ring.degree == 1:
-            run(modulo_n, len(digits), work, threads)
+            run(modulo_n, len(digits), work)
         return cls(digits, rows)
 
     def __len__(self) -> int:
@@ -102,13 +101,12 @@ class Factors(NeverPickled):
         return taken
 
 
-def one_plus_n_power(ring: Ring, m: Digits, *, threads: int | None = None) -> Digits:
+def one_plus_n_power(ring: Ring, m: Digits) -> Digits:
     """(1+N)^m mod N^(s+1), digits (count, s+1, width).
 
     Args:
         ring: The ring, of degree s ≥ 1.
         m: Digits (count, s, width), uint8, of numbers in [0, N^s).
-        threads: Workers; all cores by default.
 
     Raises:
         InvalidInput: code ``bad_digits``.
@@ -129,24 +127,23 @@ def one_plus_n_power(ring: Ring, m: Digits, *, threads: int | None = None) -> Di
             lane.write(lane.x, span)
         lane.flush(digits)
 
-    run(ring, len(m), work, threads)
+    run(ring, len(m), work)
     return out
 
 
-def times_one_plus_n_power(ring: Ring, factors: Factors, m: Digits, *, threads: int | None = None) -> Digits:
+def times_one_plus_n_power(ring: Ring, factors: Factors, m: Digits) -> Digits:
     """factor·(1+N)^m for every pair: an encryption with its randomness at hand.
 
     Args:
         ring: The ring, of degree s ≥ 1.
         factors: The factors, made ready in this ring.
         m: Digits (count, s, width), uint8.
-        threads: Workers; all cores by default.
 
     Raises:
         InvalidInput: code ``bad_digits``.
     """
     if ring.degree != 1:
-        return multiply(ring, factors.digits, one_plus_n_power(ring, m, threads=threads), threads=threads)
+        return multiply(ring, factors.digits, one_plus_n_power(ring, m))
     check_digits(ring, m, parts=1)
     if len(factors) != len(m):
         raise InvalidInput("vectors to multiply must be of one length", code="bad_digits")
@@ -165,7 +162,7 @@ def times_one_plus_n_power(ring: Ring, factors: Factors, m: Digits, *, threads: 
             lane.write(x, span)
         lane.flush(out[chunk, 1:])
 
-    run(modulo_n, len(m), work, threads)
+    run(modulo_n, len(m), work)
     return out
 
 

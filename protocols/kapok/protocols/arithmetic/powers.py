@@ -11,6 +11,7 @@ from kapok.errors import InvalidInput
 from kapok.protocols.arithmetic.digits import Digits, check_digits
 from kapok.protocols.arithmetic.kernel import Ready, Residues
 from kapok.protocols.arithmetic.ring import Ring
+from kapok.protocols.arithmetic.team import Errand, PowerWork, as_bytes
 from kapok.protocols.arithmetic.workers import Lane, run
 
 __all__ = ["power", "power_each", "raise_block"]
@@ -18,14 +19,13 @@ __all__ = ["power", "power_each", "raise_block"]
 _EACH_WINDOW: Final = 4
 
 
-def power(ring: Ring, a: Digits, exponent: int, *, threads: int | None = None) -> Digits:
+def power(ring: Ring, a: Digits, exponent: int) -> Digits:
     """a^exponent mod N^(s+1) for every element.
 
     Args:
         ring: The ring.
         a: Digits (count, parts, width), uint8.
         exponent: Not negative.
-        threads: Workers; all cores by default.
 
     Raises:
         InvalidInput: code ``bad_digits``, ``bad_exponent``.
@@ -44,7 +44,8 @@ def power(ring: Ring, a: Digits, exponent: int, *, threads: int | None = None) -
             lane.write(lane.x, span)
         lane.flush(digits)
 
-    run(ring, len(out), work, threads)
+    errand = PowerWork(as_bytes(ring.modulus), ring.degree, as_bytes(exponent))
+    run(ring, len(out), work, Errand(errand, (a,), out))
     return out
 
 
@@ -62,16 +63,13 @@ def raise_block(lane: Lane, x: Residues, exponent: int) -> None:
         kernel.multiply(x, table[digit], x)
 
 
-def power_each(
-    ring: Ring, a: Digits, exponents: npt.NDArray[np.uint8], *, threads: int | None = None
-) -> Digits:
+def power_each(ring: Ring, a: Digits, exponents: npt.NDArray[np.uint8]) -> Digits:
     """a_i^(e_i) mod N^(s+1), an exponent for each element.
 
     Args:
         ring: The ring.
         a: Digits (count, parts, width), uint8.
         exponents: Little-endian integers, uint8 of shape (count, bytes), bytes at least 1.
-        threads: Workers; all cores by default.
 
     Raises:
         InvalidInput: code ``bad_digits``, ``bad_exponent``.
@@ -109,7 +107,7 @@ def power_each(
             lane.write(lane.x, span)
         lane.flush(digits)
 
-    run(ring, len(out), work, threads)
+    run(ring, len(out), work)
     return out
 
 

@@ -16,30 +16,28 @@ from kapok.protocols.arithmetic.workers import Lane, run
 __all__ = ["Product", "multiply", "product", "product_of_all"]
 
 
-def multiply(ring: Ring, a: Digits, b: Digits, *, threads: int | None = None) -> Digits:
+def multiply(ring: Ring, a: Digits, b: Digits) -> Digits:
     """a·b mod N^(s+1), element by element.
 
     Args:
         ring: The ring.
         a: Digits (count, parts, width), uint8.
         b: The same, or one element (parts, width) for all.
-        threads: Workers; all cores by default.
 
     Raises:
         InvalidInput: code ``bad_digits``.
     """
     if b.ndim == 2:
-        return _scale(ring, a, b, threads)
-    return product(ring, [a, b], threads=threads)
+        return _scale(ring, a, b)
+    return product(ring, [a, b])
 
 
-def product(ring: Ring, factors: Sequence[Digits], *, threads: int | None = None) -> Digits:
+def product(ring: Ring, factors: Sequence[Digits]) -> Digits:
     """The product of several vectors, element by element: the quickest way to add many ciphertexts.
 
     Args:
         ring: The ring.
         factors: At least one vector of digits (count, parts, width), all of one count.
-        threads: Workers; all cores by default.
 
     Raises:
         InvalidInput: code ``bad_digits``.
@@ -62,7 +60,7 @@ def product(ring: Ring, factors: Sequence[Digits], *, threads: int | None = None
             lane.write(x, span)
         lane.flush(out[chunk])
 
-    run(ring, len(out), work, threads)
+    run(ring, len(out), work)
     return out
 
 
@@ -82,7 +80,7 @@ class Product:
         self._rows = np.zeros((count, ring.parts * len(bases.b)), dtype=np.float32)
         self._factors: npt.NDArray[np.int32] = np.zeros(count, dtype=np.int32)
 
-    def multiply(self, block: Digits, start: int, *, threads: int | None = None) -> None:
+    def multiply(self, block: Digits, start: int) -> None:
         """Multiply elements `start` … by a block of digits (any count, parts, width).
 
         Raises:
@@ -95,14 +93,14 @@ class Product:
         factors = self._factors[start : start + len(block)]
         for fresh, chosen in ((True, factors == 0), (False, factors != 0)):
             if chosen.all():
-                self._fold(rows, block, fresh, threads)
+                self._fold(rows, block, fresh)
             elif chosen.any():
                 part = rows[chosen]
-                self._fold(part, np.ascontiguousarray(block[chosen]), fresh, threads)
+                self._fold(part, np.ascontiguousarray(block[chosen]), fresh)
                 rows[chosen] = part
         factors += 1
 
-    def digits(self, *, threads: int | None = None) -> Digits:
+    def digits(self) -> Digits:
         """The product so far, (count, parts, width); one where nothing was multiplied."""
         ring = self._ring
         out = np.zeros((self.count, ring.parts, ring.width), dtype=np.uint8)
@@ -113,11 +111,11 @@ class Product:
             chosen = self._factors == factors
             rows = self._rows if chosen.all() else self._rows[chosen]
             digits = np.empty((len(rows), ring.parts, ring.width), dtype=np.uint8)
-            self._finish(rows, digits, ring.montgomery(int(factors)), threads)
+            self._finish(rows, digits, ring.montgomery(int(factors)))
             out[chosen] = digits
         return out
 
-    def _fold(self, rows: npt.NDArray[np.float32], block: Digits, fresh: bool, threads: int | None) -> None:
+    def _fold(self, rows: npt.NDArray[np.float32], block: Digits, fresh: bool) -> None:
         def work(lane: Lane, chunk: slice) -> None:
             kernel, chunk_rows = lane.kernel, rows[chunk]
             for span in lane.spans(len(chunk_rows)):
@@ -130,11 +128,9 @@ class Product:
                     kernel.multiply_last(lane.x, lane.y, lane.x)
                 kernel.save(lane.x, chunk_rows[span])
 
-        run(self._ring, len(block), work, threads)
+        run(self._ring, len(block), work)
 
-    def _finish(
-        self, rows: npt.NDArray[np.float32], digits: Digits, restore: Floats, threads: int | None
-    ) -> None:
+    def _finish(self, rows: npt.NDArray[np.float32], digits: Digits, restore: Floats) -> None:
         def work(lane: Lane, chunk: slice) -> None:
             kernel, chunk_rows = lane.kernel, rows[chunk]
             for span in lane.spans(len(chunk_rows)):
@@ -143,7 +139,7 @@ class Product:
                 lane.write(lane.x, span)
             lane.flush(digits[chunk])
 
-        run(self._ring, len(digits), work, threads)
+        run(self._ring, len(digits), work)
 
 
 def product_of_all(ring: Ring, digits: Digits) -> int:
@@ -175,7 +171,7 @@ def product_of_all(ring: Ring, digits: Digits) -> int:
     return result
 
 
-def _scale(ring: Ring, a: Digits, b: Digits, threads: int | None) -> Digits:
+def _scale(ring: Ring, a: Digits, b: Digits) -> Digits:
     check_digits(ring, a)
     check_digits(ring, b[None])
     (number,) = to_integers(ring, b[None])
@@ -189,5 +185,5 @@ def _scale(ring: Ring, a: Digits, b: Digits, threads: int | None) -> Digits:
             lane.write(lane.x, span)
         lane.flush(out[chunk])
 
-    run(ring, len(out), work, threads)
+    run(ring, len(out), work)
     return out

@@ -17,8 +17,10 @@ implementation with tables, whoever shares the processor's cache could learn of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+import os
+from dataclasses import astuple, dataclass
+from typing import Final, Self
+from weakref import finalize
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +28,7 @@ import numpy.typing as npt
 from kapok.errors import InvalidInput
 from kapok.protocols.arithmetic.digits import Digits, check_digits, to_integers
 from kapok.protocols.arithmetic.ring import Ring
+from kapok.protocols.arithmetic.team import Errand, FixedBaseWork, as_bytes, shared_zeros
 from kapok.protocols.arithmetic.workers import Lane, run
 
 __all__ = ["Comb", "FixedBase"]
@@ -103,10 +106,22 @@ class FixedBase:
         self.ring = ring
         self.comb = comb
         self.exponent_bits = comb.exponent_bits
-        self._table = np.zeros((comb.groups, 1 << comb.rows, ring.ready_rows), dtype=np.float32)
+        self._table, self._descriptor = shared_zeros((comb.groups, 1 << comb.rows, ring.ready_rows))
+        if self._descriptor is not None:
+            finalize(self, os.close, self._descriptor)
+        self._work = FixedBaseWork(as_bytes(ring.modulus), ring.degree, astuple(comb))
         self.table_bytes = self._table.nbytes
         (number,) = to_integers(ring, base[None])
         self._build(self._generators(number))
+
+    @classmethod
+    def of_table(cls, ring: Ring, comb: Comb, table: npt.NDArray[np.float32]) -> Self:
+        """The powers of a base whose table was made in another process."""
+        made = cls.__new__(cls)
+        made.ring, made.comb, made.exponent_bits = ring, comb, comb.exponent_bits
+        made._table = table.reshape(comb.groups, 1 << comb.rows, ring.ready_rows)
+        made._descriptor, made.table_bytes = None, table.nbytes
+        return made
 
     @staticmethod
     def plan(ring: Ring, exponent_bits: int, count: int, memory_limit: int) -> Comb:
@@ -134,31 +149,26 @@ class FixedBase:
             key=lambda comb: (comb.cost * count + _ENTRY_COST * comb.entries, comb.entries, comb.rows),
         )
 
-    def powers(self, exponents: npt.NDArray[np.uint8], *, threads: int | None = None) -> Digits:
+    def powers(self, exponents: npt.NDArray[np.uint8]) -> Digits:
         """base^e for every exponent, digits (count, parts, width).
 
         Args:
             exponents: Little-endian integers, uint8 of shape (count, ⌈exponent_bits/8⌉); bits beyond
                 `exponent_bits` must be 0.
-            threads: Workers; all cores by default.
 
         Raises:
             InvalidInput: code ``bad_exponent``.
         """
-        return self._run(exponents, None, threads)
+        return self.powers_times(exponents, None)
 
-    def powers_times(
-        self, exponents: npt.NDArray[np.uint8], factors: Digits, *, threads: int | None = None
-    ) -> Digits:
+    def powers_times(self, exponents: npt.NDArray[np.uint8], factors: Digits | None) -> Digits:
         """factor·base^e for every pair, in one pass; arguments and errors as `powers` and `multiply`.
 
         Raises:
             InvalidInput: code ``bad_exponent``, ``bad_digits``.
         """
-        check_digits(self.ring, factors)
-        return self._run(exponents, factors, threads)
-
-    def _run(self, exponents: npt.NDArray[np.uint8], factors: Digits | None, threads: int | None) -> Digits:
+        if factors is not None:
+            check_digits(self.ring, factors)
         self._check(exponents)
         if factors is not None and len(factors) != len(exponents):
             raise InvalidInput("there must be one factor for each exponent", code="bad_digits")
@@ -174,8 +184,14 @@ class FixedBase:
                 lane.write(lane.x, span)
             lane.flush(digits)
 
-        run(ring, len(out), work, threads)
+        run(ring, len(out), work, self._errand(exponents, factors, out))
         return out
+
+    def _errand(self, exponents: npt.NDArray[np.uint8], factors: Digits | None, out: Digits) -> Errand | None:
+        if self._descriptor is None:
+            return None
+        operands = (exponents,) if factors is None else (exponents, factors)
+        return Errand(self._work, operands, out, self._descriptor)
 
     def _power_block(self, lane: Lane, places: npt.NDArray[np.intp], factor: Digits | None) -> None:
         """lane.x = factor·base^e, plain: the factor comes in where no squaring is left to come."""

@@ -1,16 +1,14 @@
-"""Batches in blocks, on threads of their own: one worker a core, BLAS at one thread in each.
+"""Batches in blocks, with BLAS at one thread, and with other processes' help where that pays.
 
-NumPy's functions and BLAS release the interpreter lock, so that workers run side by side. A worker takes a
-chunk of a few blocks, reads its digits, works through the blocks, writes the digits, and takes the next:
-memory is a few chunks for each worker, whatever the length of the batch. Which worker takes which chunk
-changes nothing in the result.
+Who works takes a chunk of a few blocks, reads its digits, works through the blocks, writes the digits, and
+takes the next: memory is a few chunks for each core, whatever the length of the batch. Powers, which are
+nearly all of the work, can be shared with processes on other cores (`team`).
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from threading import Lock
 from typing import Any, Final
@@ -22,22 +20,21 @@ from kapok.protocols.arithmetic.bases import Floats
 from kapok.protocols.arithmetic.digits import Digits, LimbReader, LimbWriter
 from kapok.protocols.arithmetic.kernel import Kernel, Ready, Residues
 from kapok.protocols.arithmetic.ring import Ring
+from kapok.protocols.arithmetic.team import Errand, Help, available_cores
 
-__all__ = ["Lane", "available_cores", "run"]
+__all__ = ["Lane", "run"]
 
 _BLOCKS: Final = (8, 4, 2, 1)
 """Blocks of a chunk: the carries of written digits run limb by limb, over all its columns at once."""
 
 _FEWEST_TO_SHARE: Final = 64
-"""Up to so many elements are one worker's."""
+"""Up to so many elements are nobody else's."""
+
+_CHUNKS_EACH: Final = 8
+"""Chunks for each core that shares work, so that none waits long for the last."""
 
 _MOST_WIDTHS: Final = 4
 """Widths of blocks for which a ring keeps lanes; those that were not used for longest go."""
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Lane:
@@ -106,35 +103,53 @@ class Lane:
         self._writers[self.blocks].write(digits)
 
 
-def run(ring: Ring, count: int, work: Callable[[Lane, slice], None], threads: int | None = None) -> None:
-    """Call `work` for chunks that make up `count` elements, on `threads` threads (all cores by default)."""
-    threads = available_cores() if threads is None else max(1, threads)
-    columns = ring.block_columns(count if count <= _FEWEST_TO_SHARE else -(-count // threads))
-    share = -(-count // (threads * columns))
+def run(ring: Ring, count: int, work: Callable[[Lane, slice], None], errand: Errand | None = None) -> None:
+    """Call `work` for chunks that make up `count` elements; with help for an errand that would take long."""
+    if not count:
+        return
+    sharing = available_cores() if errand is not None and count > _FEWEST_TO_SHARE else 1
+    columns = ring.block_columns(-(-count // sharing))
+    share = -(-count // (columns if sharing == 1 else _CHUNKS_EACH * sharing * columns))
     blocks = next((blocks for blocks in _BLOCKS if blocks <= share), 1)
-    chunks = [slice(start, start + blocks * columns) for start in range(0, count, blocks * columns)]
-    with _one_blas_thread:
-        if threads == 1 or len(chunks) <= 1:
-            _work_through(ring, columns, blocks, work, iter(chunks), None)
-            return
-        remaining, lock = iter(chunks), Lock()
-        with ThreadPoolExecutor(min(threads, len(chunks)), thread_name_prefix="arithmetic") as executor:
-            started = [
-                executor.submit(_work_through, ring, columns, blocks, work, remaining, lock)
-                for _ in range(min(threads, len(chunks)))
-            ]
-            for future in started:
-                future.result()
+    supply = _Supply(slice(start, start + blocks * columns) for start in range(0, count, blocks * columns))
+    help = Help(errand, count, supply) if errand is not None and sharing > 1 else None  # noqa: A001
+    with _one_blas_thread, _lane(ring, columns, blocks) as lane:
+        try:
+            for done, chunk in enumerate(supply, start=1):
+                work(lane, chunk)
+                if help is not None:
+                    help.consider(min(count, done * blocks * columns))
+        finally:
+            supply.end()
+            if help is not None:
+                help.end()
+        for chunk in help.missed if help is not None else ():
+            work(lane, chunk)
 
 
-def _work_through(
-    ring: Ring,
-    columns: int,
-    blocks: int,
-    work: Callable[[Lane, slice], None],
-    chunks: Iterator[slice],
-    lock: Any,
-) -> None:
+class _Supply:
+    """Chunks, each of which is handed out once, whoever asks."""
+
+    def __init__(self, chunks: Iterator[slice]) -> None:
+        self._chunks = chunks
+        self._lock = Lock()
+
+    def __iter__(self) -> Iterator[slice]:
+        return self
+
+    def __next__(self) -> slice:
+        with self._lock:
+            return next(self._chunks)
+
+    def end(self) -> None:
+        """Hand out no more."""
+        with self._lock:
+            self._chunks = iter(())
+
+
+@contextmanager
+def _lane(ring: Ring, columns: int, blocks: int) -> Iterator[Lane]:
+    """A lane that no other thread uses, kept with its ring for the next work."""
     idle = _idle_lanes(ring, columns)
     try:
         lane = idle.pop()
@@ -142,15 +157,7 @@ def _work_through(
         lane = Lane(ring, columns, blocks)
     lane.blocks = blocks
     try:
-        while True:
-            if lock is None:
-                chunk = next(chunks, None)
-            else:
-                with lock:
-                    chunk = next(chunks, None)
-            if chunk is None:
-                return
-            work(lane, chunk)
+        yield lane
     finally:
         if len(idle) < available_cores():
             idle.append(lane)

@@ -13,13 +13,12 @@ def blas_threads():
     return [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
 
 
-@pytest.mark.parametrize("threads", [1, 2, 5, None])
 @pytest.mark.parametrize("blocks", [1, 3, 20])
-def test_every_element_is_worked_on_once(ring_of, threads, blocks):
+def test_every_element_is_worked_on_once(ring_of, blocks):
     ring = ring_of(512, 0)
     count = blocks * ring.columns - 3
     seen = []
-    run(ring, count, lambda lane, chunk: seen.append(range(count)[chunk]), threads)
+    run(ring, count, lambda lane, chunk: seen.append(range(count)[chunk]))
     assert sorted(place for chunk in seen for place in chunk) == list(range(count))
 
 
@@ -33,7 +32,7 @@ def test_no_elements_are_no_work(ring_of):
 def test_blas_has_one_thread_while_work_is_done_and_its_own_number_afterwards(ring_of):
     ring = ring_of(512, 1)
     before, inside = blas_threads(), []
-    run(ring, 2 * ring.columns, lambda lane, chunk: inside.append(blas_threads()), 2)
+    run(ring, 2 * ring.columns, lambda lane, chunk: inside.append(blas_threads()))
     assert inside
     assert all(numbers == [1] * len(before) for numbers in inside)
     assert blas_threads() == before
@@ -45,9 +44,8 @@ def test_an_error_of_a_worker_reaches_the_caller_and_leaves_the_ring_usable(ring
     def work(lane, chunk):
         raise OSError("no")
 
-    for threads in (1, 3):
-        with pytest.raises(OSError, match="no"):
-            run(ring, 5 * ring.columns, work, threads)
+    with pytest.raises(OSError, match="no"):
+        run(ring, 5 * ring.columns, work)
     digits = from_integers(ring, numbers_of(ring, 9))
     assert to_integers(ring, multiply(ring, digits, digits[1])) == numbers_of(ring, 9)
 
@@ -61,9 +59,7 @@ def test_several_callers_at_once_do_not_disturb_each_other(ring_of, numbers_of):
         numbers = numbers_of(ring, 300, seed)
         digits = from_integers(ring, numbers)
         for _ in range(5):
-            if to_integers(ring, multiply(ring, digits, digits, threads=2)) != [
-                n * n % order for n in numbers
-            ]:
+            if to_integers(ring, multiply(ring, digits, digits)) != [n * n % order for n in numbers]:
                 wrong.append(seed)
 
     callers = [threading.Thread(target=call, args=(str(place),)) for place in range(4)]
@@ -77,7 +73,7 @@ def test_several_callers_at_once_do_not_disturb_each_other(ring_of, numbers_of):
 def test_lanes_are_used_again(ring_of):
     ring = Ring(ring_of(512, 2).modulus, 2)
     for count in (5, 2 * ring.columns, 90 * ring.columns):
-        run(ring, count, lambda lane, chunk: None, 1)
+        run(ring, count, lambda lane, chunk: None)
     assert {columns: len(lanes) for columns, lanes in ring.idle_lanes.items()} == {8: 1, ring.columns: 1}
 
 
@@ -94,7 +90,7 @@ def test_blocks_are_as_wide_as_the_numbers_need(ring_of):
 def test_lanes_of_few_widths_are_kept(ring_of):
     ring = ring_of(2048, 1)
     for count in (8, 32, 48, 64, 80, 96, 8):
-        run(ring, count, lambda lane, chunk: None, 1)
+        run(ring, count, lambda lane, chunk: None)
     assert list(ring.idle_lanes) == [64, 80, 96, 8]
 
 

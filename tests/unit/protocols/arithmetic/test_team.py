@@ -1,0 +1,219 @@
+"""Colleagues: whoever does a chunk, the result is the same; who is gone is done without; none outlives us."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kapok.protocols.arithmetic import Comb, FixedBase, Ring, from_integers, power, team, to_integers
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="colleagues need Linux")
+
+COUNT = 2000
+COMB = Comb.of(256, 8, 4)
+
+
+@pytest.fixture
+def colleagues(monkeypatch):
+    """Three cores, and colleagues who come for any work; sent home at the end."""
+    monkeypatch.setattr(team, "available_cores", lambda: 3)
+    monkeypatch.setattr("kapok.protocols.arithmetic.workers.available_cores", lambda: 3)
+    monkeypatch.setattr(team, "_START_FOR_S", 0.0)
+    monkeypatch.setattr(team._team, "starts", True)
+    team._team.send_home()
+    yield team._team
+    team._team.send_home()
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """What colleagues did: the chunks that came back from them."""
+    chunks = []
+    do = team._Colleague.do
+
+    def noted(self, errand, chunk):
+        do(self, errand, chunk)
+        chunks.append(chunk)
+
+    monkeypatch.setattr(team._Colleague, "do", noted)
+    return chunks
+
+
+def processes(of):
+    return [colleague._process for colleague in of.idle]
+
+
+def table_of(ring):
+    return FixedBase(ring, from_integers(ring, [5])[0], COMB)
+
+
+def random_exponents(count):
+    return np.frombuffer(bytearray(secrets.token_bytes(count * 32)), dtype=np.uint8).reshape(count, 32)
+
+
+def integers(exponents):
+    return [int.from_bytes(bytes(row), "little") for row in exponents]
+
+
+def test_powers_of_a_table_are_right_whoever_makes_them(ring_of, numbers_of, colleagues, served):
+    ring = ring_of(512, 1)
+    order, table, exponents = ring.modulus**2, table_of(ring), random_exponents(COUNT)
+    expected = [pow(5, exponent, order) for exponent in integers(exponents)]
+    assert to_integers(ring, table.powers(exponents)) == expected
+    factors = numbers_of(ring, COUNT)
+    times = table.powers_times(exponents, from_integers(ring, factors))
+    assert to_integers(ring, times) == [a * b % order for a, b in zip(expected, factors, strict=True)]
+    assert served
+    assert len(colleagues.idle) == 2
+
+
+def test_one_exponent_for_all_is_right_and_forgotten(ring_of, numbers_of, colleagues, served):
+    ring = ring_of(512, 2)
+    numbers, exponent = numbers_of(ring, COUNT), secrets.randbits(300)
+    raised = power(ring, from_integers(ring, numbers), exponent)
+    assert to_integers(ring, raised) == [pow(number, exponent, ring.modulus**3) for number in numbers]
+    assert served
+    assert [colleague._told for colleague in colleagues.idle] == [None, None]
+
+
+def test_work_on_other_rings_and_tables_follows_in_any_order(ring_of, numbers_of, colleagues):
+    for bits, degree in ((512, 1), (640, 0), (512, 1)):
+        ring = ring_of(bits, degree)
+        table, exponents = table_of(ring), random_exponents(COUNT)
+        order = ring.modulus**ring.parts
+        assert to_integers(ring, table.powers(exponents)) == [pow(5, e, order) for e in integers(exponents)]
+        numbers = numbers_of(ring, COUNT)
+        raised = power(ring, from_integers(ring, numbers), 3)
+        assert to_integers(ring, raised) == [pow(number, 3, order) for number in numbers]
+
+
+def test_a_colleague_that_is_killed_costs_its_chunk_only(ring_of, colleagues, monkeypatch):
+    ring, exponents = ring_of(512, 1), random_exponents(COUNT)
+    table = table_of(ring)
+    expected = to_integers(ring, table.powers(exponents))
+    first, second = processes(colleagues)
+    do, struck = team._Colleague.do, []
+
+    def struck_down(self, errand, chunk):
+        if self._process is first and not struck:
+            struck.append(chunk)
+            os.kill(first.pid, signal.SIGKILL)
+        do(self, errand, chunk)
+
+    monkeypatch.setattr(team._Colleague, "do", struck_down)
+    assert to_integers(ring, table.powers(exponents)) == expected
+    assert struck
+    assert first.returncode == -signal.SIGKILL
+    assert processes(colleagues) == [second]
+
+
+def test_one_that_never_comes_is_done_without(ring_of, colleagues, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    ring, exponents = ring_of(512, 1), random_exponents(COUNT)
+    powers = table_of(ring).powers(exponents)
+    assert to_integers(ring, powers) == [pow(5, e, ring.modulus**2) for e in integers(exponents)]
+    assert colleagues.idle == []
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "missing"))
+    assert np.array_equal(table_of(ring).powers(exponents), powers)
+    assert not colleagues.starts
+
+
+def test_short_work_calls_nobody(ring_of, colleagues, served, monkeypatch):
+    monkeypatch.setattr(team, "_START_FOR_S", 60.0)
+    table_of(ring_of(512, 1)).powers(random_exponents(COUNT))
+    assert (served, colleagues.idle) == ([], [])
+
+
+def test_an_error_in_the_callers_part_leaves_colleagues_idle(ring_of, colleagues, monkeypatch):
+    ring = ring_of(512, 1)
+    table, exponents = table_of(ring), random_exponents(COUNT)
+    expected = table.powers(exponents)
+
+    def fails(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FixedBase, "_power_block", fails)
+        with pytest.raises(MemoryError):
+            table.powers(exponents)
+    assert (len(colleagues.idle), colleagues.busy) == (2, 0)
+    assert np.array_equal(table.powers(exponents), expected)
+
+
+def test_they_go_home_when_idle_and_with_their_caller(ring_of, colleagues, monkeypatch):
+    monkeypatch.setattr(team, "_IDLE_S", 0.05)
+    table_of(ring_of(512, 1)).powers(random_exponents(COUNT))
+    deadline = time.monotonic() + 30
+    while colleagues.idle and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert colleagues.idle == []
+
+
+_CALLER = """
+import numpy as np, os, signal
+from kapok.protocols.arithmetic import Comb, FixedBase, Ring, from_integers, team, workers
+team._START_FOR_S, team.available_cores = 0.0, lambda: 2
+workers.available_cores = lambda: 2
+ring = Ring(int(input()), 1)
+table = FixedBase(ring, from_integers(ring, [5])[0], Comb.of(256, 8, 4))
+table.powers(np.zeros((2000, 32), dtype=np.uint8))
+print(*(colleague._process.pid for colleague in team._team.idle), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_none_outlives_a_caller_that_is_killed(ring_of):
+    modulus = f"{ring_of(512, 1).modulus}\n"
+    ended = subprocess.run(
+        [sys.executable, "-c", _CALLER],
+        input=modulus,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == -signal.SIGKILL
+    (pid,) = map(int, ended.stdout.split())
+    deadline = time.monotonic() + 30
+    while _runs(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _runs(pid)
+
+
+def _runs(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_forked_process_has_none_and_leaves_its_parents_alone(ring_of, colleagues):
+    ring, exponents = ring_of(512, 1), random_exponents(COUNT)
+    table = table_of(ring)
+    expected = table.powers(exponents)
+    child = os.fork()
+    if not child:
+        same = not colleagues.idle and np.array_equal(table.powers(exponents), expected)
+        os._exit(0 if same and not colleagues.idle else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert np.array_equal(table.powers(exponents), expected)
+    assert all(process.poll() is None for process in processes(colleagues))
+
+
+def test_secrets_are_not_on_a_command_line_nor_printed(ring_of, colleagues):
+    ring = Ring(ring_of(512, 1).modulus, 0)
+    work = team.PowerWork(team.as_bytes(ring.modulus), 0, team.as_bytes(12345))
+    assert repr(work) == "<PowerWork>"
+    power(ring, from_integers(ring, range(COUNT)), 12345)
+    for process in processes(colleagues):
+        arguments = Path(f"/proc/{process.pid}/cmdline").read_text().split("\0")
+        assert arguments[1:3] == ["-m", "kapok.protocols.arithmetic.colleague"]
+        assert len(arguments) == 5
