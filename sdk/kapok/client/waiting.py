@@ -197,7 +197,7 @@ async def follow(
         if status.state not in (*_WITH_SUM, *_ENDED_WITHOUT):
             raise _not_ready(record.job_id, status, specification.rounds)
     else:
-        asyncio.get_running_loop().run_in_executor(None, _load_libraries)
+        asyncio.get_running_loop().run_in_executor(None, _prepare_opening, session, record, specification)
         status = await _watch(session, record, specification, watch)
     while True:
         if status.state in _ENDED_WITHOUT:
@@ -210,12 +210,18 @@ async def follow(
         status = await _watch(session, record, specification, watch)
 
 
-def _load_libraries() -> None:
-    """Import what opening takes, which is slow: in a thread, while the nodes work."""
-    import pyarrow.compute  # noqa: F401
+def _prepare_opening(session: AsyncSession, record: JobRecord, specification: JobSpec) -> None:
+    """Import and make what opening takes, which is slow: in a thread, while the nodes work."""
+    import pyarrow  # noqa: F401
 
     import kapok.computations.query.analyst
     import kapok.protocols.secure_sum.analyst  # noqa: F401
+    from kapok.protocols.secure_sum.vector import degree
+
+    if specification.seal == "paillier":
+        # If it cannot be used, opening itself says why.
+        with contextlib.suppress(KapokError):
+            session.opening_key().prepare(degree(specification.terms(record.job_id, session.name)))
 
 
 async def _watch(

@@ -7,9 +7,6 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 from dataclasses import replace
 from typing import TypeVar
 
-from grpc_health.v1 import health_pb2
-from grpc_health.v1.health_pb2_grpc import HealthStub
-
 from kapok.wire import codec
 from kapok.wire.line import Line
 from kapok.wire.messages import (
@@ -231,7 +228,6 @@ class HealthClient:
 
     def __init__(self, line: Line) -> None:
         self._line = line
-        self._stub = HealthStub(line.channel)
 
     async def check(self, service: str = "") -> tuple[bool, About]:
         """Return whether it serves, and what it says of itself.
@@ -242,8 +238,11 @@ class HealthClient:
         Raises:
             NotFound: ``unknown_service``.
         """
+        from grpc_health.v1 import health_pb2
+        from grpc_health.v1.health_pb2_grpc import HealthStub
+
         request = health_pb2.HealthCheckRequest(service=service)
-        answer, about = await self._line.ask_about(self._stub.Check, request)
+        answer, about = await self._line.ask_about(HealthStub(self._line.channel).Check, request)
         return answer.status == health_pb2.HealthCheckResponse.SERVING, about
 
 

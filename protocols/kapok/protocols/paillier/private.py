@@ -88,6 +88,14 @@ class PrivateKey(NeverPickled):
             ):
                 raise _bad_private_key("its factors are not prime, or its base of randomness is not theirs")
 
+    def prepare(self, degree: int) -> None:
+        """Check the key for a degree and make what opening takes: ahead, where there is time to wait.
+
+        Raises:
+            InvalidInput: code ``bad_private_key``.
+        """
+        self._modulo_factors(degree)
+
     def decrypt(self, vector: CiphertextVector) -> PlaintextVector:
         """Open ciphertexts to the digits of their plaintexts.
 

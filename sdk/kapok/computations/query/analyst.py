@@ -11,10 +11,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
 from functools import cmp_to_key, partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from kapok.computations.query.aggregates import AGGREGATES, Moment, Sums
 from kapok.computations.query.answers.formulas import Line
@@ -25,6 +24,7 @@ from kapok.computations.query.answers.values import (
     ValueTypeName,
     delivered,
 )
+from kapok.computations.query.arrow import arrow_array
 from kapok.computations.query.measures import Measure
 from kapok.computations.query.params import Question, Ranking
 from kapok.documents.dataset import Dataset
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["Answer", "AnswerColumn", "Value", "answer", "impossible", "known_rows"]
-
-_ARROW_DIGITS: Final = 38
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,43 +95,14 @@ class Answer:
 
         fields, arrays = [], []
         for place, column in enumerate(self.columns):
-            kind = _arrow_type(pa, column)
+            array = arrow_array(column.type, column.decimals, [row[place] for row in self.rows])
             facts = {"kapok.kind": column.kind, "kapok.column": column.column, "kapok.unit": column.unit}
             metadata = {name: fact for name, fact in facts.items() if fact}
-            fields.append(pa.field(column.name, kind, metadata=metadata))
-            arrays.append(_arrow_array(pa, kind, [row[place] for row in self.rows]))
+            fields.append(pa.field(column.name, array.type, metadata=metadata))
+            arrays.append(array)
         labels = {"kapok.suppressed": self.suppressed, "kapok.undecided": self.undecided}
         schema = pa.schema(fields, metadata={name: json.dumps(label) for name, label in labels.items()})
         return pa.Table.from_arrays(arrays, schema=schema)
-
-
-def _arrow_array(pa: Any, kind: Any, values: Sequence[Value]) -> Any:
-    """An Arrow array, by way of text: `pyarrow.array` would import pandas wherever that is installed.
-
-    Nothing is lost: `repr` gives a float's shortest text that reads back as the same float.
-    """
-    builder = pa.lib.StringBuilder()
-    for value in values:
-        builder.append(f"{value:f}" if isinstance(value, Decimal) else None if value is None else str(value))
-    return builder.finish().cast(kind)
-
-
-def _arrow_type(pa: Any, column: AnswerColumn) -> Any:
-    match column.type:
-        case "int64":
-            return pa.int64()
-        case "decimal":
-            return pa.decimal128(_ARROW_DIGITS, column.decimals)
-        case "float64":
-            return pa.float64()
-        case "text":
-            return pa.string()
-        case "boolean":
-            return pa.bool_()
-        case "date":
-            return pa.date32()
-        case "timestamp":
-            return pa.timestamp("s")
 
 
 def answer(
