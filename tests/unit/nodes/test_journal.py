@@ -1,7 +1,6 @@
 """The journal: what it refuses when it was restored from a copy, and that its tables are its migrations'."""
 
 import shutil
-from dataclasses import replace
 
 import msgspec
 import pytest
@@ -10,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from kapok.errors import InvalidInput, LocalProtocolError, Unavailable
-from kapok.nodes.journal import Decision, Journal, NewJob, tables
+from kapok.nodes.journal import Decision, tables
 from kapok.nodes.journal.journal import MIGRATIONS
 from kapok.nodes.policy import Policy
 from kapok.nodes.runner import Release
@@ -246,20 +245,6 @@ def test_an_unknown_job_is_neither_closed_nor_sealed(world):
     assert node.journal.job("ab" * 32) is None
     with pytest.raises(LocalProtocolError):
         node.journal.consent("ab" * 32, specification="", decision=Decision(None, 1, 1), cohort=None)
-
-
-def test_tries_are_numbered_in_the_order_of_asking(tmp_path):
-    journal = Journal.open(tmp_path / "journal.db", tmp_path / "instance", clock=lambda: 1.0)
-    try:
-        new = NewJob(
-            job_id="", analyst="x", organisation="o", dataset="d", asset="t", question="q", deadline=2.0
-        )
-        found = [journal.count_try(replace(new, job_id=f"{index:064x}")) for index in (3, 1, 2, 3)]
-        assert [one.number for one in found] == [1, 2, 3, 1]
-        assert [journal.tries_before(one) for one in found] == [0, 1, 2, 0]
-        assert {one.state for one in found} == {NodeJobState.OFFERED}
-    finally:
-        journal.close()
 
 
 def test_a_closed_job_and_an_answered_one_cannot_go_back():

@@ -15,13 +15,13 @@ from kapok.errors import InvalidInput, LocalProtocolError
 from kapok.nodes.journal import tables
 from kapok.nodes.journal.instance import Mirror, number_of, take_on
 from kapok.nodes.journal.reading import (
-    asked_before,
     find_job,
     job_record,
     pause_of,
     plain_errors,
     refuse_if_paused,
     scope_of,
+    tries_so_far,
 )
 from kapok.nodes.journal.records import Decision, JobRecord, NewJob, Pause, Scope, StoredRelease, StoredSeal
 from kapok.nodes.journal.reopening import accept_reopening
@@ -152,6 +152,7 @@ class Journal:
                     counted=not new.refusal,
                     rule_number=new.rule_number,
                     in_force=new.in_force,
+                    tries=tries_so_far(connection, new.asset, new.organisation),
                 )
             )
             return self._found(connection, new.job_id)
@@ -161,11 +162,11 @@ class Journal:
 
         Those that came while their dataset was not joined here count as well: of what, nobody can tell.
         """
-        table = tables.job
-        tries = asked_before(job) & table.c.counted & (table.c.asked_at >= since)
         with self._read() as connection:
-            count = connection.scalar(sa.select(sa.func.count()).select_from(table).where(tries))
-        return int(count or 0)
+            return sum(
+                tries_so_far(connection, asset, job.organisation, before=job.number, since=since)
+                for asset in {job.asset, ""}
+            )
 
     def defer(self, job_id: str, *, specification: str, decision: Decision) -> None:
         """The question waits for the local officer.

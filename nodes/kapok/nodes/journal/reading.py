@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -26,7 +27,10 @@ __all__ = [
     "plain_errors",
     "refuse_if_paused",
     "scope_of",
+    "tries_so_far",
 ]
+
+_AFTER_ALL: Final = sys.maxsize
 
 
 @contextlib.contextmanager
@@ -54,6 +58,37 @@ def asked_before(job: JobRecord) -> sa.ColumnElement[bool]:
         & (table.c.organisation == job.organisation)
         & (table.c.number < job.number)
     )
+
+
+def tries_so_far(
+    connection: sa.Connection, asset: str, organisation: str, *, before: int = _AFTER_ALL, since: float = 0.0
+) -> int:
+    """How many tries of an asset an organisation has had, by the running count in the rows.
+
+    Args:
+        connection: To the journal.
+        asset: The table's name; empty for what came while its dataset was not joined here.
+        organisation: In full.
+        before: Number of the job that they came before.
+        since: Only those after the first that came at this moment or later, that one included.
+    """
+    table = tables.job
+    here = (table.c.asset == asset) & (table.c.organisation == organisation)
+    last = connection.execute(
+        sa.select(table.c.tries + sa.cast(table.c.counted, sa.Integer))
+        .where(here & (table.c.number < before))
+        .order_by(table.c.number.desc())
+        .limit(1)
+    ).scalar()
+    if not last or since <= 0:
+        return int(last or 0)
+    first = connection.execute(
+        sa.select(table.c.tries, table.c.number)
+        .where(here & (table.c.asked_at >= since))
+        .order_by(table.c.asked_at, table.c.number)
+        .limit(1)
+    ).first()
+    return 0 if first is None or first.number >= before else max(int(last) - int(first.tries), 0)
 
 
 def find_job(connection: sa.Connection, job_id: str) -> JobRecord | None:

@@ -1,6 +1,7 @@
 """The journal's tables. Alembic's migrations make them; a test holds the two against each other.
 
-job       one row for each job id that this node was ever asked, in the order of asking: the tries
+job       one row for each job id that this node was ever asked, in the order of asking: the tries; each has how
+          many there were before it, of the same asset and organisation
 consent   when which cohort statement went out
 seal      what a later release needs, until the job is closed
 release   one row for each round of a job, ever. The sets of names of a scope's releases are its cohorts
@@ -62,6 +63,8 @@ job: Final = sa.Table(
     sa.Column("in_force", sa.Integer, nullable=False, server_default="0"),
     sa.Column("decided_by", sa.String(128), nullable=False, server_default=""),
     sa.Column("decided_at", sa.Float(53), nullable=True),
+    sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
+    sa.Index("ix_job_asked", "asset", "organisation", "asked_at"),
     sa.Index("ix_job_scope", "asset", "organisation"),
     sa.Index("ix_job_state", "state"),
     sqlite_autoincrement=True,
