@@ -94,11 +94,12 @@ def show(home: Path | str, job_id: str) -> ShownQuestion:
         scope = inbox.scope(job.asset, job.organisation)
         policy = job.rule.cohort if job.rule else "fixed"
         names = scope.cohorts()
-        released = frozenset(one.job_id.hex() for one in scope.releases)
+        earlier = inbox.earlier(job)
+        released = inbox.released((job, *earlier))
         return ShownQuestion(
             _question(job, released),
             rule_in_words(job.rule_number, job.rule) if job.rule else (),
-            tuple(_question(one, released) for one in inbox.earlier(job)),
+            tuple(_question(one, released) for one in earlier),
             Cohort(rule_in_force(policy, scope.fixed_with), names),
         )
 

@@ -198,6 +198,6 @@ def test_a_repeated_offer_states_what_the_scope_has_become(world):
 def test_a_renamed_dataset_keeps_the_tables_cohort(world, make_rule, cohort):
     world.job(COUNT).run()
     node = world.nodes["a"]
-    scope = node.journal.scope("clinic", "spiffe://kapok.test/org/university")
-    assert scope.statement(cohort, b"") == CohortStatement.of("fixed", [names(world, "abcd")])
+    scope = node.journal.scope("clinic", "spiffe://kapok.test/org/university", b"")
+    assert scope.statement(cohort) == CohortStatement.of("fixed", [names(world, "abcd")])
     assert node.journal.scope("other", "spiffe://kapok.test/org/university").releases == ()

@@ -101,8 +101,15 @@ class Inbox:
             )
             return [job_record(row) for row in rows]
 
+    def released(self, jobs: Sequence[JobRecord]) -> frozenset[str]:
+        """Those of some jobs of which something was released, by id."""
+        job_id = tables.release.c.job_id
+        chosen = sa.select(job_id).where(job_id.in_([job.job_id for job in jobs])).distinct()
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            return frozenset(connection.scalars(chosen))
+
     def scope(self, asset: str, organisation: str) -> Scope:
-        """What was released of the asset to the organisation."""
+        """What binds the asset and the organisation."""
         with self._engine.connect().execution_options(read_only=True) as connection:
             return scope_of(connection, asset, organisation)
 

@@ -305,7 +305,7 @@ class Journal:
         past = msgspec.structs.replace(record, params=question).as_past
         with self._write() as connection:
             job = self._found(connection, record.job.hex())
-            scope = scope_of(connection, job.asset, job.organisation, job.job_id)
+            scope = scope_of(connection, job.asset, job.organisation, question, job.job_id)
             in_force = rule_in_force(
                 rule_in_force(decision.rule.cohort, record.cohort.rule), scope.fixed_with
             )
@@ -347,10 +347,10 @@ class Journal:
         with self._write() as connection:
             return accept_reopening(connection, asset, reopening, document, self._clock())
 
-    def scope(self, asset: str, organisation: str) -> Scope:
-        """What was released of an asset to an organisation."""
+    def scope(self, asset: str, organisation: str, question: bytes | None = None) -> Scope:
+        """What binds an asset and an organisation; also what was released for a question."""
         with self._read() as connection:
-            return scope_of(connection, asset, organisation)
+            return scope_of(connection, asset, organisation, question)
 
     def place(self, path: str, asset: str) -> None:
         """Remember under which asset a file, or a relation of a database, is joined.

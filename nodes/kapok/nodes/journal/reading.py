@@ -121,30 +121,65 @@ def job_record(row: sa.Row[Any]) -> JobRecord:
     )
 
 
-def scope_of(connection: sa.Connection, asset: str, organisation: str, job_id: str = "") -> Scope:
-    """A scope's releases and its last reopening; with a job's id also the job's releases in other scopes."""
-    table = tables.release
-    in_scope = (table.c.asset == asset) & (table.c.organisation == organisation)
-    rows = connection.execute(
-        sa.select(table).where(in_scope | (table.c.job_id == job_id)).order_by(table.c.released_at)
-    )
+def scope_of(
+    connection: sa.Connection,
+    asset: str,
+    organisation: str,
+    question: bytes | None = None,
+    job_id: str = "",
+) -> Scope:
+    """What binds a scope; no more rows are read than there are sets of names.
+
+    Args:
+        connection: To the journal.
+        asset: The table's name.
+        organisation: The receiver's, in full.
+        question: Stands for a question: also what was released for it.
+        job_id: Of a job: also all of its own releases, in whatever scope.
+    """
+    table, reopened = tables.release, _last_reopening(connection, asset, organisation)
+    scope = (table.c.asset == asset) & (table.c.organisation == organisation)
+    current = scope & (table.c.reopening == (b"" if reopened is None else reopened.id))
+    rows = list(_first_of_each(connection, current, table.c.names))
+    if question is not None:
+        rows += _first_of_each(connection, current & (table.c.question == question), table.c.names)
+    if job_id:
+        rows += connection.execute(sa.select(table).where(table.c.job_id == job_id))
     fixed_with: CohortRule | None = None
-    releases = []
-    for row in rows:
-        rule = msgspec.convert(row.rule, type=CohortRule)
-        fixed_with = rule if fixed_with is None else rule_in_force(rule, fixed_with)
-        releases.append(
-            PastRelease(
-                job_id=bytes.fromhex(row.job_id),
-                round=row.round,
-                attempt=row.attempt,
-                roster_hash=row.roster,
-                names=msgspec.json.decode(row.names, type=tuple[str, ...]),
-                params_hash=row.question,
-                reopening=row.reopening,
-            )
-        )
-    return Scope(tuple(releases), fixed_with, _last_reopening(connection, asset, organisation))
+    for row in (*rows, *_first_of_each(connection, scope, table.c.rule)):
+        fixed_with = rule_in_force(msgspec.convert(row.rule, type=CohortRule), fixed_with)
+    return Scope(
+        tuple(_past_release(row) for row in sorted(rows, key=lambda row: float(row.released_at))),
+        fixed_with,
+        reopened,
+        question,
+    )
+
+
+def _first_of_each(
+    connection: sa.Connection, where: sa.ColumnElement[bool], column: sa.Column[str]
+) -> Iterator[sa.Row[Any]]:
+    """One release for each value of a column, by skipping from value to value in the index."""
+    skipped = where
+    while True:
+        chosen = sa.select(tables.release).where(skipped).order_by(column).limit(1)
+        row = connection.execute(chosen).first()
+        if row is None:
+            return
+        yield row
+        skipped = where & (column > getattr(row, column.name))
+
+
+def _past_release(row: sa.Row[Any]) -> PastRelease:
+    return PastRelease(
+        job_id=bytes.fromhex(row.job_id),
+        round=row.round,
+        attempt=row.attempt,
+        roster_hash=row.roster,
+        names=msgspec.json.decode(row.names, type=tuple[str, ...]),
+        params_hash=row.question,
+        reopening=row.reopening,
+    )
 
 
 def pause_of(connection: sa.Connection) -> Pause | None:

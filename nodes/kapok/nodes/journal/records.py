@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kapok.documents.reopening import SignedReopening
+from kapok.errors import InternalError
 from kapok.nodes.policy import History, Rule
 from kapok.nodes.states import NodeJobState
 from kapok.protocols.secure_sum.cohort import (
@@ -163,26 +164,30 @@ class AcceptedReopening:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What was released of one asset to one organisation, and how its cohort was changed.
+    """What binds one asset and one organisation, and how its cohort was changed.
 
     Attributes:
-        releases: All of them; `params_hash` stands for the question, whatever the dataset's hash.
-        fixed_with: The strictest rule under which one of them was made, or None.
+        releases: As many as the rules need, the oldest first: one for each set of names since the last
+            reopening, one for each set of this question's, and all of the job that was asked about.
+            `params_hash` stands for the question, whatever the dataset's hash.
+        fixed_with: The strictest rule under which anything was released, or None.
         reopened: The last reopening that was accepted, or None.
+        question: Stands for the question that was asked about, 32 bytes; None for none.
     """
 
     releases: tuple[PastRelease, ...]
     fixed_with: CohortRule | None
     reopened: Reopened | None = None
+    question: bytes | None = None
 
-    def cohorts(self, question: bytes | None = None) -> tuple[tuple[str, ...], ...]:
-        """The sets of names that bind the scope, the oldest first; with a question those of it alone."""
-        return in_force(self.releases, self.reopened, question)
+    def cohorts(self) -> tuple[tuple[str, ...], ...]:
+        """The sets of names that bind the scope, the oldest first."""
+        return in_force(self.releases, self.reopened)
 
-    def statement(self, policy: CohortRule, question: bytes) -> CohortStatement:
-        """What the node states about the scope when it consents to this question."""
+    def statement(self, policy: CohortRule) -> CohortStatement:
+        """What the node states about the scope when it consents to the question."""
         rule = rule_in_force(policy, self.fixed_with)
-        bound = self.cohorts(question if rule == "same-question" else None)
+        bound = in_force(self.releases, self.reopened, self._asked if rule == "same-question" else None)
         return CohortStatement.of(
             rule, bound[-MOST_COHORTS:], b"" if self.reopened is None else self.reopened.id
         )
@@ -190,3 +195,9 @@ class Scope:
     def history(self, questions: int, today: int) -> History:
         """What a judgement needs to know of the scope, and of the tries before: ever, and on the same day."""
         return History(questions, today, self.cohorts(), self.fixed_with)
+
+    @property
+    def _asked(self) -> bytes:
+        if self.question is None:
+            raise InternalError("a scope was read without the question that it is needed for")
+        return self.question

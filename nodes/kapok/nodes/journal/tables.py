@@ -1,7 +1,7 @@
 """The journal's tables. Alembic's migrations make them; a test holds the two against each other.
 
-job       one row for each job id that this node was ever asked, in the order of asking: the tries; each has how
-          many there were before it, of the same asset and organisation
+job       one row for each job id that this node was ever asked, in the order of asking: the tries; each with
+          how many there were before it, of the same asset and organisation
 consent   when which cohort statement went out
 seal      what a later release needs, until the job is closed
 release   one row for each round of a job, ever. The sets of names of a scope's releases are its cohorts
@@ -108,7 +108,9 @@ release: Final = sa.Table(
     sa.Column("released_at", sa.Float(53), nullable=False),
     sa.Column("in_force", sa.Integer, nullable=False, server_default="0"),
     sa.Column("reopening", sa.LargeBinary, nullable=False),
-    sa.Index("ix_release_scope", "asset", "organisation"),
+    sa.Index("ix_release_rule", "asset", "organisation", "rule"),
+    sa.Index("ix_release_cohort", "asset", "organisation", "reopening", "names"),
+    sa.Index("ix_release_question", "asset", "organisation", "reopening", "question", "names"),
 )
 
 reopening: Final = sa.Table(

@@ -87,8 +87,8 @@ def _consent(
         office.notes.deferred(read.job_id, again=record.state is not _S.OFFERED)
         return []
     office.open.check_room(read.job_id)
-    scope = office.journal.scope(record.asset, record.organisation)
-    statement = scope.statement(rule.cohort, admitted.question_key)
+    scope = office.journal.scope(record.asset, record.organisation, admitted.question_key)
+    statement = scope.statement(rule.cohort)
     holder = Holder(
         admitted.terms,
         name=office.name,

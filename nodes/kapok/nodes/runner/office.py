@@ -59,8 +59,11 @@ class Office:
 
     def statement(self, job: OpenJob) -> CohortStatement:
         """What this node would state about the job's scope now."""
-        scope = self.journal.scope(job.admitted.joined.asset, job.admitted.read.caller.organisation_id)
-        return scope.statement(job.rule.cohort, job.admitted.question_key)
+        admitted = job.admitted
+        scope = self.journal.scope(
+            admitted.joined.asset, admitted.read.caller.organisation_id, admitted.question_key
+        )
+        return scope.statement(job.rule.cohort)
 
     def admit(
         self, read: ReadSpec, record: JobRecord, entry: JoinedDataset | None, in_force: InForce
