@@ -14,7 +14,8 @@
     admission    what the broker itself asks of a specification
     cohorts      whose turn it is while a cohort is not fixed
     rosters      who makes up the next attempt
-    gathering    consents, refusals, openings
+    gathering    consents, refusals
+    openings     the beginning of an attempt
     sealing      uploads, completion, the fold
     releasing    releases, the end of an attempt
     steering     the analyst's parameters, which begin each later round

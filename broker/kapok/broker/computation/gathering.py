@@ -21,11 +21,11 @@ from kapok.broker.computation.cohorts import (
 )
 from kapok.broker.computation.endings import fail_job, move_job, void_attempt
 from kapok.broker.computation.office import FIRST_ROUND, Step
+from kapok.broker.computation.openings import open_attempt
 from kapok.broker.computation.patience import answers_of
 from kapok.broker.computation.rosters import GiveUp, OpenWith, Verdict, Wait, choose_roster, same_roster
 from kapok.broker.computation.statements import job_for, read_consent, read_refusal
 from kapok.broker.computation.states import (
-    FIRST_ATTEMPT_STATE,
     LIVE,
     AttemptState,
     JobEvent,
@@ -159,15 +159,7 @@ def _open(
         fail_job(step, job, error)
         return
     job.attempts += 1
-    attempt = AttemptRow(
-        job=job.id,
-        round=job.round,
-        number=job.attempts,
-        state=FIRST_ATTEMPT_STATE,
-        opened_at=step.now,
-        changed_at=step.now,
-    )
-    step.tx.attempts.add(attempt, [(name, consents[name].token, scopes[name]) for name in names])
+    open_attempt(step, job, [(name, consents[name].token, scopes[name]) for name in names])
     # Whoever has not answered by now is not waited for again if this attempt should be voided.
     for member in step.tx.jobs.members(job.id):
         member.left_behind = member.left_behind or member.node not in consents

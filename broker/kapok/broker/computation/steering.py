@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from kapok.broker.computation.endings import move_job
 from kapok.broker.computation.office import Step
-from kapok.broker.computation.states import FIRST_ATTEMPT_STATE, AttemptState, JobEvent, JobState
+from kapok.broker.computation.openings import open_attempt
+from kapok.broker.computation.states import AttemptState, JobEvent, JobState
 from kapok.broker.store.schema import AttemptRow, JobRow, ParametersRow
 from kapok.errors import PeerProtocolError
 from kapok.protocols.secure_sum.messages import PARAMETERS_TYP, ParametersStatement, read
@@ -84,14 +85,5 @@ def _next_round(step: Step, job: JobRow, summed: AttemptRow) -> AttemptRow:
     No scope is open any more: the releases of the first round have fixed the cohort.
     """
     job.round, job.attempts = summed.round + 1, 1
-    attempt = AttemptRow(
-        job=job.id,
-        round=job.round,
-        number=job.attempts,
-        state=FIRST_ATTEMPT_STATE,
-        opened_at=step.now,
-        changed_at=step.now,
-    )
     roster = step.tx.attempts.roster(summed.id)
-    step.tx.attempts.add(attempt, [(row.node, row.consent, None) for row in roster])
-    return attempt
+    return open_attempt(step, job, [(row.node, row.consent, None) for row in roster])

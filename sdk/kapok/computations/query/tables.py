@@ -6,6 +6,7 @@ a table that cannot be used.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -29,6 +30,7 @@ Counts = npt.NDArray[np.int64]
 Cell: TypeAlias = tuple[int, ...]
 
 _NO_INDEX: Final = -1
+_AT_ONCE: Final = 2**20
 
 _STRICT: Final = TEXT_FUNCTIONS | {
     *("+", "-", "*", "neg", "abs", "sign", "round", "floor", "ceil", "trunc", "||"),
@@ -141,8 +143,9 @@ class _Reading:
         self._tables = Tables(
             np.zeros(shape, dtype=np.int64),
             [_table(shape, measure) for measure in question.measures],
-            {pair: np.zeros(shape, dtype=np.int64) for pair in _comparable(question.measures)},
+            {},
         )
+        self._apart = _Apart(_comparable(question.measures), shape)
 
     def read(self, rows: Sequence[Sequence[Any]]) -> Tables:
         seen: set[tuple[object, ...]] = set()
@@ -166,9 +169,8 @@ class _Reading:
                 self._tables.measures[number].rows[cell] += count if kept[number] else 0
                 if held[number]:
                     self._add(number, cell, values[number], count, read)
-            for one, other in self._tables.apart:
-                if held[one] and not held[other]:
-                    self._tables.apart[one, other][cell] += count
+            self._apart.add(cell, held, count)
+        self._tables.apart.update(self._apart.counted())
         return self._tables
 
     def _held(self, rest: Iterator[Any]) -> tuple[list[bool], list[bool], list[int]]:
@@ -190,6 +192,8 @@ class _Reading:
 
     def _moments(self, number: int, rest: Iterator[Any], count: int) -> _Moments:
         measure = self._question.measures[number]
+        if not measure.moments:
+            return _COUNTED_ONLY
         sums: dict[Moment, int] = {}
         for moment in measure.moments:
             raw = next(rest)
@@ -243,12 +247,68 @@ class _Reading:
             found[cell] = together([found.get(cell, Extremes()), extremes], self._extremes)
 
 
+class _Apart:
+    """Counts for pairs of measures the rows that the first has and the second lacks, many atoms at once.
+
+    Args:
+        pairs: Numbers of the measures that are compared.
+        shape: Of the finest cells.
+    """
+
+    def __init__(self, pairs: Sequence[tuple[int, int]], shape: Cell) -> None:
+        self._pairs, self._shape = pairs, shape
+        self._compared = sorted({number for pair in pairs for number in pair})
+        width = len(self._compared)
+        self._most = max(_AT_ONCE // max(width, 1) ** 2, 1)
+        self._atoms: list[tuple[Cell, bytes, int]] = []
+        # By cell, by the measure that has the rows, by the one that lacks them.
+        self._counts = np.zeros((math.prod(shape) if width else 0, width, width), dtype=np.int64)
+
+    def add(self, cell: Cell, held: Sequence[bool], count: int) -> None:
+        """Note an atom: its cell, which measures have its rows, and how many these are."""
+        if self._compared:
+            self._atoms.append((cell, bytes(held[number] for number in self._compared), count))
+            if len(self._atoms) == self._most:
+                self._count()
+
+    def counted(self) -> dict[tuple[int, int], Counts]:
+        """The rows apart of each pair in each finest cell."""
+        if self._atoms:
+            self._count()
+        place = {number: index for index, number in enumerate(self._compared)}
+        return {
+            (one, other): self._counts[:, place[one], place[other]].reshape(self._shape)
+            for one, other in self._pairs
+        }
+
+    def _count(self) -> None:
+        cells, flags, counts = zip(*self._atoms, strict=True)
+        self._atoms = []
+        has = np.frombuffer(b"".join(flags), dtype=np.bool_).reshape(len(flags), -1)
+        apart = (has[:, :, None] & ~has[:, None, :]) * np.array(counts, dtype=np.int64)[:, None, None]
+        flat = np.array([_flat(cell, self._shape) for cell in cells])
+        order = np.argsort(flat, kind="stable")
+        found, first = np.unique(flat[order], return_index=True)
+        self._counts[found] += np.add.reduceat(apart[order], first)
+
+
+def _flat(cell: Cell, shape: Cell) -> int:
+    """The place of a cell in C order."""
+    place = 0
+    for index, length in zip(cell, shape, strict=True):
+        place = place * length + index
+    return place
+
+
 @dataclass(frozen=True, slots=True)
 class _Moments:
     sums: dict[Moment, int]
     parts: list[int]
     magnitudes: list[tuple[int, Cell]]
     extremes: list[Extremes]
+
+
+_COUNTED_ONLY: Final = _Moments({}, [], [], [])
 
 
 def _table(shape: Cell, measure: Measure) -> Table:
