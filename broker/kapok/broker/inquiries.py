@@ -74,7 +74,7 @@ class Inquiries:
         Raises:
             IdentityInvalid, NotAuthorised, PeerProtocolError: the inquiry is not the caller's own.
             InvalidInput: ``bad_members``; ``duplicate_inquiry`` is open just now.
-            Unavailable: ``too_many_inquiries`` are open.
+            Unavailable: ``too_many_open_inquiries``.
         """
         inquiry_id, members = await self._worker.run(self._read, caller, token)
         asked = {member for member in members if self._presence.connected(member)}
@@ -117,7 +117,7 @@ class Inquiries:
         if of_one >= _MOST_OF_ONE or len(self._open) >= _MOST_OPEN:
             raise Unavailable(
                 "this broker has as many open inquiries as it takes",
-                code="too_many_inquiries",
+                code="too_many_open_inquiries",
                 remedy=f"try again in {self._open_s:g} s",
             )
         self._open[inquiry_id] = inquiry

@@ -30,7 +30,7 @@ from kapok.errors import (
     Refused,
     counted,
 )
-from kapok.identity.names import PartyName, PartyPattern, Role
+from kapok.identity.names import PartyName, PartyPattern, Role, command_to_ask
 from kapok.nodes.hours import Window, first_second_of_day, is_open, next_day, next_opening, time_zone
 from kapok.nodes.settings import POLICY_FILE
 from kapok.protocols.secure_sum.cohort import CohortRule, rule_in_force
@@ -378,12 +378,14 @@ def _objections_to_members(
             remedy="ask that node too",
         )
     fixed = rule_in_force(rule.cohort, history.fixed_with) == "fixed"
-    if fixed and any(not set(names) <= set(spec.members) for names in history.cohorts):
+    unasked = [names for names in history.cohorts if not set(names) <= set(spec.members)]
+    if fixed and unasked:
         yield CohortTooSmall(
             "this node has released to this analyst's organisation with nodes that the job does not ask",
             code="cohort_differs",
             clause="policy.cohort",
-            remedy="ask all the nodes of the first answer",
+            remedy="ask all the nodes of the first answer: "
+            + command_to_ask(PartyName.parse(name).organisation for name in unasked[0]),
         )
 
 

@@ -13,13 +13,14 @@ from kapok.client.progress import SHOWN_DIGITS
 from kapok.errors import plain
 
 if TYPE_CHECKING:
-    from kapok.nodes.history import AskedQuestion, History, ReopenedCohort
+    from kapok.nodes.history import AskedQuestion, History, PolicyInForce, ReopenedCohort
     from kapok.nodes.journal import Pause
 
 __all__ = ["history_as_csv", "history_document", "say_history", "say_policies"]
 
 _COLUMNS: Final = (
-    "asked_at",
+    "at",
+    "event",
     "job",
     "analyst",
     "dataset",
@@ -34,6 +35,7 @@ _COLUMNS: Final = (
     "released_at",
     "decided_by",
     "decided_at",
+    "until",
 )
 _TIMES: Final = {
     "asked": ("asked_at", "released_at", "decided_at"),
@@ -57,19 +59,58 @@ def history_document(found: History) -> dict[str, Any]:
 
 
 def history_as_csv(found: History) -> str:
-    """One line for each question; what is not known is empty."""
+    """One line for each thing that happened, the earliest first; what is not known is empty.
+
+    ``event`` is ``question``, ``pause``, ``reopening`` (of a cohort: its identity stands as ``job``, its
+    receiver as ``analyst``), or ``policy`` (one came into force; `kapok node history --policy` shows it).
+    """
+    happened: list[tuple[float, dict[str, object]]] = [
+        *((one.asked_at, _question_cells(one)) for one in found.asked),
+        *((one.paused_at, _pause_cells(one)) for one in found.pauses),
+        *((one.accepted_at, _reopening_cells(one)) for one in found.reopenings),
+        *((one.since, _policy_cells(one)) for one in found.policies),
+    ]
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for one in found.asked:
-        cells = {name: getattr(one, name) for name in _COLUMNS if name != "job"} | {"job": one.job_id}
-        for name in _TIMES["asked"]:
-            cells[name] = _utc(cells[name])
-        for name in ("rule", "policy"):
-            cells[name] = cells[name] or ""
-        cells["counted"] = "yes" if one.counted else "no"
-        writer.writerow([plain(str(cells[name])) for name in _COLUMNS])
+    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n", restval="")
+    writer.writeheader()
+    for at, cells in sorted(happened, key=itemgetter(0)):
+        writer.writerow({"at": _utc(at)} | {name: plain(str(cell)) for name, cell in cells.items()})
     return text.getvalue().removesuffix("\n")
+
+
+def _question_cells(one: AskedQuestion) -> dict[str, object]:
+    shown = ("analyst", "dataset", "question", "in_words", "outcome", "code", "clause", "decided_by")
+    cells = {name: getattr(one, name) for name in shown}
+    cells |= {name: _utc(getattr(one, name)) for name in ("released_at", "decided_at")}
+    cells |= {name: getattr(one, name) or "" for name in ("rule", "policy")}
+    return cells | {"event": "question", "job": one.job_id, "counted": "yes" if one.counted else "no"}
+
+
+def _pause_cells(one: Pause) -> dict[str, object]:
+    return {
+        "event": "pause",
+        "in_words": one.reason,
+        "decided_by": one.paused_by,
+        "until": _utc(one.resumed_at),
+    }
+
+
+def _reopening_cells(one: ReopenedCohort) -> dict[str, object]:
+    return {
+        "event": "reopening",
+        "job": one.reopening,
+        "analyst": one.organisation,
+        "dataset": one.asset,
+        "in_words": f"serial {one.serial}, together with {', '.join(one.names)} since",
+    }
+
+
+def _policy_cells(one: PolicyInForce) -> dict[str, object]:
+    return {
+        "event": "policy",
+        "policy": one.number,
+        "in_words": f"policy.toml sha256 {one.policy_hash}, node.toml sha256 {one.settings_hash}",
+    }
 
 
 def say_history(found: History) -> None:

@@ -20,7 +20,7 @@ from kapok.client.progress import SHOWN_DIGITS
 from kapok.documents.dataset import DATASET_TYP, Dataset
 from kapok.documents.envelope import document_id
 from kapok.errors import IdentityInvalid, InvalidInput, KapokError, NotFound, near
-from kapok.identity.names import PartyName
+from kapok.identity.names import PartyName, command_to_ask
 
 if TYPE_CHECKING:
     from kapok.protocols.secure_sum.params import Verifier
@@ -279,9 +279,7 @@ def ask_the_others(dataset: VerifiedDataset, without: str | None) -> str:
     """
     out = [_organisations_of(party) for party in (without, *(error.party for error in dataset.unverified))]
     others = {one.name.organisation for one in dataset.members} - {name for names in out for name in names}
-    return (
-        "to ask the others alone: " + " ".join(f"--party {name}" for name in sorted(others)) if others else ""
-    )
+    return f"to ask the others alone: {command_to_ask(others)}" if others else ""
 
 
 def _organisations_of(party: str | None) -> tuple[str, ...]:

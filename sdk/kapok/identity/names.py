@@ -8,13 +8,14 @@ Source: SPIFFE-ID specification, section 2 (trust domain and path character sets
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from kapok.errors import InvalidInput
 
-__all__ = ["PartyName", "PartyPattern", "Role"]
+__all__ = ["PartyName", "PartyPattern", "Role", "command_to_ask"]
 
 _DOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9._-]{0,253}[a-z0-9])?\Z")
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?\Z")
@@ -150,3 +151,8 @@ class PartyPattern:
         """Whether every name that the other pattern matches matches this one too."""
         mine, theirs = self.text.split("/"), other.text.split("/")
         return all(pattern in ("*", part) for pattern, part in zip(mine, theirs, strict=True))
+
+
+def command_to_ask(organisations: Iterable[str]) -> str:
+    """The command that asks these organisations alone, for a remedy: ``kapok query --party a --party b``."""
+    return " ".join(("`kapok query", *(f"--party {name}" for name in sorted(set(organisations))))) + "`"

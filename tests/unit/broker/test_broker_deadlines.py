@@ -38,6 +38,28 @@ def test_a_job_without_consents_names_whom_it_waited_for(world, ada):
     )
 
 
+def test_who_waited_for_a_node_of_no_earlier_answer_is_told_how_to_ask_without_it(world, ada):
+    _gone, *others = nodes_of(world)
+    ada.ask(members=tuple(str(node.name) for node in others))
+    world.run()
+    asked = ada.ask()
+    for node in others:
+        node.work()
+    run_out(world)
+    options = " ".join(sorted(f"--party {node.name.organisation}" for node in others))
+    assert f": `kapok query {options}`" in ada.status(asked).error.remedy
+
+
+def test_who_waited_for_one_of_an_earlier_answer_is_not(world, ada):
+    ada.ask()
+    world.run()
+    asked = ada.ask()
+    for node in nodes_of(world)[1:]:
+        node.work()
+    run_out(world)
+    assert "kapok query" not in ada.status(asked).error.remedy
+
+
 @pytest.mark.parametrize(
     ("stages", "wanted"), [(1, "the sealed vector of"), (2, "the release of")], ids=["sealing", "releasing"]
 )

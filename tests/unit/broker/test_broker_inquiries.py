@@ -151,7 +151,7 @@ async def test_open_inquiries_are_bounded(relay, monkeypatch):
         assert twice.value.code == "duplicate_inquiry"
         with pytest.raises(Unavailable) as caught:
             await relay.answers(tokens[2])
-        assert caught.value.code == "too_many_inquiries"
+        assert caught.value.code == "too_many_open_inquiries"
         for task in open_ones:
             task.cancel()
         await asyncio.wait(open_ones)

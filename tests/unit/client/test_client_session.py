@@ -78,7 +78,7 @@ async def test_broker_that_hangs_up_again_and_again_is_said_when_patience_ends(d
     told = []
     async with await connect_async(home) as session:
         with pytest.raises(Unavailable) as caught:
-            await session.query(SQL, deadline_s=1, progress=told.append)
+            await session.query(SQL, deadline_s=3, progress=told.append)
         (job_id,) = session.folder.known()
         assert session.folder.load(job_id).outcome == "open"
     assert caught.value.code == "hung_up"

@@ -41,6 +41,7 @@ def test_a_job_without_one_of_the_cohort_is_refused_before_anything_is_computed(
     for node in smaller.nodes:
         refusal = world.refusal(smaller.offer(node))
         assert (refusal.kind, refusal.code) == ("CohortTooSmall", "cohort_differs")
+        assert refusal.remedy.endswith(": `kapok query --party a --party b --party c --party d`")
 
 
 def test_a_pretended_drop_is_refused_when_the_attempt_opens(world):
@@ -55,8 +56,11 @@ def test_a_newcomer_does_not_change_the_cohort(world):
     world.job(COUNT, names="abc").run()
     job = world.job(COUNT)
     consents = job.consent()
-    for node in job.nodes:
-        assert world.refusal(job.open(node, consents)).code == "cohort_differs"
+    for node in job.nodes[:3]:
+        refusal = world.refusal(job.open(node, consents))
+        assert refusal.code == "cohort_differs"
+        assert refusal.remedy.startswith("ask exactly those: `kapok query --party a --party b --party c`; ")
+    assert world.refusal(job.open(job.nodes[3], consents)).code == "cohort_differs"
 
 
 def test_before_the_first_release_survivors_go_on(world):

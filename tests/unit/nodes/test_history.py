@@ -157,15 +157,29 @@ def test_a_file_of_an_earlier_version_is_named(world, node, tmp_path):
     assert missing.value.code == "no_journal"
 
 
-def test_csv_has_a_line_for_each_question_and_every_column(world, node):
+def test_csv_has_a_line_for_everything_that_happened(world, node):
     world.job(WOMEN).offer(node)
-    officers.pause(node.home)
+    world.clock.now += 5
+    officers.pause(node.home, "an audit")
+    world.clock.now += 5
     world.job(COUNT).offer(node)
+    officers.resume(node.home)
     lines = list(csv.DictReader(io.StringIO(history_as_csv(of(world, node)))))
-    assert [one["outcome"] for one in lines] == ["allowed", "refused"]
-    assert (lines[1]["code"], lines[1]["counted"], lines[0]["counted"]) == ("holder_paused", "no", "yes")
-    assert lines[0]["asked_at"] == "2027-01-15T08:00:00+00:00"
-    assert (lines[0]["released_at"], lines[0]["rule"], lines[0]["policy"]) == ("", "2", "1")
+    assert sorted(one["event"] for one in lines[:2]) == ["policy", "question"]
+    first, policy = sorted(lines[:2], key=lambda one: one["event"], reverse=True)
+    pause, refused = lines[2:]
+    assert (first["outcome"], refused["outcome"]) == ("allowed", "refused")
+    assert (refused["code"], refused["counted"], first["counted"]) == ("holder_paused", "no", "yes")
+    assert first["at"] == "2027-01-15T08:00:00+00:00"
+    assert (first["released_at"], first["rule"], first["policy"]) == ("", "2", "1")
+    assert policy["policy"] == "1"
+    assert of(world, node).policies[0].policy_hash in policy["in_words"]
+    assert (pause["event"], pause["at"], pause["until"]) == (
+        "pause",
+        "2027-01-15T08:00:05+00:00",
+        "2027-01-15T08:00:10+00:00",
+    )
+    assert (pause["in_words"], pause["decided_by"], pause["job"]) == ("an audit", officers.officer(), "")
 
 
 def test_the_command_tells_it_to_people_in_csv_and_in_json(world, node, capsys):
@@ -197,7 +211,8 @@ def test_the_command_tells_it_to_people_in_csv_and_in_json(world, node, capsys):
         None,
     ]
     assert run([*command, "--csv"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 3
+    # A heading, the policy, two questions, the pause.
+    assert len(capsys.readouterr().out.splitlines()) == 5
     assert run([*command, "--policy"]) == 0
     assert "policy 1, in force since" in capsys.readouterr().out
     assert run([*command, "--csv", "--policy"]) == 3

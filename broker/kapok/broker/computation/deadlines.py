@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from kapok.broker.computation.cohorts import ask_again
+from kapok.broker.computation.cohorts import ask_again, statement_of
 from kapok.broker.computation.endings import expire_sum, fail_job, void_attempt
 from kapok.broker.computation.gathering import settle
 from kapok.broker.computation.office import FIRST_ROUND, Office, Step
@@ -15,6 +15,7 @@ from kapok.broker.computation.states import ENDED, LIVE, AttemptState, JobState
 from kapok.broker.computation.status import waited_for
 from kapok.broker.store.schema import AttemptRow, JobRow
 from kapok.errors import NotFound, TimedOut
+from kapok.identity.names import PartyName, command_to_ask
 from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR
 
 __all__ = ["tick"]
@@ -136,8 +137,21 @@ def _timed_out(step: Step, job: JobRow) -> TimedOut:
         code="deadline_passed",
         party=missing[0],
         remedy="see that these nodes run and are connected, and ask again; give manual approvals more time"
+        + _how_without(step, job, missing)
         + _how_with_fewer(step, job),
     )
+
+
+def _how_without(step: Step, job: JobRow, missing: Sequence[str]) -> str:
+    """How to ask those alone whom earlier answers were of, where all that are missing are not among them."""
+    stated = {names for row in step.tx.jobs.consents(job.id).values() for names in statement_of(row).cohorts}
+    if job.state != JobState.GATHERING or len(stated) != 1:
+        return ""
+    [names] = stated
+    if not set(names).isdisjoint(missing):
+        return ""
+    command = command_to_ask(PartyName.parse(name).organisation for name in names)
+    return f"; to ask those alone whom earlier answers were of: {command}"
 
 
 def _how_with_fewer(step: Step, job: JobRow) -> str:

@@ -6,7 +6,8 @@ import logging
 from time import monotonic
 from typing import Final
 
-from kapok.errors import LocalProtocolError, PeerProtocolError
+from kapok.errors import CohortTooSmall, LocalProtocolError, PeerProtocolError
+from kapok.identity.names import PartyName, command_to_ask
 from kapok.nodes.runner.admission import ReadSpec, check_deadline
 from kapok.nodes.runner.contribution import contribute
 from kapok.nodes.runner.offers import answer_offer
@@ -68,8 +69,14 @@ def _agree(office: Office, job: OpenJob, asked: OpenAttempt, task: Task) -> Atte
         consents=asked.consents,
         params_hash=task.params_hash,
     )
-    stated = {one.name: one.cohort for one in attempt.roster.members}
-    check_roster(office.statement(job), attempt.roster.names, stated)
+    own, stated = office.statement(job), {one.name: one.cohort for one in attempt.roster.members}
+    try:
+        check_roster(own, attempt.roster.names, stated)
+    except CohortTooSmall as error:
+        if error.code == "cohort_differs" and len(own.cohorts) == 1:
+            organisations = (PartyName.parse(name).organisation for name in own.cohorts[0])
+            error.remedy = f"ask exactly those: {command_to_ask(organisations)}; {error.remedy}"
+        raise
     return attempt
 
 
