@@ -30,7 +30,9 @@ def test_a_median_is_that_of_the_pooled_data(network):
 def test_a_job_between_rounds_survives_its_analyst_the_broker_and_a_node(
     network, begin, until, job_state, fails
 ):
-    job = network.kapok("query", MEDIAN, "--detach", "--json").document()["job"]
+    submitted = network.kapok("query", MEDIAN, "--detach", "--json").document()
+    assert submitted["rounds"] == 4
+    job = submitted["job"]
     until(lambda: job_state(job) == "steering")
     fails(network.kapok("job", "result", job), 6, "not_ready")
     waiting = begin(network.analyst, "job", "wait", job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -103,10 +104,12 @@ def show_result(result: Result, *, json: bool, written: Path | None) -> None:
         print_json(document | ({"written": str(written)} if written else {}))
         return
     numbers = [index for index, name in enumerate(result.columns) if result.is_number(name)]
+    # A group's number is often a name: of a year, of a ward.
+    measured = [index in numbers and not result.is_group(name) for index, name in enumerate(result.columns)]
     rows = [
         [
-            _SUPPRESSED if (index, name) in result.suppressed else cell
-            for name, cell in zip(result.columns, row, strict=True)
+            _SUPPRESSED if (index, name) in result.suppressed else _grouped(cell) if wide else cell
+            for name, cell, wide in zip(result.columns, row, measured, strict=True)
         ]
         for index, row in enumerate(result.rows)
     ]
@@ -123,3 +126,12 @@ def show_result(result: Result, *, json: bool, written: Path | None) -> None:
     note(f"{parties}: {who} · {result.seconds:.2f} s · {sealed}")
     if written:
         note(f"written to {written}, which only you may read")
+
+
+def _grouped(cell: object) -> object:
+    """A number with its thousands told apart, and the digits that `shown` gives it."""
+    if not isinstance(cell, int | float | Decimal):
+        return cell
+    whole, point, rest = shown(cell).partition(".")
+    sign, digits = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
+    return sign + (f"{int(digits):,}" if digits.isdigit() else digits) + point + rest

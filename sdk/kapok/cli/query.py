@@ -12,7 +12,7 @@ import typer
 from kapok.cli.asking import question_of
 from kapok.cli.live import Live
 from kapok.cli.options import Home, Json
-from kapok.cli.terminal import Interrupted, print_json, say
+from kapok.cli.terminal import Interrupted, note, print_json, say
 from kapok.client.progress import SHOWN_DIGITS
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def query(
     _check_destination(out, detach)
     question = question_of(sql, file)
 
-    async def ask(live: Live) -> Result | None:
+    async def ask(live: Live) -> Result | int:
         async with await connect_async(home) as session:
             work = session.submit if detach else session.query
             answer = await work(
@@ -114,16 +114,14 @@ def query(
                 deadline_s=deadline,
                 progress=live,
             )
-            return None if isinstance(answer, str) else answer
+            return session.rounds(answer) if isinstance(answer, str) else answer
 
     live = Live(quiet=json)
-    result = _until_interrupted(live, lambda: asyncio.run(ask(live)))
-    if result is not None:
-        _show(result, out, json)
-    elif json:
-        print_json({"job": live.job_id})
+    answer = _until_interrupted(live, lambda: asyncio.run(ask(live)))
+    if isinstance(answer, int):
+        _say_submitted(live.job_id, answer, json)
     else:
-        say(live.job_id)
+        _show(answer, out, json)
 
 
 def wait_for(job_id: str, *, home: Path | None, out: Path | None, json: bool, only_now: bool = False) -> None:
@@ -154,6 +152,19 @@ def _check_destination(out: Path | None, detach: bool) -> None:
             "--detach waits for no answer: give --out to `kapok job wait JOB` or `kapok job result JOB`"
         )
     check_out(out)
+
+
+def _say_submitted(job_id: str, rounds: int, json: bool) -> None:
+    """The identity of a job that is not waited for; of one with several rounds, that somebody has to."""
+    if json:
+        print_json({"job": job_id, "rounds": rounds})
+        return
+    say(job_id)
+    if rounds > 1:
+        note(
+            f"it takes up to {rounds} rounds, and goes on from one to the next only while "
+            f"`kapok job wait {job_id[:SHOWN_DIGITS]}` runs"
+        )
 
 
 def _until_interrupted(live: Live, work: Callable[[], _Answer]) -> _Answer:

@@ -21,6 +21,7 @@ from kapok.client.jobs import JobFolder, JobRecord
 from kapok.client.known import KnownMembers
 from kapok.client.line import Line
 from kapok.client.memberships import Member
+from kapok.client.opening import read_specification
 from kapok.client.profile import Profile
 from kapok.client.progress import SHOWN_DIGITS, Listener, Progress, Stopwatch, short_name, silent
 from kapok.client.submission import Request, SealName, prepare
@@ -168,6 +169,15 @@ class AsyncSession:
         record = await self._prepared(request, dataset, progress)
         await self._send(record, progress)
         return record.job_id
+
+    def rounds(self, job_id: str) -> int:
+        """Most rounds that a job of this profile takes. Between two of them it waits for its analyst.
+
+        Raises:
+            NotFound: ``unknown_job``: this profile has no such job.
+        """
+        _, specification, _ = read_specification(self.folder.load(job_id).specification, self.verifier)
+        return specification.rounds
 
     async def explain(
         self,

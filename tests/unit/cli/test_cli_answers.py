@@ -53,6 +53,24 @@ def test_table_labels_suppressed_cells_and_not_nulls(result, capsys):
     assert all(line == line.rstrip() for line in said.out.splitlines())
 
 
+def test_numbers_that_are_measured_have_their_thousands_told_apart(result, capsys):
+    year = pa.field("year", pa.int64(), metadata={"kapok.kind": "group"})
+    table = pa.Table.from_arrays(
+        [
+            pa.array([2013, 2014, 2015]),
+            pa.array([336776, -1000, 999]),
+            pa.array([Decimal("-1234567.50"), Decimal("0.25"), None], pa.decimal128(38, 2)),
+            pa.array([12345.678, -1e-07, 1e300]),
+        ],
+        schema=pa.schema([year, ("count", pa.int64()), ("sum", pa.decimal128(38, 2)), ("avg", pa.float64())]),
+    )
+    show_result(Result.of(table, result._labels), json=False, written=None)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert lines[2] == ["2013", "suppressed", "-1,234,567.50", "12,345.678"]
+    assert lines[3] == ["2014", "-1,000", "0.25", "-1e-07"]
+    assert lines[4] == ["2015", "999", "1e+300"]
+
+
 def test_json_is_one_document_with_all_digits(result, capsys):
     show_result(result, json=True, written=None)
     said = capsys.readouterr()
