@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cmp_to_key, partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from kapok.computations.query.aggregates import AGGREGATES, Moment, Sums
@@ -131,9 +131,7 @@ def answer(
         held = True if question.having is None else question.having.evaluate(line)
         if held is True or held is SUPPRESSED:
             kept.append((line, held is SUPPRESSED))
-    if question.order:
-        compare = cmp_to_key(partial(_compared, question.order))
-        kept.sort(key=lambda one: compare(one[0]))
+    kept = _in_order(question.order, kept)
     first, limit = question.statement.offset, question.statement.limit
     kept = kept[first : None if limit is None else first + limit]
     rows: list[tuple[Value, ...]] = []
@@ -248,21 +246,20 @@ def impossible(why: str) -> PeerProtocolError:
     )
 
 
-def _compared(order: Sequence[Ranking], one: Line, other: Line) -> int:
-    """Which line comes first: nulls last unless they are wanted first, suppressed values after all others."""
-    for ranking in order:
-        first, second = (_rank(ranking, line) for line in (one, other))
-        if first[0] != second[0]:
-            return -1 if first[0] < second[0] else 1
-        if first[1] != second[1]:
-            return -1 if (first[1] < second[1]) != ranking.descending else 1
-    return 0
+def _in_order(order: Sequence[Ranking], kept: list[tuple[Line, bool]]) -> list[tuple[Line, bool]]:
+    """Lines as ORDER BY has them; what ranks equal stays in the order of the words.
+
+    Each line is looked at once for each ranking: one sort after the other, the last ranking first.
+    """
+    for ranking in reversed(order):
+        ranked = [(_rank(ranking, line), (line, doubtful)) for line, doubtful in kept]
+        ranked.sort(key=itemgetter(0), reverse=ranking.descending)
+        kept = [one for _, one in ranked]
+    return kept
 
 
 def _rank(ranking: Ranking, line: Line) -> tuple[int, Any]:
+    """Nulls last unless they are wanted first, suppressed values after all others, whatever the direction."""
     cell = ranking.formula.evaluate(line)
-    if cell is SUPPRESSED:
-        return 2, 0
-    if cell is None:
-        return (-1 if ranking.nulls_first else 1), 0
-    return 0, cell
+    place = 2 if cell is SUPPRESSED else 0 if cell is not None else -1 if ranking.nulls_first else 1
+    return -place if ranking.descending else place, 0 if place else cell
