@@ -154,15 +154,17 @@ def numbers(cells: int, rows: int) -> str:
     return f"SELECT i * 7 % {cells} AS x, 'a' AS ward FROM range({rows}) t (i)"
 
 
-@pytest.mark.parametrize("rest", ["", "ORDER BY s DESC, n", "HAVING s > 10 ORDER BY s / n LIMIT 50"])
+@pytest.mark.parametrize(
+    "rest", ["", "ORDER BY k * 37 % 101 DESC, s", "HAVING s > 10 ORDER BY s / n LIMIT 50"]
+)
 def test_an_answer_takes_as_many_steps_as_it_has_cells(rest):
-    """Four times the cells: four times the steps, ORDER BY included."""
+    """Four times the cells: four times the steps; sorting compares exact numbers a little more often."""
     steps = []
     for cells in (250, 1000):
         sql = f"SELECT x % {cells} AS k, COUNT(*) AS n, SUM(x) AS s FROM visits GROUP BY 1 {rest}"
         question, words = words_of(sql, numbers(cells, 3 * cells))
         steps.append(calls_of(partial(answer, question, VISITS, words)))
-    assert steps[1] < 4.1 * steps[0]
+    assert steps[1] < 4.4 * steps[0]
 
 
 @pytest.mark.parametrize(
