@@ -134,6 +134,22 @@ def words_of(sql: str, table: str, thresholds: Thresholds | None = None) -> tupl
     return question, contribute(question, VISITS, engine, thresholds or Thresholds(0, 0)).to_integers()
 
 
+@pytest.mark.parametrize(
+    "where", ["x IS NOT NULL", "ward = 'a' AND x > 0", "NOT (x IS NULL) AND (ward = 'a' OR ward = 'b')"]
+)
+def test_a_group_that_where_leaves_out_is_no_line_though_it_was_suppressed(where):
+    column = Column(name="x", type="integer", domain=(5, 6), nullable=True)
+    narrow = Dataset(name="visits", rows_max=1000, columns=(VISITS.columns[0], column))
+    sql = "SELECT x, COUNT(*) AS n FROM visits{} GROUP BY ROLLUP (x)"
+    question, unfiltered = (
+        Question.parse(sql.format(filtered), narrow) for filtered in (f" WHERE {where}", "")
+    )
+    # Nothing is shown: of (5, 6, null) and of the margin, by a holder that suppresses all.
+    found = answer(question, narrow, [0, 1] * 4)
+    assert found.rows == ((5, None), (6, None), (None, None))
+    assert len(answer(unfiltered, narrow, [0, 1] * 4).rows) == 4
+
+
 def calls_of(work: Callable[[], object]) -> int:
     """How many functions are called, Python's own included."""
     count = 0

@@ -15,6 +15,7 @@ from fractions import Fraction
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from kapok.computations.language.syntax import Call, Expression
 from kapok.computations.query.aggregates import AGGREGATES, Moment, Sums
 from kapok.computations.query.answers.formulas import Line
 from kapok.computations.query.answers.values import (
@@ -185,6 +186,8 @@ def _lines(
 ) -> Iterator[Line]:
     """All lines of the answer, each grouping in the order of its words."""
     keys = [[axis.cell(value) for value in axis.values] for axis in question.axes]
+    known = _known(question.statement.where)
+    never_null = [axis.expression in known for axis in question.axes]
     for kept in question.sets:
         grouped = tuple(place in kept for place in range(len(question.axes)))
         for cell in question.places(kept):
@@ -195,7 +198,22 @@ def _lines(
             values: list[Cell] = [None] * len(keys)
             for place, number in zip(kept, cell, strict=True):
                 values[place] = keys[place][number]
+            if any(values[place] is None and never_null[place] for place in kept):
+                continue
             yield Line(tuple(values), grouped, tuple(_results(question, opened, iter(found))))
+
+
+def _known(where: Expression | None) -> frozenset[Expression]:
+    """What is null in no row that WHERE keeps: there is no such group, though a holder may have suppressed it."""
+    match where:
+        case Call("and", conditions):
+            return frozenset().union(*map(_known, conditions))
+        case Call("not", (Call("is null", (tested,)),)):
+            return frozenset({tested})
+        case Call("=" | "<>" | "<" | "<=" | ">" | ">=" | "in" | "between" | "like" | "ilike", compared):
+            return frozenset(compared)
+        case _:
+            return frozenset()
 
 
 def _opened(measure: Measure, question: Question, dataset: Dataset, rest: Iterator[int]) -> list[Sums] | None:
