@@ -204,7 +204,7 @@ def _lines(
 
 
 def _known(where: Expression | None) -> frozenset[Expression]:
-    """What is null in no row that WHERE keeps: there is no such group, though a holder may have suppressed it."""
+    """What is null in no row that WHERE keeps: no such group is there, though a holder may suppress it."""
     match where:
         case Call("and", conditions):
             return frozenset().union(*map(_known, conditions))
