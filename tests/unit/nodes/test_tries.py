@@ -75,9 +75,9 @@ def test_tries_are_as_many_as_counting_them_would_give(journal, clock):
 
 def test_to_know_them_takes_no_longer_the_more_there_are(journal, clock):
     clock.now, steps = 5.0, []
-    for index in range(300):
+    for index in range(80):
         job = journal.count_try(replace(NEW, job_id=numbered(index)))
-        if index in (20, 299):
+        if index in (20, 79):
             with journal._read() as connection, counted_steps(connection) as count:
                 assert tries_so_far(connection, "t", "o", before=job.number, since=1.0) == index
             steps.append(count())
@@ -148,9 +148,9 @@ def test_a_scope_is_what_all_its_releases_make_it(journal, reopening):
 
 def test_a_scope_takes_no_longer_to_read_the_more_was_released(journal):
     steps = []
-    for index in range(200):
+    for index in range(60):
         release(journal, index, names=NAMES[index % 2], question=QUESTIONS[index % 3])
-        if index in (20, 199):
+        if index in (20, 59):
             with journal._read() as connection, counted_steps(connection) as count:
                 scope_of(connection, "t", "o", QUESTIONS[0])
             steps.append(count())

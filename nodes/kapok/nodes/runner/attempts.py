@@ -63,14 +63,15 @@ def answer_attempt(office: Office, read: ReadSpec, asked: OpenAttempt) -> list[O
 
 def _agree(office: Office, job: OpenJob, asked: OpenAttempt, task: Task) -> Attempt:
     """Check the roster, and once more what the journal says of the scope now."""
-    attempt = job.holder.open(
-        round=asked.round,
-        attempt=asked.attempt,
-        consents=asked.consents,
-        params_hash=task.params_hash,
-    )
-    own, stated = office.statement(job), {one.name: one.cohort for one in attempt.roster.members}
+    own = office.statement(job)
     try:
+        attempt = job.holder.open(
+            round=asked.round,
+            attempt=asked.attempt,
+            consents=asked.consents,
+            params_hash=task.params_hash,
+        )
+        stated = {one.name: one.cohort for one in attempt.roster.members}
         check_roster(own, attempt.roster.names, stated)
     except CohortTooSmall as error:
         if error.code == "cohort_differs" and len(own.cohorts) == 1:
