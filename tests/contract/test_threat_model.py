@@ -15,7 +15,7 @@ TESTS = sorted(
     node.name
     for path in (ROOT / "tests" / "attacks").glob("test_*.py")
     for node in ast.parse(path.read_text(encoding="utf-8")).body
-    if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
 )
 
 

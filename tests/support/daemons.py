@@ -86,9 +86,9 @@ class Network:
     def credentials(self, letter):
         return self.realm.credentials(letter, Role.NODE, "main")
 
-    async def open(self):
+    async def open(self, settings=""):
         home = furnish(self.folder / "broker", self.realm.credentials("exchange", Role.BROKER, "main"))
-        (home / "broker.toml").write_text('listen = "127.0.0.1:0"\n')
+        (home / "broker.toml").write_text('listen = "127.0.0.1:0"\n' + settings)
         self.broker = await Daemon(run_broker, home).start()
         self.analyst = self.realm.credentials("university", Role.ANALYST, "one")
         self.line = await connect(self.analyst, self.broker.address)

@@ -223,9 +223,14 @@ class World:
 
     def refusal(self, outgoing) -> RefusalStatement:
         """The refusal that a node answered, verified."""
+        return self.refusal_at(outgoing, self.clock())
+
+    def refusal_at(self, outgoing, now: float) -> RefusalStatement:
+        """The refusal, verified by a clock of one's own."""
         [answer] = outgoing
         assert isinstance(answer, Refusal), answer
-        return decode(RefusalStatement, self.verifier.verify(REFUSAL_TYP, answer.token).payload)
+        verifier = JwsVerifier(self.realm.root.pem, lambda: now)
+        return decode(RefusalStatement, verifier.verify(REFUSAL_TYP, answer.token).payload)
 
 
 class Job:

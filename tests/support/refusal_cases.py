@@ -33,7 +33,6 @@ BY_SPECIFICATION = {
     "question_not_canonical": {"question": "select count(*) from clinic"},
     "unknown_column": {"question": "SELECT SUM(weight) AS s FROM clinic"},
     "bad_tag_seed": {"tag_seeds": {}},
-    "not_the_signer": {"analyst": "spiffe://kapok.test/org/insurer/analyst/one"},
     "bad_members": {"members": (A, A)},
     "not_a_member": {
         "members": ("spiffe://kapok.test/org/x/node/main",),

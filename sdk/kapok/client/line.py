@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from kapok.client.opening import brokers_word
 from kapok.client.progress import Listener, Progress, silent
 from kapok.errors import KapokError
 from kapok.wire.dialler import Dialler
@@ -84,7 +85,7 @@ class Line:
 
         Raises:
             Unavailable: the broker could not be reached in time.
-            KapokError: whatever the broker answered.
+            KapokError: whatever the broker answered; of a node it is told as the broker's word.
         """
         until = asyncio.get_running_loop().time() + self._profile.settings.patience_s
         pauses = Pauses(until, self.dialler)
@@ -92,7 +93,7 @@ class Line:
             try:
                 return await call(await self.broker())
             except KapokError as error:
-                await pauses.after(error, listener)
+                await pauses.after(brokers_word(error), listener)
 
     async def close(self) -> None:
         """Hang up."""

@@ -28,7 +28,14 @@ if TYPE_CHECKING:
     from kapok.protocols.secure_sum.params import Verifier
     from kapok.wire.messages import Evidence, JobStatus
 
-__all__ = ["check_result_key", "failure_of", "open_evidence", "read_specification", "verified_refusals"]
+__all__ = [
+    "brokers_word",
+    "check_result_key",
+    "failure_of",
+    "open_evidence",
+    "read_specification",
+    "verified_refusals",
+]
 
 
 def read_specification(token: str, verifier: Verifier, typ: str = JOB_TYP) -> tuple[str, JobSpec, PartyName]:
@@ -101,6 +108,11 @@ def failure_of(status: JobStatus, refusals: tuple[KapokError, ...]) -> KapokErro
             remedy="ask the node's people, and the broker's",
         )
     return _with_others(_broker_says(said), refusals)
+
+
+def brokers_word(said: KapokError) -> KapokError:
+    """An error that the broker answered a call with: where it names a node, the broker's word and no more."""
+    return _broker_says(said) if _is_node(said.party) else said
 
 
 def _is_node(party: str | None) -> bool:

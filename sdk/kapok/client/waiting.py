@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from kapok.client.jobs import JobRecord
 from kapok.client.line import Pauses
-from kapok.client.opening import failure_of, read_specification, verified_refusals
+from kapok.client.opening import brokers_word, failure_of, read_specification, verified_refusals
 from kapok.client.progress import SHOWN_DIGITS, Listener, Progress, Stopwatch, progress_of
 from kapok.client.result import Result
 from kapok.client.turns import take_turn
@@ -241,7 +241,7 @@ async def _watch(
                     listener(progress_of(status, len(specification.members), specification.rounds))
             broken: KapokError = Unavailable("the broker hung up", code="hung_up")
         except KapokError as error:
-            broken = error
+            broken = brokers_word(error)
         if broken.retryable and not broken.remedy:
             broken.remedy = f"`kapok job wait {record.job_id[:SHOWN_DIGITS]}` takes it up again"
         await pauses.after(broken, listener)

@@ -34,6 +34,7 @@ from kapok.identity.certificates import (
     certificate_from_der,
     fingerprint,
     key_fingerprint,
+    party_name,
     public_key,
 )
 from kapok.identity.credentials import Credentials
@@ -174,7 +175,8 @@ class JwsVerifier:
 
         Raises:
             IdentityInvalid: ``bad_envelope`` for the form, ``wrong_typ``, ``bad_signature``, or what
-                `TrustRoot.check` raises for the certificate.
+                `TrustRoot.check` raises for the certificate; where that are its dates alone, everything else
+                has been seen to be right, and the error's party is the signer.
         """
         header, payload = _split(token)
         if header["typ"] != typ:
@@ -183,7 +185,7 @@ class JwsVerifier:
                 code="wrong_typ",
                 remedy=f"give the document that was signed as {typ}",
             )
-        certificate, name = self._certificate(_certificate_of(header))
+        digest, certificate, name = self._known(_certificate_of(header))
         key = public_key(certificate)
         try:
             jws.deserialize_compact(token, ECKey(key, key), registry=_REGISTRY)
@@ -194,6 +196,7 @@ class JwsVerifier:
                 remedy="it was altered, or its sender does not hold that party's key: ask the party",
                 party=str(name),
             ) from None
+        self._check(digest, certificate, name)
         return Signed(
             payload=payload,
             signer=Party(str(name), name.organisation_id),
@@ -201,19 +204,25 @@ class JwsVerifier:
             key_fingerprint=key_fingerprint(key),
         )
 
-    def _certificate(self, der: bytes) -> tuple[x509.Certificate, PartyName]:
+    def _known(self, der: bytes) -> tuple[bytes, x509.Certificate, PartyName]:
+        """The signer's certificate and the name in it, not checked yet."""
         digest = hashlib.sha256(der).digest()
-        now = self._clock()
         if known := self._checked.get(digest):
-            self._root.check_dates(known[0], now)
-            self._checked.move_to_end(digest)
-            return known
+            return digest, *known
         certificate = certificate_from_der(der, "signer's certificate")
-        found = (certificate, self._root.check(certificate, now))
-        self._checked[digest] = found
+        return digest, certificate, party_name(certificate)
+
+    def _check(self, digest: bytes, certificate: x509.Certificate, name: PartyName) -> None:
+        """Check the certificate: after the signature, for then it is known who signed with an expired one."""
+        now = self._clock()
+        if digest in self._checked:
+            self._root.check_dates(certificate, now)
+            self._checked.move_to_end(digest)
+            return
+        self._root.check(certificate, now)
+        self._checked[digest] = (certificate, name)
         if len(self._checked) > _MOST_CACHED:
             self._checked.popitem(last=False)
-        return found
 
 
 def _split(token: str) -> tuple[dict[str, Any], bytes]:

@@ -135,7 +135,9 @@ class TrustRoot:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     def check(self, certificate: x509.Certificate, now: float) -> PartyName:
-        """Return the party that a certificate names, once dates, signature, purpose and name are right.
+        """Return the party that a certificate names, once signature, dates, purpose and name are right.
+
+        Of one that is expired the root's signature has been seen to be right: what it says was true once.
 
         Args:
             certificate: A party's certificate.
@@ -147,7 +149,6 @@ class TrustRoot:
         """
         name = party_name(certificate)
         public_key(certificate)
-        self.check_dates(certificate, now)
         if certificate.issuer != self.certificate.subject or not _signed_by(certificate, self.certificate):
             raise IdentityInvalid(
                 f"the certificate of {name} was not signed by the root of {self.trust_domain}",
@@ -155,6 +156,7 @@ class TrustRoot:
                 remedy="the party must enrol with the authority whose root certificate is used here",
                 party=str(name),
             )
+        self.check_dates(certificate, now)
         self._check_path(certificate, now)
         if name.trust_domain != self.trust_domain:
             raise IdentityInvalid(
@@ -180,6 +182,7 @@ class TrustRoot:
                     f" and it is {moment:%Y-%m-%d %H:%M:%S} UTC",
                     code="certificate_not_yet_valid",
                     remedy="set this machine's clock right, or wait",
+                    party=_named(checked),
                 )
             if moment > ends:
                 raise IdentityInvalid(
@@ -187,6 +190,7 @@ class TrustRoot:
                     f" and it is {moment:%Y-%m-%d %H:%M:%S} UTC",
                     code="certificate_expired",
                     remedy=f"{_RENEW}, or set this machine's clock right",
+                    party=_named(checked),
                 )
 
     def _check_path(self, certificate: x509.Certificate, now: float) -> None:
@@ -260,10 +264,15 @@ def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 
 def _subject(certificate: x509.Certificate) -> str:
+    return _named(certificate) or "this trust domain"
+
+
+def _named(certificate: x509.Certificate) -> str | None:
+    """The party that it names; None of the root's."""
     try:
         return str(party_name(certificate))
     except IdentityInvalid:
-        return "this trust domain"
+        return None
 
 
 def _bad(message: str) -> IdentityInvalid:

@@ -11,6 +11,7 @@ from typing import Final
 from kapok.broker.computation import admission, deadlines, gathering, releasing, sealing, steering
 from kapok.broker.computation.assignments import AssignmentKey, assignments
 from kapok.broker.computation.endings import cancel_job, move_job
+from kapok.broker.computation.faults import faults_noted
 from kapok.broker.computation.office import Office
 from kapok.broker.computation.sealing import Upload
 from kapok.broker.computation.statements import unknown_job
@@ -131,21 +132,22 @@ class JobDesk:
 
     def consent(self, caller: PartyName, job_id: str, token: str) -> None:
         """Take a consent. See `gathering.take_consent` for what it raises."""
-        with self._office.step() as step:
+        with faults_noted(self._office, caller, job_id), self._office.step() as step:
             gathering.take_consent(step, caller, job_id, token)
 
     def refuse(self, caller: PartyName, job_id: str, token: str) -> None:
         """Take a refusal. See `gathering.take_refusal` for what it raises."""
-        with self._office.step() as step:
+        with faults_noted(self._office, caller, job_id), self._office.step() as step:
             gathering.take_refusal(step, caller, job_id, token)
 
     def begin_upload(self, caller: PartyName, job_id: str, token: str) -> Upload | None:
         """Begin to take a sealed vector; None when it is there already. See `sealing.begin_upload`."""
-        return sealing.begin_upload(self._office, caller, job_id, token)
+        with faults_noted(self._office, caller, job_id):
+            return sealing.begin_upload(self._office, caller, job_id, token)
 
     def release(self, caller: PartyName, job_id: str, token: str) -> None:
         """Take a release. See `releasing.take_release` for what it raises."""
-        with self._office.step() as step:
+        with faults_noted(self._office, caller, job_id), self._office.step() as step:
             releasing.take_release(step, caller, job_id, token)
 
     # The clock, and work that nobody waits for

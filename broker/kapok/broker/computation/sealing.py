@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Final
 
 from kapok.broker.computation.endings import fail_job, move_attempt, move_job
+from kapok.broker.computation.faults import note_fault
 from kapok.broker.computation.gathering import settle
 from kapok.broker.computation.office import Office, Step
 from kapok.broker.computation.releasing import sum_up
@@ -169,9 +170,8 @@ class Upload:
             if row is None or row.counted:
                 return
             step.tx.vectors.delete(row)
-            member = step.tx.jobs.member(self._job_id, self._statement.name)
-            if member is not None and isinstance(error, PeerProtocolError):
-                member.fault = error.code[:64]
+        if isinstance(error, PeerProtocolError):
+            note_fault(self._office, self._statement.name, self._job_id, error.code)
         code = error.code if isinstance(error, KapokError) else "cut_off"
         _log.warning(
             "upload dropped", extra={"job": self._job_id, "party": self._statement.name, "code": code}

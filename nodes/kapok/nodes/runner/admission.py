@@ -5,6 +5,7 @@ Everything here depends on specification, schema and this node's keys; no table 
 
 from __future__ import annotations
 
+import base64
 import logging
 from dataclasses import dataclass, field
 from typing import Final
@@ -31,6 +32,7 @@ __all__ = [
     "check_deadline",
     "noted_question",
     "read_spec",
+    "refusable_id",
 ]
 
 _CLOCK_SKEW_S: Final = 24 * 3600
@@ -61,7 +63,7 @@ class JoinedDataset:
 
 @dataclass(frozen=True, slots=True)
 class ReadSpec:
-    """A specification whose signature holds, signed by an analyst; nothing in it is believed yet."""
+    """A specification whose signature holds, signed by the analyst whom it names; no more is believed."""
 
     token: str = field(repr=False)
     job_id: str
@@ -109,6 +111,7 @@ def read_spec(token: str, verifier: Verifier, typ: str = JOB_TYP) -> ReadSpec:
     signed = verifier.verify(typ, token)
     caller = PartyName.parse(signed.signer.name)
     spec = decode(JobSpec, signed.payload, party=signed.signer.name)
+    spec.check_signer(signed.signer.name)
     if caller.role is not Role.ANALYST:
         raise NotAuthorised(
             "the specification was not signed by an analyst",
@@ -116,8 +119,32 @@ def read_spec(token: str, verifier: Verifier, typ: str = JOB_TYP) -> ReadSpec:
             party=signed.signer.name,
             remedy="sign it with a certificate whose role is analyst",
         )
-    spec.check_signer(signed.signer.name)
     return ReadSpec(token, document_id(signed.payload), caller, spec)
+
+
+def refusable_id(token: str, error: KapokError) -> str:
+    """The identity under which a specification that `read_spec` did not take may be refused; empty for none.
+
+    Only what its own analyst signed is refused under its identity, or what no node of this version could
+    read whoever signs it. Anybody can put a signature that is wrong, or his own, under another's question: of
+    that nothing is signed here, or a dishonest broker would have this node's refusal of a question that it
+    was never shown.
+    """
+    try:
+        payload = _payload(token)
+        by_date = error.code in ("certificate_expired", "certificate_not_yet_valid")
+        if error.code not in ("bad_statement", "not_an_analyst") and not (
+            by_date and decode(JobSpec, payload).analyst == error.party
+        ):
+            return ""
+        return document_id(payload)
+    except (KapokError, ValueError):
+        return ""
+
+
+def _payload(token: str) -> bytes:
+    _, payload, _ = token.split(".")
+    return base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
 
 
 def check_deadline(deadline: float, now: float) -> None:

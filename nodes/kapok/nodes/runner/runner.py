@@ -6,17 +6,14 @@ record: the try before the answer, the seal's record before the seal, the releas
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, assert_never
 
-from kapok.documents.envelope import document_id
 from kapok.errors import InternalError, KapokError, Unavailable
 from kapok.nodes.journal import JobRecord, Journal
-from kapok.nodes.runner.admission import JoinedDataset, ReadSpec, read_spec
+from kapok.nodes.runner.admission import JoinedDataset, ReadSpec, read_spec, refusable_id
 from kapok.nodes.runner.attempts import answer_attempt
 from kapok.nodes.runner.judging import InForce
 from kapok.nodes.runner.notes import Notes, Observer
@@ -168,8 +165,8 @@ class Runner:
         try:
             read = read_spec(token, self._office.verifier)
         except KapokError as error:
-            job_id = _claimed_id(token)
-            _log.warning("a specification was refused", extra={"job": job_id, "code": error.code})
+            job_id = refusable_id(token, error)
+            _log.warning("a specification was not taken", extra={"job": job_id, "code": error.code})
             # Whoever can make a token that does not verify must not end a job that this node knows.
             if not job_id or self._office.journal.job(job_id) is not None:
                 return []
@@ -223,12 +220,3 @@ class Runner:
         self._office.open.forget(job_id)
         self._office.journal.close_job(job_id)
         return []
-
-
-def _claimed_id(token: str) -> str:
-    """The id of a specification that does not verify, so that whoever asked can be told; empty if none."""
-    try:
-        _, payload, _ = token.split(".")
-        return document_id(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (ValueError, binascii.Error):
-        return ""
