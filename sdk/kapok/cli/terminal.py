@@ -122,8 +122,14 @@ def shown(cell: object) -> str:
 
 
 def when(seconds: float) -> str:
-    """A time, seconds since the epoch, for people: in this machine's time zone, which it names."""
-    return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(seconds))
+    """A time, seconds since the epoch, for people: in this machine's time zone, which it names.
+
+    Times that others told, or that a damaged file has, may be none.
+    """
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(seconds))
+    except (ValueError, OverflowError, OSError):
+        return "at no time"
 
 
 def as_document(error: KapokError) -> dict[str, Any]:

@@ -198,7 +198,7 @@ class JobFolder:
         path = self._file(self.whole_id(job_id))
         try:
             return msgspec.json.decode(path.read_bytes(), type=JobRecord)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise InvalidInput(
                 f"{path}, a job's file, is damaged",
                 code="bad_job_file",

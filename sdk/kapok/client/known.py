@@ -65,7 +65,7 @@ class KnownMembers:
             return frozenset(str(PartyName.parse(name)) for name in names)
         except FileNotFoundError:
             return frozenset()
-        except (msgspec.MsgspecError, InvalidInput, OSError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, InvalidInput, OSError):
             raise InvalidInput(
                 f"{path}, the list of those who joined this dataset, cannot be read",
                 code="bad_known_file",

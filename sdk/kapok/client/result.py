@@ -284,7 +284,14 @@ class Result:
         try:
             table = pa.ipc.open_file(Path(path).read_bytes()).read_all()
             labels = msgspec.json.decode((table.schema.metadata or {})[_METADATA], type=Labels)
-        except (pa.ArrowInvalid, OSError, KeyError, msgspec.MsgspecError):
+        except (
+            pa.ArrowException,
+            OSError,
+            KeyError,
+            UnicodeDecodeError,
+            RecursionError,
+            msgspec.MsgspecError,
+        ):
             raise InvalidInput(
                 f"{path} is not a result that Kapok wrote",
                 code="bad_result_file",

@@ -109,7 +109,7 @@ class Vault(NeverPickled):
             return content
         try:
             locked = msgspec.json.decode(content, type=Locked)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise _damaged(path) from None
         return self.unlock(locked, purpose, path)
 

@@ -99,7 +99,7 @@ class EnrolmentToken(NeverPickled):
             written = msgspec.json.decode(octets, type=_Written)
             root = TrustRoot(certificate_from_der(written.root))
             name = PartyName.parse(written.name)
-        except (ValueError, msgspec.DecodeError, KapokError):
+        except (ValueError, msgspec.DecodeError, RecursionError, KapokError):
             raise _bad() from None
         return cls(written.address, root, name, written.broker, written.secret)
 

@@ -148,7 +148,7 @@ class PrivateKey(NeverPickled):
             raise _bad_private_key("the key file is too long")
         try:
             read = msgspec.json.decode(body, type=_KeyFile)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise _bad_private_key(f"the file is not of format {_FORMAT}, version {_VERSION}") from None
         texts = (read.p, read.p_order, read.q, read.q_order, read.h_s)
         if not all(_HEXADECIMAL.match(text) for text in texts):

@@ -108,7 +108,7 @@ class ReleaseRecord(NeverPickled, msgspec.Struct, frozen=True, forbid_unknown_fi
         """
         try:
             return msgspec.json.decode(text, type=cls)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise LocalProtocolError(
                 "the journal has a release record that cannot be read", code="bad_release_record"
             ) from None

@@ -60,7 +60,7 @@ def read_intervals(question: Question, _dataset: Dataset, parameters: bytes) -> 
     """
     try:
         found = msgspec.json.decode(parameters, type=tuple[tuple[int, int] | None, ...])
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise _bad() from None
     spans = [
         span_of(question.measures[result.measure].terms[0])

@@ -1,0 +1,43 @@
+"""SIGKILL at random moments: a question ends with its answer or a named reason; nothing is released twice.
+
+KAPOK_KILLS=17:200 pytest -m slow tests/integration/test_network_kills.py     # seeds 17 to 216
+"""
+
+import os
+from collections import Counter
+
+import pytest
+from support.killing import Killing
+
+
+@pytest.fixture(scope="module")
+def killing(network):
+    return Killing(network)
+
+
+def answers(network):
+    finished = network.kapok("query", "SELECT COUNT(*) FROM heart", "--json")
+    assert finished.status == 0, finished.stderr
+    assert finished.document()["rows"] == [[920]]
+
+
+@pytest.mark.parametrize("seed", [3, 8])
+def test_a_question_survives_kills(killing, network, seed):
+    outcome = killing.run(seed)
+    assert outcome.killed
+    answers(network)
+
+
+@pytest.mark.slow
+def test_questions_survive_many_kills(killing, network, capsys):
+    first, _, number = os.environ.get("KAPOK_KILLS", "100:100").partition(":")
+    seen: Counter[str] = Counter()
+    for seed in range(int(first), int(first) + int(number or 1)):
+        outcome = killing.run(seed)
+        seen["questions"] += 1
+        seen["kills"] += len(outcome.killed)
+        seen[f"ended with {outcome.code or 'the answer' if outcome.job else 'nothing asked'}"] += 1
+        seen.update(f"killed {victim} in {state or 'no job yet'}" for victim, state in outcome.killed)
+    answers(network)
+    with capsys.disabled():
+        print(f"\n{dict(sorted(seen.items()))}")
