@@ -25,7 +25,6 @@ from kapok.computations.query.answers.values import (
     ValueTypeName,
     delivered,
 )
-from kapok.computations.query.arrow import arrow_array
 from kapok.computations.query.measures import Measure
 from kapok.computations.query.params import Question, Ranking
 from kapok.documents.dataset import Dataset
@@ -93,6 +92,8 @@ class Answer:
         ``kapok.column`` and ``kapok.unit``.
         """
         import pyarrow as pa
+
+        from kapok.computations.query.arrow import arrow_array
 
         fields, arrays = [], []
         for place, column in enumerate(self.columns):
