@@ -18,9 +18,7 @@ import numpy.typing as npt
 
 from kapok.errors import InvalidInput
 from kapok.errors.secrecy import NeverPickled
-from kapok.protocols.arithmetic.bases import Floats
 from kapok.protocols.arithmetic.digits import Digits, check_digits
-from kapok.protocols.arithmetic.products import multiply
 from kapok.protocols.arithmetic.ring import Ring
 from kapok.protocols.arithmetic.workers import Lane, run
 
@@ -117,13 +115,11 @@ def one_plus_n_power(ring: Ring, m: Digits) -> Digits:
         out[:, 0, 0] = 1
         out[:, 1:] = m
         return out
-    padded = np.zeros_like(out)
-    padded[:, :-1] = m
 
     def work(lane: Lane, chunk: slice) -> None:
         digits = out[chunk]
         for span in lane.spans(len(digits)):
-            _series(lane, lane.read(padded[chunk][span]))
+            _series(lane, m[chunk][span])
             lane.write(lane.x, span)
         lane.flush(digits)
 
@@ -142,11 +138,30 @@ def times_one_plus_n_power(ring: Ring, factors: Factors, m: Digits) -> Digits:
     Raises:
         InvalidInput: code ``bad_digits``.
     """
-    if ring.degree != 1:
-        return multiply(ring, factors.digits, one_plus_n_power(ring, m))
-    check_digits(ring, m, parts=1)
+    check_digits(ring, m, parts=ring.degree)
     if len(factors) != len(m):
         raise InvalidInput("vectors to multiply must be of one length", code="bad_digits")
+    if ring.degree == 1:
+        return _times_one_plus_m_n(ring, factors, m)
+    out = np.empty(factors.digits.shape, dtype=np.uint8)
+    restore = ring.montgomery(2)
+
+    def work(lane: Lane, chunk: slice) -> None:
+        kernel, x, y = lane.kernel, lane.x, lane.y
+        for span in lane.spans(len(out[chunk])):
+            _series(lane, m[chunk][span])
+            kernel.read_ready(lane.read(factors.digits[chunk][span]), y)
+            kernel.multiply(x, y, x)
+            kernel.multiply_last(x, lane.constant(restore), x)
+            lane.write(x, span)
+        lane.flush(out[chunk])
+
+    run(ring, len(m), work)
+    return out
+
+
+def _times_one_plus_m_n(ring: Ring, factors: Factors, m: Digits) -> Digits:
+    """The same with s = 1: f₀ stays, and f₁ + m·f₀ is a product modulo N."""
     out = np.empty(factors.digits.shape, dtype=np.uint8)
     out[:, 0] = factors.digits[:, 0]
     modulo_n = ring.modulo_n
@@ -171,12 +186,14 @@ def _row_length(ring: Ring) -> int:
     return ring.modulo_n.ready_rows + len(ring.modulo_n.constants.bases.b) if ring.degree == 1 else 0
 
 
-def _series(lane: Lane, limbs: Floats) -> None:
-    """lane.x = (1+N)^m for m in limbs, by Horner's rule: T_j = 1 + (m−j)·N/(j+1)·T_{j+1}."""
+def _series(lane: Lane, m: Digits) -> None:
+    """lane.x = (1+N)^m for digits (count, s, width), by Horner's rule: T_j = 1 + (m−j)·N/(j+1)·T_{j+1}."""
     ring, kernel = lane.ring, lane.kernel
     zeros = [0] * ring.degree
     total, (number, shifted, constant) = lane.x, lane.room(3)
-    kernel.read(limbs, number)
+    padded = np.zeros((len(m), ring.parts, ring.width), dtype=np.uint8)
+    padded[:, :-1] = m
+    kernel.read(lane.read(padded), number)
     kernel.set(total, ring.constants.in_b([1, *zeros]))
     for j in range(ring.degree - 1, -1, -1):
         kernel.set(constant, ring.constants.in_b([-j, *zeros]))

@@ -154,7 +154,7 @@ def product_of_all(ring: Ring, digits: Digits) -> int:
     """
     check_digits(ring, digits)
     base = ring.modulo_n
-    lowest = np.ascontiguousarray(digits[:, :1])
+    lowest = digits[:, :1]
     columns = base.columns
     rows = len(lowest) // columns
     if rows > 1:

@@ -61,7 +61,7 @@ def are_canonical(key: PublicKey, digits: _Digits) -> bool:
 def are_units(key: PublicKey, digits: _Digits) -> bool:
     """Whether ciphertexts, canonical digits (count, degree + 1, width), are all units modulo N."""
     if len(digits) >= _FEWEST_AT_ONCE:
-        return math.gcd(product_of_all(ring_of(key, 0), np.ascontiguousarray(digits[:, :1])), key.n) == 1
+        return math.gcd(product_of_all(ring_of(key, 0), digits[:, :1]), key.n) == 1
     product = 1
     for number in _integers(digits[:, 0]):
         product = product * number % key.n

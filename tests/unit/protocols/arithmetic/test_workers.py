@@ -1,11 +1,30 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 import threadpoolctl
 
-from kapok.protocols.arithmetic import Ring, available_cores, from_integers, multiply, to_integers
+from kapok.protocols.arithmetic import (
+    Comb,
+    Factors,
+    FixedBase,
+    Product,
+    Ring,
+    available_cores,
+    from_integers,
+    multiply,
+    one_plus_n_power,
+    power,
+    power_each,
+    product,
+    product_of_all,
+    times_one_plus_n_power,
+    to_integers,
+)
 from kapok.protocols.arithmetic.workers import run
 
 
@@ -92,6 +111,66 @@ def test_lanes_of_few_widths_are_kept(ring_of):
     for count in (8, 32, 48, 64, 80, 96, 8):
         run(ring, count, lambda lane, chunk: None)
     assert list(ring.idle_lanes) == [64, 80, 96, 8]
+
+
+def peak_beside(work: Callable[[], object]) -> int:
+    """Most bytes at a time that some work takes, beside what it returns."""
+    tracemalloc.start()
+    try:
+        kept = work()
+        returned, peak = tracemalloc.get_traced_memory()
+        del kept
+        return peak - returned
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("degree", "name"),
+    [
+        (1, "multiply"),
+        (1, "product"),
+        (1, "one for all"),
+        (1, "running product"),
+        (1, "product of all"),
+        (1, "power"),
+        (1, "power each"),
+        (1, "fixed base"),
+        (1, "factors"),
+        (2, "factors"),
+        (2, "1 + N"),
+    ],
+)
+def test_memory_beside_the_result_does_not_grow_with_the_batch(ring_of, degree, name):
+    """What is worked in is a few chunks, whatever comes."""
+    ring = ring_of(512, degree)
+    one = from_integers(ring, [3])[0]
+    fixed = FixedBase(ring, one, Comb.of(8, 4, 2))
+
+    def beside(count: int) -> int:
+        digits = np.ascontiguousarray(np.broadcast_to(one, (count, *one.shape)))
+        plaintexts = np.ascontiguousarray(digits[:, 1:])
+        exponents = np.full((count, 1), 5, dtype=np.uint8)
+        running, factors = Product(ring, count), Factors.of(ring, digits)
+        works = {
+            "multiply": lambda: multiply(ring, digits, digits),
+            "product": lambda: product(ring, [digits] * 3),
+            "one for all": lambda: multiply(ring, digits, one),
+            "running product": lambda: running.multiply(digits, 0),
+            "product of all": lambda: product_of_all(ring, digits),
+            "power": lambda: power(ring, digits, 5),
+            "power each": lambda: power_each(ring, digits, exponents),
+            "fixed base": lambda: fixed.powers_times(exponents, digits),
+            "factors": lambda: times_one_plus_n_power(ring, factors, plaintexts),
+            "1 + N": lambda: one_plus_n_power(ring, plaintexts),
+        }
+        return peak_beside(works[name])
+
+    few, many = 16 * ring.columns, 48 * ring.columns
+    beside(few)  # What a ring keeps is made once.
+    grown = (beside(many) - beside(few)) / (many - few)
+    # Bytes an element, of which the checks of its digits take a few; it has 128 or 192 itself.
+    assert grown < 32
 
 
 def test_there_is_a_core():
