@@ -91,6 +91,22 @@ def test_we_open_the_encoded_floats_of_phe(
     assert decoded == numbers
 
 
+def test_phe_opens_its_encoded_floats_when_we_encrypted_added_and_scaled_them(
+    private_key: PrivateKey, phe_public: phe.PaillierPublicKey, phe_private: phe.PaillierPrivateKey
+) -> None:
+    key = private_key.public
+    numbers = [0.0, 3.25, -1e-6, 6.02214076e23, -0.1, *(0.37 * place for place in range(-10, 10))]
+    encoded = [phe.EncodedNumber.encode(phe_public, number) for number in numbers]
+    vector = scheme.encrypt(key, PlaintextVector.from_integers(key, [one.encoding for one in encoded]))
+    scaled = scheme.scale(key, scheme.add(key, [vector, vector]), -2)
+    for ours, factor in ((vector, 1), (scaled, -4)):
+        theirs = [
+            phe.EncryptedNumber(phe_public, ciphertext, one.exponent)
+            for ciphertext, one in zip(ours.to_integers(key), encoded, strict=True)
+        ]
+        assert [phe_private.decrypt(one) for one in theirs] == [factor * number for number in numbers]
+
+
 def test_ours_and_theirs_add(private_key: PrivateKey, phe_public: phe.PaillierPublicKey) -> None:
     theirs = CiphertextVector.from_integers(private_key.public, [phe_public.encrypt(40).ciphertext()])
     ours = plain.encrypt(private_key.public, [2])

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
+import gmpy2
 import numpy as np
 import pytest
 
 from kapok.errors import InvalidInput, PeerProtocolError
-from kapok.protocols.paillier import plain, scheme, tables, vectorised
+from kapok.protocols.paillier import plain, private, scheme, tables, vectorised
 from kapok.protocols.paillier.digits import check_key, ring_of
 from kapok.protocols.paillier.keygen import generate
+from kapok.protocols.paillier.number_theory import has_small_factor
+from kapok.protocols.paillier.opening import PrimePower
 from kapok.protocols.paillier.plaintexts import PlaintextVector
 from kapok.protocols.paillier.private import PrivateKey
 from kapok.protocols.paillier.public import PublicKey
 from kapok.protocols.paillier.vector import CiphertextVector
 
 DEGREES = (1, 2, 3, 4)
+# Of all sizes and degrees those that are tried each time.
+_QUICK_SIZES = ((2049, 2), (3072, 1), (4096, 3))
 
 
 @pytest.fixture(scope="module", params=["standard", "subgroup"])
@@ -89,6 +95,77 @@ def test_what_is_encrypted_at_once_is_decrypted(key: PrivateKey, degree: int) ->
     assert len({vector.body[i : i + 256] for i in range(0, len(vector.body), 256)}) == 21 * (degree + 1)
     assert key.decrypt_integers(vector) == plaintexts
     assert np.array_equal(key.decrypt(vector).digits, _vector(public, plaintexts, degree).digits)
+
+
+def _key_of(bits: int) -> PublicKey:
+    """Nobody's key: encryption, sums and multiples need no factors, and any square serves as a base."""
+    n = secrets.randbits(bits) | 1 << (bits - 1) | 1
+    while has_small_factor(n):
+        n += 2
+    return PublicKey(n, pow(secrets.randbelow(n**5), 2, n**5))
+
+
+@pytest.mark.parametrize(
+    ("bits", "degree"),
+    [
+        pytest.param(bits, degree, marks=() if (bits, degree) in _QUICK_SIZES else pytest.mark.slow)
+        for bits in (2048, 2049, 2560, 3072, 3583, 4096)
+        for degree in DEGREES
+    ],
+)
+def test_every_size_and_degree_gives_what_plain_integers_give(
+    bits: int, degree: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = _key_of(bits)
+    modulus, octets = key.n ** (degree + 1), -(-key.exponent_bits // 8)
+    exponents = [0, 2**key.exponent_bits - 1, *(secrets.randbits(key.exponent_bits) for _ in range(5))]
+    drawn = b"".join(exponent.to_bytes(octets, "little") for exponent in exponents)
+    plaintexts = _plaintexts(key, degree, len(exponents))
+    table = scheme.table_for(key, degree, 1)
+    with monkeypatch.context() as known:
+        known.setattr("os.urandom", lambda count: drawn[:count])
+        vector = vectorised.encrypt(key, _vector(key, plaintexts, degree), table)
+        ready = vectorised.obfuscators(key, len(exponents), table)
+    assert vector.to_integers(key) == [
+        plain.one_plus_n_power(key.n, plaintext, degree)
+        * int(gmpy2.powmod(key.h_s, exponent, modulus))
+        % modulus
+        for plaintext, exponent in zip(plaintexts, exponents, strict=True)
+    ]
+    assert vectorised.with_obfuscators(key, _vector(key, plaintexts, degree), ready) == vector
+    assert vectorised.add(key, [vector] * 3) == plain.add(key, [vector] * 3)
+    factors = [0, 1, -1, 2**31 - 1, -(2**31), 3, -5]
+    assert vectorised.scale(key, vector, factors) == plain.scale(key, vector, factors)
+
+
+@pytest.mark.parametrize("degree", [1, 3])
+def test_blocks_change_nothing(
+    subgroup_key: PrivateKey, degree: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long vector is encrypted and opened in pieces, of which none is too large."""
+    public, drawn = subgroup_key.public, []
+
+    def urandom(count: int) -> bytes:
+        drawn.append(count * 8 // public.exponent_bits)
+        return secrets.token_bytes(count)
+
+    plaintexts = _plaintexts(public, degree, 21)
+    monkeypatch.setattr(vectorised, "_BLOCK", 8)
+    monkeypatch.setattr(private, "_BLOCK", 9)
+    with monkeypatch.context() as watched:
+        watched.setattr("os.urandom", urandom)
+        vector = scheme.encrypt(public, _vector(public, plaintexts, degree))
+    assert drawn == [8, 8, 5]
+    opened: list[int] = []
+    whole = PrimePower.open
+
+    def watched_open(self: PrimePower, ciphertexts: Sequence[int]) -> list[int]:
+        opened.append(len(ciphertexts))
+        return whole(self, ciphertexts)
+
+    monkeypatch.setattr(PrimePower, "open", watched_open)
+    assert subgroup_key.decrypt_integers(vector) == plaintexts
+    assert opened == [9, 9, 9, 9, 3, 3]
 
 
 @pytest.mark.parametrize("degree", DEGREES)
