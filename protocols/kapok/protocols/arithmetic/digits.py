@@ -19,6 +19,7 @@ import numpy.typing as npt
 from kapok.errors import InvalidInput
 from kapok.protocols.arithmetic.bases import GROUP, LIMB_BITS, Floats, Integers
 from kapok.protocols.arithmetic.ring import Ring
+from kapok.protocols.radix import read_numbers, write_numbers
 
 __all__ = [
     "Digits",
@@ -175,25 +176,16 @@ def from_integers(ring: Ring, numbers: list[int]) -> Digits:
     Raises:
         InvalidInput: code ``bad_digits`` for an integer out of range.
     """
-    body = bytearray()
-    for number in numbers:
-        for _ in range(ring.parts):
-            number, digit = divmod(number, ring.modulus)
-            body += digit.to_bytes(ring.width, "little")
-        if number:
-            raise InvalidInput("a number is not from 0 to N^(s+1) − 1", code="bad_digits")
-    return np.frombuffer(bytes(body), dtype=np.uint8).reshape(len(numbers), ring.parts, ring.width)
+    try:
+        body = write_numbers(numbers, ring.modulus, ring.parts, ring.width)
+    except OverflowError:
+        raise InvalidInput("a number is not from 0 to N^(s+1) − 1", code="bad_digits") from None
+    return np.frombuffer(body, dtype=np.uint8).reshape(len(numbers), ring.parts, ring.width)
 
 
 def to_integers(ring: Ring, digits: Digits) -> list[int]:
     """The integers that digits (count, parts, width) stand for."""
-    numbers = []
-    for element in digits:
-        number = 0
-        for digit in element[::-1]:
-            number = number * ring.modulus + int.from_bytes(digit.tobytes(), "little")
-        numbers.append(number)
-    return numbers
+    return read_numbers(digits.tobytes(), ring.modulus, digits.shape[1], ring.width)
 
 
 def _limbs_of_words(words: Words, limbs: Words, scratch: Words) -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from kapok.errors import InternalError, InvalidInput
 from kapok.protocols.arithmetic import Ring, is_canonical, product_of_all
 from kapok.protocols.paillier.public import PublicKey
+from kapok.protocols.radix import digits_in
 
 __all__ = ["are_canonical", "are_units", "check_key", "ring_of"]
 
@@ -54,7 +55,7 @@ def ring_of(key: PublicKey, degree: int) -> Ring:
 def are_canonical(key: PublicKey, digits: _Digits) -> bool:
     """Whether every digit, the last axis of a uint8 array, has the key's width and is below N."""
     if digits.size < _FEWEST_AT_ONCE * key.digit_bytes and digits.shape[-1] == key.digit_bytes:
-        return all(number < key.n for number in _integers(digits))
+        return all(digit < key.n for digit in digits_in(digits.tobytes(), key.digit_bytes))
     return is_canonical(ring_of(key, 0), digits)
 
 
@@ -63,11 +64,6 @@ def are_units(key: PublicKey, digits: _Digits) -> bool:
     if len(digits) >= _FEWEST_AT_ONCE:
         return math.gcd(product_of_all(ring_of(key, 0), digits[:, :1]), key.n) == 1
     product = 1
-    for number in _integers(digits[:, 0]):
-        product = product * number % key.n
+    for digit in digits_in(digits[:, 0].tobytes(), key.digit_bytes):
+        product = product * digit % key.n
     return math.gcd(product, key.n) == 1
-
-
-def _integers(digits: _Digits) -> list[int]:
-    body, width = digits.tobytes(), digits.shape[-1]
-    return [int.from_bytes(body[start : start + width], "little") for start in range(0, len(body), width)]

@@ -16,7 +16,9 @@ import numpy.typing as npt
 
 from kapok.errors import InvalidInput
 from kapok.errors.secrecy import NeverPickled
+from kapok.protocols.paillier.digits import are_canonical
 from kapok.protocols.paillier.public import MOST_DEGREE, PublicKey
+from kapok.protocols.radix import read_numbers, write_numbers
 
 __all__ = ["PlaintextVector"]
 
@@ -54,16 +56,11 @@ class PlaintextVector(NeverPickled):
         """
         if not 1 <= degree <= MOST_DEGREE:
             raise InvalidInput(f"a degree is 1 to {MOST_DEGREE}", code="bad_plaintexts")
-        width, limit = key.digit_bytes, key.n**degree
-        body = bytearray()
-        for integer in integers:
-            if not 0 <= integer < limit:
-                raise InvalidInput("a plaintext does not fit the result key", code="plaintext_overflow")
-            rest = integer
-            for _ in range(degree):
-                rest, digit = divmod(rest, key.n)
-                body += digit.to_bytes(width, "little")
-        return cls(np.frombuffer(bytes(body), dtype=np.uint8).reshape(-1, degree, width))
+        try:
+            body = write_numbers(integers, key.n, degree, key.digit_bytes)
+        except OverflowError:
+            raise _overflow() from None
+        return cls(np.frombuffer(body, dtype=np.uint8).reshape(-1, degree, key.digit_bytes))
 
     def to_integers(self, key: PublicKey) -> list[int]:
         """The plaintexts as integers in [0, N^degree).
@@ -72,20 +69,9 @@ class PlaintextVector(NeverPickled):
             InvalidInput: code ``plaintext_overflow`` for a digit of another width than the key's, or not
                 below N.
         """
-        _, degree, width = self.digits.shape
-        body, step = self.digits.tobytes(), degree * width
-        if width != key.digit_bytes:
-            raise InvalidInput("the plaintexts do not fit the result key", code="plaintext_overflow")
-        integers = []
-        for start in range(0, len(body), step):
-            integer = 0
-            for digit in range(start + step - width, start - 1, -width):
-                value = int.from_bytes(body[digit : digit + width], "little")
-                if value >= key.n:
-                    raise InvalidInput("a plaintext does not fit the result key", code="plaintext_overflow")
-                integer = integer * key.n + value
-            integers.append(integer)
-        return integers
+        if not are_canonical(key, self.digits):
+            raise _overflow()
+        return read_numbers(self.digits.tobytes(), key.n, self.degree, key.digit_bytes)
 
     @property
     def degree(self) -> int:
@@ -94,3 +80,7 @@ class PlaintextVector(NeverPickled):
 
     def __len__(self) -> int:
         return len(self.digits)
+
+
+def _overflow() -> InvalidInput:
+    return InvalidInput("a plaintext does not fit the result key", code="plaintext_overflow")

@@ -37,6 +37,7 @@ from typing import Final, NamedTuple, get_args
 
 from kapok.errors import InvalidInput
 from kapok.protocols.paillier.number_theory import has_small_factor, jacobi
+from kapok.protocols.radix import digits_in, read_numbers, write_numbers
 from kapok.protocols.sizes import KeyProfile
 
 __all__ = [
@@ -115,11 +116,8 @@ class PublicKey:
 
     def encode(self) -> EncodedKey:
         """The key as it travels."""
-        digits, rest = [], self.h_s
-        for _ in range(MOST_DEGREE + 1):
-            rest, digit = divmod(rest, self.n)
-            digits.append(digit.to_bytes(self.digit_bytes, "little"))
-        return EncodedKey(self.n.to_bytes(self.digit_bytes, "big"), b"".join(digits), self.profile)
+        h_s = write_numbers([self.h_s], self.n, MOST_DEGREE + 1, self.digit_bytes)
+        return EncodedKey(self.n.to_bytes(self.digit_bytes, "big"), h_s, self.profile)
 
     @property
     def bits(self) -> int:
@@ -147,12 +145,10 @@ def _decoded(n: bytes, h_s: bytes, profile: KeyProfile) -> PublicKey:
         raise _bad_key(f"its modulus is larger than {MOST_KEY_BITS} bits")
     if not n or n[0] == 0 or len(h_s) != (MOST_DEGREE + 1) * len(n):
         raise _bad_key("it is not encoded canonically")
-    modulus, base = int.from_bytes(n, "big"), 0
-    for start in range(len(h_s) - len(n), -1, -len(n)):
-        digit = int.from_bytes(h_s[start : start + len(n)], "little")
-        if digit >= modulus:
-            raise _bad_key("its base of randomness is not encoded canonically")
-        base = base * modulus + digit
+    modulus = int.from_bytes(n, "big")
+    if any(digit >= modulus for digit in digits_in(h_s, len(n))):
+        raise _bad_key("its base of randomness is not encoded canonically")
+    (base,) = read_numbers(h_s, modulus, MOST_DEGREE + 1, len(n))
     return PublicKey(modulus, base, profile)
 
 

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from kapok.errors import InvalidInput, PeerProtocolError
 from kapok.protocols.paillier.digits import are_canonical, are_units
 from kapok.protocols.paillier.public import MOST_DEGREE, PublicKey
+from kapok.protocols.radix import read_numbers, write_numbers
 
 __all__ = ["KEY_ID_BYTES", "CiphertextVector", "bad_ciphertext", "check_alike"]
 
@@ -93,13 +94,8 @@ class CiphertextVector:
             )
         if any(math.gcd(ciphertext, key.n) != 1 for ciphertext in ciphertexts):
             raise InvalidInput("a ciphertext shares a factor with the key's modulus", code="bad_ciphertext")
-        body = bytearray()
-        for ciphertext in ciphertexts:
-            rest = ciphertext
-            for _ in range(degree + 1):
-                rest, digit = divmod(rest, key.n)
-                body += digit.to_bytes(key.digit_bytes, "little")
-        return cls(key.key_id, degree, len(ciphertexts), bytes(body))
+        body = write_numbers(ciphertexts, key.n, degree + 1, key.digit_bytes)
+        return cls(key.key_id, degree, len(ciphertexts), body)
 
     def to_integers(self, key: PublicKey, *, check_units: bool = True) -> list[int]:
         """The ciphertexts as integers modulo N^(degree+1), all checked.
@@ -113,16 +109,7 @@ class CiphertextVector:
                 ``bad_ciphertext`` for a digit that is not below N or a ciphertext that is no unit.
         """
         self.check(key, units=check_units)
-        width, parts = key.digit_bytes, self.degree + 1
-        digits = [
-            int.from_bytes(self.body[start : start + width], "little")
-            for start in range(0, len(self.body), width)
-        ]
-        ciphertexts = digits[self.degree :: parts]
-        for part in range(self.degree - 1, -1, -1):
-            lower = digits[part::parts]
-            ciphertexts = [high * key.n + low for high, low in zip(ciphertexts, lower, strict=True)]
-        return ciphertexts
+        return read_numbers(self.body, key.n, self.degree + 1, key.digit_bytes)
 
     def digits(self, key: PublicKey) -> npt.NDArray[np.uint8]:
         """The digits as they travel, unchecked: shape (count, degree + 1, ⌈|N|/8⌉), dtype uint8, read-only.

@@ -113,6 +113,20 @@ def test_lanes_of_few_widths_are_kept(ring_of):
     assert list(ring.idle_lanes) == [64, 80, 96, 8]
 
 
+def test_no_more_lanes_are_kept_than_there_are_cores(ring_of):
+    ring = Ring(ring_of(512, 0).modulus, 0)
+    everybody = threading.Barrier(available_cores() + 2, timeout=60)
+    callers = [
+        threading.Thread(target=run, args=(ring, ring.columns, lambda lane, chunk: everybody.wait()))
+        for _ in range(everybody.parties)
+    ]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert [len(lanes) for lanes in ring.idle_lanes.values()] == [available_cores()]
+
+
 def peak_beside(work: Callable[[], object]) -> int:
     """Most bytes at a time that some work takes, beside what it returns."""
     tracemalloc.start()
