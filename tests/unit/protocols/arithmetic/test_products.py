@@ -91,9 +91,11 @@ def test_a_block_beyond_the_vector_is_refused(ring_of, numbers_of):
         assert caught.value.code == "bad_digits"
 
 
-@pytest.mark.parametrize("count", [1, 8, 9, 100])
+@pytest.mark.parametrize("count", [1, 8, 9, 100, 1000, 1449])
 def test_product_of_all_elements_modulo_n(ring_of, numbers_of, count):
-    ring = ring_of(1024, 1)
+    """Of a part of a block, and of several blocks with a part of one after them."""
+    ring = ring_of(512, 1)
+    assert 2 * ring.modulo_n.columns < 1000 < 1449 != 3 * ring.modulo_n.columns
     numbers = numbers_of(ring, count + 8)[8:]
     got = product_of_all(ring, from_integers(ring, numbers))
     assert got == math.prod(numbers) % ring.modulus

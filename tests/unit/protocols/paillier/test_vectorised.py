@@ -213,7 +213,7 @@ def test_digits_out_of_range_are_refused(private_key: PrivateKey) -> None:
 
 
 @pytest.mark.parametrize("count", [300, 1500])
-@pytest.mark.parametrize("place", [0, 150, 299])
+@pytest.mark.parametrize("place", [0, 150, -1])
 @pytest.mark.parametrize("low", ["n", "all", "0", "p", "q", "3q"])
 def test_one_bad_ciphertext_among_many_is_found(
     private_key: PrivateKey, place: int, low: str, count: int
@@ -223,7 +223,8 @@ def test_one_bad_ciphertext_among_many_is_found(
     digit = {"n": public.n, "all": 2**2048 - 1, "0": 0, "p": p, "q": q, "3q": 3 * q}[low]
     good = plain.encrypt(public, [5]).body * count
     bad = bytearray(good)
-    bad[512 * place : 512 * place + 256] = digit.to_bytes(256, "little")
+    start = 512 * (place % count)
+    bad[start : start + 256] = digit.to_bytes(256, "little")
     CiphertextVector.from_body(public, good)
     with pytest.raises(PeerProtocolError) as refused:
         CiphertextVector.from_body(public, bytes(bad))
