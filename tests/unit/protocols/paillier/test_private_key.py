@@ -17,7 +17,7 @@ from kapok.protocols.paillier import plain
 from kapok.protocols.paillier.keygen import generate
 from kapok.protocols.paillier.number_theory import is_probable_prime, jacobi
 from kapok.protocols.paillier.opening import Factor
-from kapok.protocols.paillier.private import PrivateKey
+from kapok.protocols.paillier.private import PrivateKey, _are_sound_orders, is_sound_pair
 from kapok.protocols.paillier.vector import CiphertextVector
 
 
@@ -236,6 +236,62 @@ def test_a_base_that_is_wrong_in_any_digit_opens_no_sum_of_that_degree(
             with pytest.raises(InvalidInput) as refused:
                 refusing()
             assert refused.value.code == "bad_private_key"
+
+
+# Numbers of the forms that are looked at; none need be prime.
+P = 3 * 2**254 + 3
+
+
+@pytest.mark.parametrize(
+    ("p", "q", "sound"),
+    [
+        (P, P + 2**253 + 4, True),
+        (P + 2**253 + 4, P, True),
+        (P + 2, P + 2**253 + 4, False),  # p ≡ 1 (mod 4)
+        (P, P + 2**253 + 2, False),  # q ≡ 1 (mod 4)
+        (P, P + 7 * 2**250, False),  # gcd(p−1, q−1) is 14
+        (P, P + 4, False),  # too near
+        (P, P + 2**155 + 4, False),
+        (P, P + 2**156 + 4, True),
+        (P // 2 + 2, 2 * P + 2**253 + 5, False),  # of two sizes
+        (2**255 + 3, 2**255 + 2**253 + 7, False),  # a product of 511 bits
+        (-P, -P - 2**253 - 4, False),
+        (P, P, False),
+    ],
+    ids=range(12),
+)
+def test_a_pair_of_factors_is_looked_at_from_every_side(p: int, q: int, sound: bool) -> None:
+    assert is_sound_pair(p, q, 512) is sound
+    assert not is_sound_pair(p, q, 513)
+
+
+def _of_the_subgroup(order: int, cofactor: int) -> Factor:
+    return Factor(2 * order * cofactor + 1, 2 * order)
+
+
+ORDERS = (2**223 + 1, 2**223 + 3)
+
+
+@pytest.mark.parametrize(
+    ("p", "q", "sound"),
+    [
+        (_of_the_subgroup(ORDERS[0], 2**800 + 1), _of_the_subgroup(ORDERS[1], 2**800 + 3), True),
+        # Both orders too short, one of them, too long.
+        (_of_the_subgroup(2**222 + 1, 2**801 + 1), _of_the_subgroup(2**222 + 3, 2**801 + 3), False),
+        (_of_the_subgroup(ORDERS[0], 2**800 + 1), _of_the_subgroup(2**222 + 3, 2**801 + 3), False),
+        (_of_the_subgroup(2**222 + 3, 2**801 + 3), _of_the_subgroup(ORDERS[0], 2**800 + 1), False),
+        (_of_the_subgroup(2**224 + 1, 2**799 + 1), _of_the_subgroup(2**224 + 3, 2**799 + 3), False),
+        # An order that does not divide p − 1, or that of the one divides what is left of the other.
+        (Factor(2**1024 - 1, 2 * ORDERS[0]), _of_the_subgroup(ORDERS[1], 2**800 + 3), False),
+        (_of_the_subgroup(ORDERS[0], 2**800 + 1), Factor(2**1024 - 1, 2 * ORDERS[1]), False),
+        (_of_the_subgroup(ORDERS[0], ORDERS[1]), _of_the_subgroup(ORDERS[1], 2**800 + 3), False),
+        (_of_the_subgroup(ORDERS[0], ORDERS[0]), _of_the_subgroup(ORDERS[1], 2**800 + 3), False),
+    ],
+)
+def test_orders_of_the_subgroup_are_looked_at_from_every_side(p: Factor, q: Factor, sound: bool) -> None:
+    assert _are_sound_orders(p, q, 2048, "subgroup") is sound
+    assert not _are_sound_orders(p, q, 3072, "subgroup")
+    assert not _are_sound_orders(p, q, 2048, "standard")
 
 
 def test_factors_that_are_not_prime_open_nothing(private_key: PrivateKey) -> None:
