@@ -11,6 +11,7 @@ from kapok.broker.store.schema import EventRow, SealedChunkRow, SumChunkRow
 from kapok.identity.credentials import Credentials
 from kapok.identity.keyfiles import make_private_folder, write_new_file
 from kapok.identity.names import PartyName
+from kapok.wire.messages import OpenAttempt, RoundParameters
 
 
 class DrivenDesk(JobDesk):
@@ -24,6 +25,19 @@ class DrivenDesk(JobDesk):
         with upload:
             upload.add(chunks)
             upload.finish()
+
+    def steer(self, caller: PartyName, job_id: str, parameters: RoundParameters) -> None:
+        """Take a round's parameters at once."""
+        incoming = self.begin_parameters(caller, job_id, parameters.statement)
+        if incoming is not None:
+            for chunk in parameters.chunks():
+                incoming.add([chunk])
+            incoming.finish()
+
+    def whole_parameters(self, node: PartyName, job_id: str, asked: OpenAttempt) -> bytes:
+        """An attempt's parameters, as a node puts them together."""
+        upload, chunks = self.parameters(node, job_id, asked.round, asked.attempt)
+        return b"".join(self.parameters_chunk(upload, number) for number in range(chunks))
 
     def fold_all(self) -> None:
         """Fold everything that there is to fold."""

@@ -141,7 +141,7 @@ async def _served(
             credentials,
             settings.listen,
             catalogue=BrokerCatalogueDesk(worker, catalogue),
-            analysts=BrokerAnalystDesk(worker, jobs, bells, inquiries),
+            analysts=BrokerAnalystDesk(worker, jobs, bells, inquiries, settings.limits.upload_idle_s),
             nodes=BrokerNodeDesk(
                 worker,
                 catalogue,

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from typing import Final
 
 from kapok.broker.catalogue import Catalogue
 from kapok.broker.computation.assignments import AssignmentKey
 from kapok.broker.computation.desk import JobDesk
-from kapok.broker.computation.sealing import Upload
 from kapok.broker.computation.states import ENDED
 from kapok.broker.inquiries import Inquiries
 from kapok.broker.line import Bells, Presence, Worker
 from kapok.broker.reopenings import Reopenings
-from kapok.errors import KapokError, TimedOut
+from kapok.broker.taking import take
 from kapok.identity.names import PartyName
 from kapok.wire.messages import (
     Assignment,
@@ -27,7 +25,6 @@ from kapok.wire.messages import (
     JobStatus,
     KeptReopening,
     OpenAttempt,
-    RoundParameters,
 )
 
 __all__ = ["BrokerAnalystDesk", "BrokerCatalogueDesk", "BrokerNodeDesk", "BrokerOfficerDesk"]
@@ -67,11 +64,14 @@ class BrokerCatalogueDesk:
 class BrokerAnalystDesk:
     """Jobs, for analysts."""
 
-    def __init__(self, worker: Worker, jobs: JobDesk, bells: Bells, inquiries: Inquiries) -> None:
+    def __init__(
+        self, worker: Worker, jobs: JobDesk, bells: Bells, inquiries: Inquiries, upload_idle_s: float
+    ) -> None:
         self._worker = worker
         self._jobs = jobs
         self._bells = bells
         self._inquiries = inquiries
+        self._upload_idle_s = upload_idle_s
 
     async def submit(self, caller: PartyName, specification: str) -> str:
         """Admit a signed job specification; return the job's id, lower-case hex."""
@@ -109,9 +109,18 @@ class BrokerAnalystDesk:
         for number in range(chunks):
             yield await self._worker.run(self._jobs.sum_chunk, caller, job_id, number)
 
-    async def steer(self, caller: PartyName, job_id: str, parameters: RoundParameters) -> None:
-        """Take the next round's parameters: the round begins."""
-        await self._worker.run(self._jobs.steer, caller, job_id, parameters)
+    async def steer(
+        self, caller: PartyName, job_id: str, statement: str, chunks: AsyncIterator[bytes]
+    ) -> None:
+        """Take the next round's parameters: the round begins.
+
+        Raises:
+            TimedOut: ``upload_stalled``.
+            KapokError: what `kapok.broker.computation.steering` raises; nothing of them is kept then.
+        """
+        incoming = await self._worker.run(self._jobs.begin_parameters, caller, job_id, statement)
+        if incoming is not None:
+            await take(self._worker, incoming, chunks, self._upload_idle_s, lambda: _CHUNKS_AT_ONCE)
 
     async def acknowledge(self, caller: PartyName, job_id: str) -> None:
         """Note that the analyst has opened the sum: it is deleted."""
@@ -215,43 +224,21 @@ class BrokerNodeDesk:
             upload = await self._worker.run(self._jobs.begin_upload, caller, job_id, token)
             if upload is None:
                 return
-            try:
-                await self._take(upload, chunks)
-            except BaseException as error:
-                # The worker finishes this even if the call that it belonged to is gone. What it cannot delete
-                # now goes at the next start.
-                with suppress(KapokError):
-                    await asyncio.shield(self._worker.run(upload.abandon, error))
-                raise
+            self._presence.took(await take(self._worker, upload, chunks, self._upload_idle_s, self._batch))
         self._fold.set()
-
-    async def _take(self, upload: Upload, chunks: AsyncIterator[bytes]) -> None:
-        batch: list[bytes] = []
-        size, coming = 0, aiter(chunks)
-        while True:
-            try:
-                async with asyncio.timeout(self._upload_idle_s):
-                    chunk = await anext(coming, None)
-            except TimeoutError:
-                raise TimedOut(
-                    f"no chunk came for {self._upload_idle_s:g} s",
-                    code="upload_stalled",
-                    remedy="send the vector again",
-                ) from None
-            if chunk is not None:
-                batch.append(chunk)
-                size += len(chunk)
-            if batch and (chunk is None or len(batch) >= self._batch()):
-                await self._worker.run(upload.add, batch)
-                batch = []
-            if chunk is None:
-                break
-        await self._worker.run(upload.finish)
-        self._presence.took(size)
 
     def _batch(self) -> int:
         """Chunks that an upload may keep in memory just now."""
         return max(1, min(_CHUNKS_AT_ONCE, _CHUNKS_IN_MEMORY // self._presence.uploads))
+
+    async def parameters(
+        self, caller: PartyName, job_id: str, number: int, attempt: int
+    ) -> AsyncIterator[bytes]:
+        """Yield the parameters of an open attempt chunk by chunk."""
+        found = await self._worker.run(self._jobs.parameters, caller, job_id, number, attempt)
+        upload, chunks = found
+        for place in range(chunks):
+            yield await self._worker.run(self._jobs.parameters_chunk, upload, place)
 
     async def release(self, caller: PartyName, job_id: str, token: str) -> None:
         """Take a signed release; return once it is stored."""

@@ -13,11 +13,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
 from kapok.errors import KapokError, NotFound, Unavailable
+from kapok.nodes.fetching import fetched
 from kapok.nodes.joining import Joining
 from kapok.nodes.runner import (
     AnsweredReopening,
@@ -31,7 +32,7 @@ from kapok.nodes.runner import (
 )
 from kapok.wire.channel import Connection
 from kapok.wire.dialler import Dialler
-from kapok.wire.messages import Assignment, Idle
+from kapok.wire.messages import Assignment, Idle, OpenAttempt
 
 if TYPE_CHECKING:
     from kapok.identity.credentials import Credentials
@@ -164,6 +165,12 @@ class Link:
             _log.error("an assignment could not be answered", exc_info=error)
 
     async def _answer(self, broker: Connection, assignment: Assignment) -> None:
+        if isinstance(assignment, OpenAttempt) and assignment.parameters is not None:
+            asked, statement = assignment, assignment.parameters.statement
+            parameters = await self._persistently(lambda: fetched(broker, asked, statement))
+            if parameters is None:
+                return
+            assignment = replace(asked, parameters=parameters)
         answers = await self._persistently(lambda: self._in_thread(lambda: self._runner.handle(assignment)))
         for answer in answers or ():
             if isinstance(answer, Refusal) and answer.code == _OTHER_TAG_KEY:

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -33,7 +34,12 @@ if TYPE_CHECKING:
     from kapok.documents.statements import JobSpec
     from kapok.protocols.secure_sum.analyst import OpenedSum
 
-__all__ = ["take_turn"]
+__all__ = ["Advance", "first_turn", "take_turn"]
+
+Advance = Callable[["OpenedSum", bytes | None], Any]
+"""What follows from a round's sum: `Next`, or the answer. Given the sum and what was kept since the round
+before; called in a thread, again after whatever broke before it was kept. By itself the computation's own
+`Steps.advance`; where a program of the analyst's says what comes next, that program's voice."""
 
 _SEED_BYTES: Final = 32
 _PAUSE_S: Final = 0.5
@@ -43,8 +49,24 @@ _OVERTAKEN: Final = frozenset({"no_sum_yet", "wrong_round", "not_steering"})
 """The broker's word that a node came with new keys meanwhile: it will be the analyst's turn again."""
 
 
+def first_turn(parameters: bytes) -> Turn:
+    """Of a job that is steered: what its first round is computed from. To be kept before it is submitted."""
+    return Turn(
+        round=1,
+        parameters=parameters,
+        tag_seed=secrets.token_bytes(_SEED_BYTES),
+        state=b"",
+        data_versions={},
+    )
+
+
 async def take_turn(
-    session: AsyncSession, record: JobRecord, specification: JobSpec, status: JobStatus, watch: Stopwatch
+    session: AsyncSession,
+    record: JobRecord,
+    specification: JobSpec,
+    status: JobStatus,
+    watch: Stopwatch,
+    advance: Advance | None = None,
 ) -> Result | JobRecord:
     """Do what it is the analyst's turn to do.
 
@@ -65,7 +87,7 @@ async def take_turn(
     except NotFound as error:
         return await _overtaken(session, record, specification, error)
     if _is_to_be_opened(record, evidence):
-        opened, outcome = await _opened(session, record, specification, evidence, chunks)
+        opened, outcome = await _opened(session, record, specification, evidence, chunks, advance)
         if not isinstance(outcome, Turn):
             return await _answered(session, record, specification, status, watch, opened, outcome)
         record = msgspec.structs.replace(record, turn=outcome)
@@ -109,19 +131,27 @@ def _is_to_be_opened(record: JobRecord, evidence: Evidence) -> bool:
 
 
 async def _opened(
-    session: AsyncSession, record: JobRecord, specification: JobSpec, evidence: Evidence, chunks: list[bytes]
+    session: AsyncSession,
+    record: JobRecord,
+    specification: JobSpec,
+    evidence: Evidence,
+    chunks: list[bytes],
+    advance: Advance | None,
 ) -> tuple[OpenedSum, Answer | Turn]:
     """The sum, and the answer that it gives or the round that follows."""
     from kapok.computations.registry import Next
 
     try:
-        opened, outcome = await asyncio.to_thread(_unseal, session, record, specification, evidence, chunks)
+        opened, outcome = await asyncio.to_thread(
+            _unseal, session, record, specification, evidence, chunks, advance
+        )
     except KapokError as error:
         if isinstance(error, SealBroken) or error.code in _NEVER_OPENS:
             session.folder.close(record, "failed", error)
         raise
     versions = {member.name: member.data_version for member in opened.members}
-    first = record.turn.data_versions if record.turn else versions
+    # None are known before the first sum, nor in the turn that leads to it.
+    first = (record.turn.data_versions if record.turn else {}) or versions
     if changed := sorted(name for name in versions if first.get(name) != versions[name]):
         failure = _data_changed(changed[0], evidence.round)
         session.folder.close(record, "failed", failure)
@@ -141,7 +171,12 @@ async def _opened(
 
 
 def _unseal(
-    session: AsyncSession, record: JobRecord, specification: JobSpec, evidence: Evidence, chunks: list[bytes]
+    session: AsyncSession,
+    record: JobRecord,
+    specification: JobSpec,
+    evidence: Evidence,
+    chunks: list[bytes],
+    advance: Advance | None,
 ) -> tuple[OpenedSum, Answer | Next]:
     """Everything between a sealed sum and what follows from it; takes a while, so it runs in a thread."""
     from kapok.computations.registry import computation
@@ -154,13 +189,18 @@ def _unseal(
     opened = open_evidence(
         record, specification, session.name, evidence, chunks, result_key=key, verifier=session.verifier
     )
+    state = record.turn.state if record.turn else None
+    if advance is not None:
+        return opened, advance(opened, state)
     schema = Dataset.from_payload(record.dataset)
     kind = computation(specification.computation)
     question = kind.parse(specification.question, schema)
     if specification.rounds == 1:
         return opened, kind.answer(question, schema, opened.words)
-    state = record.turn.state if record.turn else None
-    return opened, kind.go_on().advance(question, schema, state, opened.words)
+    own = kind.go_on().advance
+    if own is None:
+        raise InternalError(f"nobody says what comes next in a job of the kind {kind.name}")
+    return opened, own(question, schema, state, opened.words)
 
 
 def _sealed(
@@ -180,7 +220,7 @@ def _sealed(
         raise InternalError("there are no parameters to send")
     terms = specification.terms(record.job_id, session.name)
     roster = read_roster(terms, evidence.consents, session.verifier)
-    if set(roster.names) != set(turn.data_versions):
+    if turn.data_versions and set(roster.names) != set(turn.data_versions):
         raise PeerProtocolError(
             "the broker shows other nodes for the next round than those of the first",
             code="roster_changed",

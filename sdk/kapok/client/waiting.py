@@ -15,7 +15,7 @@ from kapok.client.line import Pauses
 from kapok.client.opening import brokers_word, failure_of, read_specification, verified_refusals
 from kapok.client.progress import SHOWN_DIGITS, Listener, Progress, Stopwatch, progress_of
 from kapok.client.result import Result
-from kapok.client.turns import take_turn
+from kapok.client.turns import Advance, take_turn
 from kapok.errors import KapokError, NotFound, PeerProtocolError, Unavailable
 from kapok.wire.messages import JobState, JobStatus
 
@@ -175,7 +175,12 @@ def settle(session: AsyncSession, record: JobRecord) -> Result | None:
 
 
 async def follow(
-    session: AsyncSession, record: JobRecord, watch: Stopwatch, *, only_now: bool = False
+    session: AsyncSession,
+    record: JobRecord,
+    watch: Stopwatch,
+    *,
+    only_now: bool = False,
+    advance: Advance | None = None,
 ) -> Result:
     """Watch a job until its sum is ready, then open it; and so on, round by round, until there is the answer.
 
@@ -184,6 +189,7 @@ async def follow(
         record: Its record, with its secrets.
         watch: Told how it goes on, and notes how long it takes.
         only_now: Do not wait for a sum that is not ready.
+        advance: Says what follows from each sum; the computation itself when None.
 
     Raises:
         Unavailable: ``not_ready``, only with `only_now`; or the broker was out of reach past the deadline.
@@ -203,7 +209,7 @@ async def follow(
         if status.state in _ENDED_WITHOUT:
             raise await asyncio.to_thread(_fail, session, record, specification, status)
         watch(Progress(step="opening", text="opening", job_id=record.job_id))
-        outcome = await take_turn(session, record, specification, status, watch)
+        outcome = await take_turn(session, record, specification, status, watch, advance)
         if isinstance(outcome, Result):
             return outcome
         record = outcome

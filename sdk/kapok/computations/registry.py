@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from kapok.documents.dataset import Dataset
 from kapok.errors import InternalError, InvalidInput
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Asked", "Computation", "Next", "Steps", "computation", "known_functions", "known_operations"]
 
-_MODULES: Final = {"query": "kapok.computations.query.entry"}
+_MODULES: Final = {
+    "query": "kapok.computations.query.entry",
+}
 
 
 class Asked(Protocol):
@@ -98,12 +100,13 @@ class Steps:
         contribute: Question, dataset, parameters, engine, thresholds and note → this holder's words, as many
             as in the first round; never fails because of data.
         advance: Question, dataset, state (None after the first round) and the sum of all words → `Next`, or
-            the answer. It must not depend on anything else: after a restart it is done again.
+            the answer. It must not depend on anything else: after a restart it is done again. None where a
+            program at the analyst says what comes next, from before the first round on.
     """
 
     read: Callable[[Any, Dataset, bytes], Any]
-    contribute: Callable[[Any, Dataset, Any, Engine, Thresholds, Note], WordVector]
-    advance: Callable[[Any, Dataset, bytes | None, Sequence[int]], Any]
+    contribute: Callable[[Any, Dataset, Any, Any, Thresholds, Note], WordVector]
+    advance: Callable[[Any, Dataset, bytes | None, Sequence[int]], Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,8 @@ class Computation:
         answer: Question, dataset and the sum of all words → answer; for questions of one round.
         steps: How to go on with questions of several rounds; None where there are none.
         functions: Names of all that it may apply to single rows, lower case, as policies list them.
+        over: What the holder's half computes over: its ``table``, through an engine, or an ``app`` that was
+            started over it.
     """
 
     name: str
@@ -128,6 +133,12 @@ class Computation:
     answer: Callable[[Any, Dataset, Sequence[int]], Any]
     steps: Steps | None = None
     functions: tuple[str, ...] = ()
+    over: Literal["table", "app"] = "table"
+
+    @property
+    def steered(self) -> bool:
+        """Whether the first round has parameters, too: a program at the analyst says what each round does."""
+        return self.steps is not None and self.steps.advance is None
 
     def go_on(self) -> Steps:
         """How to go on after the first round.

@@ -101,6 +101,7 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         rounds: Largest number of rounds.
         deadline: Seconds since the epoch after which the job has failed.
         nonce: 32 random bytes.
+        steered: The first round has parameters, too: it waits for the analyst as the later ones do.
     """
 
     analyst: str
@@ -119,6 +120,11 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     rounds: int
     deadline: int
     nonce: bytes
+    steered: bool = False
+
+    def has_parameters(self, number: int) -> bool:
+        """Whether the round of that number is computed from parameters, and not from the question alone."""
+        return self.steered or number > 1
 
     @property
     def seal_in_words(self) -> str:

@@ -1,7 +1,15 @@
-"""Flower (flwr 1.41), and the only room that imports it.
+"""Flower (flwr 1.41), and the only room that imports it: its messages, its server apps, its strategies.
 
-Its telemetry is off before anything of it is imported. Without the extra, `kapok fl` says what to install,
-and all else works.
+    ServerApp, strategy     unchanged, in the analyst's process
+       │ grid.send_and_receive(one and the same message for every node)
+       ▼
+    BrokerGrid              refuses what wants single replies; hands the one instruction on
+       │ bytes of an instruction           ▲ bytes of one reply: the weighted mean of all
+       ▼                                   │
+    a round of Kapok: `kapok.computations.federated`
+
+Flower's own transport is not used: it would show a server every single update. Its telemetry is off before
+anything of it is imported. Without the extra, `kapok fl` says what to install, and all else works.
 """
 
 from __future__ import annotations

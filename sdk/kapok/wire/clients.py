@@ -113,10 +113,15 @@ class AnalystClient:
 
     async def steer(self, job_id: str, parameters: RoundParameters) -> None:
         """Begin a job's next round with these parameters; the sum of the round before may be forgotten."""
-        request = analyst_pb2.SteerJobRequest(
-            job_id=codec.read_id("job", job_id), parameters=codec.write_parameters(parameters)
-        )
-        await self._line.ask(self._stub.SteerJob, request)
+        header = analyst_pb2.SteerHeader(job_id=codec.read_id("job", job_id), statement=parameters.statement)
+
+        async def parts() -> AsyncGenerator[analyst_pb2.SteerJobRequest, None]:
+            yield analyst_pb2.SteerJobRequest(header=header)
+            for chunk in parameters.chunks():
+                yield analyst_pb2.SteerJobRequest(chunk=chunk)
+
+        async with contextlib.aclosing(parts()) as requests:
+            await self._line.send(self._stub.SteerJob, requests)
 
     async def acknowledge(self, job_id: str) -> None:
         """Say that the sum has been opened and no other is wanted: the broker may forget it."""
@@ -178,6 +183,19 @@ class NodeClient:
 
         async with contextlib.aclosing(parts()) as requests:
             await self._line.send(self._stub.Seal, requests)
+
+    async def parameters(self, job_id: str, number: int, attempt: int) -> AsyncGenerator[bytes, None]:
+        """Yield the parameters of an attempt in chunks.
+
+        Raises:
+            NotFound: ``parameters_gone``: the attempt is over.
+        """
+        request = node_pb2.FetchParametersRequest(
+            job_id=codec.read_id("job", job_id), round=number, attempt=attempt
+        )
+        async with contextlib.aclosing(self._line.read(self._stub.FetchParameters, request)) as answers:
+            async for answer in answers:
+                yield answer.chunk
 
     async def release(self, job_id: str, token: str) -> None:
         """Give a signed release."""

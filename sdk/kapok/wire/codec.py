@@ -13,7 +13,6 @@ from typing import Final, assert_never
 from kapok.errors import InvalidInput, KapokError, PeerProtocolError, error_class, is_code
 from kapok.wire.messages import (
     MOST_CHUNK_BYTES,
-    MOST_PARAMETERS_BYTES,
     Assignment,
     CatalogueEntry,
     Closed,
@@ -36,7 +35,6 @@ from kapok.wire.v1 import (
     errors_pb2,
     node_pb2,
     officer_pb2,
-    rounds_pb2,
 )
 
 __all__ = [
@@ -47,7 +45,6 @@ __all__ = [
     "read_error",
     "read_id",
     "read_name",
-    "read_parameters",
     "read_reopening",
     "read_status",
     "read_sum_part",
@@ -55,7 +52,6 @@ __all__ = [
     "write_cohort",
     "write_entry",
     "write_error",
-    "write_parameters",
     "write_reopening",
     "write_status",
     "write_sum_part",
@@ -247,35 +243,6 @@ def read_status(status: analyst_pb2.JobStatus) -> JobStatus:
     )
 
 
-def write_parameters(parameters: RoundParameters) -> rounds_pb2.RoundParameters:
-    """Make the message of one round's parameters.
-
-    Raises:
-        InvalidInput: ``parameters_too_long``.
-    """
-    _check_length(parameters.ciphertext)
-    return rounds_pb2.RoundParameters(statement=parameters.statement, ciphertext=parameters.ciphertext)
-
-
-def read_parameters(parameters: rounds_pb2.RoundParameters) -> RoundParameters:
-    """Return the plain parameters.
-
-    Raises:
-        InvalidInput: ``parameters_too_long``.
-    """
-    _check_length(parameters.ciphertext)
-    return RoundParameters(parameters.statement, parameters.ciphertext)
-
-
-def _check_length(ciphertext: bytes) -> None:
-    if len(ciphertext) > MOST_PARAMETERS_BYTES:
-        raise InvalidInput(
-            f"one round's parameters have {len(ciphertext)} bytes; at most {MOST_PARAMETERS_BYTES} travel",
-            code="parameters_too_long",
-            remedy="ask for fewer groups or columns at a time",
-        )
-
-
 def write_sum_part(part: Evidence | bytes) -> analyst_pb2.FetchSumResponse:
     """Make the message of the evidence or of one chunk of a sealed sum."""
     if isinstance(part, bytes):
@@ -363,7 +330,7 @@ def write_assignment(assignment: Assignment) -> node_pb2.WatchResponse:
                 round=assignment.round,
                 attempt=assignment.attempt,
                 consents=assignment.consents,
-                parameters=None if assignment.parameters is None else write_parameters(assignment.parameters),
+                parameters="" if assignment.parameters is None else assignment.parameters.statement,
             )
             return node_pb2.WatchResponse(open_attempt=attempt)
         case Completion():
@@ -402,7 +369,7 @@ def read_assignment(response: node_pb2.WatchResponse) -> Assignment:
                 round=opened.round,
                 attempt=opened.attempt,
                 consents=tuple(opened.consents),
-                parameters=read_parameters(opened.parameters) if opened.HasField("parameters") else None,
+                parameters=RoundParameters(opened.parameters) if opened.parameters else None,
             )
         case "completion":
             complete = response.completion

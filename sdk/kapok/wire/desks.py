@@ -21,7 +21,6 @@ from kapok.wire.messages import (
     Evidence,
     JobStatus,
     KeptReopening,
-    RoundParameters,
 )
 
 __all__ = ["AnalystDesk", "CatalogueDesk", "EnrolmentDesk", "NodeDesk", "OfficerDesk"]
@@ -77,8 +76,13 @@ class AnalystDesk(Protocol):
         """Yield the evidence, then the sealed sum in chunks of at most `messages.MOST_CHUNK_BYTES`."""
         ...
 
-    async def steer(self, caller: PartyName, job_id: str, parameters: RoundParameters) -> None:
-        """Take the next round's parameters: the round begins, and the sum of the one before is forgotten."""
+    async def steer(
+        self, caller: PartyName, job_id: str, statement: str, chunks: AsyncIterator[bytes]
+    ) -> None:
+        """Take the next round's parameters: the round begins, and the sum of the one before is forgotten.
+
+        Need not read `chunks` to the end.
+        """
         ...
 
     async def acknowledge(self, caller: PartyName, job_id: str) -> None:
@@ -114,6 +118,10 @@ class NodeDesk(Protocol):
 
     async def seal(self, caller: PartyName, job_id: str, token: str, chunks: AsyncIterator[bytes]) -> None:
         """Take a sealed vector; return once it is stored. Need not read `chunks` to the end."""
+        ...
+
+    def parameters(self, caller: PartyName, job_id: str, number: int, attempt: int) -> AsyncIterator[bytes]:
+        """Yield the parameters of an open attempt in chunks of at most `messages.MOST_CHUNK_BYTES`."""
         ...
 
     async def release(self, caller: PartyName, job_id: str, token: str) -> None:

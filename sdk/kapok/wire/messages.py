@@ -7,6 +7,7 @@ wire.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -34,8 +35,8 @@ __all__ = [
     "ReopenCohort",
 ]
 
-MOST_PARAMETERS_BYTES: Final = 1 << 20
-"""Longest ciphertext of one round's parameters: it travels in one message, beside a roster's consents."""
+MOST_PARAMETERS_BYTES: Final = 1 << 28
+"""Longest ciphertext of one round's parameters that a node fetches, in chunks; brokers may take less."""
 
 
 class JobState(StrEnum):
@@ -93,10 +94,18 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True)
 class RoundParameters:
-    """One round's parameters for one roster: what the analyst signed of them, and a ciphertext of them."""
+    """One round's parameters for one roster: what the analyst signed of them, and a ciphertext of them.
+
+    The ciphertext travels in chunks of its own: in an assignment it is empty, and the node fetches it.
+    """
 
     statement: str
-    ciphertext: bytes = field(repr=False)
+    ciphertext: bytes = field(default=b"", repr=False)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The ciphertext as it travels."""
+        for start in range(0, len(self.ciphertext), MOST_CHUNK_BYTES):
+            yield self.ciphertext[start : start + MOST_CHUNK_BYTES]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,8 +168,7 @@ class OpenAttempt:
     """Asks a node for its sealed vector, under a fixed roster: one consent for each member.
 
     Attributes:
-        parameters: The analyst's for this round and roster; None in round 1, whose parameters are the
-            question.
+        parameters: The analyst's for this round and roster; None where the question itself is all of them.
     """
 
     specification: str

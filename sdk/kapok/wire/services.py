@@ -144,10 +144,11 @@ class _AnalystMethods:
                 yield codec.write_sum_part(part)
 
     async def steer(
-        self, caller: PartyName, request: analyst_pb2.SteerJobRequest
+        self, caller: PartyName, parts: AsyncIterator[analyst_pb2.SteerJobRequest]
     ) -> analyst_pb2.SteerJobResponse:
-        parameters = codec.read_parameters(request.parameters)
-        await self._desk.steer(caller, codec.read_id("job", request.job_id), parameters)
+        header = _header(await anext(aiter(parts), None))
+        job_id = codec.read_id("job", header.job_id)
+        await self._desk.steer(caller, job_id, header.statement, _chunks(parts))
         return analyst_pb2.SteerJobResponse()
 
     async def acknowledge(
@@ -212,16 +213,19 @@ class _NodeMethods:
     async def seal(
         self, caller: PartyName, parts: AsyncIterator[node_pb2.SealRequest]
     ) -> node_pb2.SealResponse:
-        first = await anext(aiter(parts), None)
-        if first is None or first.WhichOneof("part") != "header":
-            raise InvalidInput(
-                "a sealed vector does not begin with its header",
-                code="bad_seal_stream",
-                remedy="send the header, then the chunks",
-            )
-        job_id = codec.read_id("job", first.header.job_id)
-        await self._desk.seal(caller, job_id, first.header.seal, _chunks(parts))
+        header = _header(await anext(aiter(parts), None))
+        job_id = codec.read_id("job", header.job_id)
+        await self._desk.seal(caller, job_id, header.seal, _chunks(parts))
         return node_pb2.SealResponse()
+
+    async def parameters(
+        self, caller: PartyName, request: node_pb2.FetchParametersRequest
+    ) -> AsyncIterator[node_pb2.FetchParametersResponse]:
+        job_id = codec.read_id("job", request.job_id)
+        asked = self._desk.parameters(caller, job_id, request.round, request.attempt)
+        async with _closing(asked) as chunks:
+            async for chunk in chunks:
+                yield node_pb2.FetchParametersResponse(chunk=codec.check_chunk(chunk))
 
     async def release(self, caller: PartyName, request: node_pb2.ReleaseRequest) -> node_pb2.ReleaseResponse:
         await self._desk.release(caller, codec.read_id("job", request.job_id), request.release)
@@ -242,12 +246,23 @@ class _NodeMethods:
         return node_pb2.AnswerReopeningResponse()
 
 
-async def _chunks(parts: AsyncIterator[node_pb2.SealRequest]) -> AsyncIterator[bytes]:
+def _header(first: Any) -> Any:
+    """What a stream of chunks begins with."""
+    if first is None or first.WhichOneof("part") != "header":
+        raise InvalidInput(
+            "a stream of chunks does not begin with its header",
+            code="bad_stream",
+            remedy="send the header, then the chunks",
+        )
+    return first.header
+
+
+async def _chunks(parts: AsyncIterator[Any]) -> AsyncIterator[bytes]:
     async for part in parts:
         if part.WhichOneof("part") != "chunk":
             raise InvalidInput(
-                "a sealed vector carries something else than chunks after its header",
-                code="bad_seal_stream",
+                "a stream carries something else than chunks after its header",
+                code="bad_stream",
                 remedy="send the header once, then the chunks",
             )
         yield codec.check_chunk(part.chunk)
@@ -263,6 +278,7 @@ def node_service(desk: NodeDesk) -> Service:
         "Refuse": answer.refuse,
         "Seal": answer.seal,
         "Release": answer.release,
+        "FetchParameters": answer.parameters,
         "GiveOpinion": answer.give_opinion,
         "AnswerReopening": answer.answer_reopening,
     }

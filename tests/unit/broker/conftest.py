@@ -318,7 +318,8 @@ class Node:
         holder, tag_seed, params_hash, factor = self.holders[job_id], self.world.tag_seed, spec.params_hash, 1
         place = {"round": assignment.round, "consents": assignment.consents}
         if (given := assignment.parameters) is not None:
-            sent = SealedParameters(given.statement, given.ciphertext)
+            body = self.world.desk.whole_parameters(self.name, job_id, assignment)
+            sent = SealedParameters(given.statement, body)
             found = holder.parameters(**place, sealed=sent, analyst=spec.analyst)
             tag_seed, params_hash, factor = found.tag_seed, found.hash, int(found.plaintext)
         attempt = holder.open(**place, attempt=assignment.attempt, params_hash=params_hash)

@@ -6,7 +6,14 @@ import random
 import pytest
 
 from kapok.broker.settings import Limits
-from kapok.errors import IdentityInvalid, LocalProtocolError, NotFound, PeerProtocolError, ProtocolError
+from kapok.errors import (
+    IdentityInvalid,
+    LocalProtocolError,
+    NotFound,
+    PeerProtocolError,
+    ProtocolError,
+    Unavailable,
+)
 from kapok.protocols.secure_sum.roster import read_roster
 from kapok.protocols.secure_sum.round_parameters import JobKey
 from kapok.wire.messages import Completion, JobState, Offer, OpenAttempt, RoundParameters
@@ -90,10 +97,59 @@ def test_parameters_that_come_twice_are_taken_once(world, ada):
 def test_what_the_nodes_do_not_need_any_more_is_forgotten(world, ada):
     asked = in_round(world, ada, 2)
     with world.store.snapshot() as tx:
-        assert tx.attempts.parameters(tx.attempts.latest(asked.id).id).ciphertext
+        kept = tx.attempts.parameters(tx.attempts.latest(asked.id).id)
+        upload, chunks = kept.upload, kept.chunks
+        assert (chunks, tx.attempts.count_chunks(upload)) == (1, 1)
     world.run()
     with world.store.snapshot() as tx:
-        assert tx.attempts.parameters(tx.attempts.latest(asked.id).id).ciphertext == b""
+        assert tx.attempts.parameters(tx.attempts.latest(asked.id).id).chunks == 0
+        assert tx.attempts.count_chunks(upload) == 0
+
+
+def test_parameters_that_do_not_come_whole_begin_no_round_and_leave_nothing(world, ada):
+    asked = ada.ask(rounds=2)
+    world.run()
+    sent = ada.parameters(asked, 2)
+    cut_off = world.desk.begin_parameters(ada.name, asked.id, sent.statement)
+    cut_off.add([sent.ciphertext[:5]])
+    cut_off.abandon(OSError())
+    empty = world.desk.begin_parameters(ada.name, asked.id, sent.statement)
+    with pytest.raises(Unavailable) as caught:
+        empty.finish()
+    assert caught.value.code == "upload_lost"
+    interrupted = world.desk.begin_parameters(ada.name, asked.id, sent.statement)
+    interrupted.add([sent.ciphertext])
+    world.restart()
+    with pytest.raises(Unavailable):
+        interrupted.finish()
+    assert ada.status(asked).state is JobState.STEERING
+    world.desk.steer(ada.name, asked.id, sent)
+    world.run()
+    assert ada.open(asked) == times(world, 2)
+
+
+def test_parameters_longer_than_the_broker_takes_are_refused(world, ada):
+    asked = ada.ask(rounds=2)
+    world.run()
+    incoming = world.desk.begin_parameters(ada.name, asked.id, ada.parameters(asked, 2).statement)
+    with pytest.raises(PeerProtocolError) as caught:
+        incoming.add([bytes(1 << 20)] * 129)
+    assert caught.value.code == "parameters_too_long"
+
+
+def test_only_the_nodes_of_an_open_attempt_get_its_parameters(world, ada, another):
+    asked = in_round(world, ada, 2)
+    node = next(iter(world.nodes.values()))
+    eve = another("university", "eve")
+    found = world.desk.parameters(node.name, asked.id, 2, 1)
+    for name, place in ((eve.name, (2, 1)), (node.name, (1, 1)), (node.name, (2, 2))):
+        with pytest.raises(NotFound) as caught:
+            world.desk.parameters(name, asked.id, *place)
+        assert caught.value.code == "parameters_gone"
+    world.run()
+    assert world.desk.parameters(node.name, asked.id, 2, 1)[1] == 0
+    with pytest.raises(NotFound):
+        world.desk.parameters_chunk(found[0], 0)
 
 
 def test_a_node_with_new_keys_needs_the_parameters_anew(world, ada):
@@ -211,7 +267,7 @@ def test_a_job_between_rounds_can_be_cancelled(world, ada):
 
 def refused(world, ada, asked, parameters, caller=None):
     with pytest.raises(ProtocolError) as caught:
-        world.desk.steer(caller or ada.name, asked.id, parameters)
+        world.desk.steer((caller or ada).name, asked.id, parameters)
     return caught.value.code
 
 

@@ -21,7 +21,7 @@ from kapok.protocols.secure_sum.holder import Holder, release
 from kapok.protocols.secure_sum.params import RosterRules
 from kapok.protocols.secure_sum.round_parameters import SealedParameters
 from kapok.protocols.words import WordVector
-from kapok.wire.messages import Evidence, JobState
+from kapok.wire.messages import Evidence, JobState, RoundParameters
 
 AGES = {
     "cleveland": (29, 41, 63),
@@ -137,13 +137,21 @@ class Rounds:
 def rounds(session, broker, domain, monkeypatch):
     monkeypatch.setitem(registry._MODULES, "bisection", bisection.__name__)
     rounds = Rounds(domain, broker)
-    for verb in ("watch", "fetch", "steer", "job"):
+    for verb in ("watch", "fetch", "job"):
         monkeypatch.setattr(type(broker), verb, _method(getattr(rounds, verb)), raising=False)
+    monkeypatch.setattr(type(broker), "steer", _steering(rounds.steer), raising=False)
     return rounds
 
 
 def _method(work):
     return lambda _desk, *arguments: work(*arguments)
+
+
+def _steering(work):
+    async def steer(_desk, caller, job_id, statement, chunks):
+        await work(caller, job_id, RoundParameters(statement, b"".join([chunk async for chunk in chunks])))
+
+    return steer
 
 
 @pytest.fixture
@@ -213,7 +221,7 @@ async def test_an_analyst_that_dies_goes_on_where_it_was(session, rounds, job_id
 def _patched(rounds, steer):
     kind = type(rounds.desk)
     before = kind.steer
-    kind.steer = _method(steer)
+    kind.steer = _steering(steer)
     try:
         yield
     finally:

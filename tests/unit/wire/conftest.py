@@ -168,8 +168,8 @@ class Jobs(Record):
         for part in self.sum:
             yield part
 
-    async def steer(self, caller: PartyName, job_id: str, parameters: RoundParameters) -> None:
-        await self.note("steer", caller, job_id, parameters)
+    async def steer(self, caller: PartyName, job_id: str, statement: str, chunks) -> None:
+        await self.note("steer", caller, job_id, statement, [chunk async for chunk in chunks])
 
     async def acknowledge(self, caller: PartyName, job_id: str) -> None:
         await self.note("acknowledge", caller, job_id)
@@ -194,7 +194,7 @@ class Assignments(Record):
                 round=2,
                 attempt=1,
                 consents=("c1", "c2"),
-                parameters=RoundParameters("statement", b"sealed"),
+                parameters=RoundParameters("statement"),
             ),
             Completion(job_id="ab" * 32, round=1, attempt=2, seals=("s1", "s2")),
             Closed("ab" * 32),
@@ -231,6 +231,13 @@ class Assignments(Record):
         if not taken:
             raise InvalidInput("nothing was sent", code="empty_vector")
         self.sealed += taken
+
+    async def parameters(
+        self, caller: PartyName, job_id: str, number: int, attempt: int
+    ) -> AsyncIterator[bytes]:
+        await self.note("parameters", caller, job_id, number, attempt)
+        for chunk in (b"sea", b"led"):
+            yield chunk
 
     async def release(self, caller: PartyName, job_id: str, token: str) -> None:
         await self.note("release", caller, job_id, token)

@@ -110,12 +110,12 @@ def chunk(size):
 @pytest.mark.parametrize(
     ("parts", "code"),
     [
-        ([], "bad_seal_stream"),
-        ([node_pb2.SealRequest()], "bad_seal_stream"),
-        ([chunk(5)], "bad_seal_stream"),
-        ([chunk(5), header()], "bad_seal_stream"),
-        ([header(), chunk(5), header()], "bad_seal_stream"),
-        ([header(), chunk(5), node_pb2.SealRequest()], "bad_seal_stream"),
+        ([], "bad_stream"),
+        ([node_pb2.SealRequest()], "bad_stream"),
+        ([chunk(5)], "bad_stream"),
+        ([chunk(5), header()], "bad_stream"),
+        ([header(), chunk(5), header()], "bad_stream"),
+        ([header(), chunk(5), node_pb2.SealRequest()], "bad_stream"),
         ([header("not a job"), chunk(5)], "bad_id"),
         ([header(), chunk(0)], "bad_chunk"),
         ([header(), chunk(MOST_CHUNK_BYTES + 1)], "bad_chunk"),

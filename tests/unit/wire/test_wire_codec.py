@@ -8,7 +8,6 @@ from kapok.errors import InternalError, InvalidInput, KapokError, NotFound, Peer
 from kapok.wire import codec
 from kapok.wire.messages import (
     MOST_CHUNK_BYTES,
-    MOST_PARAMETERS_BYTES,
     CatalogueEntry,
     Closed,
     Completion,
@@ -21,7 +20,7 @@ from kapok.wire.messages import (
     ReopenCohort,
     RoundParameters,
 )
-from kapok.wire.v1 import analyst_pb2, errors_pb2, node_pb2, rounds_pb2
+from kapok.wire.v1 import analyst_pb2, errors_pb2, node_pb2
 
 
 def status(**changes) -> JobStatus:
@@ -96,7 +95,7 @@ def test_text_that_is_no_unicode_does_not_stop_an_error():
             round=2,
             attempt=1,
             consents=("a",),
-            parameters=RoundParameters("statement", bytes(MOST_PARAMETERS_BYTES)),
+            parameters=RoundParameters("statement"),
         ),
         Completion(job_id="ab" * 32, round=1, attempt=2, seals=()),
         Closed("ab" * 32),
@@ -106,15 +105,6 @@ def test_text_that_is_no_unicode_does_not_stop_an_error():
 )
 def test_every_assignment_goes_there_and_back(assignment):
     assert codec.read_assignment(again(codec.write_assignment(assignment))) == assignment
-
-
-def test_parameters_that_are_too_long_are_refused_before_and_after_they_travel():
-    parameters = RoundParameters("statement", bytes(MOST_PARAMETERS_BYTES + 1))
-    message = rounds_pb2.RoundParameters(statement="statement", ciphertext=parameters.ciphertext)
-    for work in (lambda: codec.write_parameters(parameters), lambda: codec.read_parameters(message)):
-        with pytest.raises(InvalidInput) as caught:
-            work()
-        assert caught.value.code == "parameters_too_long"
 
 
 def test_an_assignment_of_no_kind_is_refused():

@@ -48,14 +48,14 @@ async def test_submit_show_cancel_acknowledge(broker, analyst, analyst_credentia
     assert await analyst.analyst.submit("spec") == "ab" * 32
     assert await analyst.analyst.job(JOB) == broker.analysts.statuses[0]
     await analyst.analyst.cancel(JOB)
-    parameters = RoundParameters("statement", b"sealed")
-    await analyst.analyst.steer(JOB, parameters)
+    long = bytes(MOST_CHUNK_BYTES + 3)
+    await analyst.analyst.steer(JOB, RoundParameters("statement", long))
     await analyst.analyst.acknowledge(JOB)
     assert broker.analysts.calls == [
         ("submit", caller, "spec"),
         ("job", caller, JOB),
         ("cancel", caller, JOB),
-        ("steer", caller, JOB, parameters),
+        ("steer", caller, JOB, "statement", [long[:MOST_CHUNK_BYTES], long[MOST_CHUNK_BYTES:]]),
         ("acknowledge", caller, JOB),
     ]
 
@@ -148,6 +148,11 @@ async def test_what_the_chunk_source_raises_is_raised_and_ends_the_call(broker, 
     with pytest.raises(TornError):
         await node.node.seal(JOB, "seal", torn())
     assert broker.nodes.sealed == []
+
+
+async def test_parameters_come_in_chunks(broker, node, node_credentials):
+    assert [chunk async for chunk in node.node.parameters(JOB, 2, 1)] == [b"sea", b"led"]
+    assert broker.nodes.calls == [("parameters", node_credentials.name, JOB, 2, 1)]
 
 
 async def test_an_empty_vector_is_the_desks_to_refuse(node):

@@ -65,9 +65,7 @@ def _assignment(tx: Transaction, duty: Duty) -> Iterator[tuple[AssignmentKey, As
                     round=round_,
                     attempt=number,
                     consents=consents,
-                    parameters=RoundParameters(parameters.statement, parameters.ciphertext)
-                    if parameters
-                    else None,
+                    parameters=RoundParameters(parameters.statement) if parameters else None,
                 ),
             )
         case Duty(state=JobState.RELEASING, attempt=int(row), round=int(round_), number=int(number)) if (

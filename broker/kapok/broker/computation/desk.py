@@ -17,11 +17,12 @@ from kapok.broker.computation.sealing import Upload
 from kapok.broker.computation.statements import unknown_job
 from kapok.broker.computation.states import ENDED, AttemptState, JobEvent, JobState
 from kapok.broker.computation.status import evidence_of, released_attempt, shown_attempt, status_of
+from kapok.broker.computation.steering import Incoming
 from kapok.broker.store import Transaction
 from kapok.broker.store.schema import JobRow
 from kapok.errors import InvalidInput, NotFound
 from kapok.identity.names import PartyName, Role
-from kapok.wire.messages import Assignment, Evidence, JobStatus, RoundParameters
+from kapok.wire.messages import Assignment, Evidence, JobStatus
 
 __all__ = ["JobDesk"]
 
@@ -101,14 +102,17 @@ class JobDesk:
                 raise NotFound("the sum has no such chunk", code="sum_gone")
             return chunk
 
-    def steer(self, caller: PartyName, job_id: str, parameters: RoundParameters) -> None:
-        """Begin a job's next round with these parameters. See `steering.steer` for what else it raises.
+    def begin_parameters(self, caller: PartyName, job_id: str, token: str) -> Incoming | None:
+        """Begin to take a round's parameters; None when they are there already.
+
+        See `steering.begin_parameters` for what else it raises.
 
         Raises:
             NotFound: ``unknown_job``.
         """
         with self._office.step() as step:
-            steering.steer(step, _own(step.tx, caller, job_id, by_analyst=True), parameters)
+            job = _own(step.tx, caller, job_id, by_analyst=True)
+            return steering.begin_parameters(step, job, token)
 
     def acknowledge(self, caller: PartyName, job_id: str) -> None:
         """Note that the analyst has the sum, and delete it.
@@ -140,6 +144,24 @@ class JobDesk:
         with faults_noted(self._office, caller, job_id), self._office.step() as step:
             gathering.take_refusal(step, caller, job_id, token)
 
+    def parameters(self, caller: PartyName, job_id: str, number: int, attempt: int) -> tuple[str, int]:
+        """What the chunks of an attempt's parameters are kept under, and how many there are.
+
+        Raises:
+            NotFound: ``unknown_job``, or ``parameters_gone``: no node needs them any more.
+        """
+        with self._office.store.snapshot() as tx:
+            return steering.parameters_of(tx, str(caller), job_id, (number, attempt))
+
+    def parameters_chunk(self, upload: str, number: int) -> bytes:
+        """One chunk of parameters.
+
+        Raises:
+            NotFound: ``parameters_gone``.
+        """
+        with self._office.store.snapshot() as tx:
+            return steering.parameters_chunk(tx, upload, number)
+
     def begin_upload(self, caller: PartyName, job_id: str, token: str) -> Upload | None:
         """Begin to take a sealed vector; None when it is there already. See `sealing.begin_upload`."""
         with faults_noted(self._office, caller, job_id):
@@ -170,6 +192,7 @@ class JobDesk:
         """After a start: forget uploads that were cut off, then do what the clock asks for."""
         with self._office.step() as step:
             step.tx.vectors.delete_uploads()
+            step.tx.attempts.delete_uploads()
         self.tick()
 
 

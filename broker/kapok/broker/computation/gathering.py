@@ -91,7 +91,9 @@ def take_refusal(step: Step, caller: PartyName, job_id: str, token: str) -> None
         consent.standing = SUPERSEDED
     step.touch(job)
     match JobState(job.state):
-        case JobState.SEALING if job.round == FIRST_ROUND and not step.office.admitted(job).needs_everyone:
+        case JobState.SEALING | JobState.STEERING if (
+            job.round == FIRST_ROUND and attempt is not None and _may_shrink(step, job, attempt)
+        ):
             _void_if_member(step, job, member.node, error.code)
         case JobState.SEALING | JobState.RELEASING | JobState.STEERING if attempt is not None:
             fail_job(step, job, error)
@@ -142,7 +144,8 @@ def _open(
 ) -> None:
     """Open the next attempt with this roster, unless another has first to fix a cohort.
 
-    In a later round that was done by the first, and the analyst has to seal its parameters for the new keys.
+    In a later round that was done by the first. Where the round has parameters, the analyst has to seal them
+    for the roster's keys.
     """
     scopes: dict[str, str | None] = dict.fromkeys(names)
     if job.round == FIRST_ROUND:
@@ -163,7 +166,13 @@ def _open(
     # Whoever has not answered by now is not waited for again if this attempt should be voided.
     for member in step.tx.jobs.members(job.id):
         member.left_behind = member.left_behind or member.node not in consents
-    move_job(step, job, JobEvent.OPENING if job.round == FIRST_ROUND else JobEvent.CONSULTATION)
+    steered = admitted.specification.has_parameters(job.round)
+    move_job(step, job, JobEvent.CONSULTATION if steered else JobEvent.OPENING)
+
+
+def _may_shrink(step: Step, job: JobRow, attempt: AttemptRow) -> bool:
+    """Whether a first round goes on without one of its roster: nothing of it is summed yet."""
+    return attempt.state == AttemptState.OPEN and not step.office.admitted(job).needs_everyone
 
 
 def _void_if_member(step: Step, job: JobRow, node: str, code: str) -> None:

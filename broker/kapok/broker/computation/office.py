@@ -130,12 +130,12 @@ class Office:
         )
 
     def params_hash(self, tx: Transaction, job: AdmittedJob, attempt: AttemptRow) -> bytes:
-        """What an attempt's seals must carry: the question's hash, or that of a later round's parameters."""
-        if attempt.round == FIRST_ROUND:
+        """What an attempt's seals must carry: the question's hash, or that of its round's parameters."""
+        if not job.specification.has_parameters(attempt.round):
             return job.params_hash
         parameters = tx.attempts.parameters(attempt.id)
         if parameters is None:
-            raise AssertionError("an attempt of a later round is sealed before its parameters have come")
+            raise AssertionError("an attempt is sealed before its round's parameters have come")
         return bytes.fromhex(parameters.hash)
 
     def roster(self, job: AdmittedJob, consents: Sequence[str]) -> Roster:

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from sqlalchemy import bindparam, exists, select
+from sqlalchemy import bindparam, delete, exists, func, insert, select
 from sqlalchemy.orm import Session
 
-from kapok.broker.store.schema import AttemptRow, JobRow, ParametersRow, ReleaseRow, RosterRow
+from kapok.broker.store.schema import (
+    AttemptRow,
+    JobRow,
+    ParametersChunkRow,
+    ParametersRow,
+    ReleaseRow,
+    RosterRow,
+)
 
 __all__ = ["AttemptTable"]
 
@@ -92,14 +99,42 @@ class AttemptTable:
         self._session.flush()
 
     def parameters(self, attempt_id: int) -> ParametersRow | None:
-        """The parameters of an attempt, if they are there; a first round's has none."""
+        """The parameters of an attempt, if they are there."""
         return self._session.get(ParametersRow, attempt_id)
 
     def empty_parameters(self, attempt_id: int) -> None:
         """Forget what an attempt's parameters are, once no node needs them any more; their hash stays."""
         row = self.parameters(attempt_id)
         if row is not None:
-            row.ciphertext = b""
+            row.chunks = 0
+            self.delete_upload(row.upload)
+
+    def add_chunks(self, upload: str, first: int, chunks: Sequence[bytes]) -> None:
+        """Keep the next chunks of parameters, numbered from `first`."""
+        rows = [
+            {"upload": upload, "number": first + index, "body": chunk} for index, chunk in enumerate(chunks)
+        ]
+        if rows:
+            self._session.execute(insert(ParametersChunkRow), rows)
+
+    def chunk(self, upload: str, number: int) -> bytes | None:
+        """One chunk of parameters, if it is there."""
+        row = self._session.get(ParametersChunkRow, (upload, number))
+        return row.body if row else None
+
+    def count_chunks(self, upload: str) -> int:
+        """How many chunks of an upload are there."""
+        query = select(func.count()).where(ParametersChunkRow.upload == upload)
+        return self._session.scalar(query) or 0
+
+    def delete_upload(self, upload: str) -> None:
+        """Forget the chunks of an upload."""
+        self._session.execute(delete(ParametersChunkRow).where(ParametersChunkRow.upload == upload))
+
+    def delete_uploads(self) -> None:
+        """Forget all chunks that are no attempt's parameters: after a restart nobody goes on with them."""
+        used = select(ParametersRow.upload)
+        self._session.execute(delete(ParametersChunkRow).where(ParametersChunkRow.upload.not_in(used)))
 
     def add_release(self, row: ReleaseRow) -> None:
         """Keep a release."""

@@ -184,9 +184,10 @@ class RosterRow(Base):
 
 
 class ParametersRow(Base):
-    """The parameters of a later round's attempt, signed and sealed for its roster by the analyst.
+    """The parameters of an attempt, signed and sealed for its roster by the analyst.
 
-    `hash` is what the analyst signed that they are: every seal of the attempt carries it.
+    `hash` is what the analyst signed that they are: every seal of the attempt carries it. `upload` is what
+    their chunks are kept under; there are none any more once no node needs them.
     """
 
     __tablename__ = "parameters"
@@ -194,8 +195,19 @@ class ParametersRow(Base):
     attempt: Mapped[int] = mapped_column(ForeignKey("attempt.id", ondelete="CASCADE"), primary_key=True)
     hash: Mapped[str] = mapped_column(_HASH)
     statement: Mapped[str] = mapped_column(Text)
-    ciphertext: Mapped[bytes] = mapped_column(LargeBinary)
+    upload: Mapped[str] = mapped_column(_HASH)
+    chunks: Mapped[int] = mapped_column(Integer)
     received_at: Mapped[float] = mapped_column(Float(53))
+
+
+class ParametersChunkRow(Base):
+    """A chunk of an attempt's parameters, or of an upload that is not whole yet."""
+
+    __tablename__ = "parameters_chunk"
+
+    upload: Mapped[str] = mapped_column(_HASH, primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class SealedVectorRow(Base):

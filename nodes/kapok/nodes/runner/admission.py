@@ -30,6 +30,7 @@ __all__ = [
     "ReadSpec",
     "admit",
     "check_deadline",
+    "claimed_id",
     "noted_question",
     "read_spec",
     "refusable_id",
@@ -147,6 +148,17 @@ def _payload(token: str) -> bytes:
     return base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
 
 
+def claimed_id(token: str) -> str:
+    """The identity of a specification of which nothing is verified, to ask for what belongs to it.
+
+    Empty for what is none.
+    """
+    try:
+        return document_id(_payload(token))
+    except ValueError:
+        return ""
+
+
 def check_deadline(deadline: float, now: float) -> None:
     """Refuse a job that is over, or that this node would have to remember for too long.
 
@@ -206,6 +218,13 @@ def admit(read: ReadSpec, *, name: str, entry: JoinedDataset | None, tag_key: Wr
             "send the parsed form",
         )
     _check_layout(spec, question)
+    if spec.steered != kind.steered:
+        raise _bad(
+            f"the first round of a {spec.computation} has {'' if kind.steered else 'no '}parameters",
+            "rounds_differ",
+            "steered",
+            "see that both sides run the same version of Kapok",
+        )
     return AdmittedJob(
         read=read,
         joined=entry,

@@ -1,7 +1,9 @@
-"""What a round is computed from: the question alone in the first, the analyst's parameters in each later one.
+"""What a round is computed from: the question alone, or the analyst's parameters.
 
-    round 1     parameters hash and tag seed come from the specification
-    later       holder.parameters(…) decrypts and checks them; hash and seed are theirs
+    first round     parameters hash and tag seed come from the specification
+    others          holder.parameters(…) decrypts and checks them; hash and seed are theirs
+
+The first round of a job that is steered has parameters like the others.
 
 Who leaves them out, swaps them or sends another round's is the broker, and the node refuses; what a refusal
 says goes through the broker too, so it says nothing of what is in them.
@@ -28,7 +30,7 @@ class Task(NeverPickled):
     Attributes:
         params_hash: What goes into the attempt's context, 32 bytes.
         tag_seed: Of this round's tag. Secret.
-        parameters: As the computation read them; None in the first round.
+        parameters: As the computation read them; None where the question is all there is.
     """
 
     params_hash: bytes
@@ -40,16 +42,15 @@ def task_of(job: OpenJob, asked: OpenAttempt) -> Task:
     """Read what an attempt asks for.
 
     Raises:
-        PeerProtocolError: ``bad_parameters`` when they are missing, or there are some in the first round; and
-            what `kapok.protocols.secure_sum.holder.Holder.parameters` raises, LocalProtocolError,
+        PeerProtocolError: ``bad_parameters`` when they are missing, or there are some where the question is
+            all; and what `kapok.protocols.secure_sum.holder.Holder.parameters` raises, LocalProtocolError,
             CohortTooSmall and ConsentWithheld too.
         InvalidInput: the computation cannot use them.
     """
     admitted, given = job.admitted, asked.parameters
-    if (given is None) != (asked.round == 1):
+    if (given is not None) != admitted.read.spec.has_parameters(asked.round):
         raise PeerProtocolError(
-            "the first round has no parameters but the question, and each later round has them: the broker "
-            "shows it otherwise",
+            "the specification says which rounds have parameters: the broker shows it otherwise",
             code="bad_parameters",
         )
     if given is None:

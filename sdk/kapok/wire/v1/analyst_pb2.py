@@ -23,58 +23,59 @@ _sym_db = _symbol_database.Default()
 
 
 from kapok.wire.v1 import errors_pb2 as kapok_dot_wire_dot_v1_dot_errors__pb2
-from kapok.wire.v1 import rounds_pb2 as kapok_dot_wire_dot_v1_dot_rounds__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bkapok/wire/v1/analyst.proto\x12\rkapok.wire.v1\x1a\x1akapok/wire/v1/errors.proto\x1a\x1akapok/wire/v1/rounds.proto\"\xe2\x02\n\tJobStatus\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.kapok.wire.v1.JobState\x12\x15\n\rspecification\x18\x03 \x01(\t\x12\x13\n\x0bwaiting_for\x18\x04 \x03(\t\x12\x0e\n\x06roster\x18\x05 \x03(\t\x12\x10\n\x08refusals\x18\x06 \x03(\t\x12)\n\x05\x65rror\x18\x07 \x01(\x0b\x32\x1a.kapok.wire.v1.ErrorDetail\x12\x14\n\x0csubmitted_at\x18\x08 \x01(\x01\x12\x12\n\nchanged_at\x18\t \x01(\x01\x12\x0f\n\x07\x61ttempt\x18\n \x01(\r\x12\x16\n\x0e\x62ytes_received\x18\x0b \x01(\x04\x12\x15\n\rnot_connected\x18\x0c \x03(\t\x12\x15\n\rfewer_after_s\x18\r \x01(\x01\x12\x14\n\x0c\x63ohort_fixed\x18\x0e \x01(\x08\x12\r\n\x05round\x18\x0f \x01(\r\")\n\x10SubmitJobRequest\x12\x15\n\rspecification\x18\x01 \x01(\t\"#\n\x11SubmitJobResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x11\n\x0fListJobsRequest\"9\n\x10ListJobsResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.kapok.wire.v1.JobStatus\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"7\n\x0eGetJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.kapok.wire.v1.JobStatus\"!\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"9\n\x10WatchJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.kapok.wire.v1.JobStatus\"\"\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x13\n\x11\x43\x61ncelJobResponse\"!\n\x0f\x46\x65tchSumRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"X\n\x10\x46\x65tchSumResponse\x12+\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x17.kapok.wire.v1.EvidenceH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"]\n\x08\x45vidence\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x10\n\x08\x63onsents\x18\x03 \x03(\t\x12\r\n\x05seals\x18\x04 \x03(\t\x12\x10\n\x08releases\x18\x05 \x03(\t\"U\n\x0fSteerJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x32\n\nparameters\x18\x02 \x01(\x0b\x32\x1e.kapok.wire.v1.RoundParameters\"\x12\n\x10SteerJobResponse\"\'\n\x15\x41\x63knowledgeSumRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x18\n\x16\x41\x63knowledgeSumResponse\"!\n\x0e\x45xplainRequest\x12\x0f\n\x07inquiry\x18\x01 \x01(\t\"\"\n\x0f\x45xplainResponse\x12\x0f\n\x07opinion\x18\x01 \x01(\t*\xe3\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13JOB_STATE_GATHERING\x10\x01\x12\x15\n\x11JOB_STATE_SEALING\x10\x02\x12\x17\n\x13JOB_STATE_RELEASING\x10\x03\x12\x14\n\x10JOB_STATE_SUMMED\x10\x04\x12\x16\n\x12JOB_STATE_FINISHED\x10\x05\x12\x14\n\x10JOB_STATE_FAILED\x10\x06\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x07\x12\x16\n\x12JOB_STATE_STEERING\x10\x08\x32\xdc\x05\n\x0e\x41nalystService\x12N\n\tSubmitJob\x12\x1f.kapok.wire.v1.SubmitJobRequest\x1a .kapok.wire.v1.SubmitJobResponse\x12M\n\x08ListJobs\x12\x1e.kapok.wire.v1.ListJobsRequest\x1a\x1f.kapok.wire.v1.ListJobsResponse0\x01\x12\x45\n\x06GetJob\x12\x1c.kapok.wire.v1.GetJobRequest\x1a\x1d.kapok.wire.v1.GetJobResponse\x12M\n\x08WatchJob\x12\x1e.kapok.wire.v1.WatchJobRequest\x1a\x1f.kapok.wire.v1.WatchJobResponse0\x01\x12N\n\tCancelJob\x12\x1f.kapok.wire.v1.CancelJobRequest\x1a .kapok.wire.v1.CancelJobResponse\x12M\n\x08\x46\x65tchSum\x12\x1e.kapok.wire.v1.FetchSumRequest\x1a\x1f.kapok.wire.v1.FetchSumResponse0\x01\x12K\n\x08SteerJob\x12\x1e.kapok.wire.v1.SteerJobRequest\x1a\x1f.kapok.wire.v1.SteerJobResponse\x12]\n\x0e\x41\x63knowledgeSum\x12$.kapok.wire.v1.AcknowledgeSumRequest\x1a%.kapok.wire.v1.AcknowledgeSumResponse\x12J\n\x07\x45xplain\x12\x1d.kapok.wire.v1.ExplainRequest\x1a\x1e.kapok.wire.v1.ExplainResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bkapok/wire/v1/analyst.proto\x12\rkapok.wire.v1\x1a\x1akapok/wire/v1/errors.proto\"\xe2\x02\n\tJobStatus\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.kapok.wire.v1.JobState\x12\x15\n\rspecification\x18\x03 \x01(\t\x12\x13\n\x0bwaiting_for\x18\x04 \x03(\t\x12\x0e\n\x06roster\x18\x05 \x03(\t\x12\x10\n\x08refusals\x18\x06 \x03(\t\x12)\n\x05\x65rror\x18\x07 \x01(\x0b\x32\x1a.kapok.wire.v1.ErrorDetail\x12\x14\n\x0csubmitted_at\x18\x08 \x01(\x01\x12\x12\n\nchanged_at\x18\t \x01(\x01\x12\x0f\n\x07\x61ttempt\x18\n \x01(\r\x12\x16\n\x0e\x62ytes_received\x18\x0b \x01(\x04\x12\x15\n\rnot_connected\x18\x0c \x03(\t\x12\x15\n\rfewer_after_s\x18\r \x01(\x01\x12\x14\n\x0c\x63ohort_fixed\x18\x0e \x01(\x08\x12\r\n\x05round\x18\x0f \x01(\r\")\n\x10SubmitJobRequest\x12\x15\n\rspecification\x18\x01 \x01(\t\"#\n\x11SubmitJobResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x11\n\x0fListJobsRequest\"9\n\x10ListJobsResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.kapok.wire.v1.JobStatus\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"7\n\x0eGetJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.kapok.wire.v1.JobStatus\"!\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"9\n\x10WatchJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.kapok.wire.v1.JobStatus\"\"\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x13\n\x11\x43\x61ncelJobResponse\"!\n\x0f\x46\x65tchSumRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"X\n\x10\x46\x65tchSumResponse\x12+\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x17.kapok.wire.v1.EvidenceH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"]\n\x08\x45vidence\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x10\n\x08\x63onsents\x18\x03 \x03(\t\x12\r\n\x05seals\x18\x04 \x03(\t\x12\x10\n\x08releases\x18\x05 \x03(\t\"X\n\x0fSteerJobRequest\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1a.kapok.wire.v1.SteerHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"0\n\x0bSteerHeader\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x11\n\tstatement\x18\x02 \x01(\t\"\x12\n\x10SteerJobResponse\"\'\n\x15\x41\x63knowledgeSumRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x18\n\x16\x41\x63knowledgeSumResponse\"!\n\x0e\x45xplainRequest\x12\x0f\n\x07inquiry\x18\x01 \x01(\t\"\"\n\x0f\x45xplainResponse\x12\x0f\n\x07opinion\x18\x01 \x01(\t*\xe3\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13JOB_STATE_GATHERING\x10\x01\x12\x15\n\x11JOB_STATE_SEALING\x10\x02\x12\x17\n\x13JOB_STATE_RELEASING\x10\x03\x12\x14\n\x10JOB_STATE_SUMMED\x10\x04\x12\x16\n\x12JOB_STATE_FINISHED\x10\x05\x12\x14\n\x10JOB_STATE_FAILED\x10\x06\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x07\x12\x16\n\x12JOB_STATE_STEERING\x10\x08\x32\xde\x05\n\x0e\x41nalystService\x12N\n\tSubmitJob\x12\x1f.kapok.wire.v1.SubmitJobRequest\x1a .kapok.wire.v1.SubmitJobResponse\x12M\n\x08ListJobs\x12\x1e.kapok.wire.v1.ListJobsRequest\x1a\x1f.kapok.wire.v1.ListJobsResponse0\x01\x12\x45\n\x06GetJob\x12\x1c.kapok.wire.v1.GetJobRequest\x1a\x1d.kapok.wire.v1.GetJobResponse\x12M\n\x08WatchJob\x12\x1e.kapok.wire.v1.WatchJobRequest\x1a\x1f.kapok.wire.v1.WatchJobResponse0\x01\x12N\n\tCancelJob\x12\x1f.kapok.wire.v1.CancelJobRequest\x1a .kapok.wire.v1.CancelJobResponse\x12M\n\x08\x46\x65tchSum\x12\x1e.kapok.wire.v1.FetchSumRequest\x1a\x1f.kapok.wire.v1.FetchSumResponse0\x01\x12M\n\x08SteerJob\x12\x1e.kapok.wire.v1.SteerJobRequest\x1a\x1f.kapok.wire.v1.SteerJobResponse(\x01\x12]\n\x0e\x41\x63knowledgeSum\x12$.kapok.wire.v1.AcknowledgeSumRequest\x1a%.kapok.wire.v1.AcknowledgeSumResponse\x12J\n\x07\x45xplain\x12\x1d.kapok.wire.v1.ExplainRequest\x1a\x1e.kapok.wire.v1.ExplainResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kapok.wire.v1.analyst_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JOBSTATE']._serialized_start=1324
-  _globals['_JOBSTATE']._serialized_end=1551
-  _globals['_JOBSTATUS']._serialized_start=103
-  _globals['_JOBSTATUS']._serialized_end=457
-  _globals['_SUBMITJOBREQUEST']._serialized_start=459
-  _globals['_SUBMITJOBREQUEST']._serialized_end=500
-  _globals['_SUBMITJOBRESPONSE']._serialized_start=502
-  _globals['_SUBMITJOBRESPONSE']._serialized_end=537
-  _globals['_LISTJOBSREQUEST']._serialized_start=539
-  _globals['_LISTJOBSREQUEST']._serialized_end=556
-  _globals['_LISTJOBSRESPONSE']._serialized_start=558
-  _globals['_LISTJOBSRESPONSE']._serialized_end=615
-  _globals['_GETJOBREQUEST']._serialized_start=617
-  _globals['_GETJOBREQUEST']._serialized_end=648
-  _globals['_GETJOBRESPONSE']._serialized_start=650
-  _globals['_GETJOBRESPONSE']._serialized_end=705
-  _globals['_WATCHJOBREQUEST']._serialized_start=707
-  _globals['_WATCHJOBREQUEST']._serialized_end=740
-  _globals['_WATCHJOBRESPONSE']._serialized_start=742
-  _globals['_WATCHJOBRESPONSE']._serialized_end=799
-  _globals['_CANCELJOBREQUEST']._serialized_start=801
-  _globals['_CANCELJOBREQUEST']._serialized_end=835
-  _globals['_CANCELJOBRESPONSE']._serialized_start=837
-  _globals['_CANCELJOBRESPONSE']._serialized_end=856
-  _globals['_FETCHSUMREQUEST']._serialized_start=858
-  _globals['_FETCHSUMREQUEST']._serialized_end=891
-  _globals['_FETCHSUMRESPONSE']._serialized_start=893
-  _globals['_FETCHSUMRESPONSE']._serialized_end=981
-  _globals['_EVIDENCE']._serialized_start=983
-  _globals['_EVIDENCE']._serialized_end=1076
-  _globals['_STEERJOBREQUEST']._serialized_start=1078
-  _globals['_STEERJOBREQUEST']._serialized_end=1163
-  _globals['_STEERJOBRESPONSE']._serialized_start=1165
-  _globals['_STEERJOBRESPONSE']._serialized_end=1183
-  _globals['_ACKNOWLEDGESUMREQUEST']._serialized_start=1185
-  _globals['_ACKNOWLEDGESUMREQUEST']._serialized_end=1224
-  _globals['_ACKNOWLEDGESUMRESPONSE']._serialized_start=1226
-  _globals['_ACKNOWLEDGESUMRESPONSE']._serialized_end=1250
-  _globals['_EXPLAINREQUEST']._serialized_start=1252
-  _globals['_EXPLAINREQUEST']._serialized_end=1285
-  _globals['_EXPLAINRESPONSE']._serialized_start=1287
-  _globals['_EXPLAINRESPONSE']._serialized_end=1321
-  _globals['_ANALYSTSERVICE']._serialized_start=1554
-  _globals['_ANALYSTSERVICE']._serialized_end=2286
+  _globals['_JOBSTATE']._serialized_start=1349
+  _globals['_JOBSTATE']._serialized_end=1576
+  _globals['_JOBSTATUS']._serialized_start=75
+  _globals['_JOBSTATUS']._serialized_end=429
+  _globals['_SUBMITJOBREQUEST']._serialized_start=431
+  _globals['_SUBMITJOBREQUEST']._serialized_end=472
+  _globals['_SUBMITJOBRESPONSE']._serialized_start=474
+  _globals['_SUBMITJOBRESPONSE']._serialized_end=509
+  _globals['_LISTJOBSREQUEST']._serialized_start=511
+  _globals['_LISTJOBSREQUEST']._serialized_end=528
+  _globals['_LISTJOBSRESPONSE']._serialized_start=530
+  _globals['_LISTJOBSRESPONSE']._serialized_end=587
+  _globals['_GETJOBREQUEST']._serialized_start=589
+  _globals['_GETJOBREQUEST']._serialized_end=620
+  _globals['_GETJOBRESPONSE']._serialized_start=622
+  _globals['_GETJOBRESPONSE']._serialized_end=677
+  _globals['_WATCHJOBREQUEST']._serialized_start=679
+  _globals['_WATCHJOBREQUEST']._serialized_end=712
+  _globals['_WATCHJOBRESPONSE']._serialized_start=714
+  _globals['_WATCHJOBRESPONSE']._serialized_end=771
+  _globals['_CANCELJOBREQUEST']._serialized_start=773
+  _globals['_CANCELJOBREQUEST']._serialized_end=807
+  _globals['_CANCELJOBRESPONSE']._serialized_start=809
+  _globals['_CANCELJOBRESPONSE']._serialized_end=828
+  _globals['_FETCHSUMREQUEST']._serialized_start=830
+  _globals['_FETCHSUMREQUEST']._serialized_end=863
+  _globals['_FETCHSUMRESPONSE']._serialized_start=865
+  _globals['_FETCHSUMRESPONSE']._serialized_end=953
+  _globals['_EVIDENCE']._serialized_start=955
+  _globals['_EVIDENCE']._serialized_end=1048
+  _globals['_STEERJOBREQUEST']._serialized_start=1050
+  _globals['_STEERJOBREQUEST']._serialized_end=1138
+  _globals['_STEERHEADER']._serialized_start=1140
+  _globals['_STEERHEADER']._serialized_end=1188
+  _globals['_STEERJOBRESPONSE']._serialized_start=1190
+  _globals['_STEERJOBRESPONSE']._serialized_end=1208
+  _globals['_ACKNOWLEDGESUMREQUEST']._serialized_start=1210
+  _globals['_ACKNOWLEDGESUMREQUEST']._serialized_end=1249
+  _globals['_ACKNOWLEDGESUMRESPONSE']._serialized_start=1251
+  _globals['_ACKNOWLEDGESUMRESPONSE']._serialized_end=1275
+  _globals['_EXPLAINREQUEST']._serialized_start=1277
+  _globals['_EXPLAINREQUEST']._serialized_end=1310
+  _globals['_EXPLAINRESPONSE']._serialized_start=1312
+  _globals['_EXPLAINRESPONSE']._serialized_end=1346
+  _globals['_ANALYSTSERVICE']._serialized_start=1579
+  _globals['_ANALYSTSERVICE']._serialized_end=2313
 # @@protoc_insertion_point(module_scope)

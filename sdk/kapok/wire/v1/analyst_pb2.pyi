@@ -9,7 +9,6 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from kapok.wire.v1 import errors_pb2 as _errors_pb2
-from kapok.wire.v1 import rounds_pb2 as _rounds_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -426,24 +425,49 @@ Global___Evidence: _TypeAlias = Evidence  # noqa: Y015
 class SteerJobRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    JOB_ID_FIELD_NUMBER: _builtins.int
-    PARAMETERS_FIELD_NUMBER: _builtins.int
-    job_id: _builtins.str
+    HEADER_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
     @_builtins.property
-    def parameters(self) -> _rounds_pb2.RoundParameters: ...
+    def header(self) -> Global___SteerHeader: ...
+    def __init__(
+        self,
+        *,
+        header: Global___SteerHeader | None = ...,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "part", b"part"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "part", b"part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["header", "chunk"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___SteerJobRequest: _TypeAlias = SteerJobRequest  # noqa: Y015
+
+@_typing.final
+class SteerHeader(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    STATEMENT_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    statement: _builtins.str
+    """JWS, typ kapok-parameters+jws"""
     def __init__(
         self,
         *,
         job_id: _builtins.str = ...,
-        parameters: _rounds_pb2.RoundParameters | None = ...,
+        statement: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "parameters", b"parameters"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "statement", b"statement"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SteerJobRequest: _TypeAlias = SteerJobRequest  # noqa: Y015
+Global___SteerHeader: _TypeAlias = SteerHeader  # noqa: Y015
 
 @_typing.final
 class SteerJobResponse(_message.Message):

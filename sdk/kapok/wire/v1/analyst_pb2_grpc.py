@@ -64,7 +64,7 @@ class AnalystServiceStub(object):
                 request_serializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.FetchSumRequest.SerializeToString,
                 response_deserializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.FetchSumResponse.FromString,
                 _registered_method=True)
-        self.SteerJob = channel.unary_unary(
+        self.SteerJob = channel.stream_unary(
                 '/kapok.wire.v1.AnalystService/SteerJob',
                 request_serializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.SteerJobRequest.SerializeToString,
                 response_deserializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.SteerJobResponse.FromString,
@@ -125,9 +125,9 @@ class AnalystServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def SteerJob(self, request, context):
-        """In a job of several rounds, the next round's parameters for the roster that the evidence shows. That the sum of the
-        round before has been opened goes without saying: the broker forgets it.
+    def SteerJob(self, request_iterator, context):
+        """In a job of several rounds, the next round's parameters for the roster that the evidence shows: a header, then
+        chunks. That the sum of the round before has been opened goes without saying: the broker forgets it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,7 +181,7 @@ def add_AnalystServiceServicer_to_server(servicer, server):
                     request_deserializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.FetchSumRequest.FromString,
                     response_serializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.FetchSumResponse.SerializeToString,
             ),
-            'SteerJob': grpc.unary_unary_rpc_method_handler(
+            'SteerJob': grpc.stream_unary_rpc_method_handler(
                     servicer.SteerJob,
                     request_deserializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.SteerJobRequest.FromString,
                     response_serializer=kapok_dot_wire_dot_v1_dot_analyst__pb2.SteerJobResponse.SerializeToString,
@@ -370,7 +370,7 @@ class AnalystService(object):
             _registered_method=True)
 
     @staticmethod
-    def SteerJob(request,
+    def SteerJob(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -380,8 +380,8 @@ class AnalystService(object):
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
+        return grpc.experimental.stream_unary(
+            request_iterator,
             target,
             '/kapok.wire.v1.AnalystService/SteerJob',
             kapok_dot_wire_dot_v1_dot_analyst__pb2.SteerJobRequest.SerializeToString,

@@ -44,9 +44,9 @@ class AnalystServiceStub:
     """Evidence first, then the sealed sum in chunks. Where a later round has a new roster and waits for its parameters,
     the evidence has the roster's consents alone, and there is no sum.
     """
-    SteerJob: _grpc.UnaryUnaryMultiCallable[_analyst_pb2.SteerJobRequest, _analyst_pb2.SteerJobResponse]
-    """In a job of several rounds, the next round's parameters for the roster that the evidence shows. That the sum of the
-    round before has been opened goes without saying: the broker forgets it.
+    SteerJob: _grpc.StreamUnaryMultiCallable[_analyst_pb2.SteerJobRequest, _analyst_pb2.SteerJobResponse]
+    """In a job of several rounds, the next round's parameters for the roster that the evidence shows: a header, then
+    chunks. That the sum of the round before has been opened goes without saying: the broker forgets it.
     """
     AcknowledgeSum: _grpc.UnaryUnaryMultiCallable[_analyst_pb2.AcknowledgeSumRequest, _analyst_pb2.AcknowledgeSumResponse]
     """The analyst has opened the sum and wants no other: the broker may forget it."""
@@ -71,9 +71,9 @@ class AnalystServiceAsyncStub(AnalystServiceStub):
     """Evidence first, then the sealed sum in chunks. Where a later round has a new roster and waits for its parameters,
     the evidence has the roster's consents alone, and there is no sum.
     """
-    SteerJob: _aio.UnaryUnaryMultiCallable[_analyst_pb2.SteerJobRequest, _analyst_pb2.SteerJobResponse]  # type: ignore[assignment]
-    """In a job of several rounds, the next round's parameters for the roster that the evidence shows. That the sum of the
-    round before has been opened goes without saying: the broker forgets it.
+    SteerJob: _aio.StreamUnaryMultiCallable[_analyst_pb2.SteerJobRequest, _analyst_pb2.SteerJobResponse]  # type: ignore[assignment]
+    """In a job of several rounds, the next round's parameters for the roster that the evidence shows: a header, then
+    chunks. That the sum of the round before has been opened goes without saying: the broker forgets it.
     """
     AcknowledgeSum: _aio.UnaryUnaryMultiCallable[_analyst_pb2.AcknowledgeSumRequest, _analyst_pb2.AcknowledgeSumResponse]  # type: ignore[assignment]
     """The analyst has opened the sum and wants no other: the broker may forget it."""
@@ -135,11 +135,11 @@ class AnalystServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def SteerJob(
         self,
-        request: _analyst_pb2.SteerJobRequest,
+        request_iterator: _MaybeAsyncIterator[_analyst_pb2.SteerJobRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_analyst_pb2.SteerJobResponse, _abc.Awaitable[_analyst_pb2.SteerJobResponse]]:
-        """In a job of several rounds, the next round's parameters for the roster that the evidence shows. That the sum of the
-        round before has been opened goes without saying: the broker forgets it.
+        """In a job of several rounds, the next round's parameters for the roster that the evidence shows: a header, then
+        chunks. That the sum of the round before has been opened goes without saying: the broker forgets it.
         """
 
     @_abc_1.abstractmethod

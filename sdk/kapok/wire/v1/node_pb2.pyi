@@ -9,7 +9,6 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
-from kapok.wire.v1 import rounds_pb2 as _rounds_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -153,13 +152,13 @@ class OpenAttempt(_message.Message):
     specification: _builtins.str
     round: _builtins.int
     attempt: _builtins.int
+    parameters: _builtins.str
+    """JWS, typ kapok-parameters+jws: what the analyst signed of the round's parameters, which are fetched. Empty where
+    the question itself is all of them.
+    """
     @_builtins.property
     def consents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """JWS, typ kapok-consent+jws, one for each member"""
-
-    @_builtins.property
-    def parameters(self) -> _rounds_pb2.RoundParameters:
-        """from round 2 on; the first round's are the question itself"""
 
     def __init__(
         self,
@@ -168,9 +167,9 @@ class OpenAttempt(_message.Message):
         round: _builtins.int = ...,
         attempt: _builtins.int = ...,
         consents: _abc.Iterable[_builtins.str] | None = ...,
-        parameters: _rounds_pb2.RoundParameters | None = ...,
+        parameters: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "consents", b"consents", "parameters", b"parameters", "round", b"round", "specification", b"specification"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
@@ -431,6 +430,50 @@ class SealResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SealResponse: _TypeAlias = SealResponse  # noqa: Y015
+
+@_typing.final
+class FetchParametersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    round: _builtins.int
+    attempt: _builtins.int
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        round: _builtins.int = ...,
+        attempt: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "job_id", b"job_id", "round", b"round"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FetchParametersRequest: _TypeAlias = FetchParametersRequest  # noqa: Y015
+
+@_typing.final
+class FetchParametersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FetchParametersResponse: _TypeAlias = FetchParametersResponse  # noqa: Y015
 
 @_typing.final
 class ReleaseRequest(_message.Message):

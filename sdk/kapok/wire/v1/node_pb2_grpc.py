@@ -64,6 +64,11 @@ class NodeServiceStub(object):
                 request_serializer=kapok_dot_wire_dot_v1_dot_node__pb2.ReleaseRequest.SerializeToString,
                 response_deserializer=kapok_dot_wire_dot_v1_dot_node__pb2.ReleaseResponse.FromString,
                 _registered_method=True)
+        self.FetchParameters = channel.unary_stream(
+                '/kapok.wire.v1.NodeService/FetchParameters',
+                request_serializer=kapok_dot_wire_dot_v1_dot_node__pb2.FetchParametersRequest.SerializeToString,
+                response_deserializer=kapok_dot_wire_dot_v1_dot_node__pb2.FetchParametersResponse.FromString,
+                _registered_method=True)
         self.GiveOpinion = channel.unary_unary(
                 '/kapok.wire.v1.NodeService/GiveOpinion',
                 request_serializer=kapok_dot_wire_dot_v1_dot_node__pb2.GiveOpinionRequest.SerializeToString,
@@ -116,6 +121,13 @@ class NodeServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FetchParameters(self, request, context):
+        """The parameters of an attempt that is open, in chunks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GiveOpinion(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -160,6 +172,11 @@ def add_NodeServiceServicer_to_server(servicer, server):
                     servicer.Release,
                     request_deserializer=kapok_dot_wire_dot_v1_dot_node__pb2.ReleaseRequest.FromString,
                     response_serializer=kapok_dot_wire_dot_v1_dot_node__pb2.ReleaseResponse.SerializeToString,
+            ),
+            'FetchParameters': grpc.unary_stream_rpc_method_handler(
+                    servicer.FetchParameters,
+                    request_deserializer=kapok_dot_wire_dot_v1_dot_node__pb2.FetchParametersRequest.FromString,
+                    response_serializer=kapok_dot_wire_dot_v1_dot_node__pb2.FetchParametersResponse.SerializeToString,
             ),
             'GiveOpinion': grpc.unary_unary_rpc_method_handler(
                     servicer.GiveOpinion,
@@ -334,6 +351,33 @@ class NodeService(object):
             '/kapok.wire.v1.NodeService/Release',
             kapok_dot_wire_dot_v1_dot_node__pb2.ReleaseRequest.SerializeToString,
             kapok_dot_wire_dot_v1_dot_node__pb2.ReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FetchParameters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/kapok.wire.v1.NodeService/FetchParameters',
+            kapok_dot_wire_dot_v1_dot_node__pb2.FetchParametersRequest.SerializeToString,
+            kapok_dot_wire_dot_v1_dot_node__pb2.FetchParametersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,6 +40,8 @@ class NodeServiceStub:
     Seal: _grpc.StreamUnaryMultiCallable[_node_pb2.SealRequest, _node_pb2.SealResponse]
     """A header, then chunks. Answered once everything is stored."""
     Release: _grpc.UnaryUnaryMultiCallable[_node_pb2.ReleaseRequest, _node_pb2.ReleaseResponse]
+    FetchParameters: _grpc.UnaryStreamMultiCallable[_node_pb2.FetchParametersRequest, _node_pb2.FetchParametersResponse]
+    """The parameters of an attempt that is open, in chunks."""
     GiveOpinion: _grpc.UnaryUnaryMultiCallable[_node_pb2.GiveOpinionRequest, _node_pb2.GiveOpinionResponse]
     AnswerReopening: _grpc.UnaryUnaryMultiCallable[_node_pb2.AnswerReopeningRequest, _node_pb2.AnswerReopeningResponse]
 
@@ -53,6 +55,8 @@ class NodeServiceAsyncStub(NodeServiceStub):
     Seal: _aio.StreamUnaryMultiCallable[_node_pb2.SealRequest, _node_pb2.SealResponse]  # type: ignore[assignment]
     """A header, then chunks. Answered once everything is stored."""
     Release: _aio.UnaryUnaryMultiCallable[_node_pb2.ReleaseRequest, _node_pb2.ReleaseResponse]  # type: ignore[assignment]
+    FetchParameters: _aio.UnaryStreamMultiCallable[_node_pb2.FetchParametersRequest, _node_pb2.FetchParametersResponse]  # type: ignore[assignment]
+    """The parameters of an attempt that is open, in chunks."""
     GiveOpinion: _aio.UnaryUnaryMultiCallable[_node_pb2.GiveOpinionRequest, _node_pb2.GiveOpinionResponse]  # type: ignore[assignment]
     AnswerReopening: _aio.UnaryUnaryMultiCallable[_node_pb2.AnswerReopeningRequest, _node_pb2.AnswerReopeningResponse]  # type: ignore[assignment]
 
@@ -99,6 +103,14 @@ class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _node_pb2.ReleaseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_node_pb2.ReleaseResponse, _abc.Awaitable[_node_pb2.ReleaseResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def FetchParameters(
+        self,
+        request: _node_pb2.FetchParametersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_node_pb2.FetchParametersResponse], _abc.AsyncIterator[_node_pb2.FetchParametersResponse]]:
+        """The parameters of an attempt that is open, in chunks."""
 
     @_abc_1.abstractmethod
     def GiveOpinion(

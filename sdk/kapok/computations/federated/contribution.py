@@ -1,0 +1,195 @@
+"""A holder's half: what the app gives back is checked outside of its reach, and becomes words or noise.
+
+A ClientApp is somebody else's program beside the data. Whatever it does depends on data, so nothing of it may
+be seen: a reply that breaks the rules, or none, makes the contribution uniform words, and the sum opens to
+nothing. Why stands in the holder's own log, without a value.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from kapok.computations.engines import Note, Thresholds, unheard
+from kapok.computations.federated.layout import HEAD_WORDS, write_head
+from kapok.computations.federated.question import ArrayShape, Question
+from kapok.documents.dataset import Dataset
+from kapok.errors import InvalidInput, KapokError
+from kapok.flower import messages
+from kapok.protocols.words import WordVector
+
+__all__ = ["App", "contribute", "read_instruction", "withheld"]
+
+_EVERY: Final = "every measure"
+_ONE_NUMBER: Final = -1
+_LARGEST_FLAG: Final = 1 << 22
+"""Of which 256 add up within a word of 32 bits."""
+Array = npt.NDArray[Any]
+
+
+class App(Protocol):
+    """An app over one holder's table, ready for instructions."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of the table that it sees."""
+        ...
+
+    def call(self, instruction: bytes) -> bytes:
+        """Have it do as instructed; its reply.
+
+        Raises:
+            KapokError: it gave none.
+        """
+        ...
+
+
+class _Withheld(Exception):
+    """Why this holder contributes nothing; without a value."""
+
+
+def read_instruction(question: Question, _dataset: Dataset, parameters: bytes) -> bytes:
+    """Check an instruction against the question, before anything is computed.
+
+    Raises:
+        InvalidInput: ``bad_instruction``; says nothing of what is in it.
+    """
+    asked = messages.read(parameters)
+    if asked.kind.partition(".")[0] not in (messages.TRAIN, messages.EVALUATE):
+        raise _bad("it asks neither to train nor to evaluate")
+    if (wrong := _misfit(question, asked.arrays)) is not None:
+        raise _bad(wrong)
+    return parameters
+
+
+def contribute(
+    question: Question,
+    _dataset: Dataset,
+    instruction: bytes,
+    app: App,
+    thresholds: Thresholds,
+    note: Note = unheard,
+) -> WordVector:
+    """Have the app do as instructed, and make this holder's words of what it gives back.
+
+    Returns:
+        `question.words` words: a contribution, or uniform words.
+    """
+    try:
+        if app.rows < thresholds.min_rows:
+            raise _Withheld("the table has fewer rows than min_rows")
+        return _words(question, messages.read(instruction), app.call(instruction))
+    except _Withheld as error:
+        note(_EVERY, str(error))
+    except KapokError as error:
+        note(_EVERY, f"{error.message} [{error.code}]")
+    except Exception as error:  # noqa: BLE001 - whatever it is, it depends on data: nobody outside may notice
+        note(_EVERY, f"the app's reply could not be used ({type(error).__name__})")
+    return withheld(question)
+
+
+def withheld(question: Question) -> WordVector:
+    """A flag and uniform words: whatever the others send, the sum of it is uniform."""
+    octets = question.word_bits // 8
+    # Not 1: the sum of flags would tell how many have withheld.
+    flag = 1 + secrets.randbelow(_LARGEST_FLAG)
+    body = flag.to_bytes(octets, "little") + secrets.token_bytes((question.words - 1) * octets)
+    return WordVector(question.word_bits, question.words, body)
+
+
+def _words(question: Question, asked: messages.Instruction, given: bytes) -> WordVector:
+    reply = messages.read_reply(given, question.weight, trains=asked.trains)
+    weight = reply.weight
+    if not (math.isfinite(weight) and 0 < weight <= question.examples):
+        raise _Withheld(f"{question.weight} is not above 0 and within the examples of the question")
+    names, numbers = _measures(reply)
+    try:
+        head = write_head(weight, names, numbers)
+    except ValueError:
+        raise _Withheld("there are too many metrics, or a metric is too large") from None
+    if asked.trains:
+        body = question.layout.encode(_checked(question, asked.arrays, reply.arrays), weight)
+    else:
+        body = bytes(question.values * question.word_bits // 8)
+    first = WordVector.from_int64(head, question.word_bits)
+    return WordVector(question.word_bits, HEAD_WORDS + question.values, first.body + body)
+
+
+def _measures(reply: messages.Reply) -> tuple[bytes, list[float]]:
+    """What the records and metrics are called, and the metrics' numbers in that order."""
+    listed: list[tuple[str, int]] = []
+    numbers: list[float] = []
+    for name, value in sorted(reply.metrics.items()):
+        if isinstance(value, tuple):
+            listed.append((name, len(value)))
+            numbers += value
+        else:
+            listed.append((name, _ONE_NUMBER))
+            numbers.append(value)
+    if not messages.finite(numbers):
+        raise _Withheld("a metric is not finite")
+    return msgspec.json.encode([*reply.records, *listed]), numbers
+
+
+def _checked(question: Question, sent: Mapping[str, Array], given: Mapping[str, Array]) -> list[Array]:
+    """The reply's arrays in the question's order, each within its bounds, the change within its norm."""
+    if (wrong := _misfit(question, given)) is not None:
+        raise _Withheld(f"the model does not fit the question: {wrong}")
+    arrays = [given[one.name] for one in question.arrays]
+    if question.clip_norm is not None:
+        arrays = _clipped(question, [sent[one.name] for one in question.arrays], arrays, question.clip_norm)
+    for shape, array in zip(question.arrays, arrays, strict=True):
+        if array.size == 0:
+            continue
+        least, largest = float(array.min()), float(array.max())
+        # Comparisons with what is no number are false.
+        bound = question.layout.bound(integer=shape.is_integer)
+        if not (-bound <= least and largest <= bound):
+            raise _Withheld("a value of the model is not finite, or beyond the question's range")
+    return arrays
+
+
+def _clipped(question: Question, sent: list[Array], given: list[Array], most: float) -> list[Array]:
+    changes = [
+        None if one.is_integer else after.astype(np.float64) - before.astype(np.float64)
+        for one, before, after in zip(question.arrays, sent, given, strict=True)
+    ]
+    norm = math.sqrt(sum(float(np.vdot(one, one)) for one in changes if one is not None))
+    if not math.isfinite(norm):
+        raise _Withheld("a value of the model is not finite")
+    if norm <= most:
+        return given
+    return [
+        after if change is None else before.astype(np.float64) + change * (most / norm)
+        for before, after, change in zip(sent, given, changes, strict=True)
+    ]
+
+
+def _misfit(question: Question, arrays: Mapping[str, Array]) -> str | None:
+    """What is wrong with a model's names, shapes or types; None when nothing is."""
+    if set(arrays) != {one.name for one in question.arrays}:
+        return "its arrays have other names"
+    for one in question.arrays:
+        found = arrays[one.name]
+        if found.shape != one.shape or not _is_like(found.dtype, one):
+            return "an array has another shape or type"
+    return None
+
+
+def _is_like(dtype: np.dtype[Any], asked: ArrayShape) -> bool:
+    """Whether an array has the question's type; a mean may have become wider, that of integers a float."""
+    return dtype.name == asked.dtype or dtype.kind == "f"
+
+
+def _bad(why: str) -> InvalidInput:
+    return InvalidInput(
+        f"the round's instruction cannot be used: {why}",
+        code="bad_instruction",
+        remedy="see that both sides run the same version of Kapok",
+    )

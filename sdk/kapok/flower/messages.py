@@ -1,0 +1,229 @@
+"""Flower's messages as bytes and as plain arrays and numbers.
+
+An *instruction* is what every node gets alike: the message without whom it is for and when it was made, so
+that the same content is the same bytes. A *reply* is what an app gives back: one record of arrays, one of
+metrics. Serialised by Flower's own protobuf, arrays as `.npy` without pickles.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from kapok.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from flwr.app import Message
+    from flwr.proto.recorddict_pb2 import ArrayRecord, MetricRecord
+
+__all__ = [
+    "EVALUATE",
+    "TRAIN",
+    "Instruction",
+    "Reply",
+    "addressed",
+    "instruction_of",
+    "read",
+    "read_reply",
+    "write_reply",
+]
+
+TRAIN: Final = "train"
+EVALUATE: Final = "evaluate"
+_STYPE: Final = "numpy.ndarray"
+_TTL_S: Final = 43_200.0
+
+Array = npt.NDArray[Any]
+Metric = float | tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """What the nodes are asked to do.
+
+    Attributes:
+        kind: ``train`` or ``evaluate``, with what an app has put behind a dot.
+        arrays: The model as it is sent, by name.
+    """
+
+    kind: str
+    arrays: Mapping[str, Array] = field(repr=False)
+
+    @property
+    def trains(self) -> bool:
+        """Whether arrays are wanted back."""
+        return self.kind.partition(".")[0] == TRAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What one app, or the mean of all, gives back.
+
+    Attributes:
+        arrays: By name; empty where none were wanted.
+        metrics: By name, without the weight.
+        weight: Of this reply in the mean.
+        records: What the records of arrays and of metrics are called; the first may be empty.
+    """
+
+    arrays: Mapping[str, Array] = field(repr=False)
+    metrics: Mapping[str, Metric] = field(repr=False)
+    weight: float
+    records: tuple[str, str] = ("arrays", "metrics")
+
+
+def instruction_of(message: Message) -> bytes:
+    """The instruction that a server app's message carries: equal for equal content, whomever it is for."""
+    from flwr.common.serde import message_to_proto
+
+    proto = message_to_proto(message)
+    given = proto.metadata
+    kind, group = given.message_type, given.group_id
+    proto.metadata.Clear()
+    proto.metadata.message_type, proto.metadata.group_id = kind, group
+    return proto.SerializeToString(deterministic=True)
+
+
+def addressed(instruction: bytes, *, run_id: int, node_id: int) -> bytes:
+    """An instruction as a message to one node, which is made now.
+
+    Raises:
+        InvalidInput: ``bad_instruction``.
+    """
+    proto = _parsed(instruction, "bad_instruction")
+    proto.metadata.run_id, proto.metadata.dst_node_id = run_id, node_id
+    proto.metadata.src_node_id, proto.metadata.message_id = 1, "instruction"
+    proto.metadata.created_at, proto.metadata.ttl = time.time(), _TTL_S
+    found: bytes = proto.SerializeToString()
+    return found
+
+
+def read(instruction: bytes) -> Instruction:
+    """Read an instruction.
+
+    Raises:
+        InvalidInput: ``bad_instruction``: it is none; says nothing of what is in it.
+    """
+    proto = _parsed(instruction, "bad_instruction")
+    arrays: dict[str, Array] = {}
+    for item in proto.content.items:
+        if item.WhichOneof("value") == "array_record":
+            if arrays:
+                raise _bad("bad_instruction", "it has several records of arrays")
+            arrays = _arrays(item.array_record, "bad_instruction")
+    return Instruction(proto.metadata.message_type, arrays)
+
+
+def read_reply(reply: bytes, weight_key: str, *, trains: bool) -> Reply:
+    """Read what an app gave back.
+
+    Args:
+        reply: A message of Flower's, serialised.
+        weight_key: The metric that is the weight.
+        trains: Whether arrays are wanted.
+
+    Raises:
+        InvalidInput: ``bad_reply``: not one record of arrays and one of metrics, in a form that can be
+            averaged. Says nothing of what is in it.
+    """
+    proto = _parsed(reply, "bad_reply")
+    if proto.HasField("error"):
+        raise _bad("bad_reply", "the app reports an error")
+    arrays: list[tuple[str, ArrayRecord]] = []
+    metrics: list[tuple[str, MetricRecord]] = []
+    for item in proto.content.items:
+        match item.WhichOneof("value"):
+            case "array_record":
+                arrays.append((item.key, item.array_record))
+            case "metric_record":
+                metrics.append((item.key, item.metric_record))
+            case _:
+                pass
+    if len(metrics) != 1 or (trains and len(arrays) != 1):
+        raise _bad("bad_reply", "an app gives back one record of metrics, and one of arrays when it trains")
+    values = _metrics(metrics[0][1])
+    weight = values.pop(weight_key, None)
+    if not isinstance(weight, float):
+        raise _bad("bad_reply", f"its metrics lack {weight_key}, one number, by which it is weighted")
+    found = _arrays(arrays[0][1], "bad_reply") if trains else {}
+    return Reply(found, values, weight, (arrays[0][0] if trains else "", metrics[0][0]))
+
+
+def write_reply(mean: Reply, weight_key: str, *, kind: str) -> bytes:
+    """The mean as the one reply that a strategy gets: averaging it alone gives it back."""
+    from flwr.app import Array as FlowerArray
+    from flwr.app import ArrayRecord as Arrays
+    from flwr.app import MetricRecord as Metrics
+    from flwr.app import RecordDict
+    from flwr.common.serde import recorddict_to_proto
+    from flwr.proto.message_pb2 import Message as ProtoMessage
+
+    content = RecordDict()
+    if mean.records[0]:
+        content[mean.records[0]] = Arrays({name: FlowerArray(array) for name, array in mean.arrays.items()})
+    metrics: dict[str, Any] = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in mean.metrics.items()
+    }
+    content[mean.records[1]] = Metrics(metrics | {weight_key: mean.weight})
+    proto = ProtoMessage(content=recorddict_to_proto(content))
+    proto.metadata.message_type = kind
+    written: bytes = proto.SerializeToString(deterministic=True)
+    return written
+
+
+def _parsed(message: bytes, code: str) -> Any:
+    from flwr.proto.message_pb2 import Message as ProtoMessage
+    from google.protobuf.message import DecodeError
+
+    try:
+        return ProtoMessage.FromString(message)
+    except DecodeError:
+        raise _bad(code, "it is no message of Flower") from None
+
+
+def _arrays(record: ArrayRecord, code: str) -> dict[str, Array]:
+    """Arrays by name, in the record's order."""
+    found: dict[str, Array] = {}
+    for item in record.items:
+        value = item.value
+        if value.stype != _STYPE or item.key in found:
+            raise _bad(code, "an array is not one of NumPy's, or named twice")
+        try:
+            array = np.load(io.BytesIO(value.data), allow_pickle=False)
+        except (ValueError, EOFError, OSError, SyntaxError, TypeError, MemoryError):
+            raise _bad(code, "an array cannot be read") from None
+        if not isinstance(array, np.ndarray):
+            raise _bad(code, "an array cannot be read")
+        found[item.key] = array
+    return found
+
+
+def _metrics(record: MetricRecord) -> dict[str, Metric]:
+    found: dict[str, Metric] = {}
+    for item in record.items:
+        which = item.value.WhichOneof("value")
+        if which is None or item.key in found:
+            raise _bad("bad_reply", "a metric has no value, or is named twice")
+        value = getattr(item.value, which)
+        read: Metric = tuple(map(float, value.vals)) if which.endswith("_list") else float(value)
+        found[item.key] = read
+    return found
+
+
+def finite(values: Sequence[float]) -> bool:
+    """Whether none is infinite or no number."""
+    return all(map(math.isfinite, values))
+
+
+def _bad(code: str, why: str) -> InvalidInput:
+    what = "the app's reply" if code == "bad_reply" else "the round's instruction"
+    return InvalidInput(
+        f"{what} cannot be used: {why}", code=code, remedy="see docs/federated-learning.md for what apps run"
+    )
