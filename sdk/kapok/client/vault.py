@@ -32,7 +32,7 @@ class Locked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     format: Literal["kapok-vault"] = _FORMAT
     version: Literal[1] = 1
-    log2_n: int = _LOG2_N
+    log2_n: int
     salt: bytes
     nonce: bytes
     sealed: bytes
@@ -66,7 +66,7 @@ class Vault(NeverPickled):
 
         if self._passphrase is None:
             raise AssertionError("nothing to lock with")
-        empty = Locked(salt=self._salt, nonce=os.urandom(_NONCE_BYTES), sealed=b"")
+        empty = Locked(log2_n=_LOG2_N, salt=self._salt, nonce=os.urandom(_NONCE_BYTES), sealed=b"")
         key = AESGCM(self._key(self._passphrase, empty))
         return msgspec.structs.replace(empty, sealed=key.encrypt(empty.nonce, secret, _bound_to(purpose)))
 

@@ -156,6 +156,12 @@ def catalogued(domain: Domain, heart: Dataset) -> VerifiedDataset:
     return verified(domain.entry(heart), domain.verifier)
 
 
+@pytest.fixture(autouse=True)
+def cheap_passphrases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The least work that a vault accepts: how much it is, is not what these tests are about."""
+    monkeypatch.setattr("kapok.client.vault._LOG2_N", 14)
+
+
 @pytest.fixture
 def profile_home(tmp_path: Path) -> Path:
     (tmp_path / "analyst.toml").write_text('broker = "127.0.0.1:1"\nkey_bits = 2048\npatience_s = 0\n')

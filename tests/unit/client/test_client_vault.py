@@ -4,6 +4,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from kapok.client.vault import _LOG2_N as WORK
 from kapok.client.vault import Locked, Vault
 from kapok.errors import IdentityInvalid, InvalidInput
 
@@ -34,6 +35,13 @@ def test_what_is_locked_opens_with_the_same_passphrase_for_the_same_purpose_alon
         Vault().unlock(locked, "job a", PATH)
     assert needed.value.code == "passphrase_needed"
     assert "KAPOK_PASSPHRASE" in needed.value.remedy
+
+
+def test_a_guess_at_a_passphrase_costs_128_mib(monkeypatch):
+    monkeypatch.setattr("kapok.client.vault._LOG2_N", WORK)
+    locked = Vault("right").lock(SECRET, "x")
+    assert locked.log2_n == 17
+    assert Vault("right").unlock(locked, "x", PATH) == SECRET
 
 
 def test_no_two_lockings_are_alike(vault):
