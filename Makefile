@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo bench test test-slow coverage lint types contracts check format gen lock clean
+.PHONY: help env demo bench test test-slow fuzz coverage lint types contracts check format gen lock clean
 
 help:           ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,13 @@ test: check  ## Lint, types, import contracts, generated code, then every test b
 test-slow: $(VENV)/dev.stamp  ## The long sweeps: more seeds, more examples, larger sizes
 	$(BIN)/python -m pytest -n 2 -m slow $(ARGS)
 
+$(VENV)/fuzz.stamp: $(VENV)/run.stamp requirements/fuzz.lock
+	$(PIP) install -q --require-hashes -r requirements/fuzz.lock
+	@touch $@
+
+fuzz: $(VENV)/fuzz.stamp  ## What reads others' bytes, under atheris, for SECONDS=60 together; ARGS="question token" for some
+	$(BIN)/python tests/fuzz/drive.py --seconds $(or $(SECONDS),60) $(ARGS)
+
 coverage: $(VENV)/dev.stamp  ## Which lines and branches of protocols/ its own tests reach
 	$(BIN)/python -m pytest -n 2 --cov=kapok.protocols tests/unit/protocols $(addprefix tests/properties/test_,words_properties.py packing_properties.py secure_sum_properties.py) $(ARGS)
 
@@ -74,6 +81,7 @@ lock: $(VENV)/dev.stamp  ## Make the lock files from pyproject.toml (needs `pip 
 	$(BIN)/uv pip compile -q pyproject.toml --extra all --group build --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header -o requirements/run.lock
 	$(BIN)/uv pip compile -q pyproject.toml --extra all --group dev --constraints requirements/run.lock --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header -o requirements/dev.lock
 	$(BIN)/uv pip compile -q pyproject.toml --extra all --group bench --constraints requirements/dev.lock --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header -o requirements/bench.lock
+	$(BIN)/uv pip compile -q pyproject.toml --extra all --group fuzz --constraints requirements/dev.lock --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header -o requirements/fuzz.lock
 
 clean:          ## Remove the environment and every cache
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

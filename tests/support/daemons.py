@@ -79,16 +79,17 @@ class Daemon:
 class Network:
     """A broker, three hospitals and an analyst."""
 
-    def __init__(self, folder, realm, dataset):
-        self.folder, self.realm, self.dataset = folder, realm, dataset
+    def __init__(self, folder, realm, dataset, host="127.0.0.1"):
+        self.folder, self.realm, self.dataset, self.host = folder, realm, dataset, host
         self.nodes = {}
 
     def credentials(self, letter):
         return self.realm.credentials(letter, Role.NODE, "main")
 
     async def open(self, settings=""):
-        home = furnish(self.folder / "broker", self.realm.credentials("exchange", Role.BROKER, "main"))
-        (home / "broker.toml").write_text('listen = "127.0.0.1:0"\n' + settings)
+        credentials = self.realm.credentials("exchange", Role.BROKER, "main", hosts=(self.host,))
+        home = furnish(self.folder / "broker", credentials)
+        (home / "broker.toml").write_text(f'listen = "{self.host}:0"\n' + settings)
         self.broker = await Daemon(run_broker, home).start()
         self.analyst = self.realm.credentials("university", Role.ANALYST, "one")
         self.line = await connect(self.analyst, self.broker.address)
@@ -126,7 +127,7 @@ class Network:
         )
 
     async def joined(self, count):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while len(found := await self.members()) != count:
                 await asyncio.sleep(0.05)
         return found
@@ -138,9 +139,9 @@ class Network:
         (home / "analyst.toml").write_text(f'broker = "{self.broker.address}"\n')
         return home
 
-    async def submit(self, make_job, sql=COUNT, deadline_s=30, nodes=None):
+    async def submit(self, make_job, sql=COUNT, deadline_s=30, nodes=None, keys=None):
         nodes = nodes or self.nodes
-        world, keys = self.job_world(), await self.joined(len(self.nodes))
+        world, keys = self.job_world(), keys or await self.joined(len(self.nodes))
         world.nodes = {
             letter: SimpleNamespace(
                 name=str(self.credentials(letter).name),
@@ -154,7 +155,7 @@ class Network:
         return job
 
     async def ended(self, job):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(180):
             while True:
                 status = await self.line.analyst.job(job.id)
                 if status.state in (JobState.SUMMED, JobState.FAILED):
@@ -179,8 +180,8 @@ class Network:
 @pytest.fixture
 def network(tmp_path, dataset, make_realm, logging_restored):
     @asynccontextmanager
-    async def opened():
-        network = Network(tmp_path, make_realm(time.time()), dataset)
+    async def opened(**given):
+        network = Network(tmp_path, make_realm(time.time()), dataset, **given)
         await network.open()
         try:
             yield network

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import secrets
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,11 +55,11 @@ class Realm:
         self.root = TrustRoot(self._root)
         self._known: dict[str, Credentials] = {}
 
-    def credentials(self, organisation: str, role: Role, name: str) -> Credentials:
+    def credentials(self, organisation: str, role: Role, name: str, hosts: Sequence[str] = ()) -> Credentials:
         party = PartyName(TRUST_DOMAIN, organisation, role, name)
         if str(party) not in self._known:
             key = generate_key()
-            certificate = issue(self._key, self._root, key.public_key(), party, now=self._now)
+            certificate = issue(self._key, self._root, key.public_key(), party, now=self._now, hosts=hosts)
             self._known[str(party)] = Credentials(key, certificate, self.root, self._now)
         return self._known[str(party)]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
+from kapok.errors import KapokError
 from kapok.wire import codec
 from kapok.wire.line import Line
 from kapok.wire.messages import (
@@ -36,6 +38,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 
 class CatalogueClient:
@@ -105,9 +108,10 @@ class AnalystClient:
         await self._line.ask(self._stub.CancelJob, request)
 
     async def fetch(self, job_id: str) -> AsyncGenerator[Evidence | bytes, None]:
-        """Yield the evidence, then the sealed sum in chunks."""
+        """Yield the evidence, then the sealed sum in chunks; how long it may be, the caller knows."""
         request = analyst_pb2.FetchSumRequest(job_id=codec.read_id("job", job_id))
-        async with contextlib.aclosing(self._line.read(self._stub.FetchSum, request)) as answers:
+        parts = self._line.read(self._stub.FetchSum, request, bounded=False)
+        async with contextlib.aclosing(parts) as answers:
             async for answer in answers:
                 yield codec.read_sum_part(answer)
 
@@ -150,13 +154,23 @@ class NodeClient:
     async def watch(self) -> AsyncGenerator[Assignment, None]:
         """Yield what is to be done, for ever; `Idle` at once, and then now and again.
 
+        What cannot be read is left out, and the log says so: a broker of a later release may ask for
+        something that this one does not know, and all else goes on.
+
         Raises:
             Unavailable: the connection was lost or the broker shuts down: watch again later.
         """
         answers = self._line.read(self._stub.Watch, node_pb2.WatchRequest(), endless=True)
         async with contextlib.aclosing(answers):
             async for answer in answers:
-                yield codec.read_assignment(answer)
+                try:
+                    assignment = codec.read_assignment(answer)
+                except KapokError as error:
+                    _log.warning(
+                        "an assignment was left out", extra={"code": error.code, "what": error.message}
+                    )
+                    continue
+                yield assignment
 
     async def consent(self, job_id: str, token: str) -> None:
         """Give a signed consent."""

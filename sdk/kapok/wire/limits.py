@@ -13,6 +13,8 @@ class Limits:
 
     Attributes:
         message_bytes: Largest message, either way.
+        list_bytes: Longest list that is read from a service: it does not decide how much its caller keeps.
+            Without meaning for a server.
         concurrent_calls: Most calls at once, streams included; one more is told that the server is
             too busy. Without meaning for a connection.
         unary_s: Longest time for a call with one request and one answer, in seconds.
@@ -20,6 +22,7 @@ class Limits:
     """
 
     message_bytes: int = 4 * 1024 * 1024
+    list_bytes: int = 64 * 1024 * 1024
     concurrent_calls: int = 2048
     unary_s: float = 30.0
     transfer_s: float = 600.0

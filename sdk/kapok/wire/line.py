@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final, TypeVar, cast
@@ -15,7 +16,7 @@ from typing import Final, TypeVar, cast
 import grpc
 from google.protobuf.message import Message
 
-from kapok.errors import KapokError, Unavailable
+from kapok.errors import KapokError, PeerProtocolError, Unavailable
 from kapok.wire import failures, version
 from kapok.wire.address import Address
 from kapok.wire.diagnosis import why_unreachable
@@ -70,7 +71,12 @@ class Line:
             return answer, version.read_about(told)
 
     async def read(
-        self, method: grpc.aio.UnaryStreamMultiCallable[Q, A], request: Q, *, endless: bool = False
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[Q, A],
+        request: Q,
+        *,
+        endless: bool = False,
+        bounded: bool = True,
     ) -> AsyncGenerator[A, None]:
         """Send one request; yield the answers.
 
@@ -78,7 +84,12 @@ class Line:
             method: Of the stub.
             request: What is asked.
             endless: The stream may last for ever; only its beginning has a deadline.
+            bounded: All answers together are no longer than a list may be; without, the caller counts.
+
+        Raises:
+            PeerProtocolError: ``answer_too_long``.
         """
+        left = self.limits.list_bytes if bounded and not endless else math.inf
         limit_s = None if endless else self.limits.transfer_s + _MARGIN_S
         call: grpc.aio.UnaryStreamCall[Q, A] | None = None
         try:
@@ -88,7 +99,15 @@ class Line:
                 await self._begun(call)
                 async for answer in call:
                     version.check_answer(_pairs(await call.initial_metadata()), str(self.address))
-                    self.traffic.received(answer.ByteSize())
+                    size = answer.ByteSize()
+                    self.traffic.received(size)
+                    left -= size
+                    if left < 0:
+                        raise PeerProtocolError(
+                            f"{self.address} answers with a list of more than {self.limits.list_bytes} bytes",
+                            code="answer_too_long",
+                            remedy="ask for less at once; or ask the service's people",
+                        )
                     yield answer
                 # Of a stream without answers gRPC sometimes tells the end alone: the version is there too.
                 told = _pairs(await call.initial_metadata()) or _pairs(await call.trailing_metadata())

@@ -4,7 +4,7 @@
     caller ◀── kapok-wire: 1 ── service    initial metadata of each answer; the caller refuses another version
 
 A version is a whole number. Versions that differ do not understand each other: adding fields to messages does
-not change it, changing what a message means does.
+not change it, changing what a message means does. What is added is passed over by those who do not know it.
 """
 
 from __future__ import annotations

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import grpc
 import pytest
 
-from kapok.errors import InvalidInput, Unavailable
+from kapok.errors import InvalidInput, PeerProtocolError, Unavailable
 from kapok.wire import failures, version
 from kapok.wire.channel import connect
 from kapok.wire.limits import Limits
@@ -151,3 +152,13 @@ async def test_a_desk_that_makes_chunks_too_large_is_a_defect_on_its_side(broker
     with pytest.raises(InvalidInput) as caught:
         [part async for part in analyst.analyst.fetch(JOB)]
     assert caught.value.code == "bad_chunk"
+
+
+async def test_a_list_without_end_is_cut_off_by_who_reads_it(broker, analyst_credentials):
+    limits = Limits(list_bytes=100_000)
+    broker.analysts.statuses = itertools.repeat(broker.analysts.statuses[0])
+    async with await connect(analyst_credentials, broker.address, limits=limits) as connection:
+        with pytest.raises(PeerProtocolError) as caught:
+            await connection.analyst.jobs()
+        assert caught.value.code == "answer_too_long"
+        assert connection.traffic.bytes_received < 2 * limits.list_bytes

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
 import pytest
 
 from kapok.errors import InvalidInput
-from kapok.wire.messages import MOST_CHUNK_BYTES, JobState, RoundParameters
+from kapok.wire import codec
+from kapok.wire.messages import MOST_CHUNK_BYTES, Idle, JobState, RoundParameters
+from kapok.wire.v1 import node_pb2
 
 JOB = "cd" * 32
 
@@ -228,3 +231,21 @@ async def test_an_officer_signs_and_sees(broker, officer, officer_credentials):
 async def test_a_node_answers_a_reopening(broker, node, node_credentials):
     await node.node.answer_reopening(JOB, "yes")
     assert broker.nodes.calls == [("answer_reopening", node_credentials.name, JOB, "yes")]
+
+
+async def test_an_assignment_that_this_release_does_not_know_is_left_out(broker, node, monkeypatch, caplog):
+    """As a broker of a later release may send it: all others come all the same."""
+    write = codec.write_assignment
+
+    def newer(assignment):
+        return (
+            node_pb2.WatchResponse.FromString(b"\xfa\x3f\x03new")
+            if assignment == Idle()
+            else write(assignment)
+        )
+
+    monkeypatch.setattr(codec, "write_assignment", newer)
+    async with contextlib.aclosing(node.node.watch()) as assignments:
+        known = [one for one in broker.nodes.todo if one != Idle()]
+        assert [await anext(assignments) for _ in known] == known
+    assert [record.code for record in caplog.records if record.name == "kapok.wire.clients"] == ["bad_answer"]
