@@ -16,7 +16,8 @@ import pytest
 from pyarrow import parquet
 
 from kapok.errors import InvalidInput
-from kapok.nodes.apps import AppLimits, AppProcess, AppTask, start_app
+from kapok.nodes.apps.limits import AppLimits
+from kapok.nodes.apps.process import AppProcess, AppTask, start_app
 from kapok.nodes.apps.sandbox import check_sandbox
 
 os.environ["FLWR_TELEMETRY_ENABLED"] = "0"
@@ -125,6 +126,7 @@ def running(
         "run_id": 7,
         "node_id": 3,
         "partition": partition_in(folder),
+        "rows": 4,
         "limits": AppLimits(**{"memory_mib": 1024, "call_timeout_s": 60} | limits),
     }
     process = start_app(AppTask(**task | changed), folder / "apps", hidden=hidden)

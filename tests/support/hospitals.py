@@ -20,6 +20,7 @@ from kapok.identity.credentials import Credentials
 from kapok.identity.issuing import issue, new_root
 from kapok.identity.keyfiles import generate_key
 from kapok.identity.names import PartyName, Role
+from kapok.nodes.apps.host import AppHost
 from kapok.nodes.journal import Inbox, Journal
 from kapok.nodes.policy import Policy, Rule
 from kapok.nodes.runner import Consent, InForce, JoinedDataset, Refusal, Release, Runner, Seal
@@ -175,6 +176,7 @@ class Node:
             signer=JwsSigner(self.credentials),
             verifier=JwsVerifier(self.realm.root.pem, self.clock),
             tag_key=self.tag_key,
+            apps=AppHost(self.home / "apps"),
             clock=self.clock,
             open_jobs_max=8,
             observer=self.observer,

@@ -28,6 +28,8 @@ from kapok.identity.expiry import expires, warned_daily
 from kapok.identity.keyfiles import make_private_folder, read_or_make_private_file, write_new_file
 from kapok.identity.names import Role
 from kapok.logs import configure
+from kapok.nodes.apps.host import AppHost
+from kapok.nodes.apps.readiness import app_problems, app_warnings
 from kapok.nodes.checking import CheckReport, check
 from kapok.nodes.joining import DOCUMENTS_FOLDER, Documents, Joining
 from kapok.nodes.journal import Journal
@@ -93,9 +95,13 @@ async def run(
         _write_missing_policy(home)
         in_force = load_in_force(home, settings_text, journal)
         metrics = NodeMetrics(expires(credentials), clock)
-        runner, link = _wire(settings, credentials, journal, in_force, clock, metrics, dialler or Dialler())
+        apps = AppHost.of(home, settings)
+        apps.clear()
+        dialler = dialler or Dialler()
+        runner, link = _wire(settings, apps, credentials, journal, in_force, clock, metrics, dialler)
         _log.info("node starts", extra={"party": str(credentials.name), "broker": settings.broker})
         runner.tell_of_pause()
+        _warn_of_apps(settings, in_force, journal)
         with (
             told_by_sighup(partial(reload, home, settings_text, journal, runner)),
             metrics_served(metrics.registry, settings.metrics_address),
@@ -117,6 +123,7 @@ def _write_missing_policy(home: Path) -> None:
 
 def _wire(
     settings: NodeSettings,
+    apps: AppHost,
     credentials: Credentials,
     journal: Journal,
     in_force: InForce,
@@ -150,11 +157,21 @@ def _wire(
         signer=signer,
         verifier=verifier,
         tag_key=tag_key,
+        apps=apps,
         clock=clock,
         open_jobs_max=settings.open_jobs_max,
         observer=metrics,
     )
     return runner, Link(credentials, settings.broker, runner, joining, dialler, metrics.heard)
+
+
+def _warn_of_apps(settings: NodeSettings, in_force: InForce, journal: Journal) -> None:
+    """Say at the start what keeps approved apps from running, and what runs without a sandbox."""
+    policy, by_hand = in_force.policy.app, journal.app_approvals()
+    for problem in app_problems(settings, policy, by_hand):
+        _log.error("an approved app cannot run", extra={"what": problem})
+    for warning in app_warnings(policy, by_hand):
+        _log.warning("an app is not shut in", extra={"what": warning})
 
 
 def _warn_of_lost_keys(state: Path) -> None:

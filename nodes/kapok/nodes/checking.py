@@ -9,7 +9,7 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,12 +23,15 @@ from kapok.identity.expiry import ends_soon
 from kapok.identity.keyfiles import make_private_folder
 from kapok.identity.names import Role
 from kapok.nodes import policy_check
+from kapok.nodes.apps.approval import AppApproval
+from kapok.nodes.apps.readiness import app_in_words, app_problems, app_warnings
 from kapok.nodes.joining import Documents
 from kapok.nodes.journal import Journal
+from kapok.nodes.journal.apps import app_approvals
 from kapok.nodes.journal.history import policies, read_only
 from kapok.nodes.journal.reading import pause_of
 from kapok.nodes.officers import JOURNAL_FILE
-from kapok.nodes.policy import load_policy, policy_text
+from kapok.nodes.policy import Policy, load_policy, policy_text
 from kapok.nodes.settings import POLICY_FILE, SETTINGS_FILE, NodeSettings, load_settings
 from kapok.nodes.sources import Table, TableReport
 from kapok.nodes.sources.version import VersionKey
@@ -114,7 +117,7 @@ def check(
     datasets = tuple(_dataset(settings, name, found[entry.hash]) for name, entry in settings.datasets.items())
     problems = [f"dataset {one.name}: {what}" for one in datasets for what in one.problems]
     problems += _journal(settings)
-    paused, changed = _on_record(settings, texts)
+    paused, changed, by_hand = _on_record(settings, texts)
     problems += paused
     if not datasets:
         problems.append("node.toml names no dataset")
@@ -125,6 +128,7 @@ def check(
         for name, entry in settings.datasets.items()
     }
     problems += policy_check.problems(policy, known, credentials.name)
+    problems += app_problems(settings, policy.app, by_hand)
     rows = {one.name: one.table.rows if one.table else None for one in datasets}
     notes = [f"dataset {one.name}: {note}" for one in datasets if one.table for note in one.table.notes]
     return CheckReport(
@@ -132,7 +136,7 @@ def check(
         key_fingerprint=credentials.key_fingerprint.hex(),
         broker=settings.broker,
         broker_problem=broker_problem,
-        policy=policy_in_words(policy, settings.datasets),
+        policy=(*policy_in_words(policy, settings.datasets), *_apps(policy, by_hand)),
         datasets=datasets,
         problems=tuple(problems),
         warnings=(
@@ -141,6 +145,7 @@ def check(
             *changed,
             *notes,
             *policy_check.warnings(policy, rows),
+            *app_warnings(policy.app, by_hand),
         ),
     )
 
@@ -156,16 +161,30 @@ def _journal(settings: NodeSettings) -> list[str]:
     return []
 
 
-def _on_record(settings: NodeSettings, texts: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """That the node is paused; and which of its files it has not read as they are now."""
+def _apps(policy: Policy, by_hand: Sequence[AppApproval]) -> Iterator[str]:
+    """Which apps may run, in words."""
+    for number, rule in enumerate(policy.app, 1):
+        yield from app_in_words(f"App {number}", rule)
+    for one in by_hand:
+        yield from app_in_words(f"App approved by {one.approved_by} {_at(one.approved_at)}", one.rule)
+
+
+def _on_record(
+    settings: NodeSettings, texts: Mapping[str, str]
+) -> tuple[list[str], list[str], tuple[AppApproval, ...]]:
+    """That the node is paused; which of its files it has not read as they are now; apps approved by hand."""
     try:
         found = read_only(
             settings.state_folder / JOURNAL_FILE,
-            lambda journal: (pause_of(journal), policies(journal, since=math.inf)),
+            lambda journal: (
+                pause_of(journal),
+                policies(journal, since=math.inf),
+                app_approvals(journal, since=math.inf),
+            ),
         )
     except KapokError:
-        return [], []  # what is wrong with the journal is said beside this
-    pause, last = found or (None, ())
+        return [], [], ()  # what is wrong with the journal is said beside this
+    pause, last, by_hand = found or (None, (), ())
     paused = []
     if pause is not None:
         because = f" ({pause.reason})" if pause.reason else ""
@@ -182,7 +201,7 @@ def _on_record(settings: NodeSettings, texts: Mapping[str, str]) -> tuple[list[s
         )
         if texts[file] != known
     ]
-    return paused, changed
+    return paused, changed, by_hand
 
 
 def _at(moment: float) -> str:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from kapok.errors import InvalidInput, NotFound
 from kapok.identity.names import PartyPattern
+from kapok.nodes.apps.approval import AppApproval
 from kapok.nodes.journal import Pause
+from kapok.nodes.journal.apps import app_approvals
 from kapok.nodes.journal.history import (
     AskedQuestion,
     PolicyInForce,
@@ -36,12 +38,14 @@ class History:
         policies: What they were judged by: what was in force at the beginning, and every change since.
         pauses: When the holder stopped the node; the last has no end while it is stopped.
         reopenings: The cohorts that were reopened here.
+        apps: The apps that officers have approved by hand, for which time.
     """
 
     asked: tuple[AskedQuestion, ...]
     policies: tuple[PolicyInForce, ...]
     pauses: tuple[Pause, ...]
     reopenings: tuple[ReopenedCohort, ...]
+    apps: tuple[AppApproval, ...]
 
     @property
     def paused(self) -> Pause | None:
@@ -61,7 +65,7 @@ def history(
     Args:
         home: The node's folder.
         analyst: A name or pattern, as policies have them; everybody by default. Of reopenings it leaves those
-            for its organisation; pauses and policies are about everybody.
+            for its organisation; pauses, policies and approvals of apps are about everybody.
         since: From when on, seconds since the epoch.
         clock: Seconds since the epoch.
 
@@ -79,6 +83,7 @@ def history(
             policies(journal, since=since),
             pauses(journal, since=since),
             reopenings(journal, analyst=pattern, since=since),
+            app_approvals(journal, since=since),
         ),
     )
     if found is None:

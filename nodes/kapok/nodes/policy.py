@@ -31,6 +31,7 @@ from kapok.errors import (
     counted,
 )
 from kapok.identity.names import PartyName, PartyPattern, Role, command_to_ask
+from kapok.nodes.apps.approval import AppRule, faults
 from kapok.nodes.hours import Window, first_second_of_day, is_open, next_day, next_opening, time_zone
 from kapok.nodes.settings import POLICY_FILE
 from kapok.protocols.secure_sum.cohort import CohortRule, rule_in_force
@@ -50,7 +51,7 @@ __all__ = [
     "rule_for",
 ]
 
-_IN_A_RULE: Final = re.compile(r"key 'rule\[(\d+)\]\.")
+_IN_A_RULE: Final = re.compile(r"key '(rule|app)\[(\d+)\]\.")
 _FINGERPRINT: Final = re.compile(r"([0-9a-f]{64})?\Z")
 
 
@@ -90,9 +91,10 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All rules, in the order of the file, and the time zone of their hours and days."""
+    """All rules and approved apps, in the order of the file, and the time zone of their hours and days."""
 
     rule: tuple[Rule, ...] = ()
+    app: tuple[AppRule, ...] = ()
     timezone: str = "UTC"
 
     @property
@@ -165,7 +167,7 @@ def load_policy(home: Path, text: str | None = None) -> Policy:
     try:
         policy = settings.load(path, Policy, choices=choices, text=text)
     except InvalidInput as error:
-        message = _IN_A_RULE.sub(lambda found: f"rule {int(found[1]) + 1}: key '", error.message)
+        message = _IN_A_RULE.sub(lambda found: f"{found[1]} {int(found[2]) + 1}: key '", error.message)
         raise InvalidInput(message, code=error.code, remedy=error.remedy) from None
     try:
         time_zone(policy.timezone)
@@ -175,6 +177,11 @@ def load_policy(home: Path, text: str | None = None) -> Policy:
         ) from None
     for number, rule in enumerate(policy.rule, 1):
         _check_rule(path, number, rule)
+    for number, app in enumerate(policy.app, 1):
+        for key, what, remedy in faults(app):
+            raise InvalidInput(
+                f"{path}: app {number}: key {key!r} {what}", code="bad_settings", remedy=remedy
+            )
     return policy
 
 

@@ -28,6 +28,7 @@ from kapok.nodes.source_settings import (
 from kapok.wire.address import Address
 
 __all__ = [
+    "AppSettings",
     "ArrowSource",
     "CsvSource",
     "DatasetEntry",
@@ -74,6 +75,16 @@ class EngineLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spill_mib: int = 10_240
 
 
+class AppSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where apps run.
+
+    Attributes:
+        python: The interpreter of their environment; None for the node's own.
+    """
+
+    python: Path | None = None
+
+
 class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``node.toml`` as it is written. The paths' defaults are filled in by `load_settings`.
 
@@ -86,6 +97,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         metrics: ``host:port`` where metrics are told over HTTP; empty for nowhere.
         open_jobs_max: Most jobs open at a time.
         engine: What one question may use.
+        apps: Where apps run.
         datasets: What the node joins, by local name.
     """
 
@@ -97,6 +109,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics: str = ""
     open_jobs_max: int = 256
     engine: EngineLimits = EngineLimits()
+    apps: AppSettings = AppSettings()
     datasets: dict[str, DatasetEntry] = {}
 
     @property
@@ -105,6 +118,11 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.state is None:
             raise AssertionError("settings were not loaded by load_settings")
         return self.state
+
+    @property
+    def apps_folder(self) -> Path:
+        """Where bundles lie, apps run, and what they print is kept."""
+        return self.state_folder / "apps"
 
     @property
     def metrics_address(self) -> Address | None:

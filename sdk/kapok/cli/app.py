@@ -19,9 +19,11 @@ from kapok.cli import (
     doctor,
     enroll,
     explain,
+    fl,
     job,
     key,
     node,
+    node_apps,
     node_cohort,
     query,
 )
@@ -63,9 +65,11 @@ app.command("demo")(demo.demo)
 app.command("enroll")(enroll.enroll)
 app.command("doctor")(doctor.doctor)
 app.add_typer(job.app, name="job")
+app.add_typer(fl.app, name="fl")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(cohort.app, name="cohort")
 node.app.add_typer(node_cohort.app, name="cohort")
+node.app.add_typer(node_apps.app, name="apps")
 app.add_typer(node.app, name="node")
 app.add_typer(broker.app, name="broker")
 app.add_typer(authority.app, name="authority")

@@ -10,7 +10,7 @@ from kapok.errors import InvalidInput, KapokError
 __all__ = ["missing_extra"]
 
 _OPTIONAL: Final = frozenset(
-    {"alembic", "duckdb", "grpc_reflection", "pandas", "prometheus_client", "sqlalchemy"}
+    {"alembic", "duckdb", "flwr", "grpc_reflection", "pandas", "prometheus_client", "sqlalchemy"}
 )
 _EXTRAS: Final = frozenset({"authority", "broker", "node"})
 
@@ -28,6 +28,8 @@ def missing_extra(error: ModuleNotFoundError, command: Sequence[str]) -> KapokEr
     role = command[0] if command and command[0] in _EXTRAS else "all"
     if list(command[:2]) == ["dataset", "draft"]:
         role = "node"
+    if library == "flwr":
+        role = "flower"
     return InvalidInput(
         f"this command needs {library}, which is not installed here",
         code="extra_missing",

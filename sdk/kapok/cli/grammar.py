@@ -29,16 +29,18 @@ class _Group(typer.Typer):
         return super().command(name, cls=Command, **options)
 
 
-def group(explained: str, **options: Any) -> typer.Typer:
-    """A group of commands: shows its help when none is named.
+def group(explained: str, *, alone: bool = False, **options: Any) -> typer.Typer:
+    """A group of commands: shows its help when none is named, unless it stands for something `alone`.
 
     Args:
         explained: One sentence.
+        alone: Its callback does something where no command is named.
         options: More of typer's.
     """
     return _Group(
         help=explained,
-        no_args_is_help=True,
+        no_args_is_help=not alone,
+        invoke_without_command=alone,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,

@@ -13,6 +13,7 @@ from kapok.client.progress import SHOWN_DIGITS
 from kapok.errors import plain
 
 if TYPE_CHECKING:
+    from kapok.nodes.apps.approval import AppApproval
     from kapok.nodes.history import AskedQuestion, History, PolicyInForce, ReopenedCohort
     from kapok.nodes.journal import Pause
 
@@ -42,6 +43,7 @@ _TIMES: Final = {
     "policies": ("since",),
     "pauses": ("paused_at", "resumed_at"),
     "reopenings": ("accepted_at",),
+    "apps": ("approved_at", "withdrawn_at"),
 }
 
 
@@ -62,13 +64,15 @@ def history_as_csv(found: History) -> str:
     """One line for each thing that happened, the earliest first; what is not known is empty.
 
     ``event`` is ``question``, ``pause``, ``reopening`` (of a cohort: its identity stands as ``job``, its
-    receiver as ``analyst``), or ``policy`` (one came into force; `kapok node history --policy` shows it).
+    receiver as ``analyst``), ``app`` (approved by hand: its hash stands as ``job``), or ``policy`` (one came
+    into force; `kapok node history --policy` shows it).
     """
     happened: list[tuple[float, dict[str, object]]] = [
         *((one.asked_at, _question_cells(one)) for one in found.asked),
         *((one.paused_at, _pause_cells(one)) for one in found.pauses),
         *((one.accepted_at, _reopening_cells(one)) for one in found.reopenings),
         *((one.since, _policy_cells(one)) for one in found.policies),
+        *((one.approved_at, _app_cells(one)) for one in found.apps),
     ]
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n", restval="")
@@ -113,12 +117,26 @@ def _policy_cells(one: PolicyInForce) -> dict[str, object]:
     }
 
 
+def _app_cells(one: AppApproval) -> dict[str, object]:
+    return {
+        "event": "app",
+        "job": one.rule.hash,
+        "analyst": " or ".join(one.rule.analysts),
+        "dataset": one.rule.dataset,
+        "in_words": f"sees {', '.join(one.rule.columns)}; may change {', '.join(one.rule.allow) or '-'}",
+        "decided_by": one.approved_by,
+        "until": _utc(one.withdrawn_at),
+    }
+
+
 def say_history(found: History) -> None:
-    """Each question with what became of it, and between them pauses and reopenings, the earliest first."""
+    """Each question with what became of it, and between them what officers did, the earliest first."""
     happened = [
         *((one.asked_at, _question(one)) for one in found.asked),
         *((one.paused_at, _pause(one)) for one in found.pauses),
         *((one.accepted_at, _reopened(one)) for one in found.reopenings),
+        *((one.approved_at, _app_approved(one)) for one in found.apps),
+        *((one.withdrawn_at, _app_withdrawn(one)) for one in found.apps if one.withdrawn_at is not None),
     ]
     for _, lines in sorted(happened, key=itemgetter(0)):
         for line in lines:
@@ -163,6 +181,22 @@ def _reopened(one: ReopenedCohort) -> list[str]:
         f"{_utc(one.accepted_at)}  {one.reopening[:SHOWN_DIGITS]}  cohort of {one.asset} reopened for "
         f"{plain(one.organisation)}, serial {one.serial}",
         f"    together with {plain(', '.join(one.names))} since",
+    ]
+
+
+def _app_approved(one: AppApproval) -> list[str]:
+    rule = one.rule
+    what = f"approved for {' or '.join(rule.analysts)} over {rule.dataset}"
+    return [
+        f"{_utc(one.approved_at)}  {rule.hash[:SHOWN_DIGITS]}  app {plain(what)} ({plain(one.approved_by)})"
+    ]
+
+
+def _app_withdrawn(one: AppApproval) -> list[str]:
+    rule = one.rule
+    return [
+        f"{_utc(one.withdrawn_at)}  {rule.hash[:SHOWN_DIGITS]}  approval of the app over {rule.dataset} "
+        f"ended ({plain(one.withdrawn_by)})"
     ]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from kapok.cli import node_apps
 from kapok.cli.grammar import group
 from kapok.cli.hints import pasteable
 from kapok.cli.options import Home, JobId, Json, resolved_home
@@ -101,24 +101,41 @@ def pending(json: Json = False, home: Home = None) -> None:
 
 
 @app.command("approve")
-def approve(job_id: JobId, yes: Yes = False, json: Json = False, home: Home = None) -> None:
-    """Let a pending question be answered: shows all that there is to decide by, and asks at a terminal."""
+def approve(
+    job_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="JOB|app", help="A job's identity, or at least its first 4 digits; or the word app."
+        ),
+    ],
+    app_hash: Annotated[
+        str | None,
+        typer.Argument(metavar="[HASH]", help="After the word app: the app's hash, or its first digits."),
+    ] = None,
+    analyst: node_apps.For = None,
+    dataset: node_apps.Dataset = None,
+    columns: node_apps.Columns = None,
+    allow: node_apps.AllowedValues = None,
+    limit: node_apps.Limits = None,
+    without_sandbox: node_apps.Unshut = False,
+    yes: Yes = False,
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Let a pending question be answered, or an app run: shows what there is to decide by, and asks."""
     from kapok.nodes.approvals import approve as decide
     from kapok.nodes.approvals import show
 
     folder = resolved_home(home)
+    if job_id == "app" and app_hash is not None:
+        rule = node_apps.rule_of(folder, app_hash, analyst, dataset, columns, allow, limit, without_sandbox)
+        node_apps.approve_app(folder, rule, yes=yes, json=json)
+        return
     if not json:
         _say(show(folder, job_id))
-    if not (yes or json):
-        if not sys.stdin.isatty():
-            raise InvalidInput(
-                "nobody is there to ask: this is no terminal",
-                code="not_confirmed",
-                remedy="say it at a terminal, or with --yes",
-            )
-        if not typer.confirm("approve it?"):
-            say("it waits as before")
-            return
+    if not (yes or json or node_apps.confirmed()):
+        say("it waits as before")
+        return
     _decided(decide(folder, job_id), "approved", json=json)
 
 

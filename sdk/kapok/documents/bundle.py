@@ -20,9 +20,17 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from kapok.errors import InvalidInput, counted
+from kapok.errors import InvalidInput, NotFound, counted
 
-__all__ = ["MOST_BUNDLE_BYTES", "Bundle", "ConfigValue", "bad_bundle", "read_bundle", "unpack"]
+__all__ = [
+    "MOST_BUNDLE_BYTES",
+    "Bundle",
+    "ConfigValue",
+    "bad_bundle",
+    "read_bundle",
+    "read_bundle_file",
+    "unpack",
+]
 
 ConfigValue = bool | int | float | str
 """What a run configuration may hold."""
@@ -110,6 +118,24 @@ def read_bundle(content: bytes, expected: str | None = None) -> Bundle:
         dependencies=_texts(_table(project, "project").get("dependencies", [])),
         config=_flat(_table(app, "config")),
     )
+
+
+def read_bundle_file(path: Path) -> bytes:
+    """The bytes of a file that should be a bundle; of one that is too large, one more than it may have.
+
+    Raises:
+        NotFound: ``no_such_file``.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BUNDLE_BYTES + 1)
+    except OSError as error:
+        raise NotFound(
+            f"the file {path} cannot be read: {error.strerror}",
+            code="no_such_file",
+            remedy="name a bundle that `kapok fl build` wrote",
+        ) from None
+    return content
 
 
 def unpack(bundle: Bundle, folder: Path) -> None:

@@ -14,7 +14,7 @@ from kapok.cli.options import EXIT_STATUSES
 from kapok.errors import KapokError
 
 JSON_LESS = {"run"}
-HOMELESS = {"demo", "draft"}
+HOMELESS = {"build", "demo", "draft", "inspect"}
 
 
 def commands(
@@ -55,6 +55,12 @@ def test_json_and_home_are_everywhere(path, command):
 def test_the_grammar_is_what_the_documents_say():
     leaves = {" ".join(path) for path, command in ALL if not isinstance(command, click.Group)}
     assert leaves == {
+        "fl build",
+        "fl inspect",
+        "node apps add",
+        "node apps remove",
+        "node apps show",
+        "node apps withdraw",
         "cohort propose",
         "cohort save",
         "cohort show",

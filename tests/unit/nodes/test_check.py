@@ -2,9 +2,12 @@
 
 import pyarrow as pa
 import pytest
+from support.apps import archive, files_of
 
 from kapok.errors import InvalidInput
 from kapok.nodes import officers
+from kapok.nodes.apps import sandbox
+from kapok.nodes.apps.bundles import Bundles
 from kapok.nodes.checking import check
 from kapok.nodes.journal import Journal
 
@@ -276,6 +279,55 @@ def test_a_pause_is_a_problem_and_files_that_the_node_has_not_read_are_named(che
     assert "the signal HUP" in policy
     assert settings.startswith("node.toml has changed")
     journal.close()
+
+
+APP = "ab" * 32
+
+
+def app(**changes):
+    keys = {
+        "hash": f'"{APP}"',
+        "analysts": '["spiffe://kapok.test/org/university/analyst/*"]',
+        "dataset": '"clinic"',
+        "columns": '["age"]',
+    }
+    return "[[app]]\n" + "".join(f"{key} = {value}\n" for key, value in (keys | changes).items())
+
+
+def test_apps_are_told_in_words_and_what_keeps_them_from_running_is_a_problem(checked, monkeypatch):
+    report = checked(rule() + app(allow='["epochs=1..5"]') + app(dataset='"icu"'))
+    words = "\n".join(report.policy)
+    assert f"App 1: {APP} may run for spiffe://kapok.test/org/university/analyst/* over clinic" in words
+    assert "sees the columns age; of its configuration a job may change epochs=1..5" in words
+    assert "shut in a sandbox; 1 CPU, 2048 MiB" in words
+    assert any("app 1: there is no app" in one and "kapok node apps add" in one for one in report.problems)
+    assert any("app 2:" in one and "'icu'" in one for one in report.problems)
+    assert report.warnings == ()
+
+
+def test_an_app_whose_bundle_is_here_and_a_key_that_it_does_not_have(checked, tmp_path):
+    content = archive(files_of("return None"))
+    digest = Bundles(tmp_path / "home" / "state" / "apps" / "bundles").add(content).hash
+    allowed = app(hash=f'"{digest}"', allow='["learning-rate=0..1"]', isolation='"none"')
+    report = checked(rule() + allowed)
+    assert report.problems == ()
+    (warning,) = report.warnings
+    assert "without a sandbox" in warning
+    (problem,) = checked(rule() + allowed.replace("learning-rate", "epochs")).problems
+    assert "'allow' has epochs" in problem
+
+
+def test_a_machine_without_a_sandbox_is_a_problem_where_an_app_needs_one(checked, tmp_path, monkeypatch):
+    digest = Bundles(tmp_path / "home" / "state" / "apps" / "bundles").add(archive(files_of("pass"))).hash
+    monkeypatch.setattr(sandbox.shutil, "which", lambda *_, **__: None)
+    sandbox.check_sandbox.cache_clear()
+    try:
+        (problem,) = checked(rule() + app(hash=f'"{digest}"')).problems
+        assert checked(rule() + app(hash=f'"{digest}"', isolation='"none"')).ok
+    finally:
+        sandbox.check_sandbox.cache_clear()
+    assert "there is no sandbox for apps here: bubblewrap is not installed" in problem
+    assert "apt-get install bubblewrap" in problem
 
 
 def test_cells_that_are_read_as_something_else_are_warnings_with_their_rows(checked, tmp_path):

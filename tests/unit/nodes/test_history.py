@@ -203,7 +203,7 @@ def test_the_command_tells_it_to_people_in_csv_and_in_json(world, node, capsys):
     document = json.loads(capsys.readouterr().out)
     assert document["paused"] is True
     assert [one["code"] for one in document["asked"]] == ["not_authorised"]
-    assert set(document) == {"asked", "policies", "pauses", "reopenings", "paused"}
+    assert set(document) == {"asked", "policies", "pauses", "reopenings", "apps", "paused"}
     assert document["asked"][0]["asked_at"] == "2027-01-15T08:00:00+00:00"
     assert document["policies"][0]["since"] == "2027-01-15T08:00:00+00:00"
     assert [document["pauses"][0][name] for name in ("paused_at", "resumed_at")] == [

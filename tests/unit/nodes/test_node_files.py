@@ -9,8 +9,11 @@ import pytest
 
 from kapok.computations.engines import Dominance, Thresholds
 from kapok.errors import InvalidInput, NotFound
+from kapok.nodes.apps.approval import AppRule
+from kapok.nodes.apps.limits import AppLimits
 from kapok.nodes.policy import Policy, Rule, load_policy
 from kapok.nodes.settings import (
+    AppSettings,
     CsvSource,
     DatasetEntry,
     EngineLimits,
@@ -77,10 +80,20 @@ def test_the_templates_document_every_value_with_its_default(tmp_path):
     assert found.datasets["heart"].source.columns == ("age", "sex")
     raw = tomllib.loads(uncommented(template("node.toml")))
     entries = [*raw["datasets"].values()]
-    documented = set().union(raw, raw["engine"], *entries, *(entry["source"] for entry in entries))
+    documented = set().union(
+        raw, raw["engine"], raw["apps"], *entries, *(entry["source"] for entry in entries)
+    )
     wanted = {
         field.name
-        for struct in (NodeSettings, EngineLimits, DatasetEntry, CsvSource, QuerySource, PostgresSource)
+        for struct in (
+            NodeSettings,
+            EngineLimits,
+            AppSettings,
+            DatasetEntry,
+            CsvSource,
+            QuerySource,
+            PostgresSource,
+        )
         for field in msgspec.structs.fields(struct)
     }
     assert documented - {"format"} == wanted
@@ -89,6 +102,11 @@ def test_the_templates_document_every_value_with_its_default(tmp_path):
         QuerySource,
         PostgresSource,
     }
+    [app] = tomllib.loads(uncommented(template("policy.toml")))["app"]
+    assert set(app) == {field.name for field in msgspec.structs.fields(AppRule)}
+    assert set(app["limits"]) == {field.name for field in msgspec.structs.fields(AppLimits)}
+    [found_app] = policy(tmp_path, uncommented(template("policy.toml"))).app
+    assert (found_app.limits, found_app.isolation) == (AppLimits(), "sandbox")
     [rule] = tomllib.loads(uncommented(template("policy.toml")))["rule"]
     assert set(rule) == {field.name for field in msgspec.structs.fields(Rule)}
     [found_rule] = policy(tmp_path, uncommented(template("policy.toml"))).rule

@@ -6,6 +6,8 @@ it prints goes to a file of the holder's, for it may be data. What an error says
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -16,12 +18,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, NoReturn
+from typing import Final, NoReturn
 
 from kapok.documents.bundle import Bundle, ConfigValue, read_bundle, unpack
 from kapok.errors import LocalProtocolError
 from kapok.errors.secrecy import NeverPickled
 from kapok.identity.keyfiles import make_private_folder
+from kapok.nodes.apps.approval import Isolation
 from kapok.nodes.apps.endings import Ending, ended, failure
 from kapok.nodes.apps.environment import app_environment
 from kapok.nodes.apps.limits import MIB, AppLimits
@@ -29,16 +32,15 @@ from kapok.nodes.apps.sandbox import Room, plain_room, sandboxed_room
 from kapok.nodes.apps.seccomp import seccomp_filter
 from kapok.nodes.apps.watch import Watch
 
-__all__ = ["AppProcess", "AppTask", "Isolation", "start_app"]
+__all__ = ["AppProcess", "AppTask", "start_app"]
 
-Isolation = Literal["sandbox", "none"]
 
 _HEADER: Final = struct.Struct(">BQ")
 _SETUP, _FILTER, _STATE, _MESSAGE, _READY, _REPLY, _FAILED = range(1, 8)
 _BLOCK: Final = 2**20
 _LOOK_MS: Final = 100
 _LOAD_S: Final = 120.0
-_MOST_OPEN_FILES: Final = 1024
+_MOST_OPEN_FILES: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +52,15 @@ class AppTask:
         bundle: The bundle's bytes.
         bundle_hash: The approved SHA-256 of them, lower-case hex.
         run_config: The app's whole configuration, defaults and overrides, by dotted names.
-        node_config: What Flower calls so; ``partition-id`` and ``num-partitions`` as published apps read
-        them. run_id: Of the job, 64 bits; the same at each node. node_id: Of this node in it, 64 bits.
-        partition: Parquet file with the approved columns; readable by whoever reaches its folder. limits:
-        What it may use. isolation: Whether it is shut in. state: The context's state that an earlier
-        process of this job handed out; empty for none.
+        node_config: What Flower calls so; published apps read ``partition-id`` and ``num-partitions``.
+        run_id: Of the job, 64 bits; the same at each node.
+        node_id: Of this node in it, 64 bits.
+        partition: Parquet file with the approved columns, readable by whoever reaches its folder. It is
+            moved to the process's own, and goes with it.
+        rows: How many rows it has.
+        limits: What it may use.
+        isolation: Whether it is shut in.
+        state: The context's state that an earlier process of this job handed out; empty for none.
     """
 
     job_id: str
@@ -65,6 +71,7 @@ class AppTask:
     run_id: int
     node_id: int
     partition: Path
+    rows: int
     limits: AppLimits = field(default_factory=AppLimits)
     isolation: Isolation = "sandbox"
     state: bytes = field(default=b"", repr=False)
@@ -96,11 +103,12 @@ def start_app(
     process = None
     try:
         unpack(bundle, own / "app")
+        partition = Path(shutil.move(task.partition, own / "partition.parquet"))
         if task.isolation == "sandbox":
-            room = sandboxed_room(environment, own / "app", task.partition, task.limits, (folder, *hidden))
+            room = sandboxed_room(environment, own / "app", partition, task.limits, (folder, *hidden))
         else:
             (own / "scratch").mkdir()
-            room = plain_room(environment, own / "app", task.partition, task.limits, own / "scratch")
+            room = plain_room(environment, own / "app", partition, task.limits, own / "scratch")
         process = AppProcess(room, task, own, output)
         process._begin(_setup(room, task, bundle), task)
     except BaseException:
@@ -115,6 +123,7 @@ class AppProcess(NeverPickled):
     """A running app. Whoever starts one calls `close`; one that has failed is closed already.
 
     Attributes:
+        rows: How many rows its partition has.
         state: The context's state after the last reply: another process of the same job can go on with it.
             Whatever the app keeps is in it, data too.
     """
@@ -122,7 +131,7 @@ class AppProcess(NeverPickled):
     def __init__(self, room: Room, task: AppTask, own: Path, output: Path) -> None:
         self._limits = task.limits
         self._own = own
-        self.state = task.state
+        self.rows, self.state = task.rows, task.state
         inner_requests, self._requests = os.pipe2(os.O_CLOEXEC)
         self._replies, inner_replies = os.pipe2(os.O_CLOEXEC)
         try:
@@ -133,6 +142,9 @@ class AppProcess(NeverPickled):
         self._closed = False
         for end in (self._requests, self._replies):
             os.set_blocking(end, False)
+            with contextlib.suppress(OSError):
+                # What the kernel grants: each time that a pipe is full is a change of process.
+                fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _BLOCK)
 
     def call(self, message: bytes, timeout_s: float | None = None) -> bytes:
         """Let the app answer one message.

@@ -93,10 +93,11 @@ def sandboxed_room(
         *_namespaces(as_root=uid != 0),
         *(word for name, value in inside.items() for word in ("--setenv", name, value)),
         *_system(),
-        *_bound(shown),
         *("--proc", "/proc", "--dev", "/dev"),
         *("--perms", "1777", "--size", str(MIB), "--tmpfs", "/dev/shm"),  # noqa: S108
         *("--perms", "1777", "--size", str(limits.scratch_mib * MIB), "--tmpfs", _SCRATCH),
+        # After the folders above: an interpreter may lie in one of them.
+        *_bound(shown),
         *("--ro-bind", str(INSIDE), _HARNESS, "--ro-bind", str(app), APP),
         *("--perms", "0755", "--dir", str(Path(PARTITION).parent), "--ro-bind", str(partition), PARTITION),
         *("--chdir", _SCRATCH),

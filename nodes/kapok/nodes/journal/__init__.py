@@ -10,6 +10,7 @@ open, never b.
     journal    what the runner writes and reads
     history    what an officer looks up, from the file alone
     reopening  officers change a cohort
+    apps       officers approve apps
     inbox      what the local officer writes and reads, a pause as well
 """
 

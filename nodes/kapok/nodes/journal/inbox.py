@@ -16,7 +16,9 @@ import sqlalchemy as sa
 
 from kapok.documents.reopening import Reopening, SignedReopening
 from kapok.errors import InvalidInput, NotFound
+from kapok.nodes.apps.approval import AppApproval, AppRule
 from kapok.nodes.journal import tables
+from kapok.nodes.journal.apps import app_approvals, approve_app, withdraw_app
 from kapok.nodes.journal.instance import Mirror, number_of, take_on
 from kapok.nodes.journal.journal import MIGRATIONS
 from kapok.nodes.journal.reading import asked_before, find_job, job_record, pause_of, plain_errors, scope_of
@@ -193,6 +195,35 @@ class Inbox:
             )
             take_on(connection)
             return replace(found, resumed_at=now, resumed_by=self._officer)
+
+    def app_approvals(self) -> tuple[AppApproval, ...]:
+        """What officers have approved of apps, those withdrawn too."""
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            return app_approvals(connection)
+
+    def approve_app(self, rule: AppRule) -> bool:
+        """Approve an app; return whether that is new. What was approved of it for the dataset before ends.
+
+        Raises:
+            InvalidInput: ``journal_restored``.
+            Unavailable: ``journal_unavailable``.
+        """
+        with self._write() as connection:
+            new = approve_app(connection, rule, self._clock(), self._officer)
+            if new:
+                take_on(connection)
+            return new
+
+    def withdraw_app(self, app: str) -> tuple[AppApproval, ...]:
+        """End all approvals of an app by hand.
+
+        Return those that have ended. Raises what `approve_app` does.
+        """
+        with self._write() as connection:
+            ended = withdraw_app(connection, app, self._clock(), self._officer)
+            if ended:
+                take_on(connection)
+            return ended
 
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:

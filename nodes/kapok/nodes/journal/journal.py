@@ -12,7 +12,9 @@ import sqlalchemy as sa
 
 from kapok.documents.reopening import Reopening, SignedReopening
 from kapok.errors import InvalidInput, LocalProtocolError
+from kapok.nodes.apps.approval import AppApproval
 from kapok.nodes.journal import tables
+from kapok.nodes.journal.apps import app_approvals
 from kapok.nodes.journal.instance import Mirror, number_of, take_on
 from kapok.nodes.journal.reading import (
     find_job,
@@ -387,6 +389,11 @@ class Journal:
             values = {"policy": policy, "settings": settings, "since": self._clock()}
             made = connection.execute(table.insert().values(**hashes, **values)).inserted_primary_key
             return int(made[0] if made else 0)
+
+    def app_approvals(self) -> tuple[AppApproval, ...]:
+        """What officers have approved of apps, those withdrawn too."""
+        with self._read() as connection:
+            return app_approvals(connection)
 
     def pause(self) -> Pause | None:
         """The holder's pause; None while the node answers."""

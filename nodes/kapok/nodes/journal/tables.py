@@ -9,6 +9,7 @@ reopening each reopening of a scope's cohort that was accepted: releases from be
 place     under which asset a file was joined: a renamed asset would have no cohort
 instance  one row: the number that grows with each write
 in_force  one row for each policy with settings that the node has judged by, word for word
+app_approval  one row for each approval of an app by hand; while it holds it has no end
 pause     one row for each time that the holder stopped the node; the last is open while it is stopped
 """
 
@@ -19,6 +20,7 @@ from typing import Final
 import sqlalchemy as sa
 
 __all__ = [
+    "app_approval",
     "consent",
     "in_force",
     "instance",
@@ -151,6 +153,19 @@ in_force: Final = sa.Table(
     sa.Column("settings_hash", sa.String(64), nullable=False),
     sa.Column("settings", sa.Text, nullable=False),
     sa.Column("since", sa.Float(53), nullable=False),
+    sqlite_autoincrement=True,
+)
+
+app_approval: Final = sa.Table(
+    "app_approval",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("app", sa.String(64), nullable=False, index=True),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("approved_at", sa.Float(53), nullable=False),
+    sa.Column("approved_by", sa.String(128), nullable=False),
+    sa.Column("withdrawn_at", sa.Float(53), nullable=True),
+    sa.Column("withdrawn_by", sa.String(128), nullable=False, server_default=""),
     sqlite_autoincrement=True,
 )
 

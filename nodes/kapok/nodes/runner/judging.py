@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kapok.errors import ConsentWithheld, Refused
+from kapok.nodes.apps.host import AppHost, AppQuestion, HostedApp
 from kapok.nodes.journal import Decision, JobRecord, Journal, NewJob, StoredSeal
 from kapok.nodes.policy import Policy, closed, judge, rule_for
 from kapok.nodes.runner.admission import AdmittedJob, JoinedDataset, ReadSpec, noted_question
@@ -15,6 +16,7 @@ from kapok.protocols.secure_sum.params import Signer
 
 __all__ = [
     "InForce",
+    "approved_for",
     "check_approved",
     "check_has_rule",
     "check_sealed_under",
@@ -83,11 +85,13 @@ def check_has_rule(read: ReadSpec, entry: JoinedDataset, in_force: InForce) -> N
         raise found
 
 
-def decide(admitted: AdmittedJob, record: JobRecord, in_force: InForce, journal: Journal) -> Decision:
-    """The rule by which a job is answered.
+def decide(
+    admitted: AdmittedJob, record: JobRecord, in_force: InForce, journal: Journal, apps: AppHost
+) -> Decision:
+    """The rule by which a job is answered. Where it runs an app, that must be approved as well.
 
     Raises:
-        Refused: what `kapok.nodes.policy.judge` returns.
+        Refused: what `kapok.nodes.policy.judge` returns, and `AppHost.approved` raises.
     """
     scope = journal.scope(record.asset, record.organisation)
     history = scope.history(
@@ -105,7 +109,26 @@ def decide(admitted: AdmittedJob, record: JobRecord, in_force: InForce, journal:
     )
     if isinstance(verdict, Refused):
         raise verdict
+    if isinstance(admitted.question, AppQuestion):
+        approved_for(admitted, admitted.question, in_force, journal, apps)
     return Decision(verdict.rule, verdict.number, in_force.number)
+
+
+def approved_for(
+    admitted: AdmittedJob, question: AppQuestion, in_force: InForce, journal: Journal, apps: AppHost
+) -> HostedApp:
+    """The app that a job runs, by the approvals that hold now.
+
+    Raises:
+        ConsentWithheld: what `AppHost.approved` raises.
+    """
+    return apps.approved(
+        question,
+        admitted.read.caller,
+        dataset=admitted.joined.name,
+        policy=in_force.policy.app,
+        by_hand=journal.app_approvals(),
+    )
 
 
 def waits_for_officer(decision: Decision, record: JobRecord) -> bool:

@@ -77,7 +77,7 @@ def _consent(
     check_deadline(read.spec.deadline, office.clock())
     in_force = office.in_force
     admitted = office.admit(read, record, entry, in_force)
-    decision = decide(admitted, record, in_force, office.journal)
+    decision = decide(admitted, record, in_force, office.journal, office.apps)
     rule = decision.rule
     if record.state is _S.RELEASED:
         check_approved(decision, record)

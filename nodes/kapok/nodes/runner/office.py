@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from kapok.errors import ConsentWithheld
+from kapok.nodes.apps.host import AppHost
 from kapok.nodes.journal import JobRecord, Journal
 from kapok.nodes.runner.admission import AdmittedJob, JoinedDataset, ReadSpec, admit
 from kapok.nodes.runner.judging import InForce, check_has_rule
@@ -29,6 +30,7 @@ class Office:
         signer: Signs with the node's identity.
         verifier: Verifies others' statements.
         tag_key: The private half of what this node's memberships name.
+        apps: Which apps may run here, and how.
         clock: Seconds since the epoch.
         open: The jobs that are open in memory.
         notes: Says and counts what is done.
@@ -44,13 +46,14 @@ class Office:
         signer: Signer,
         verifier: Verifier,
         tag_key: WrapKey,
+        apps: AppHost,
         clock: Callable[[], float],
         open_jobs: OpenJobs,
         notes: Notes,
     ) -> None:
         self.name, self.in_force, self.journal, self.joined = name, in_force, journal, joined
         self.signer, self.verifier, self.tag_key, self.clock = signer, verifier, tag_key, clock
-        self.open, self.notes = open_jobs, notes
+        self.apps, self.open, self.notes = apps, open_jobs, notes
 
     def known(self, job_id: str) -> OpenJob | None:
         """The open job, if it was consented to under the policy that is in force."""

@@ -84,7 +84,7 @@ def _would_allow(office: Office, pace: Pace, read: ReadSpec) -> Rule:
     office.journal.check_running()
     in_force = office.in_force
     admitted = office.admit(read, record, entry, in_force)
-    return decide(admitted, record, in_force, office.journal).rule
+    return decide(admitted, record, in_force, office.journal, office.apps).rule
 
 
 def _imagined(read: ReadSpec, entry: JoinedDataset | None, now: float) -> JobRecord:

@@ -46,7 +46,7 @@ def answer_completion(office: Office, asked: Completion) -> list[Outgoing]:
         )
     in_force, read = office.in_force, read_spec(record.specification, office.verifier)
     admitted = office.admit(read, record, office.joined.get(read.spec.dataset), in_force)
-    decision = decide(admitted, record, in_force, office.journal)
+    decision = decide(admitted, record, in_force, office.journal, office.apps)
     members = _members(sealed.record)
     check_members(read.caller.organisation_id, members, roster_rules(decision.rule))
     check_sealed_under(decision, sealed)

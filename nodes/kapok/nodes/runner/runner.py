@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final, assert_never
 
 from kapok.errors import InternalError, KapokError, Unavailable
+from kapok.nodes.apps.host import AppHost
 from kapok.nodes.journal import JobRecord, Journal
 from kapok.nodes.runner.admission import JoinedDataset, ReadSpec, read_spec, refusable_id
 from kapok.nodes.runner.attempts import answer_attempt
@@ -54,6 +55,7 @@ class Runner:
         signer: Signs with the node's identity.
         verifier: Verifies others' statements.
         tag_key: The private half of what this node's memberships name.
+        apps: Which apps may run here, and how.
         clock: Seconds since the epoch.
         open_jobs_max: Most jobs open at a time.
         observer: Counts what is done.
@@ -69,6 +71,7 @@ class Runner:
         signer: Signer,
         verifier: Verifier,
         tag_key: WrapKey,
+        apps: AppHost,
         clock: Callable[[], float],
         open_jobs_max: int = 256,
         observer: Observer | None = None,
@@ -81,6 +84,7 @@ class Runner:
             signer=signer,
             verifier=verifier,
             tag_key=tag_key,
+            apps=apps,
             clock=clock,
             open_jobs=OpenJobs(open_jobs_max),
             notes=Notes(observer),

@@ -69,7 +69,6 @@ def lock_up(setup: Any, program: bytes) -> None:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-setup.cpus :])
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(_WORST_TO_THE_KERNEL), encoding="ascii")
-    os.nice(10)
     for name, most in setup.limits.items():
         resource.setrlimit(getattr(resource, name), (most, most))
     if setup.alone:
