@@ -17,7 +17,7 @@ from typing import Final, Literal
 import msgspec
 
 from kapok import settings
-from kapok.computations.engines import Dominance, Thresholds
+from kapok.computations.engines import Dominance, ModelLimits, Thresholds
 from kapok.computations.registry import Asked, known_functions, known_operations
 from kapok.documents.statements import JobSpec
 from kapok.errors import (
@@ -71,6 +71,8 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     hours: tuple[str, ...] | None = None
     dominance: Dominance | None = None
     p_percent: int | None = None
+    parameters_percent: int = ModelLimits().parameters_percent
+    leverage_percent: int = ModelLimits().leverage_percent
     seals: tuple[Literal["paillier", "pad"], ...] = ("paillier",)
     key_profiles: tuple[KeyProfile, ...] = ("standard",)
     min_parties: int = LEAST_PARTIES_FLOOR
@@ -82,7 +84,8 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     @property
     def thresholds(self) -> Thresholds:
         """What of it acts inside the mask."""
-        return Thresholds(self.min_rows, self.min_cell, self.dominance, self.p_percent)
+        models = ModelLimits(self.parameters_percent, self.leverage_percent)
+        return Thresholds(self.min_rows, self.min_cell, self.dominance, self.p_percent, models)
 
     @property
     def windows(self) -> tuple[Window, ...]:
@@ -418,6 +421,8 @@ def _check_rule(path: Path, number: int, rule: Rule) -> None:
     for key, most, percent in (
         ("dominance.percent", 99, rule.dominance.percent if rule.dominance else None),
         ("p_percent", 100, rule.p_percent),
+        ("parameters_percent", 100, rule.parameters_percent),
+        ("leverage_percent", 100, rule.leverage_percent),
     ):
         if percent is not None and not 1 <= percent <= most:
             raise bad(key, "is out of range", f"write a percentage from 1 to {most}")

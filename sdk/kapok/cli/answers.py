@@ -103,6 +103,19 @@ def show_result(result: Result, *, json: bool, written: Path | None) -> None:
         document: dict[str, Any] = result.to_document()
         print_json(document | ({"written": str(written)} if written else {}))
         return
+    if result.view is None:
+        _show_table(result)
+    else:
+        say(str(result.view))
+    who = ", ".join(sorted(party.organisation_name for party in result.parties))
+    parties = counted(len(result.parties), "party", "parties")
+    sealed = counted(result.bytes, "sealed byte")
+    note(f"{parties}: {who} · {result.seconds:.2f} s · {sealed}")
+    if written:
+        note(f"written to {written}, which only you may read")
+
+
+def _show_table(result: Result) -> None:
     numbers = [index for index, name in enumerate(result.columns) if result.is_number(name)]
     # A group's number is often a name: of a year, of a ward.
     measured = [index in numbers and not result.is_group(name) for index, name in enumerate(result.columns)]
@@ -120,12 +133,6 @@ def show_result(result: Result, *, json: bool, written: Path | None) -> None:
         say(SUPPRESSED_NOTE)
     if result.undecided:
         say(result.undecided_note)
-    who = ", ".join(sorted(party.organisation_name for party in result.parties))
-    parties = counted(len(result.parties), "party", "parties")
-    sealed = counted(result.bytes, "sealed byte")
-    note(f"{parties}: {who} · {result.seconds:.2f} s · {sealed}")
-    if written:
-        note(f"written to {written}, which only you may read")
 
 
 def _grouped(cell: object) -> object:

@@ -20,6 +20,7 @@ from kapok.cli import (
     enroll,
     explain,
     fl,
+    glm,
     job,
     key,
     node,
@@ -61,6 +62,7 @@ def _root(
 
 app.command("query")(query.query)
 app.command("explain")(explain.explain)
+app.command("glm")(glm.glm)
 app.command("demo")(demo.demo)
 app.command("enroll")(enroll.enroll)
 app.command("doctor")(doctor.doctor)

@@ -12,6 +12,7 @@ __all__ = ["missing_extra"]
 _OPTIONAL: Final = frozenset(
     {"alembic", "duckdb", "flwr", "grpc_reflection", "pandas", "prometheus_client", "sqlalchemy"}
 )
+_OF_MODELS: Final = frozenset({"formulaic", "scipy"})
 _EXTRAS: Final = frozenset({"authority", "broker", "node"})
 
 
@@ -23,13 +24,14 @@ def missing_extra(error: ModuleNotFoundError, command: Sequence[str]) -> KapokEr
         command: The command line, without the program's name.
     """
     library = (error.name or "").partition(".")[0]
-    if library not in _OPTIONAL:
+    if library not in _OPTIONAL | _OF_MODELS:
         return None
     role = command[0] if command and command[0] in _EXTRAS else "all"
     if list(command[:2]) == ["dataset", "draft"]:
         role = "node"
     if library == "flwr":
         role = "flower"
+    role = "models" if library in _OF_MODELS else role
     return InvalidInput(
         f"this command needs {library}, which is not installed here",
         code="extra_missing",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
@@ -13,18 +13,22 @@ from kapok.cli.asking import question_of
 from kapok.cli.live import Live
 from kapok.cli.options import Home, Json
 from kapok.cli.terminal import Interrupted, note, print_json, say
-from kapok.client.progress import SHOWN_DIGITS
+from kapok.client.progress import SHOWN_DIGITS, Listener, Stopwatch
 
 if TYPE_CHECKING:
     from kapok.client.result import Result
+    from kapok.client.session import AsyncSession
 
 __all__ = [
     "AtLeast",
+    "Deadline",
+    "Detach",
     "OutFile",
     "Parties",
     "QuestionArgument",
     "QuestionFile",
     "SealOption",
+    "answer_with",
     "query",
     "wait_for",
 ]
@@ -76,45 +80,73 @@ OutFile = Annotated[
 ]
 
 
+Deadline = Annotated[
+    int | None,
+    typer.Option(
+        metavar="SECONDS", help="Fail after.  [default: what analyst.toml says]", show_default=False
+    ),
+]
+Detach = Annotated[
+    bool, typer.Option("--detach", help="Print the job's identity and do not wait for the answer.")
+]
+
+
 def query(
     sql: QuestionArgument = None,
     file: QuestionFile = None,
     seal: SealOption = None,
     at_least: AtLeast = None,
     party: Parties = None,
-    deadline: Annotated[
-        int | None,
-        typer.Option(
-            metavar="SECONDS", help="Fail after.  [default: what analyst.toml says]", show_default=False
-        ),
-    ] = None,
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Print the job's identity and do not wait for the answer.")
-    ] = False,
+    deadline: Deadline = None,
+    detach: Detach = False,
     out: OutFile = None,
     json: Json = False,
     home: Home = None,
 ) -> None:
     """Ask a question of all holders of a dataset and show the pooled answer."""
+    question = question_of(sql, file)
+
+    async def submit(session: AsyncSession, progress: Listener) -> str:
+        return await session.submit(
+            question,
+            seal=seal,
+            at_least=at_least,
+            parties=party or None,
+            deadline_s=deadline,
+            progress=progress,
+        )
+
+    answer_with(submit, home=home, out=out, detach=detach, json=json)
+
+
+def answer_with(
+    submit: Callable[[AsyncSession, Listener], Awaitable[str]],
+    *,
+    home: Path | None,
+    out: Path | None,
+    detach: bool,
+    json: bool,
+) -> None:
+    """Ask something of whatever kind, and show what comes of it.
+
+    Args:
+        submit: Puts the question, and gives its job's identity.
+        home: The profile's folder.
+        out: Where the answer is written to.
+        detach: Whether only the job's identity is shown.
+        json: Whether it is shown as JSON.
+    """
     import asyncio
 
     from kapok.client.session import connect_async
 
     _check_destination(out, detach)
-    question = question_of(sql, file)
 
     async def ask(live: Live) -> Result | int:
         async with await connect_async(home) as session:
-            work = session.submit if detach else session.query
-            answer = await work(
-                question,
-                seal=seal,
-                at_least=at_least,
-                parties=party or None,
-                deadline_s=deadline,
-                progress=live,
-            )
-            return session.rounds(answer) if isinstance(answer, str) else answer
+            watch = Stopwatch(live)
+            job_id = await submit(session, watch)
+            return session.rounds(job_id) if detach else await session.wait(job_id, progress=watch)
 
     live = Live(quiet=json)
     answer = _until_interrupted(live, lambda: asyncio.run(ask(live)))

@@ -13,7 +13,7 @@ from collections.abc import Coroutine, Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from kapok.client.progress import Listener, silent
 from kapok.client.session import AsyncSession, connect_async
@@ -22,9 +22,11 @@ from kapok.errors import LocalProtocolError
 if TYPE_CHECKING:
     from kapok.client.catalogue import VerifiedDataset
     from kapok.client.explaining import Explanation
+    from kapok.client.models import HowToFit
     from kapok.client.result import Result
     from kapok.client.submission import SealName
     from kapok.client.waiting import JobView
+    from kapok.computations.glm.fit import Fit
 
 __all__ = ["Session", "connect"]
 
@@ -155,6 +157,10 @@ class Session:
         return self._thread.call(
             self._session.explain(sql, seal=seal, at_least=at_least, parties=parties, progress=progress)
         )
+
+    def glm(self, formula: str, *, dataset: str, progress: Listener = silent, **how: Unpack[HowToFit]) -> Fit:
+        """Fit a generalised linear model. See `AsyncSession.glm`."""
+        return self._thread.call(self._session.glm(formula, dataset=dataset, progress=progress, **how))
 
     def wait(self, job_id: str, *, progress: Listener = silent) -> Result:
         """The answer of a job that was asked earlier, as soon as it is there."""

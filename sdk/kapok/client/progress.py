@@ -64,6 +64,11 @@ class Stopwatch:
         self._since = self._began = clock()
         self._seconds: dict[str, float] = {}
 
+    @classmethod
+    def of(cls, listener: Listener) -> Stopwatch:
+        """The listener, if it is one that runs already; else a new one before it."""
+        return listener if isinstance(listener, Stopwatch) else cls(listener)
+
     def __call__(self, progress: Progress) -> None:
         """Note the step that begins, and pass it on."""
         if progress.step not in ("notice", "retrying"):

@@ -77,6 +77,7 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
     suppressed: tuple[tuple[int, str], ...]
     parties: tuple[PartyReport, ...]
     cost: Cost
+    computation: str = "query"
 
 
 class _Member(Protocol):
@@ -148,6 +149,14 @@ class Result:
         """What it took, step by step."""
         return self._labels.cost
 
+    @cached_property
+    def view(self) -> Any:
+        """What people are shown where that is more than a table, such as a fit; else None."""
+        from kapok.computations.registry import computation
+
+        view = computation(self._labels.computation).view
+        return None if view is None else view(self)
+
     @property
     def seconds(self) -> float:
         """Seconds from asking until the answer was open."""
@@ -197,7 +206,9 @@ class Result:
         return f"<Result of job {self.job_id[:12]}: {len(self.rows)} rows of {', '.join(self.columns)}>"
 
     def __str__(self) -> str:
-        """The answer as a table of text."""
+        """The answer as a table of text, or as its own kind is shown."""
+        if self.view is not None:
+            return str(self.view)
         lines = [list(self.columns)]
         for number, row in enumerate(self.rows):
             named = zip(self.columns, row, strict=True)
@@ -249,6 +260,7 @@ class Result:
             "undecided": sorted(self.undecided),
             "parties": labels["parties"],
             **cost,
+            **({} if self.view is None else self.view.to_document()),
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -301,6 +313,8 @@ class Result:
 
     def _repr_html_(self) -> str:
         """A table for notebooks; everything in it is escaped."""
+        if self.view is not None:
+            return str(self.view._repr_html_())
         head = "".join(f"<th>{html.escape(name)}</th>" for name in self.columns)
         body = "".join(
             "<tr>"

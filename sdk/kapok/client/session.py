@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, Unpack
 
 from kapok.client.catalogue import VerifiedDataset, choose_members, read_all, resolve, split_label
 from kapok.client.jobs import JobFolder, JobRecord
@@ -41,7 +41,9 @@ from kapok.wire.dialler import Dialler
 
 if TYPE_CHECKING:
     from kapok.client.explaining import Explanation
+    from kapok.client.models import HowToFit
     from kapok.client.result import Result
+    from kapok.computations.glm.fit import Fit
     from kapok.documents.dataset import Dataset
     from kapok.protocols.paillier.private import PrivateKey
     from kapok.protocols.paillier.public import EncodedKey
@@ -164,8 +166,18 @@ class AsyncSession:
         Raises:
             KapokError: as `query`.
         """
-        request = self._request(sql, seal, at_least, parties, deadline_s)
-        dataset = await self._dataset_of(sql, progress)
+        request = self.request(sql, seal, at_least, parties, deadline_s)
+        return await self.ask(request, await self._dataset_of(sql, progress), progress)
+
+    async def ask(self, request: Request, dataset: VerifiedDataset, progress: Listener) -> str:
+        """Put a question of any kind to the members of a dataset; `wait` gives what comes of it.
+
+        Returns:
+            The job's identity.
+
+        Raises:
+            KapokError: as `query`.
+        """
         record = await self._prepared(request, dataset, progress)
         await self._send(record, progress)
         return record.job_id
@@ -178,6 +190,23 @@ class AsyncSession:
         """
         _, specification, _ = read_specification(self.folder.load(job_id).specification, self.verifier)
         return specification.rounds
+
+    async def glm(
+        self, formula: str, *, dataset: str, progress: Listener = silent, **how: Unpack[HowToFit]
+    ) -> Fit:
+        """Fit a generalised linear model to the rows of all holders together. See `kapok.client.models`.
+
+        Args:
+            formula: ``num > 0 ~ age + C(cp) + sex:oldpeak``.
+            dataset: Its name, as ``heart`` or ``heart@ab12cd``.
+            progress: Told how it goes on.
+            how: Family, link, offset and so on, and how it is asked; see `HowToFit`.
+        """
+        from kapok.client.models import fit_of, submit_glm
+
+        watch = Stopwatch(progress)
+        job_id = await submit_glm(self, formula, dataset, watch, how)
+        return fit_of(await follow(self, self.folder.load(job_id), watch))
 
     async def explain(
         self,
@@ -198,7 +227,7 @@ class AsyncSession:
         """
         from kapok.client.explaining import explain
 
-        request = self._request(sql, seal, at_least, parties, _INQUIRY_S)
+        request = self.request(sql, seal, at_least, parties, _INQUIRY_S)
         return await explain(self, request, await self._dataset_of(sql, progress), progress)
 
     async def wait(self, job_id: str, *, progress: Listener = silent) -> Result:
@@ -212,7 +241,7 @@ class AsyncSession:
             NotFound: this profile has no such job.
             KapokError: why there is no answer.
         """
-        record, watch = await self._record(job_id), Stopwatch(progress)
+        record, watch = await self._record(job_id), Stopwatch.of(progress)
         known = await asyncio.to_thread(settle, self, record)
         if known is not None:
             return known
@@ -347,14 +376,16 @@ class AsyncSession:
         await self.line.patiently(lambda broker: broker.catalogue.publish_dataset(document))
         return VerifiedDataset(document_id(content), dataset, content, self.name, (), ())
 
-    def _request(
+    def request(
         self,
         sql: str,
-        seal: SealName | None,
-        at_least: int | None,
-        parties: Sequence[str] | None,
-        deadline_s: int | None,
+        seal: SealName | None = None,
+        at_least: int | None = None,
+        parties: Sequence[str] | None = None,
+        deadline_s: int | None = None,
+        computation: str = "query",
     ) -> Request:
+        """What an analyst wants, with the profile's defaults for what is None. See `Request`."""
         settings = self.profile.settings
         return Request(
             sql=sql,
@@ -362,6 +393,7 @@ class AsyncSession:
             at_least=at_least,
             parties=None if parties is None else tuple(parties),
             deadline_s=settings.deadline_s if deadline_s is None else deadline_s,
+            computation=computation,
         )
 
     async def _record(self, job_id: str) -> JobRecord:

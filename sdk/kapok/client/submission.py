@@ -1,4 +1,4 @@
-"""From a question in SQL to a signed job specification, and the secrets that open its sum.
+"""From a question to a signed job specification, and the secrets that open its sum.
 
 Nothing here touches the network: what is made here lies in the job's file before anything is sent.
 """
@@ -33,11 +33,12 @@ class Request:
     """What an analyst wants.
 
     Attributes:
-        sql: The question.
+        sql: The question, of whatever kind.
         seal: How masked sums travel.
         at_least: Least number of organisations that must take part; None means all that are asked.
         parties: Organisations to ask; None means all whose nodes joined the dataset.
         deadline_s: Seconds from now after which the job has failed.
+        computation: What kind of question it is.
 
     Raises:
         InvalidInput: ``bad_seal``, ``bad_at_least`` or ``bad_deadline``.
@@ -48,6 +49,7 @@ class Request:
     at_least: int | None
     parties: tuple[str, ...] | None
     deadline_s: int
+    computation: str = "query"
 
     def __post_init__(self) -> None:
         if self.seal not in ("paillier", "pad"):
@@ -98,10 +100,10 @@ def prepare(
         CohortTooSmall: fewer than three organisations would answer.
         NotFound: an organisation that was named has not joined.
     """
-    from kapok.computations.query.params import Question
+    from kapok.computations.registry import computation
     from kapok.protocols.wraps import WrapKey
 
-    question = Question.parse(request.sql, dataset.schema)
+    question = computation(request.computation).parse(request.sql, dataset.schema)
     members = choose_members(dataset, request.parties)
     at_least = _least(request, dataset, members, analyst.organisation_id)
     tag_seed, nonce = secrets.token_bytes(_SEED_BYTES), secrets.token_bytes(NONCE_BYTES)
@@ -109,8 +111,8 @@ def prepare(
     specification = JobSpec(
         analyst=str(analyst),
         suite=SUITE,
-        computation="query",
-        question=question.sql,
+        computation=request.computation,
+        question=question.text,
         dataset=dataset.hash,
         members=tuple(str(member.name) for member in members),
         at_least=at_least,

@@ -29,8 +29,7 @@ from kapok.wire.messages import Evidence, JobStatus, RoundParameters
 
 if TYPE_CHECKING:
     from kapok.client.session import AsyncSession
-    from kapok.computations.query.analyst import Answer
-    from kapok.computations.registry import Next
+    from kapok.computations.registry import Answered, Next
     from kapok.documents.statements import JobSpec
     from kapok.protocols.secure_sum.analyst import OpenedSum
 
@@ -137,7 +136,7 @@ async def _opened(
     evidence: Evidence,
     chunks: list[bytes],
     advance: Advance | None,
-) -> tuple[OpenedSum, Answer | Turn]:
+) -> tuple[OpenedSum, Answered | Turn]:
     """The sum, and the answer that it gives or the round that follows."""
     from kapok.computations.registry import Next
 
@@ -177,7 +176,7 @@ def _unseal(
     evidence: Evidence,
     chunks: list[bytes],
     advance: Advance | None,
-) -> tuple[OpenedSum, Answer | Next]:
+) -> tuple[OpenedSum, Answered | Next]:
     """Everything between a sealed sum and what follows from it; takes a while, so it runs in a thread."""
     from kapok.computations.registry import computation
     from kapok.documents.dataset import Dataset
@@ -244,7 +243,7 @@ async def _answered(
     status: JobStatus,
     watch: Stopwatch,
     opened: OpenedSum,
-    answer: Answer,
+    answer: Answered,
 ) -> Result:
     """Keep the answer, and tell the broker that no sum is wanted any more."""
     sent, received = session.line.traffic
@@ -268,7 +267,7 @@ def _keep(
     record: JobRecord,
     specification: JobSpec,
     opened: OpenedSum,
-    answer: Answer,
+    answer: Answered,
     cost: Cost,
 ) -> Result:
     from kapok.client.result import Labels, reports
@@ -279,6 +278,7 @@ def _keep(
         question=record.sql,
         dataset=Dataset.from_payload(record.dataset).name,
         dataset_hash=specification.dataset,
+        computation=specification.computation,
         suppressed=answer.suppressed,
         parties=reports(opened.members),
         cost=cost,

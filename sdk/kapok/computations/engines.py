@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import msgspec
 
 from kapok.errors import InvalidInput
 
-__all__ = ["SOURCE", "Dominance", "Engine", "Note", "Thresholds", "unheard"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["SOURCE", "Dominance", "Engine", "ModelLimits", "Note", "Thresholds", "unheard"]
 
 SOURCE: Final = "source"
 
@@ -41,6 +44,10 @@ class Engine(Protocol):
         """Return all rows of the SELECT. May raise anything."""
         ...
 
+    def batches(self, select_sql: str) -> Iterator[pa.RecordBatch]:
+        """The rows of the SELECT, a few thousand at a time, never all in memory. May raise anything."""
+        ...
+
 
 class Dominance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The (n, k) rule: a total must not be that of a few contributors.
@@ -54,6 +61,22 @@ class Dominance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     percent: int
 
 
+class ModelLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a holder asks of its rows before sums over a model's matrix of them are shown.
+
+    Attributes:
+        parameters_percent: Most columns of a model, in percent of the rows.
+        leverage_percent: Most of the information in any direction that one row may have, in percent; and of
+            the distances of the responses from the commonest one.
+    """
+
+    parameters_percent: int = 33
+    leverage_percent: int = 75
+
+
+_MODELS: Final = ModelLimits()
+
+
 @dataclass(frozen=True, slots=True)
 class Thresholds:
     """What a holder's policy asks of a cell before it is shown; what falls short is suppressed in the mask.
@@ -65,6 +88,7 @@ class Thresholds:
         p_percent: The p % rule: the total of magnitudes without the two largest must be at least so many
             percent of the largest, or the second-largest contributor could tell the largest too closely;
             None for none.
+        models: What is asked besides where sums are of a model's matrix.
 
     Raises:
         InvalidInput: ``bad_thresholds`` when one is out of range.
@@ -74,6 +98,7 @@ class Thresholds:
     min_cell: int
     dominance: Dominance | None = None
     p_percent: int | None = None
+    models: ModelLimits = _MODELS
 
     def __post_init__(self) -> None:
         if self.min_rows < 0 or self.min_cell < 0:
@@ -85,6 +110,8 @@ class Thresholds:
         for what, number in (
             ("the percentage of dominance", self.dominance.percent if self.dominance else None),
             ("p_percent", self.p_percent),
+            ("parameters_percent", self.models.parameters_percent),
+            ("leverage_percent", self.models.leverage_percent),
         ):
             if number is not None and not 1 <= number <= 100:
                 raise InvalidInput(

@@ -11,12 +11,24 @@ from kapok.documents.dataset import Dataset
 from kapok.errors import InternalError, InvalidInput
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from kapok.computations.engines import Engine, Note, Thresholds
     from kapok.protocols.words import WordVector
 
-__all__ = ["Asked", "Computation", "Next", "Steps", "computation", "known_functions", "known_operations"]
+__all__ = [
+    "Answered",
+    "Asked",
+    "Computation",
+    "Next",
+    "Steps",
+    "computation",
+    "known_functions",
+    "known_operations",
+]
 
 _MODULES: Final = {
+    "glm": "kapok.computations.glm.entry",
     "query": "kapok.computations.query.entry",
 }
 
@@ -74,6 +86,19 @@ class Asked(Protocol):
         ...
 
 
+class Answered(Protocol):
+    """What an analyst makes of the last sum."""
+
+    @property
+    def suppressed(self) -> tuple[tuple[int, str], ...]:
+        """Row number, from 0, and column name of every cell that somebody does not show."""
+        ...
+
+    def to_arrow(self) -> pa.Table:
+        """All of it as one table; what is no cell stands in its metadata."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Next:
     """What an analyst makes of a round's sum when another round is wanted.
@@ -124,16 +149,19 @@ class Computation:
         functions: Names of all that it may apply to single rows, lower case, as policies list them.
         over: What the holder's half computes over: its ``table``, through an engine, or an ``app`` that was
             started over it.
+        view: What people are shown of a result whose `to_arrow` gives what the answer's did; None where it is
+            a plain table.
     """
 
     name: str
     operations: tuple[str, ...]
     parse: Callable[[str, Dataset], Asked]
     contribute: Callable[[Any, Dataset, Engine, Thresholds, Note], WordVector]
-    answer: Callable[[Any, Dataset, Sequence[int]], Any]
+    answer: Callable[[Any, Dataset, Sequence[int]], Answered]
     steps: Steps | None = None
     functions: tuple[str, ...] = ()
     over: Literal["table", "app"] = "table"
+    view: Callable[[Any], Any] | None = None
 
     @property
     def steered(self) -> bool:

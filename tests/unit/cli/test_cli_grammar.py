@@ -79,6 +79,7 @@ def test_the_grammar_is_what_the_documents_say():
         "doctor",
         "enroll",
         "explain",
+        "glm",
         "job cancel",
         "job list",
         "job result",

@@ -92,6 +92,22 @@ def test_a_relation_is_read_in_the_schemas_types(lab, tmp_path):
         reading.engine.fetch("SELECT other FROM source")
 
 
+def test_batches_are_the_same_rows_and_fail_like_a_question(lab):
+    with table().reading() as reading:
+        batches = list(reading.engine.batches("SELECT CAST(n AS BIGINT) AS n FROM source ORDER BY 1"))
+        assert [n for batch in batches for n in batch["n"].to_pylist()] == [1, 2, 3, 4, 5]
+        assert batches[0].schema.field("n").type == pa.int64()
+    found = table()
+    with found.reading() as reading, pytest.raises(InvalidInput, match="could not compute"):
+        list(reading.engine.batches("SELECT 1 / (n - 3) AS n FROM source"))
+    assert not reading.steady
+    assert reading.unfit == ("the server could not compute or send all rows",)
+    with table(EngineLimits(threads=1, timeout_s=1)).reading() as reading:
+        endless = "SELECT count(*) AS n FROM source a, source b, generate_series(1, 1000000000) AS s"
+        with pytest.raises(InvalidInput):
+            list(reading.engine.batches(endless))
+
+
 def test_by_socket_by_file_and_by_another_schema(lab, tmp_path, monkeypatch):
     lab.run(
         "DROP SCHEMA IF EXISTS ward CASCADE",

@@ -59,6 +59,29 @@ def test_cells_are_cast_to_the_schemas_types(tmp_path):
     ]
 
 
+def test_batches_are_the_same_rows_and_fail_like_a_question(tmp_path):
+    found = table(written(tmp_path, *(f"{n},1,c,t" for n in range(5))))
+    with found.reading() as reading:
+        batches = list(reading.engine.batches("SELECT CAST(n AS BIGINT) AS n FROM source"))
+        assert [n for batch in batches for n in batch["n"].to_pylist()] == [0, 1, 2, 3, 4]
+    assert reading.steady
+    with found.reading() as reading, pytest.raises(InvalidInput, match="cannot read"):
+        list(reading.engine.batches("SELECT CAST(kind AS BIGINT) AS n FROM source"))
+    assert not reading.steady
+    with found.reading() as reading, pytest.raises(InvalidInput, match="one SELECT"):
+        list(reading.engine.batches("DROP VIEW source"))
+
+
+def test_batches_that_take_too_long_are_stopped(tmp_path):
+    limits = EngineLimits(threads=1, timeout_s=1)
+    source = CsvSource(written(tmp_path, *(f"{n},1,c,t" for n in range(5))))
+    slow = Table(SCHEMA, source, limits, VersionKey(b"k" * 32))
+    with slow.reading() as reading, pytest.raises(InvalidInput, match="took too long"):
+        for _ in reading.engine.batches("SELECT n, sqrt(i) FROM source, range(1000000000000) AS r(i)"):
+            pass
+    assert reading.unfit == ("the engine took too long",)
+
+
 @pytest.mark.parametrize(
     ("line", "what"),
     [

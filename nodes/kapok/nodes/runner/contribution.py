@@ -8,7 +8,8 @@ the node's own log, without content, and nowhere else.
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
 
 from kapok.computations.engines import Engine, Note, Thresholds, unheard
 from kapok.errors import InvalidInput
@@ -16,6 +17,9 @@ from kapok.nodes.policy import Rule
 from kapok.nodes.runner.admission import AdmittedJob
 from kapok.nodes.sources import Reading
 from kapok.protocols.words import WordVector
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["contribute"]
 
@@ -30,11 +34,19 @@ class _NoTable:
 
     def fetch(self, select_sql: str) -> list[tuple[object, ...]]:  # noqa: ARG002
         """Refuse, whatever is asked."""
-        raise InvalidInput(
-            "there is no table to read",
-            code="source_unreadable",
-            remedy="see with `kapok node check` what is wrong with its source",
-        )
+        raise _no_table()
+
+    def batches(self, select_sql: str) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
+        """Refuse, whatever is asked."""
+        raise _no_table()
+
+
+def _no_table() -> InvalidInput:
+    return InvalidInput(
+        "there is no table to read",
+        code="source_unreadable",
+        remedy="see with `kapok node check` what is wrong with its source",
+    )
 
 
 def contribute(job: AdmittedJob, rule: Rule, parameters: Any = None) -> tuple[WordVector, str]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import abc
-from typing import Final
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
 
 from kapok.errors import InvalidInput
 from kapok.nodes.sources.spelling import SourceColumn, Spelling, quoted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["MEND_SOURCE", "ROW", "SourceEngine", "Unreadable", "select_list"]
 
@@ -65,9 +69,25 @@ class SourceEngine(abc.ABC):
             self.failure = error.reason
             raise
 
+    def batches(self, select_sql: str) -> Iterator[pa.RecordBatch]:
+        """As `fetch`, a few thousand rows at a time. Nothing else may be asked until the last is taken.
+
+        Raises:
+            Unreadable: as `fetch`, at any batch.
+        """
+        try:
+            yield from self._stream(select_sql)
+        except Unreadable as error:
+            self.failure = error.reason
+            raise
+
     @abc.abstractmethod
     def _answer(self, select_sql: str) -> list[tuple[object, ...]]:
         """Run a question, behind every wall."""
+
+    @abc.abstractmethod
+    def _stream(self, select_sql: str) -> Iterator[pa.RecordBatch]:
+        """As `_answer`, batch by batch."""
 
     @abc.abstractmethod
     def run(self, select_sql: str) -> list[tuple[object, ...]]:

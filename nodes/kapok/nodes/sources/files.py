@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 import duckdb
+import pyarrow as pa
 
 from kapok.identity.keyfiles import make_private_folder
 from kapok.nodes.settings import ArrowSource, EngineLimits, QuerySource
@@ -42,6 +43,8 @@ _REASONS: Final = {
 _PATTERN: Final = frozenset("*?[]{}")
 _SPILL: Final = "kapok-spill-"
 _MOST_FILES: Final = 10_000
+_BATCH_ROWS: Final = 16_384
+_INTERRUPTED: Final = "INTERRUPT Error"  # as a stream says it, which raises no error of the engine itself
 _NO_ROOM: Final = ("max_temp_directory_size", "No space left", "Disk quota exceeded")
 _MORE_ROOM: Final = "give the engine more: memory_mib, spill and spill_mib under [engine] in node.toml"
 _KEPT, _NUMBERED = '"kapok kept"', '"kapok numbered"'
@@ -81,6 +84,18 @@ class FilesEngine(SourceEngine):
             stopper.cancel()
 
     _answer = run
+
+    def _stream(self, select_sql: str) -> Iterator[pa.RecordBatch]:
+        stopper = threading.Timer(self._timeout_s, self._connection.interrupt)
+        stopper.daemon = True
+        stopper.start()
+        try:
+            relation = self._connection.sql(self._one_select(select_sql).query)
+            yield from relation.to_arrow_reader(_BATCH_ROWS)
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            raise _said(error) from None
+        finally:
+            stopper.cancel()
 
     def define(self, select_sql: str) -> None:
         """See `SourceEngine`."""
@@ -269,10 +284,10 @@ def _of_holder(whose: str, error: duckdb.Error) -> Unreadable:
     )
 
 
-def _said(error: duckdb.Error) -> Unreadable:
+def _said(error: Exception) -> Unreadable:
     """What may be said: where, never what. The engine's own words quote the line."""
     said = str(error)
-    if isinstance(error, duckdb.InterruptException):
+    if isinstance(error, duckdb.InterruptException) or _INTERRUPTED in said:
         return Unreadable(
             "the engine took too long", "give it more time: timeout_s under [engine] in node.toml"
         )

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+import pyarrow as pa
 import sqlglot
 from sqlglot import exp
 
@@ -68,6 +69,9 @@ class PostgresEngine(SourceEngine):
 
     def _answer(self, select_sql: str) -> list[tuple[object, ...]]:
         return self.run(with_source(select_sql, self._definition))
+
+    def _stream(self, select_sql: str) -> Iterator[pa.RecordBatch]:
+        return self._session.stream(with_source(select_sql, self._definition))
 
     def define(self, select_sql: str) -> None:
         """See `SourceEngine`."""

@@ -12,7 +12,8 @@ import os
 import queue
 import re
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -93,6 +94,31 @@ class Session(NeverPickled):
             return self._cursor.fetch_arrow_table()
 
         return self._call(task, self._timeout_s)
+
+    def stream(self, sql: str) -> Iterator[Any]:
+        """Run one statement and give its rows as `pyarrow.RecordBatch`, one after the other.
+
+        The deadline is of all of them together: how long whoever takes them computes in between counts too.
+
+        Raises:
+            Unreadable: as `fetch`, at any batch.
+        """
+
+        def begin() -> Any:
+            self._cursor.execute(sql)
+            return self._cursor.fetch_record_batch()
+
+        def following() -> Any:
+            try:
+                return next(reader, None)
+            except OSError:
+                # Arrow's error of a stream: it has the server's words, which can quote a cell, and no code.
+                raise Unreadable("the server could not compute or send all rows", "see its log") from None
+
+        ends = time.monotonic() + self._timeout_s
+        reader = self._call(begin, self._timeout_s)
+        while (batch := self._call(following, max(0.0, ends - time.monotonic()))) is not None:
+            yield batch
 
     def describe(self, sql: str) -> Any:
         """The `pyarrow.Schema` of a SELECT, which is planned and not run. Raises what `fetch` raises."""

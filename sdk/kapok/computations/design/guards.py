@@ -1,0 +1,143 @@
+"""What a holder asks of its own rows before it shows sums over them. What falls short acts inside the mask.
+
+Refusing would tell the analyst, by yes and no, what the data are. So the words become random instead, and
+beside them stands a flag for each rule and column: 0, or random above 0. The sum shows that somebody's rows
+broke a rule, not whose.
+
+    few_rows         at least min_rows complete rows, and twice min_cell
+                     stops a model of few persons
+    parameters       columns ≤ parameters_percent (33) of the rows
+                     stops as many equations as there are rows
+    nearly_constant  beside its commonest value a column has min_cell rows or more; or none, if it is one of
+                     the schema's own. Response, offset and weights too
+                     stops a column that marks persons
+    leverage         no row has more than leverage_percent (75) of the information in any direction, that is
+                     in any column or combination of columns, weighted as the round weights it
+                     stops a row that fits itself, and weights or coefficients that choose one
+    dominance        no row has more than leverage_percent of the distances of all responses from the
+                     commonest one, or of the residuals of a round; nor have fewer than min_cell in effect
+                     stops a response that is one person's value
+
+The first, second and third are DataSHIELD's filters (nfilter.glm, nfilter.tab); the others bound what its
+filters leave open, because here the analyst chooses the coefficients of each round. Zero rows of a level are
+normal at a holder, and so tell a sum apart from one to min_cell - 1 rows; of columns that the question makes
+up itself they are not, or every predicate could be asked of one row.
+
+Source: Wolfson et al. (2010), DataSHIELD; Wilson et al. (2017), the disclosure filters of dsBase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from kapok.computations.design.columns import Floats
+
+__all__ = ["Distances", "Shares", "Watch", "exceeds", "whitening"]
+
+_RANK: Final = 1e-12
+_LESS: Final = 1 - 1e-9
+"""What rounding leaves of a whole."""
+
+
+def exceeds(part: float, percent: int, whole: float) -> bool:
+    """Whether a part is more than so many percent of the whole; of the whole itself 100 are not too much."""
+    return part * 100 * _LESS > percent * whole
+
+
+class Watch:
+    """Looks for columns that are nearly constant: most rows have one value, and few another."""
+
+    def __init__(self, bare: Sequence[bool], indicator: Sequence[bool], min_cell: int) -> None:
+        """Nothing was seen yet.
+
+        Args:
+            bare: For each column whether it may be constant.
+            indicator: For each column whether it has two values at most.
+            min_cell: Least number of rows that have another value.
+        """
+        self._bare, self._indicator = np.array(bare, dtype=bool), np.array(indicator, dtype=bool)
+        self._min_cell = min_cell
+        self._rows = 0
+        self._others = np.zeros(len(bare), dtype=np.int64)
+        self._commonest: Floats | None = None
+
+    def look(self, block: Floats) -> Floats:
+        """Look at some rows, shape (rows, columns).
+
+        Returns:
+            The commonest value of each column, if more than half of the first rows have one. A value of all
+            rows but a few has: a block is of far more rows than `min_cell`, or of all of them.
+        """
+        if self._commonest is None:
+            middle = len(block) // 2
+            self._commonest = np.partition(block, middle, axis=0)[middle]
+        self._others += np.count_nonzero(block != self._commonest, axis=0)
+        self._rows += len(block)
+        return self._commonest
+
+    @property
+    def few(self) -> npt.NDArray[np.bool_]:
+        """For each column whether too few rows have another value than most."""
+        smaller = np.where(self._indicator, np.minimum(self._others, self._rows - self._others), self._others)
+        # One row is enough for whoever says so, and then none is as well.
+        none = (smaller == 0) & (self._bare | (self._min_cell <= 1))
+        found: npt.NDArray[np.bool_] = (smaller < self._min_cell) & ~none
+        return found
+
+
+class Distances:
+    """Whose magnitudes make up a total: the largest one's share, and how many there are in effect."""
+
+    def __init__(self) -> None:
+        self._total = self._squares = self._largest = 0.0
+
+    def look(self, magnitudes: Floats) -> None:
+        """Look at the magnitudes of some rows, none negative."""
+        if len(magnitudes):
+            self._total += float(magnitudes.sum())
+            self._squares += float(magnitudes @ magnitudes)
+            self._largest = max(self._largest, float(magnitudes.max()))
+
+    def dominated(self, percent: int, least: int) -> bool:
+        """Whether one row has more than so many percent of the total, or fewer than `least` have it all.
+
+        How many have it is (Σx)² / Σx²: as many as there are if all are equal. Of nothing nobody has most.
+        """
+        if self._total == 0.0:
+            return False
+        return exceeds(self._largest, percent, self._total) or self._total**2 < least * self._squares * _LESS
+
+
+class Shares:
+    """The largest leverage: what share of the information in some direction is one row's alone.
+
+    With the weighted matrix's rows √w x, the share of one row in direction v is w (x·v)² / vᵀXᵀWXv, and the
+    largest over all v is w xᵀ(XᵀWX)⁺x. It is 1 for a row that alone has some column.
+    """
+
+    def __init__(self, information: Floats) -> None:
+        """Prepare for the sum of all rows' information, shape (columns, columns)."""
+        self._root = whitening(information)
+        self.largest = 0.0
+
+    def look(self, matrix: Floats, weights: Floats) -> None:
+        """Look at some rows, shapes (rows, columns) and (rows,)."""
+        if len(matrix) and self._root.shape[1]:
+            within = matrix @ self._root
+            self.largest = max(self.largest, float((weights * np.einsum("ij,ij->i", within, within)).max()))
+
+
+def whitening(information: Floats) -> Floats:
+    """R of shape (columns, rank) with R Rᵀ the pseudo-inverse of a positive semidefinite matrix."""
+    scale = np.sqrt(np.maximum(np.diag(information), 0.0))
+    scale[scale == 0.0] = 1.0
+    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
+    kept = values > _RANK * len(values)
+    root: Floats = vectors[:, kept] / np.sqrt(values[kept])
+    return root / scale[:, None]

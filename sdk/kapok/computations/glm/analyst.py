@@ -1,0 +1,294 @@
+"""The analyst's half: from each round's sum to the next coefficients, or to the fit.
+
+    sum at β ─▶ worse than before, or beyond what has a mean? ─▶ half the step back
+             ─▶ score as good as zero? ─▶ the fit
+             ─▶ β + (XᵀWX + λ)⁻¹ (score - λβ) ─▶ the next round's parameters
+
+A fit has converged when the next step would move no combination of coefficients by more than a
+hundred-millionth of its standard error, and takes that step too. What cannot be fitted is named: columns
+that others give, columns that separate, too few rows, a rule that a holder's rows break.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import numpy as np
+
+from kapok.computations.glm.coefficients import Coefficients, encode
+from kapok.computations.glm.report import Report, answer_of, without_fit
+from kapok.computations.registry import Next
+from kapok.errors import PeerProtocolError
+from kapok.protocols.secure_sum.params import MOST_MEMBERS
+
+if TYPE_CHECKING:
+    from kapok.computations.design.columns import Floats
+    from kapok.computations.glm.params import Model
+    from kapok.computations.glm.report import FitAnswer
+    from kapok.documents.dataset import Dataset
+
+__all__ = ["advance"]
+
+_TOLERANCE: Final = 1e-8
+_STALLED: Final = 1e-5
+_WORSE: Final = 1e-9
+_DEPENDENT: Final = 1e-12
+_MOST_HALVINGS: Final = 12
+_ENDLESS: Final = 4
+"""How many steps in a row must have gone on without getting shorter before columns are said to separate."""
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """What the analyst keeps between two rounds.
+
+    Attributes:
+        number: Of the round to come.
+        at: Coefficients that it looks at, the null model's first.
+        before: Those of the best round before.
+        deviance: There, with the penalty; None before there is any.
+        halvings: How often in a row the way back was halved.
+        steps: For each round how far its step went, in units of η.
+        decrement: By how many standard errors the last step moved.
+    """
+
+    number: int
+    at: list[float]
+    before: list[float]
+    deviance: float | None = None
+    halvings: int = 0
+    steps: list[float] = []
+    decrement: float = 1e300
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """A round's sum, read.
+
+    Attributes:
+        broken: What somebody's rows broke; then nothing else means anything.
+        used, dropped, outside: Rows.
+        information: XᵀWX, shape (columns, columns).
+        score: Shape (columns,).
+        null_information, null_score: Of the model of a constant alone.
+        deviance, null_deviance, pearson, saturated, prior: Sums over rows.
+    """
+
+    broken: tuple[str, ...]
+    used: int
+    dropped: int
+    outside: int
+    information: Floats
+    score: Floats
+    null_information: float
+    null_score: float
+    deviance: float
+    null_deviance: float
+    pearson: float
+    saturated: float
+    prior: float
+
+
+def advance(model: Model, dataset: Dataset, state: bytes | None, words: Sequence[int]) -> Next | FitAnswer:
+    """Take a round's sum into account.
+
+    Args:
+        model: As asked.
+        dataset: Its schema.
+        state: What the last call gave; None after the first round.
+        words: `model.words` signed integers.
+
+    Returns:
+        The next round's parameters, or the fit, or why there is none.
+
+    Raises:
+        PeerProtocolError: ``impossible_sum`` when no holders within the schema can have sent such words.
+    """
+    sums = _read(model, words)
+    columns = len(model.design.columns)
+    if state is None:
+        kept = _Kept(1, [0.0] * (columns + 1), [0.0] * (columns + 1))
+    else:
+        kept = msgspec.json.decode(state, type=_Kept)
+    if sums.broken:
+        return without_fit(model, "suppressed", sums.broken, kept.number, sums.used, sums.dropped)
+    if kept.number == 1 and (refused := _cannot(model, sums)):
+        return without_fit(model, *refused, 1, sums.used, sums.dropped)
+    step = _Step(model, dataset, sums, kept)
+    return step.first() if kept.number == 1 else step.next()
+
+
+class _Step:
+    """One round's way on."""
+
+    def __init__(self, model: Model, dataset: Dataset, sums: Sums, kept: _Kept) -> None:
+        self._model, self._dataset, self._sums, self._kept = model, dataset, sums, kept
+        self._at = np.array(kept.at[1:])
+        penalty = model.ridge / model.design.half**2
+        if model.design.intercept is not None:
+            penalty[model.design.intercept] = 0.0
+        self._penalty = penalty
+        self._information = sums.information + np.diag(penalty)
+        score = sums.score - penalty * self._at
+        self._move = _solved(self._information, score)
+        self._gain = max(0.0, float(score @ self._move))
+        self._null_move = sums.null_score / sums.null_information if sums.null_information > 0 else 0.0
+
+    def first(self) -> Next:
+        """After the start, which is each row's own."""
+        null = self._kept.at[0] + self._null_move
+        # Where the next round finds no mean, the way back leads to the constant alone.
+        before = [null] + [0.0] * len(self._at)
+        if (place := self._model.design.intercept) is not None:
+            before[place + 1] = null
+        return self._on(_Kept(2, [null, *(self._at + self._move).tolist()], before))
+
+    def next(self) -> Next | FitAnswer:
+        """After a later round."""
+        kept, sums = self._kept, self._sums
+        worst = sums.outside > 0 or not np.isfinite(self._objective)
+        worse = kept.deviance is not None and self._objective > kept.deviance + _WORSE * (
+            abs(kept.deviance) + 1
+        )
+        if (worst or worse) and kept.halvings < _MOST_HALVINGS:
+            return self._back()
+        decrement = self._decrement
+        done = decrement <= _TOLERANCE or (decrement < _STALLED and decrement > kept.decrement / 2)
+        if done and not worst:
+            return self._fit("converged", ())
+        steps = [*kept.steps, float(np.abs(self._move).max())]
+        if endless := self._endless(steps):
+            return self._fit("separated", endless)
+        if kept.number == self._model.rounds:
+            return self._fit("not_converged", ())
+        at = [kept.at[0] + self._null_move, *(self._at + self._move).tolist()]
+        on = _Kept(kept.number + 1, at, kept.at, self._objective, 0, steps, decrement)
+        return self._on(on)
+
+    @property
+    def _objective(self) -> float:
+        """What each step must lower: the deviance, and the penalty."""
+        return self._sums.deviance + float(self._penalty @ self._at**2)
+
+    @property
+    def _decrement(self) -> float:
+        """By how many standard errors the next step would move, of the constant alone too."""
+        spread, null_spread = 1.0, 1.0
+        if self._model.family.estimated:
+            spread = max(self._sums.pearson / max(1, self._sums.used - len(self._at)), 1e-300)
+            null_spread = max(self._sums.null_deviance / max(1, self._sums.used - 1), 1e-300)
+        null = self._null_move * self._sums.null_score
+        return float(np.sqrt(max(self._gain / spread, null / null_spread, 0.0)))
+
+    def _endless(self, steps: list[float]) -> tuple[str, ...]:
+        """The columns whose coefficients go on and on, while the deviance hardly falls any more."""
+        last, kept = steps[-_ENDLESS:], self._kept
+        falls = (kept.deviance or 0.0) - self._objective
+        if (
+            self._model.family.estimated
+            or len(last) < _ENDLESS
+            or min(last) < 0.2
+            or any(later < 0.7 * earlier for earlier, later in pairwise(last))
+            or falls > 1e-2 * max(1.0, abs(self._sums.null_deviance))
+        ):
+            return ()
+        far = np.abs(self._move) > 0.02 * last[-1]
+        named = zip(self._model.design.columns, far, strict=True)
+        return tuple(column.name for column, is_far in named if is_far)
+
+    def _back(self) -> Next | FitAnswer:
+        """Half the way back to where it was better."""
+        kept = self._kept
+        if kept.number == self._model.rounds:
+            return self._fit("not_converged", ())
+        at = [(here + there) / 2 for here, there in zip(kept.at, kept.before, strict=True)]
+        return self._on(
+            msgspec.structs.replace(kept, number=kept.number + 1, at=at, halvings=kept.halvings + 1)
+        )
+
+    def _on(self, kept: _Kept) -> Next:
+        parameters = encode(Coefficients(np.array(kept.at[1:]), kept.at[0]))
+        return Next(parameters, msgspec.json.encode(kept))
+
+    def _fit(self, status: str, columns: tuple[str, ...]) -> FitAnswer:
+        at = self._at + self._move if status == "converged" else self._at
+        covariance = _solved(self._information, np.eye(len(at)))
+        rounds = self._kept.number
+        return answer_of(
+            Report.of(self._model, self._dataset, status, columns, rounds, at, covariance, self._sums)
+        )
+
+
+def _solved(matrix: Floats, right: Floats) -> Floats:
+    """The solution, columns brought to one scale first."""
+    scale = np.sqrt(np.maximum(np.diag(matrix), 0.0))
+    scale[scale == 0.0] = 1.0
+    left = right / scale if right.ndim == 1 else right / scale[:, None]
+    try:
+        found: Floats = np.linalg.solve(matrix / np.outer(scale, scale), left)
+    except np.linalg.LinAlgError:
+        found = np.linalg.lstsq(matrix / np.outer(scale, scale), left, rcond=None)[0]
+    return found / scale if right.ndim == 1 else found / scale[:, None]
+
+
+def _cannot(model: Model, sums: Sums) -> tuple[str, tuple[str, ...]] | None:
+    """Why there is no fit, whatever the coefficients."""
+    if model.ridge:
+        return None
+    if sums.used <= len(model.design.columns):
+        return "too_few_rows", ()
+    if dependent := _dependent(sums.information):
+        return "dependent_columns", tuple(model.design.columns[place].name for place in dependent)
+    return None
+
+
+def _dependent(information: Floats) -> list[int]:
+    """The columns that those before them give, by Cholesky's decomposition, column by column."""
+    scale = np.sqrt(np.maximum(np.diag(information), 0.0))
+    found = [int(place) for place in np.flatnonzero(scale == 0.0)]
+    scale[scale == 0.0] = 1.0
+    left = information / np.outer(scale, scale)
+    for place in range(len(left)):
+        if place in found:
+            continue
+        pivot = left[place, place]
+        if pivot < _DEPENDENT:
+            found.append(place)
+            continue
+        left = left - np.outer(left[:, place], left[place]) / pivot
+    return sorted(found)
+
+
+def _read(model: Model, words: Sequence[int]) -> Sums:
+    if len(words) != model.words:
+        raise _impossible(f"it has {len(words)} words, not {model.words}")
+    layout = model.layout
+    flags, rest = words[: len(layout.flags)], words[len(layout.flags) :]
+    if not all(0 <= flag < MOST_MEMBERS << model.random_bits for flag in flags):
+        raise _impossible("a flag is out of range")
+    broken = tuple(name for name, flag in zip(layout.flags, flags, strict=True) if flag)
+    if broken:
+        nothing = np.zeros((layout.columns, layout.columns))
+        return Sums(broken, 0, 0, 0, nothing, nothing[0], *[0.0] * 7)
+    used, dropped, outside, *sums = rest
+    most = MOST_MEMBERS * model.scale.bound
+    if min(used, dropped, outside) < 0 or any(abs(word) > most for word in sums):
+        raise _impossible("a word is larger than the holders' rows can make it")
+    values = [model.scale.value(word) for word in sums]
+    upper = np.triu_indices(layout.columns)
+    information = np.zeros((layout.columns, layout.columns))
+    information[upper] = values[: layout.pairs]
+    information.T[upper] = values[: layout.pairs]
+    score = np.array(values[layout.pairs : layout.pairs + layout.columns])
+    return Sums((), used, dropped, outside, information, score, *values[layout.pairs + layout.columns :])
+
+
+def _impossible(why: str) -> PeerProtocolError:
+    return PeerProtocolError(
+        f"no holders within the schema can have sent this sum: {why}",
+        code="impossible_sum",
+        remedy="ask again; if it goes on, ask the holders' people which version of Kapok they run",
+    )
