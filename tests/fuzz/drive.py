@@ -4,7 +4,7 @@
 
 All targets together take so many seconds, and each at least two. What is found lies in `.fuzz/`: in `corpus/`
 inputs that reach something new, from which the next run goes on, and beside it those that broke something. A
-hang is more than 20 s for one input, too much memory more than 2 GiB.
+hang is more than 60 s for one input, too much memory more than 2 GiB.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def fuzz(target: str, seconds: int) -> None:
 
     options = [
         f"-max_total_time={seconds}",
-        "-timeout=20",
+        "-timeout=60",
         "-rss_limit_mb=2048",
         "-max_len=65536",
         "-print_final_stats=0",

@@ -104,25 +104,22 @@ class Killing:
             if kill.victim == "analyst":
                 asking.kill()
                 asking.communicate()
-                if not (outcome.job or self._new(before)):
-                    break
                 outcome.job = outcome.job or self._new(before)
+                if not outcome.job:
+                    return outcome  # nothing was asked
                 asking = self._begin("job", "wait", outcome.job, "--json")
                 continue
             self._daemons[kill.victim].kill()
             time.sleep(kill.away_s)
             self._daemons[kill.victim].start()
             self._daemons[kill.victim].wait_ready()
+        out, err = self._end(asking, outcome)
         outcome.job = outcome.job or self._new(before)
-        said = [pipe.strip() for pipe in self._end(asking, outcome)]
-        if outcome.job or asking.returncode == 0:
-            outcome.code = self._read(said, asking.returncode, truth, seed)
+        outcome.code = self._read(out, err, asking.returncode, truth, seed)
         self._check_releases(outcome.job, seed)
         return outcome
 
     def _end(self, asking: subprocess.Popen[str], outcome: Outcome) -> tuple[str, str]:
-        if asking.returncode is not None:
-            return "", ""
         try:
             return asking.communicate(timeout=_PATIENCE_S)
         except subprocess.TimeoutExpired:
@@ -130,9 +127,8 @@ class Killing:
             asking.communicate()
             raise AssertionError(f"the question hangs; killed: {outcome.killed}") from None
 
-    def _read(self, said: list[str], status: int, truth: list[list[float]], seed: int) -> str:
+    def _read(self, out: str, err: str, status: int, truth: list[list[float]], seed: int) -> str:
         """The code of an error that is named as it must be; empty for the right answer."""
-        out, err = said
         assert "Traceback" not in out + err, f"seed {seed}: {err}"
         if status == 0:
             assert json.loads(out)["rows"] == truth, f"seed {seed}: {out}"

@@ -62,7 +62,7 @@ def certificate_from_pem(pem: bytes, what: str = "certificate") -> x509.Certific
     """
     try:
         (found,) = x509.load_pem_x509_certificates(pem)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise _bad(f"the {what} is not one certificate in PEM") from None
     return found
 
@@ -76,7 +76,7 @@ def certificate_from_der(der: bytes, what: str = "certificate") -> x509.Certific
     try:
         if len(der) <= _MOST_DER_BYTES:
             return x509.load_der_x509_certificate(der)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         pass
     raise _bad(f"the {what} is not a certificate in DER")
 

@@ -150,7 +150,7 @@ def requested_key(request_der: bytes) -> ec.EllipticCurvePublicKey:
                 and request.is_signature_valid
             ):
                 return key
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         pass
     raise IdentityInvalid(
         "the certificate request is not one for a P-256 key that its sender holds",

@@ -1,3 +1,4 @@
+import base64
 import ipaddress
 from typing import Any
 
@@ -10,8 +11,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kapok.errors import IdentityInvalid
 from kapok.identity import certificates
 from kapok.identity.certificates import TrustRoot, certificate_from_der, certificate_from_pem
-from kapok.identity.issuing import new_root
+from kapok.identity.issuing import certificate_request, new_root, requested_key
 from kapok.identity.keyfiles import generate_key
+from kapok.identity.names import PartyName
 
 NOW = 1_800_000_000.0
 LEAF = "spiffe://kapok.test/org/clinic/node/one"
@@ -159,3 +161,24 @@ def test_an_rsa_certificate_is_refused(domain: Any) -> None:
     for extension in good.extensions:
         builder = builder.add_extension(extension.value, extension.critical)
     refuse(domain.root, builder.sign(domain.key, hashes.SHA256()), "bad_certificate")
+
+
+def of_version(raw: bytes, version: int) -> bytes:
+    """The same DER, under another version number."""
+    mark = b"\xa0\x03\x02\x01\x02" if b"\xa0\x03\x02\x01\x02" in raw[:20] else b"\x02\x01\x00"
+    return raw.replace(mark, mark[:-1] + bytes([version]), 1)
+
+
+@pytest.mark.parametrize("version", [1, 4, 9])
+def test_a_version_that_is_none_is_no_certificate_and_no_request(domain: Any, version: int) -> None:
+    """The library has an error of its own for it. A request comes from somebody whom nobody knows yet."""
+    der = of_version(domain.forge().public_bytes(serialization.Encoding.DER), version)
+    pem = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
+    for read in (lambda: certificate_from_der(der), lambda: certificate_from_pem(pem)):
+        with pytest.raises(IdentityInvalid) as caught:
+            read()
+        assert caught.value.code == "bad_certificate"
+    request = certificate_request(generate_key(), PartyName.parse(LEAF))
+    with pytest.raises(IdentityInvalid) as caught:
+        requested_key(of_version(request, version))
+    assert caught.value.code == "bad_certificate_request"
