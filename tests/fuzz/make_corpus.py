@@ -314,7 +314,6 @@ def wire(token: str) -> dict[str, list[bytes]]:
     )
     evidence = Evidence(round=1, attempt=1, consents=("a",), seals=("b",), releases=("c",))
     cohort = CohortEvidence(specification="s", round=1, attempt=1, consents=("a",), releases=("b",))
-    parameters = codec.write_parameters(RoundParameters("s", b"c"))
     seen = codec.write_status(status).SerializeToString()
     request = certificate_request(generate_key(), Realm().credentials("a", Role.NODE, "main").name)
     made = {
@@ -323,7 +322,7 @@ def wire(token: str) -> dict[str, list[bytes]]:
         "entry": [codec.write_entry(CatalogueEntry("d", ("m",), ("c",)))],
         "cohort": [codec.write_cohort(cohort)],
         "reopenings": [codec.write_reopening(KeptReopening(b"{}", ("a",), 1.0))],
-        "steer": [analyst_pb2.SteerJobRequest(job_id="0" * 64, parameters=parameters)],
+        "steer": [analyst_pb2.SteerJobRequest(chunk=b"chunk")],
         "seal": [node_pb2.SealRequest(chunk=b"chunk")],
         "get_job": [analyst_pb2.GetJobRequest(job_id="0" * 64)],
         "list_datasets": [catalogue_pb2.ListDatasetsRequest(name="clinic")],

@@ -232,7 +232,7 @@ MESSAGES: dict[str, tuple[Any, Callable[[Any], object]]] = {
     "entry": (catalogue_pb2.CatalogueEntry, codec.read_entry),
     "cohort": (officer_pb2.ListCohortsResponse, codec.read_cohort),
     "reopenings": (officer_pb2.ListReopeningsResponse, codec.read_reopening),
-    "steer": (analyst_pb2.SteerJobRequest, lambda request: codec.read_parameters(request.parameters)),
+    "steer": (analyst_pb2.SteerJobRequest, lambda request: codec.check_chunk(request.chunk)),
     "seal": (node_pb2.SealRequest, lambda request: codec.check_chunk(request.chunk)),
     "get_job": (analyst_pb2.GetJobRequest, lambda request: codec.read_id("job", request.job_id)),
     "list_datasets": (catalogue_pb2.ListDatasetsRequest, lambda request: codec.read_name(request.name)),

@@ -27,10 +27,13 @@ from kapok.errors import KapokError
 from kapok.identity.names import PartyName
 from kapok.nodes.runner import Outgoing, Refusal, Runner
 from kapok.protocols.secure_sum.params import Verifier
-from kapok.wire.messages import Assignment, CatalogueEntry, Evidence, JobStatus
+from kapok.wire.messages import Assignment, CatalogueEntry, Evidence, JobStatus, OpenAttempt
 
 PATIENCE_S = 180.0
 """Only so that a test that hangs ends."""
+
+
+_OUT_OF_TURN = "out of turn: "
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class Plot:
         evidence: In the place of a sum's evidence.
         chunk: In the place of one chunk of a sum.
         keeps: Whether the honest half gets what a node sent.
+        ciphertexts: What each node fetches as the parameters of a round that it was told of out of turn.
         answers: What a node sends in the place of its answers: a dishonest node.
         heard: All that nodes sent.
         handled: All that nodes have come to an end with.
@@ -75,6 +79,7 @@ class Plot:
     evidence: Callable[[Evidence], Evidence] = lambda evidence: evidence
     chunk: Callable[[bytes], bytes] = lambda chunk: chunk
     keeps: Callable[[Heard], bool] = lambda _heard: True
+    ciphertexts: dict[str, bytes] = field(default_factory=dict)
     answers: Callable[[str, list[Outgoing]], list[Outgoing]] = lambda _node, answers: answers
     heard: list[Heard] = field(default_factory=list)
     handled: list[Handled] = field(default_factory=list)
@@ -85,6 +90,8 @@ class Plot:
 
     async def tell(self, node: str, assignment: Assignment) -> list[Outgoing]:
         """Ask something of a node out of turn; return its answers, once it has come to an end with it."""
+        if isinstance(assignment, OpenAttempt) and assignment.parameters is not None:
+            self.ciphertexts[node] = assignment.parameters.ciphertext
         seen, key = len(self.handled), ("pushed", "", 0, next(self._number))
         self._pushed.setdefault(node, {})[key] = assignment
         self.ring(node)
@@ -117,6 +124,7 @@ class Plot:
         for name in ("show", "shown", "status", "evidence", "chunk", "keeps", "answers", "heard", "handled"):
             setattr(self, name, getattr(fresh, name))
         self._pushed.clear()
+        self.ciphertexts.clear()
 
     def vector_of(self, node: str) -> list[bytes]:
         """The chunks of the last vector that a node has sent."""
@@ -215,6 +223,16 @@ class _DishonestDesk(JobDesk):
             with suppress(KapokError):
                 honest = super().begin_upload(caller, job_id, token)
         return _Tapped(self.plot, heard, honest)
+
+    def parameters(self, caller, job_id, number, attempt):
+        if letter(str(caller)) in self.plot.ciphertexts:
+            return f"{_OUT_OF_TURN}{letter(str(caller))}", 1
+        return super().parameters(caller, job_id, number, attempt)
+
+    def parameters_chunk(self, upload, number) -> bytes:
+        if upload.startswith(_OUT_OF_TURN):
+            return self.plot.ciphertexts[upload.removeprefix(_OUT_OF_TURN)]
+        return super().parameters_chunk(upload, number)
 
     def evidence(self, caller, job_id):
         evidence, chunks = super().evidence(caller, job_id)
