@@ -11,6 +11,17 @@ from kapok.cli.app import app
 UNITS = sorted((Path(__file__).parents[2] / "docs" / "systemd").glob("*.service"))
 
 
+def test_the_drop_in_for_apps_takes_back_what_the_unit_forbids_to_a_sandbox_and_no_more():
+    folder = Path(__file__).parents[2] / "docs" / "systemd"
+    service = (folder / "kapok-node.service").read_text().splitlines()
+    dropped = (folder / "kapok-node.service.d" / "apps.conf").read_text().splitlines()
+    keys = {line.partition("=")[0] for line in service}
+    changed = {line.partition("=")[0] for line in dropped if "=" in line and not line.startswith("#")}
+    assert changed - keys == {"MemoryMax", "TasksMax", "OOMPolicy"}
+    assert "RestrictNamespaces=no" in dropped
+    assert not changed & {"NoNewPrivileges", "CapabilityBoundingSet", "User", "ProtectSystem", "ProtectHome"}
+
+
 def test_there_is_a_unit_for_each_daemon():
     assert [unit.stem for unit in UNITS] == ["kapok-authority", "kapok-broker", "kapok-node"]
 

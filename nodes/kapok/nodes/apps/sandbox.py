@@ -40,6 +40,9 @@ _LINKER: Final = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 _USERS: Final = range(61_184, 65_520)
 """Numbers that no person has: those which systemd gives to services for as long as they run."""
 
+_SHUT: Final = ("--remount-ro", "/dev", "--remount-ro", "/", "--")
+"""After all mounts: nothing else can be written to."""
+
 _TRIAL_S: Final = 20
 _HOW: Final = (
     "install bubblewrap 0.8 or later (Debian: apt-get install bubblewrap), and let the kernel make user "
@@ -93,16 +96,14 @@ def sandboxed_room(
         *_namespaces(as_root=uid != 0),
         *(word for name, value in inside.items() for word in ("--setenv", name, value)),
         *_system(),
-        *("--proc", "/proc", "--dev", "/dev"),
-        *("--perms", "1777", "--size", str(MIB), "--tmpfs", "/dev/shm"),  # noqa: S108
-        *("--perms", "1777", "--size", str(limits.scratch_mib * MIB), "--tmpfs", _SCRATCH),
+        *_own_folders(limits.scratch_mib * MIB),
         # After the folders above: an interpreter may lie in one of them.
         *_bound(shown),
         *("--ro-bind", str(INSIDE), _HARNESS, "--ro-bind", str(app), APP),
         *("--perms", "0755", "--dir", str(Path(PARTITION).parent), "--ro-bind", str(partition), PARTITION),
         *("--chdir", _SCRATCH),
-        *("--remount-ro", "/dev", "--remount-ro", "/"),
-        *("--", str(environment.python), "-s", "-u", f"{_HARNESS}/main.py"),
+        *_SHUT,
+        *(str(environment.python), "-s", "-u", f"{_HARNESS}/main.py"),
     ]
     return Room(tuple(command), {}, uid, walls=True, app=APP)
 
@@ -141,14 +142,17 @@ def check_sandbox() -> None:
     found = _VERSION.search(version or "")
     if found is None or (int(found[1]), int(found[2])) < _LEAST_VERSION:
         raise _unavailable("bubblewrap is older than 0.8, or does not run")
-    as_root = os.geteuid() == 0
-    if (
-        _run(
-            [_program(), *_namespaces(as_root=as_root), *_system(), *_bound([Path("/usr")]), "/usr/bin/true"]
+    trial = (
+        *_namespaces(as_root=os.geteuid() == 0),
+        *_system(),
+        *_own_folders(MIB),
+        *_bound([Path("/usr")]),
+        *_SHUT,
+    )
+    if _run([_program(), *trial, "/usr/bin/true"]) is None:
+        raise _unavailable(
+            "bubblewrap is there, and this machine does not let it make namespaces or mounts of its own"
         )
-        is None
-    ):
-        raise _unavailable("bubblewrap is there, and this machine does not let it make namespaces")
 
 
 def _program() -> str:
@@ -181,6 +185,15 @@ def _namespaces(*, as_root: bool) -> tuple[str, ...]:
         *who,
         *("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
         *("--hostname", "app", "--new-session", "--die-with-parent", "--clearenv"),
+    )
+
+
+def _own_folders(scratch: int) -> tuple[str, ...]:
+    """What the kernel shows, and what is its own to write, so many bytes of it; all of it vanishes."""
+    return (
+        *("--proc", "/proc", "--dev", "/dev"),
+        *("--perms", "1777", "--size", str(MIB), "--tmpfs", "/dev/shm"),  # noqa: S108
+        *("--perms", "1777", "--size", str(scratch), "--tmpfs", _SCRATCH),
     )
 
 

@@ -87,6 +87,33 @@ def test_without_bubblewrap_there_is_no_sandbox_and_nothing_is_called_one(tmp_pa
     assert "bubblewrap is not installed" in refused.value.message
 
 
+def test_where_proc_is_covered_there_is_no_sandbox_for_an_ordinary_user(tmp_path):
+    """As in most containers: found out before an app is started, and said."""
+    need_sandbox()
+    if os.geteuid() != 0:
+        pytest.skip("covering needs root")
+    script = f"""
+import sys
+sys.path[:0] = {sys.path!r}
+from kapok.errors import InvalidInput
+from kapok.nodes.apps.sandbox import check_sandbox
+try:
+    check_sandbox()
+except InvalidInput as error:
+    print(error.code, error.message)
+"""
+    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c", script)
+    covered = ("--ro-bind", "/proc/sys", "/proc/sys")
+    ran = subprocess.run(
+        ["bwrap", "--dev-bind", "/", "/", *open_to_all(Path(sys.base_prefix)), *covered, *nobody],
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert ran.stdout.startswith("sandbox_unavailable there is no sandbox"), ran.stderr
+    assert "namespaces or mounts" in ran.stdout
+
+
 def test_a_node_whose_folder_the_sandbox_would_show(tmp_path):
     need_sandbox()
     with (
@@ -171,7 +198,7 @@ def test_an_app_as_an_ordinary_user():
             capture_output=True,
             text=True,
             env={"HOME": home, "PATH": os.environ["PATH"]},
-            timeout=60,
+            timeout=240,
         )
     assert ran.returncode == 0, ran.stderr
     found = ast.literal_eval(ran.stdout)

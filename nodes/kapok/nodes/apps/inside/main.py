@@ -62,13 +62,14 @@ def lock_up(setup: Any, program: bytes) -> None:
             ``cpus``, and ``limits`` by their names in `resource`.
         program: The seccomp filter, as the kernel takes it.
     """
+    with contextlib.suppress(OSError):
+        # What has become another user may not write there any more.
+        Path("/proc/self/oom_score_adj").write_text(str(_WORST_TO_THE_KERNEL), encoding="ascii")
     if setup.uid:
         os.setgroups([])
         os.setresgid(setup.uid, setup.uid, setup.uid)
         os.setresuid(setup.uid, setup.uid, setup.uid)
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-setup.cpus :])
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(str(_WORST_TO_THE_KERNEL), encoding="ascii")
     for name, most in setup.limits.items():
         resource.setrlimit(getattr(resource, name), (most, most))
     if setup.alone:
