@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 from pyarrow import parquet
 
-from kapok.computations.engines import Engine
+from kapok.computations.engines import SOURCE, Engine
 from kapok.documents.dataset import Dataset
 from kapok.nodes.sources.spelling import quoted
 
 __all__ = ["write_partition"]
 
-_TYPES: Final[dict[str, tuple[pa.DataType, Callable[[Any], Any]]]] = {
-    "integer": (pa.int64(), int),
-    "decimal": (pa.float64(), float),
-    "text": (pa.string(), str),
-    "boolean": (pa.bool_(), bool),
-    "date": (pa.date32(), lambda day: day),
-    "timestamp": (pa.timestamp("us"), lambda moment: moment),
+_TYPES: Final = {
+    "integer": ("BIGINT", pa.int64()),
+    "decimal": ("FLOAT8", pa.float64()),
+    "text": ("VARCHAR", pa.string()),
+    "boolean": ("BOOLEAN", pa.bool_()),
+    "date": ("DATE", pa.date32()),
+    "timestamp": ("TIMESTAMP", pa.timestamp("us")),
 }
+"""For each type of a schema: the type that both engines give it, and the file's."""
 
 
 def write_partition(engine: Engine, dataset: Dataset, columns: Sequence[str], path: Path) -> int:
-    """Write the rows of a table, with some of its columns, for an app to read.
+    """Write the rows of a table, with some of its columns, for an app to read; a few thousand at a time.
 
-    Empty cells stay empty; rules about faulty cells have been applied. The file is for a private folder,
-    and may be read by whoever reaches it there, for the app may be another user.
+    Empty cells stay empty; rules about faulty cells have been applied. The file is for a private folder, and
+    may be read by whoever reaches it there, for the app may be another user.
 
     Args:
         engine: Beside the table.
@@ -43,13 +44,14 @@ def write_partition(engine: Engine, dataset: Dataset, columns: Sequence[str], pa
     Raises:
         InvalidInput: what the engine raises.
     """
-    rows = engine.fetch(f"SELECT {', '.join(map(quoted, columns))} FROM source")  # noqa: S608 - quoted names
     kinds = {column.name: _TYPES[column.type] for column in dataset.columns}
-    arrays = []
-    for place, name in enumerate(columns):
-        kind, read = kinds[name]
-        arrays.append(pa.array([None if row[place] is None else read(row[place]) for row in rows], type=kind))
-    with path.open("xb") as file:
-        parquet.write_table(pa.table(arrays, names=list(columns)), file)
+    schema = pa.schema([(name, kinds[name][1]) for name in columns])
+    wanted = ", ".join(f"CAST({quoted(name)} AS {kinds[name][0]}) AS {quoted(name)}" for name in columns)
+    rows = 0
+    with path.open("xb") as file, parquet.ParquetWriter(file, schema) as writer:
+        for batch in engine.batches(f"SELECT {wanted} FROM {SOURCE}"):  # noqa: S608 - quoted names
+            rows += batch.num_rows
+            cast = [column.cast(field.type) for column, field in zip(batch.columns, schema, strict=True)]
+            writer.write_batch(pa.record_batch(cast, schema=schema))
     path.chmod(0o644)
-    return len(rows)
+    return rows

@@ -1,17 +1,20 @@
 """The stand-in for flwr_datasets serves the partition as Hugging Face's datasets would."""
 
 import datetime
-from types import SimpleNamespace
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from kapok.documents.columns import Column
+from kapok.documents.dataset import Column, Dataset
 from kapok.nodes.apps.inside.flwr_datasets import FederatedDataset, _partition, partitioner
 from kapok.nodes.apps.inside.flwr_datasets.rows import Rows
 from kapok.nodes.apps.partition import write_partition
+from kapok.nodes.settings import EngineLimits, ParquetSource, PostgresSource
+from kapok.nodes.sources import Table
+from kapok.nodes.sources.version import VersionKey
 
 TABLE = pa.table(
     {"age": list(range(10)), "chol": [None, *(index / 2 for index in range(9))], "sex": ["m", "f"] * 5}
@@ -94,33 +97,78 @@ def test_whatever_is_asked_for_the_own_partition_is_served(tmp_path, monkeypatch
     _partition.cache_clear()
 
 
-def test_the_partition_has_the_approved_columns_alone(tmp_path):
-    kinds = {
-        "n": ("integer", {"minimum": 0, "maximum": 9}, 3, pa.int64()),
-        "x": ("decimal", {"minimum": 0, "maximum": 9, "resolution": "0.1"}, 1.5, pa.float64()),
-        "t": ("text", {"domain": ("a",)}, "a", pa.string()),
-        "b": ("boolean", {}, True, pa.bool_()),
-        "d": (
-            "date",
-            {"minimum": "2000-01-01", "maximum": "2030-01-01"},
-            datetime.date(2020, 1, 2),
-            pa.date32(),
+SCHEMA = Dataset(
+    name="mixed",
+    columns=(
+        Column(name="n", type="integer", minimum=0, maximum=9, nullable=True),
+        Column(name="x", type="decimal", minimum="0", maximum="9", resolution="0.1", nullable=True),
+        Column(name="t", type="text", domain=("a", "é"), nullable=True),
+        Column(name="b", type="boolean", nullable=True),
+        Column(name="d", type="date", minimum="2000-01-01", maximum="2030-01-01", nullable=True),
+        Column(
+            name="m",
+            type="timestamp",
+            minimum="2000-01-01T00:00:00",
+            maximum="2030-01-01T00:00:00",
+            nullable=True,
         ),
+        Column(name="secret", type="integer", minimum=0, maximum=9, nullable=True),
+    ),
+    rows_max=10_000,
+)
+MIXED = pa.table(
+    {
+        "n": pa.array([1, 9, None], pa.int32()),
+        "x": pa.array([Decimal("1.5"), Decimal("0.1"), None], pa.decimal128(6, 2)),
+        "t": ["a", "é", None],
+        "b": [True, False, None],
+        "d": [datetime.date(2020, 1, 2), datetime.date(2000, 1, 1), None],
+        "m": pa.array([datetime.datetime(2020, 1, 2, 3, 4, 5), None, None], pa.timestamp("us")),
+        "secret": [1, 2, 3],
     }
-    columns = tuple(Column(name=name, type=kind, **bounds) for name, (kind, bounds, _, _) in kinds.items())
-    asked = []
+)
 
-    class Engine:
-        dialect = "duckdb"
 
-        def fetch(self, select_sql):
-            asked.append(select_sql)
-            return [tuple(value for _, _, value, _ in kinds.values()), (None,) * len(kinds)]
+def by_files(folder, _postgres):
+    parquet.write_table(MIXED, folder / "mixed.parquet")
+    return ParquetSource(folder / "mixed.parquet")
 
+
+def by_postgres(_folder, postgres):
+    postgres.make("mixed", MIXED)
+    return PostgresSource(url_env="MIXED_URL", relation="mixed")
+
+
+@pytest.mark.parametrize("made", [by_files, by_postgres])
+def test_the_partition_has_the_approved_columns_alone_in_the_schemas_types(
+    tmp_path, postgres, monkeypatch, made
+):
+    monkeypatch.setenv("MIXED_URL", postgres.url())
+    table = Table(
+        SCHEMA, made(tmp_path, postgres), EngineLimits(threads=1, timeout_s=60), VersionKey(b"k" * 32)
+    )
     path = tmp_path / "partition.parquet"
-    assert write_partition(Engine(), SimpleNamespace(columns=columns), list(kinds), path) == 2
-    assert asked == ['SELECT "n", "x", "t", "b", "d" FROM source']
-    table = parquet.read_table(path)
-    assert table.schema.types == [kind for _, _, _, kind in kinds.values()]
-    assert table.to_pylist()[0] == {name: value for name, (_, _, value, _) in kinds.items()}
-    assert set(table.to_pylist()[1].values()) == {None}
+    with table.reading() as reading:
+        assert reading.engine is not None, reading.unfit
+        assert write_partition(reading.engine, SCHEMA, ["x", "n", "t", "b", "d", "m"], path) == 3
+    found = parquet.read_table(path)
+    assert found.schema.names == ["x", "n", "t", "b", "d", "m"]
+    assert [str(kind) for kind in found.schema.types] == [
+        "double",
+        "int64",
+        "string",
+        "bool",
+        "date32[day]",
+        "timestamp[us]",
+    ]
+    rows = sorted(found.to_pylist(), key=lambda row: (row["n"] is None, row["n"]))
+    assert rows[0] == {
+        "x": 1.5,
+        "n": 1,
+        "t": "a",
+        "b": True,
+        "d": datetime.date(2020, 1, 2),
+        "m": datetime.datetime(2020, 1, 2, 3, 4, 5),
+    }
+    assert rows[1]["t"] == "é"
+    assert set(rows[2].values()) == {None}
