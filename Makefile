@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo bench test test-slow fuzz coverage lint types contracts check format gen lock clean
+.PHONY: help env demo bench test test-slow simulate fuzz coverage lint types contracts check format gen lock clean
 
 help:           ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ $(VENV)/fuzz.stamp: $(VENV)/run.stamp requirements/fuzz.lock
 
 fuzz: $(VENV)/fuzz.stamp  ## What reads others' bytes, under atheris, for SECONDS=60 together; ARGS="question token" for some
 	$(BIN)/python tests/fuzz/drive.py --seconds $(or $(SECONDS),60) $(ARGS)
+
+simulate: $(VENV)/dev.stamp  ## Play a seed of the whole-system simulation again (SEEDS=17), or many (SEEDS=0:5000)
+	$(BIN)/python tests/tools/simulate.py $(or $(SEEDS),0:100) $(ARGS)
 
 coverage: $(VENV)/dev.stamp  ## Which lines and branches of protocols/ its own tests reach
 	$(BIN)/python -m pytest -n 2 --cov=kapok.protocols tests/unit/protocols $(addprefix tests/properties/test_,words_properties.py packing_properties.py secure_sum_properties.py) $(ARGS)

@@ -13,6 +13,7 @@ verified, and only for the nodes of the first round, each with the data that it 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -255,10 +256,10 @@ async def _answered(
         bytes_received=received,
     )
     result = await asyncio.to_thread(_keep, session, record, specification, opened, answer, cost)
-    try:
+    # The answer is here, whatever becomes of this: the broker forgets the sum by itself after its stated
+    # time, or has forgotten it, because the job was cancelled in that very moment.
+    with contextlib.suppress(KapokError):
         await (await session.line.broker()).analyst.acknowledge(record.job_id)
-    except Unavailable:
-        return result  # the broker forgets the sum by itself after its stated time
     return result
 
 

@@ -259,6 +259,18 @@ async def test_sum_is_opened_and_its_secrets_are_gone(session, broker, domain):
     assert session.folder.load(job_id).receiver_key is None
 
 
+async def test_an_answer_is_none_the_worse_for_a_broker_that_has_forgotten_the_sum(session, broker, domain):
+    """It was cancelled in that very moment, or a retry had acknowledged it already."""
+
+    async def gone(_caller, _job_id):
+        raise NotFound("the job is cancelled: the broker keeps no sum of it", code="sum_gone")
+
+    job_id = await session.submit(SQL)
+    broker.parts, broker.acknowledge = domain.hand_out(broker.submitted[-1]), gone
+    assert (await session.wait(job_id)).rows == [(40,)]
+    assert session.folder.load(job_id).outcome == "opened"
+
+
 async def test_shifted_sum_ends_the_job_and_its_secrets(session, broker, domain):
     job_id = await session.submit(SQL)
     evidence, first, *others = domain.hand_out(broker.submitted[-1])

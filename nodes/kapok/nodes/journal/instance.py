@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -20,15 +21,18 @@ from kapok.nodes.journal import tables
 
 __all__ = ["Mirror", "number_of", "take_on"]
 
+_NUMBER: Final = sa.select(tables.instance.c.number)
+_TAKE_ON: Final = tables.instance.update().values(number=tables.instance.c.number + 1)
+
 
 def number_of(connection: sa.Connection) -> int:
     """The journal's number."""
-    return int(connection.scalar(sa.select(tables.instance.c.number)) or 0)
+    return int(connection.scalar(_NUMBER) or 0)
 
 
 def take_on(connection: sa.Connection) -> None:
     """Take the journal's number on: part of every transaction that changes something."""
-    connection.execute(tables.instance.update().values(number=tables.instance.c.number + 1))
+    connection.execute(_TAKE_ON)
 
 
 class Mirror:

@@ -36,6 +36,11 @@ __all__ = ["MIGRATIONS", "Journal"]
 
 MIGRATIONS = "kapok.nodes.journal.migrations"
 
+_DECIDED = sa.select(tables.job).where(tables.job.c.state.in_((NodeJobState.APPROVED, NodeJobState.DENIED)))
+_OF_OVERDUE = tables.seal.c.job_id.in_(
+    sa.select(tables.job.c.job_id).where(tables.job.c.deadline <= sa.bindparam("now"))
+)
+_ANY_OVERDUE = sa.select(tables.seal.c.job_id).where(_OF_OVERDUE).limit(1)
 _STOPPED_BY_A_PAUSE = (Event.DEFERRAL, Event.CONSENT, Event.SEALING, Event.RELEASE)
 
 
@@ -218,12 +223,8 @@ class Journal:
 
     def decided(self) -> Sequence[JobRecord]:
         """Jobs that the officer has decided and the broker does not know of yet."""
-        table = tables.job
         with self._read() as connection:
-            rows = connection.execute(
-                sa.select(table).where(table.c.state.in_((NodeJobState.APPROVED, NodeJobState.DENIED)))
-            )
-            return [job_record(row) for row in rows]
+            return [job_record(row) for row in connection.execute(_DECIDED)]
 
     def close_job(self, job_id: str) -> None:
         """The job has ended: what could still release it is forgotten. Unknown jobs are not noted."""
@@ -234,13 +235,11 @@ class Journal:
 
     def forget_expired(self, now: float) -> None:
         """Forget what could still release jobs whose deadline has passed: nobody waits for them any more."""
-        overdue = sa.select(tables.job.c.job_id).where(tables.job.c.deadline <= now)
-        of_overdue = tables.seal.c.job_id.in_(overdue)
         with self._read() as connection:
-            if connection.scalar(sa.select(tables.seal.c.job_id).where(of_overdue).limit(1)) is None:
+            if connection.scalar(_ANY_OVERDUE, {"now": now}) is None:
                 return
         with self._write() as connection:
-            connection.execute(tables.seal.delete().where(of_overdue))
+            connection.execute(tables.seal.delete().where(_OF_OVERDUE), {"now": now})
 
     # --- seals and releases ---------------------------------------------------------------------------
 

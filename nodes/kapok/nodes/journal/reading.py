@@ -31,6 +31,23 @@ __all__ = [
 ]
 
 _AFTER_ALL: Final = sys.maxsize
+# What is asked at every step is written down once: building a statement takes longer than running it.
+_JOB: Final = sa.select(tables.job).where(tables.job.c.job_id == sa.bindparam("job_id"))
+_REOPENING: Final = (
+    sa.select(tables.reopening)
+    .where(
+        tables.reopening.c.asset == sa.bindparam("asset"),
+        tables.reopening.c.organisation == sa.bindparam("organisation"),
+    )
+    .order_by(tables.reopening.c.serial.desc())
+    .limit(1)
+)
+_PAUSE: Final = (
+    sa.select(tables.pause)
+    .where(tables.pause.c.resumed_at.is_(None))
+    .order_by(tables.pause.c.number.desc())
+    .limit(1)
+)
 
 
 @contextlib.contextmanager
@@ -93,7 +110,7 @@ def tries_so_far(
 
 def find_job(connection: sa.Connection, job_id: str) -> JobRecord | None:
     """The job of that id."""
-    row = connection.execute(sa.select(tables.job).where(tables.job.c.job_id == job_id)).first()
+    row = connection.execute(_JOB, {"job_id": job_id}).first()
     return None if row is None else job_record(row)
 
 
@@ -184,10 +201,7 @@ def _past_release(row: sa.Row[Any]) -> PastRelease:
 
 def pause_of(connection: sa.Connection) -> Pause | None:
     """The pause that is on; None while the node answers."""
-    table = tables.pause
-    row = connection.execute(
-        sa.select(table).where(table.c.resumed_at.is_(None)).order_by(table.c.number.desc()).limit(1)
-    ).first()
+    row = connection.execute(_PAUSE).first()
     return None if row is None else pause_record(row)
 
 
@@ -217,13 +231,7 @@ def holder_paused() -> ConsentWithheld:
 
 
 def _last_reopening(connection: sa.Connection, asset: str, organisation: str) -> Reopened | None:
-    table = tables.reopening
-    row = connection.execute(
-        sa.select(table)
-        .where(table.c.asset == asset, table.c.organisation == organisation)
-        .order_by(table.c.serial.desc())
-        .limit(1)
-    ).first()
+    row = connection.execute(_REOPENING, {"asset": asset, "organisation": organisation}).first()
     if row is None:
         return None
     return Reopened(

@@ -1,0 +1,60 @@
+"""Play seeds of the whole-system simulation, and say of each that fails what happened.
+
+python tests/tools/simulate.py 17            one seed, for instance the one that a test has named
+python tests/tools/simulate.py 0:5000        many
+python tests/tools/simulate.py 17 --trace    with its trace, though it does not fail
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from support.simulated.storm import Wrong, run
+from support.simulated.world import Ground
+
+
+def seeds(text: str) -> range:
+    """``17`` or ``0:5000``."""
+    first, colon, end = text.partition(":")
+    return range(int(first), int(end) if colon else int(first) + 1)
+
+
+def main() -> int:
+    """Play what is asked for; fail if a seed does."""
+    parser = argparse.ArgumentParser(description="Play seeds of the whole-system simulation.")
+    parser.add_argument("seeds", type=seeds, help="one seed, or FIRST:END")
+    parser.add_argument("--trace", action="store_true", help="show what happened, whether it failed or not")
+    asked = parser.parse_args()
+    ground, began = Ground(), time.monotonic()
+    answers = events = failed = 0
+    reasons: Counter[str] = Counter()
+    try:
+        for seed in asked.seeds:
+            outcome = run(ground, seed)
+            answers, events = answers + outcome.answers, events + len(outcome.lines)
+            reasons += outcome.reasons
+            if asked.trace:
+                print("\n".join(outcome.lines))
+            try:
+                outcome.check()
+            except Wrong as wrong:
+                failed += 1
+                print(wrong if not asked.trace else "\n".join(outcome.wrong))
+    finally:
+        ground.clear()
+    count, took_s = len(asked.seeds), time.monotonic() - began
+    print(
+        f"{count} seeds, {events} events, {count / took_s:.2f} seeds/s: {answers} jobs answered, "
+        f"{reasons.total()} ended for a reason ({dict(reasons.most_common())}), {failed} seeds failed"
+    )
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
