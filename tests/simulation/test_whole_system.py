@@ -140,6 +140,22 @@ def test_a_job_that_waits_in_vain_ends_at_its_deadline(ground):
     assert outcome.reasons == {"deadline_passed": 1}
 
 
+async def one_has_no_room(world):
+    """A node's disk is full while a question is offered to it, and then is not."""
+    for machine in world.machines.values():
+        machine.start()
+    world.loop.call_at(1.5, setattr, world.machines["b"], "full", True)
+    world.loop.call_at(20.0, setattr, world.machines["b"], "full", False)
+    world.analysts[0].wishes = [Wish(at_s=2.0, sql=QUESTIONS[0], at_least=None, deadline_s=120)]
+    await asyncio.sleep(100)
+
+
+def test_a_node_whose_disk_was_full_is_offered_the_question_again(ground):
+    outcome = run(ground, 0, story=one_has_no_room)
+    outcome.check()
+    assert (outcome.answers, outcome.reasons) == (1, {})
+
+
 def test_a_broker_without_a_clock_is_caught(ground):
     with patch.object(deadlines, "_run_out", lambda _step, _job: None):
         assert any("after its deadline" in wrong for wrong in run(ground, 0, story=one_is_away).wrong)

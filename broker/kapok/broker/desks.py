@@ -24,6 +24,7 @@ from kapok.wire.messages import (
     Idle,
     JobStatus,
     KeptReopening,
+    Offer,
     OpenAttempt,
 )
 
@@ -201,7 +202,7 @@ class BrokerNodeDesk:
                     yield Idle()
 
     def _again(self, node: str, key: AssignmentKey, assignment: Assignment, ago_s: float) -> bool:
-        if not isinstance(assignment, OpenAttempt | Completion):
+        if not isinstance(assignment, Offer | OpenAttempt | Completion):
             return False
         return ago_s > _SEND_AGAIN_S and not self._presence.uploading(node, key[1])
 

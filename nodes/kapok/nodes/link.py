@@ -181,16 +181,11 @@ class Link:
         """Once a second: what the officer has decided, a pause as well; keys of jobs that are over."""
         while True:
             try:
-                for answer in await self._in_thread(self._decided):
+                for answer in await self._in_thread(self._runner.look):
                     await self._send(broker, answer)
             except Unavailable as error:
                 _log.warning("the journal is not available", extra=_told(error))
             await asyncio.sleep(_POLL_S)
-
-    def _decided(self) -> list[Outgoing]:
-        self._runner.tell_of_pause()
-        self._runner.expire()
-        return self._runner.decided()
 
     # --- joining ----------------------------------------------------------------------------------------
 

@@ -149,7 +149,7 @@ class AsyncSession:
         job_id = await self.submit(
             sql, seal=seal, at_least=at_least, parties=parties, deadline_s=deadline_s, progress=watch
         )
-        return await follow(self, self.folder.load(job_id), watch)
+        return await self._followed(self.folder.load(job_id), watch)
 
     async def submit(
         self,
@@ -242,16 +242,7 @@ class AsyncSession:
             KapokError: why there is no answer.
         """
         record, watch = await self._record(job_id), Stopwatch.of(progress)
-        known = await asyncio.to_thread(settle, self, record)
-        if known is not None:
-            return known
-        try:
-            return await follow(self, record, watch)
-        except NotFound as error:
-            if error.code != "unknown_job":
-                raise
-            await self._send(record, watch)
-            return await follow(self, record, watch)
+        return await asyncio.to_thread(settle, self, record) or await self._followed(record, watch)
 
     async def result(self, job_id: str) -> Result:
         """The answer of a job, if it is there already; opens it if the sum is ready.
@@ -395,6 +386,16 @@ class AsyncSession:
             deadline_s=settings.deadline_s if deadline_s is None else deadline_s,
             computation=computation,
         )
+
+    async def _followed(self, record: JobRecord, watch: Stopwatch) -> Result:
+        """The answer; sent again if the broker never got the job, or has lost it with its newest state."""
+        try:
+            return await follow(self, record, watch)
+        except NotFound as error:
+            if error.code != "unknown_job":
+                raise
+            await self._send(record, watch)
+            return await follow(self, record, watch)
 
     async def _record(self, job_id: str) -> JobRecord:
         whole = await self.whole_id(job_id)

@@ -81,6 +81,11 @@ class Checks:
             self._eyes.pop(key).close()
         self._up_since.pop(machine.name, None)
 
+    def rolled_back(self, machine: Machine) -> None:
+        """What it has forgotten is not held against it; what has left it is."""
+        if machine.name == "broker":
+            self.jobs.clear()
+
     def _node(self, machine: Machine) -> None:
         eye = self._eye(machine, "state/journal.db")
         twice = eye.execute(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -131,6 +132,34 @@ class Machine:
     def _died(self) -> None:
         """What is not the process's own to put away."""
 
+    @property
+    def _backup(self) -> Path:
+        return self.world.folder / f"{self.name}.backup"
+
+    def back_up(self) -> None:
+        """Copy the disk as it is."""
+        if not self._backup.exists():
+            self.world.trace.note(self.name, "is backed up")
+            image(self.home, self._backup)
+
+    def restore(self, *, but: str = "") -> None:
+        """Go on from the copy.
+
+        Args:
+            but: A file that no backup has, as it lies outside of what is backed up.
+        """
+        if not self._backup.exists():
+            return
+        self.kill()
+        self.world.trace.note(
+            self.name, f"is restored from its backup, but {but}" if but else "is rolled back"
+        )
+        kept, self.home = self.home, self.world.folder / f"{self.name}.restored-{self.starts}"
+        image(self._backup, self.home)
+        if but:
+            shutil.copy(kept / but, self.home / but)
+        self.world.checks.rolled_back(self)
+
     def terminate(self) -> None:
         """SIGTERM: the process drains, and ends by itself."""
         if self.alive:
@@ -165,7 +194,13 @@ class BrokerMachine(Machine):
 
 
 class NodeMachine(Machine):
-    """A holder's."""
+    """A holder's. Its officer confirms a restored journal, when the node asks for it."""
+
+    def _ended(self, endpoint: Endpoint, why: str) -> None:
+        super()._ended(endpoint, why)
+        if why == "journal_restored":
+            settings, number = self.home / "node.toml", (self.home / "instance").read_text().strip()
+            settings.write_text(f"accept_rollback = {number}\n{settings.read_text()}")
 
     async def _main(self) -> None:
         dialler = SimulatedDialler(self.world.network, self.endpoint)

@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from support.simulated.data import QUESTIONS
 from support.simulated.machines import Wish
@@ -136,7 +137,7 @@ def _trouble(world: World) -> None:
     machine = world.machines[source.choice(list(world.machines))]
     at = source.uniform(0.5, STORM_S - 2)
     machine.down_s = source.uniform(0.2, 10.0)
-    match source.choice(["kill", "write", "write", "cut", "full", "sigterm"]):
+    match source.choice(["kill", "write", "write", "cut", "full", "sigterm", "rollback"]):
         case "kill":
             loop.call_at(at, machine.kill)
         case "write":
@@ -147,6 +148,15 @@ def _trouble(world: World) -> None:
             loop.call_at(at, _fill, world, machine.name, source.uniform(1.0, 8.0))
         case "sigterm":
             loop.call_at(at, machine.terminate)
+        case "rollback" if machine.name == "broker":
+            loop.call_at(source.uniform(0.1, at), machine.back_up)
+            loop.call_at(at, machine.restore)
+        case "rollback" if machine.name in world.nodes and world.may_roll_back:
+            world.may_roll_back = False
+            loop.call_at(source.uniform(0.1, at), machine.back_up)
+            loop.call_at(at, partial(machine.restore, but=source.choice(["", "instance"])))
+        case _:
+            pass
 
 
 def _cut(world: World, name: str, for_s: float) -> None:

@@ -135,6 +135,8 @@ class World:
         self.network.sent = self.checks.sent
         self.nodes = NODES
         self.over = False
+        # Of two that have forgotten, one could bring the other to a second cohort.
+        self.may_roll_back = True
         self.faults: list[str] = []
         kinds: dict[str, type[Machine]] = {"broker": BrokerMachine}
         kinds |= dict.fromkeys(NODES, NodeMachine) | dict.fromkeys(ANALYSTS, AnalystMachine)
@@ -155,6 +157,12 @@ class World:
         """Somebody has logged an error that is not Kapok's own."""
         self.wrong(f"a defect: {error!r}")
 
+    def _unheard(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Something failed and nobody waited for it."""
+        error = context.get("exception")
+        if error is not None and not isinstance(error, KapokError):
+            self.wrong(f"{context['message'].partition(chr(10))[0]}: {error!r}")
+
     def play(self, story: Callable[[World], Awaitable[None]]) -> None:
         """Run a story to its end, and put everything away."""
         collecting = gc.isenabled()
@@ -162,6 +170,7 @@ class World:
         try:
             with _heard(self), watched(self.disks), self.tables.kept():
                 asyncio.set_event_loop(self.loop)
+                self.loop.set_exception_handler(self._unheard)
                 try:
                     self.loop.run_until_complete(self._whole(story))
                 except NothingLeft:

@@ -136,9 +136,10 @@ async def test_what_stays_owed_is_sent_again_unless_it_is_just_coming_in(worker,
     desk, _ = node_desk(worker, presence)
     watch = desk.watch(NODE)
     assert [await anext(watch) for _ in range(5)] == [Idle(), *OWED.values()]
-    again = [await anext(watch) for _ in range(3)]
-    assert again == [Idle(), OWED["open", "j2", 1], OWED["completion", "j3", 1]]
+    again = [await anext(watch) for _ in range(4)]
+    assert again == [Idle(), OWED["offer", "j1", 1], OWED["open", "j2", 1], OWED["completion", "j3", 1]]
     with presence.upload(str(NODE), "j2"):
-        assert [await anext(watch) for _ in range(2)] == [Idle(), OWED["completion", "j3", 1]]
+        others = [Idle(), OWED["offer", "j1", 1], OWED["completion", "j3", 1]]
+        assert [await anext(watch) for _ in range(3)] == others
     await watch.aclose()
     assert not presence.connected(str(NODE))

@@ -66,6 +66,24 @@ def test_after_an_abandoned_attempt_the_others_are_asked_again(world, ada):
         assert tx.jobs.consents(second.id)[str(ash.name)].cohorts != "[]"
 
 
+def test_nodes_that_have_all_forgotten_their_release_are_not_brought_together_for_another(world, ada):
+    """Their journals were rolled back with the mirrors: none notices, and the broker holds the proof."""
+    first = ada.ask()
+    world.run()
+    assert ada.open(first) == world.truth()
+    nodes = hospitals(world)
+    for node in nodes:
+        node.released.clear()
+    fewer = ada.ask(members=tuple(str(node.name) for node in nodes[1:]))
+    world.run()
+    error = ada.status(fewer).error
+    assert (error.code, error.party) == ("release_forgotten", str(nodes[1].name))
+    assert not any(node.released for node in nodes)
+    again = ada.ask()
+    world.run()
+    assert ada.open(again) == world.truth()
+
+
 def test_other_organisations_and_fixed_scopes_do_not_wait(world, ada, another):
     bob = another("elsewhere", "bob")
     first, elsewhere = ada.ask(), bob.ask()

@@ -110,6 +110,16 @@ async def test_job_that_the_broker_never_got_is_sent_by_waiting(session, broker)
     assert len(broker.submitted) == sent + 1
 
 
+async def test_a_job_that_the_broker_has_lost_while_it_is_waited_for_is_sent_again(session, broker):
+    """The broker was restored from a backup of before."""
+    broker.watch_errors = [NotFound("no such job", code="unknown_job")]
+    broker.states, broker.error = [JobState.FAILED], TimedOut("late")
+    with pytest.raises(TimedOut):
+        await session.query(SQL)
+    first, second = broker.submitted
+    assert first == second
+
+
 async def test_sum_without_evidence_or_with_nonsense_opens_nothing_and_loses_nothing(session, broker):
     job_id = await session.submit(SQL)
     broker.parts = [b"\x00" * 16]

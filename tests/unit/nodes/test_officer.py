@@ -33,7 +33,7 @@ def test_a_question_waits_for_approval_and_is_then_answered(world, node):
     assert job.offer(node) == job.offer(node) == []
     assert node.runner.decided() == []
     decide(node, job, Event.APPROVAL)
-    [answer] = node.runner.decided()
+    [answer] = node.runner.look()
     assert isinstance(answer, Consent)
     assert node.runner.decided() == []
     assert job.offer(node) == [answer]

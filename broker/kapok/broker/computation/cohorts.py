@@ -13,6 +13,7 @@ itself.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Mapping
 
@@ -23,12 +24,15 @@ from kapok.broker.computation.office import Step
 from kapok.broker.computation.states import AttemptState, JobState
 from kapok.broker.store.jobs import STALE
 from kapok.broker.store.schema import AttemptRow, ConsentRow, JobRow
+from kapok.documents.envelope import decode
 from kapok.protocols.secure_sum.cohort import CohortStatement
+from kapok.protocols.secure_sum.messages import ConsentStatement
 
 __all__ = [
     "ask_again",
     "ask_neighbours_again",
     "cohort_facts",
+    "forgotten",
     "occupied",
     "open_scope",
     "out_of_date",
@@ -74,6 +78,37 @@ def out_of_date(names: tuple[str, ...], stated: Mapping[str, CohortStatement]) -
     return tuple(
         name for name in names if stated[name].rule == "fixed" and set(stated[name].cohorts) != known
     )
+
+
+def forgotten(
+    step: Step, job: JobRow, names: tuple[str, ...], consents: Mapping[str, ConsentRow]
+) -> list[str]:
+    """The members of a roster who are bound to another one, by their own signed release, and do not state it.
+
+    Either the statement is older than the release, and asking again helps; or the node's journal was restored
+    from a copy, with the mirror by which the node itself would have noticed. Where the roster is the one that
+    binds them no harm is done.
+    """
+    last = step.tx.attempts.last_released(job.dataset, job.organisation, names)
+    rosters = {
+        attempt: tuple(row.node for row in step.tx.attempts.roster(attempt))
+        for attempt in {attempt for attempt, _ in last.values()}
+    }
+    found = []
+    for name in [name for name in names if name in last]:
+        attempt, consent = last[name]
+        now, then = _stated(consents[name].token), _stated(consent)
+        bound = now.rule == "fixed" and now.reopening == then.reopening
+        if bound and rosters[attempt] not in (names, *now.cohorts):
+            found.append(name)
+    return found
+
+
+def _stated(consent: str) -> CohortStatement:
+    """All that a consent states about cohorts; it was verified when it came."""
+    _, payload, _ = consent.split(".")
+    raw = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+    return decode(ConsentStatement, raw).cohort
 
 
 def ask_again(step: Step, job: JobRow, consents: list[ConsentRow]) -> None:

@@ -14,6 +14,7 @@ from kapok.broker.computation.admitted import AdmittedJob
 from kapok.broker.computation.cohorts import (
     ask_again,
     cohort_facts,
+    forgotten,
     occupied,
     open_scope,
     out_of_date,
@@ -116,10 +117,14 @@ def _settle_job(step: Step, job: JobRow) -> None:
         case GiveUp(error):
             fail_job(step, job, error)
         case OpenWith(names):
-            old = () if job.asked_again else out_of_date(names, stated)
+            lost = forgotten(step, job, names, consents)
+            old = () if job.asked_again else {*out_of_date(names, stated), *lost}
             if old:
                 job.asked_again = True
-                ask_again(step, job, [consents[name] for name in old])
+                ask_again(step, job, [consents[name] for name in sorted(old)])
+                return
+            if lost:
+                fail_job(step, job, _forgetful(lost[0]))
                 return
             _open(step, job, admitted, names, consents)
         case Wait():
@@ -219,6 +224,17 @@ def _check_consent_in_time(step: Step, job: JobRow, member: MemberRow) -> None:
             code="too_many_consents",
             party=member.node,
         )
+
+
+def _forgetful(node: str) -> KapokError:
+    return PeerProtocolError(
+        f"{node} does not state a cohort that it has released for, which is not this job's set of nodes: "
+        "its journal seems to have been restored from a copy",
+        code="release_forgotten",
+        party=node,
+        remedy="let its holder bring the newest journal back; or ask with exactly the nodes of the earlier "
+        "answers; or let officers of all of them reopen the cohort: `kapok cohort propose`",
+    )
 
 
 def _too_many_attempts(job: JobRow) -> KapokError:

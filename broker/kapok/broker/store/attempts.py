@@ -26,6 +26,7 @@ _LATEST: Final = (
     .order_by(AttemptRow.round.desc(), AttemptRow.number.desc())
     .limit(1)
 )
+_MOST_LOOKED_AT: Final = 16
 _ROSTER: Final = select(RosterRow).where(RosterRow.attempt == bindparam("attempt"))
 _RELEASES: Final = select(ReleaseRow).where(ReleaseRow.attempt == bindparam("attempt"))
 
@@ -84,6 +85,30 @@ class AttemptTable:
         for attempt, node in self._session.execute(rosters):
             names[attempt].append(node)
         return {row: tuple(sorted(names[row.id], key=str.encode)) for row in found}
+
+    def last_released(
+        self, dataset: str, organisation: str, nodes: Collection[str]
+    ) -> dict[str, tuple[int, str]]:
+        """The newest release of each of these nodes in a dataset to an organisation, if it is not long ago.
+
+        Returns:
+            By node the attempt's row number, and the consent under which it took part.
+        """
+        released = exists().where(ReleaseRow.attempt == AttemptRow.id)
+        newest = (
+            select(AttemptRow.id)
+            .join(JobRow, JobRow.id == AttemptRow.job)
+            .where(JobRow.dataset == dataset, JobRow.organisation == organisation, released)
+            .order_by(JobRow.ordinal.desc(), AttemptRow.id.desc())
+            .limit(_MOST_LOOKED_AT)
+        )
+        query = (
+            select(RosterRow.node, RosterRow.attempt, RosterRow.consent)
+            .join(ReleaseRow, (ReleaseRow.attempt == RosterRow.attempt) & (ReleaseRow.node == RosterRow.node))
+            .where(RosterRow.attempt.in_(self._session.scalars(newest).all()), RosterRow.node.in_(nodes))
+            .order_by(RosterRow.attempt)
+        )
+        return {node: (attempt, consent) for node, attempt, consent in self._session.execute(query)}
 
     def occupied(self, scopes: Collection[str], states: Collection[str]) -> bool:
         """Whether an attempt in one of these states holds any of these scopes."""

@@ -124,6 +124,11 @@ class Journal:
         with plain_errors():
             self._mirror.follow(self._engine)
 
+    def number(self) -> int:
+        """Grows with each write, whoever writes."""
+        with self._read() as connection:
+            return number_of(connection)
+
     # --- jobs -----------------------------------------------------------------------------------------
 
     def job(self, job_id: str) -> JobRecord | None:

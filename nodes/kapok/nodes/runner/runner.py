@@ -7,6 +7,7 @@ record: the try before the answer, the seal's record before the seal, the releas
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, assert_never
@@ -42,6 +43,7 @@ __all__ = ["Runner"]
 
 _log = logging.getLogger(__name__)
 _GRACE_S: Final = 600
+_EXPIRE_S: Final = 60
 
 
 class Runner:
@@ -90,6 +92,8 @@ class Runner:
             notes=Notes(observer),
         )
         self._pace = Pace()
+        self._looked_at = -1
+        self._expired_at = -math.inf
 
     def put_in_force(self, in_force: InForce) -> None:
         """Judge by another policy from now on.
@@ -131,6 +135,27 @@ class Runner:
             case _ as never:
                 assert_never(never)
 
+    def look(self) -> list[Outgoing]:
+        """What there is to do once a second, without being asked: what an officer did, jobs that are over.
+
+        Whoever decides something writes to the journal: while its number stays, nobody has.
+
+        Raises:
+            Unavailable: as `handle`.
+        """
+        now = self._office.clock()
+        self._forget_keys(now)
+        if not self._expired_at <= now < self._expired_at + _EXPIRE_S:
+            self.expire()
+            self._expired_at = now
+        number = self._office.journal.number()
+        if number == self._looked_at:
+            return []
+        self.tell_of_pause()
+        answers = self.decided()
+        self._looked_at = number
+        return answers
+
     def decided(self) -> list[Outgoing]:
         """Answers to questions that the local officer has decided since.
 
@@ -158,10 +183,13 @@ class Runner:
             Unavailable: as `handle`.
         """
         now = self._office.clock()
+        self._forget_keys(now)
+        self._office.journal.forget_expired(now - _GRACE_S)
+
+    def _forget_keys(self, now: float) -> None:
         for job_id in self._office.open.expired(now):
             with self._office.open.working_on(job_id):
                 self._office.open.forget(job_id)
-        self._office.journal.forget_expired(now - _GRACE_S)
 
     # --- guards -----------------------------------------------------------------------------------------
 
