@@ -10,6 +10,7 @@ from support.dishonest_broker import refusal_code
 from kapok.documents.envelope import JwsSigner, document_id
 from kapok.documents.reopening import SignedReopening
 from kapok.documents.statements import INQUIRY_TYP, JOB_TYP, ResultKey
+from kapok.errors import KapokError
 from kapok.identity.names import Role
 from kapok.nodes.runner import Consent, Release, Seal
 from kapok.protocols.wraps import WrapKey
@@ -248,3 +249,15 @@ async def test_the_broker_reopens_a_cohort_by_itself(town):
     fewer, by = await agreed(town)
     answers = await sealed(town, fewer, {"a": [by[letter] for letter in "abc"]})
     assert refusal_code([answers["a"]], town.verifier) == "cohort_differs"
+
+
+async def test_the_broker_hands_out_other_parameters(town, tmp_path):
+    """In a later round a node fetches something else than the analyst sealed: it refuses, in its name."""
+    town.plot.ciphertexts["b"] = b"parameters of the broker's own"
+    async with town.session(tmp_path) as session:
+        with pytest.raises(KapokError) as caught:
+            await session.query("SELECT MEDIAN(age) FROM clinic", deadline_s=120)
+        [job] = session.folder.known()
+    assert (caught.value.code, caught.value.party) == ("bad_parameters", town.name("b"))
+    for letter in "abcd":
+        assert town.journal(letter, f"SELECT round FROM release WHERE job_id = '{job}'") == [(1,)]
