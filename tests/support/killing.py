@@ -30,10 +30,13 @@ QUESTIONS = (
     ("SELECT COUNT(*), MEDIAN(age) FROM heart", [[920, 54.0]], ("sealing", "releasing", "steering")),
 )
 """A question, its answer, and the states of its job in which somebody is killed."""
-DEADLINE_S = 60
+DEADLINE_S = 120
 NAMED = frozenset({"deadline_passed"})
 """With which codes a question may end instead of its answer."""
-_PATIENCE_S = 180.0
+AWAY = frozenset({"nobody_answers", "connection_lost", "call_timed_out", "handshake_timed_out", "hung_up"})
+"""With which codes a command may end while the job goes on: `kapok job wait` takes it up again."""
+_MOST_TIMES = 10
+_PATIENCE_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,13 @@ class Outcome:
     Attributes:
         job: Its job; empty if the analyst was killed before there was one.
         code: The named reason why there is no answer; empty if there is the right one.
+        times: How often it was taken up again, as the broker was away for longer than the analyst's patience.
         killed: Who was killed, in that order, and in which state the job was then.
     """
 
     job: str = ""
     code: str = ""
+    times: int = 0
     killed: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -116,6 +121,12 @@ class Killing:
         out, err = self._end(asking, outcome)
         outcome.job = outcome.job or self._new(before)
         outcome.code = self._read(out, err, asking.returncode, truth, seed)
+        while outcome.code in AWAY:
+            outcome.times += 1
+            assert outcome.times < _MOST_TIMES, f"seed {seed}: {err}"
+            asking = self._begin("job", "wait", outcome.job, "--json")
+            out, err = self._end(asking, outcome)
+            outcome.code = self._read(out, err, asking.returncode, truth, seed)
         self._check_releases(outcome.job, seed)
         return outcome
 
@@ -134,7 +145,7 @@ class Killing:
             assert json.loads(out)["rows"] == truth, f"seed {seed}: {out}"
             return ""
         code = json.loads(err[err.index('{\n  "error"') :])["error"]["code"] if '"error"' in err else err
-        assert code in NAMED, f"seed {seed}: {err or out}"
+        assert code in NAMED | AWAY, f"seed {seed}: {err or out}"
         return code
 
     def _check_releases(self, job: str, seed: int) -> None:
