@@ -11,6 +11,7 @@ import click
 import typer
 
 from kapok.cli import (
+    analyses,
     authority,
     broker,
     cohort,
@@ -63,6 +64,10 @@ def _root(
 app.command("query")(query.query)
 app.command("explain")(explain.explain)
 app.command("glm")(glm.glm)
+app.command("survival")(analyses.survival)
+app.command("cox")(analyses.cox)
+app.command("test")(analyses.compare)
+app.command("matrix")(analyses.matrix)
 app.command("demo")(demo.demo)
 app.command("enroll")(enroll.enroll)
 app.command("doctor")(doctor.doctor)

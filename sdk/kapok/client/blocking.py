@@ -13,20 +13,25 @@ from collections.abc import Coroutine, Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
 from kapok.client.progress import Listener, silent
 from kapok.client.session import AsyncSession, connect_async
 from kapok.errors import LocalProtocolError
 
 if TYPE_CHECKING:
+    from kapok.client.analyses import HowToFitHazards, HowToSurvive, HowToTest
     from kapok.client.catalogue import VerifiedDataset
     from kapok.client.explaining import Explanation
     from kapok.client.models import HowToFit
     from kapok.client.result import Result
     from kapok.client.submission import SealName
     from kapok.client.waiting import JobView
+    from kapok.computations.comparison.view import Test
+    from kapok.computations.cox.view import HazardsFit
     from kapok.computations.glm.fit import Fit
+    from kapok.computations.matrices.view import MatrixView
+    from kapok.computations.survival.view import Curves
 
 __all__ = ["Session", "connect"]
 
@@ -161,6 +166,44 @@ class Session:
     def glm(self, formula: str, *, dataset: str, progress: Listener = silent, **how: Unpack[HowToFit]) -> Fit:
         """Fit a generalised linear model. See `AsyncSession.glm`."""
         return self._thread.call(self._session.glm(formula, dataset=dataset, progress=progress, **how))
+
+    def survival(
+        self, formula: str, *, dataset: str, progress: Listener = silent, **how: Unpack[HowToSurvive]
+    ) -> Curves:
+        """Kaplan-Meier curves and the log-rank test. See `kapok.client.analyses`."""
+        return self._thread.call(self._session.survival(formula, dataset=dataset, progress=progress, **how))
+
+    def cox(
+        self, formula: str, *, dataset: str, progress: Listener = silent, **how: Unpack[HowToFitHazards]
+    ) -> HazardsFit:
+        """Fit Cox's proportional hazards. See `kapok.client.analyses`."""
+        return self._thread.call(self._session.cox(formula, dataset=dataset, progress=progress, **how))
+
+    def test(
+        self,
+        name: Literal["t", "anova", "chi2"],
+        formula: str,
+        *,
+        dataset: str,
+        progress: Listener = silent,
+        **how: Unpack[HowToTest],
+    ) -> Test:
+        """A t-test, analysis of variance or χ². See `kapok.client.analyses`."""
+        return self._thread.call(self._session.test(name, formula, dataset=dataset, progress=progress, **how))
+
+    def matrix(
+        self,
+        form: Literal["correlation", "covariance", "components", "scaled_components"],
+        columns: Sequence[str],
+        *,
+        dataset: str,
+        progress: Listener = silent,
+        **how: Unpack[HowToTest],
+    ) -> MatrixView:
+        """Correlations, covariances or principal components. See `kapok.client.analyses`."""
+        return self._thread.call(
+            self._session.matrix(form, columns, dataset=dataset, progress=progress, **how)
+        )
 
     def wait(self, job_id: str, *, progress: Listener = silent) -> Result:
         """The answer of a job that was asked earlier, as soon as it is there."""

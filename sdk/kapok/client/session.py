@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, Unpack
+from typing import TYPE_CHECKING, Final, Self
 
+from kapok.client.analyses import Analyses
 from kapok.client.catalogue import VerifiedDataset, choose_members, read_all, resolve, split_label
 from kapok.client.jobs import JobFolder, JobRecord
 from kapok.client.known import KnownMembers
@@ -41,9 +42,7 @@ from kapok.wire.dialler import Dialler
 
 if TYPE_CHECKING:
     from kapok.client.explaining import Explanation
-    from kapok.client.models import HowToFit
     from kapok.client.result import Result
-    from kapok.computations.glm.fit import Fit
     from kapok.documents.dataset import Dataset
     from kapok.protocols.paillier.private import PrivateKey
     from kapok.protocols.paillier.public import EncodedKey
@@ -54,7 +53,7 @@ __all__ = ["AsyncSession", "connect_async"]
 _INQUIRY_S: Final = 60
 
 
-class AsyncSession:
+class AsyncSession(Analyses):
     """An analyst's profile with a line to its broker.
 
     Use it as an asynchronous context manager, or call `close`.
@@ -190,23 +189,6 @@ class AsyncSession:
         """
         _, specification, _ = read_specification(self.folder.load(job_id).specification, self.verifier)
         return specification.rounds
-
-    async def glm(
-        self, formula: str, *, dataset: str, progress: Listener = silent, **how: Unpack[HowToFit]
-    ) -> Fit:
-        """Fit a generalised linear model to the rows of all holders together. See `kapok.client.models`.
-
-        Args:
-            formula: ``num > 0 ~ age + C(cp) + sex:oldpeak``.
-            dataset: Its name, as ``heart`` or ``heart@ab12cd``.
-            progress: Told how it goes on.
-            how: Family, link, offset and so on, and how it is asked; see `HowToFit`.
-        """
-        from kapok.client.models import fit_of, submit_glm
-
-        watch = Stopwatch(progress)
-        job_id = await submit_glm(self, formula, dataset, watch, how)
-        return fit_of(await follow(self, self.folder.load(job_id), watch))
 
     async def explain(
         self,

@@ -28,8 +28,12 @@ __all__ = [
 ]
 
 _MODULES: Final = {
+    "comparison": "kapok.computations.comparison.entry",
+    "cox": "kapok.computations.cox.entry",
     "glm": "kapok.computations.glm.entry",
+    "matrices": "kapok.computations.matrices.entry",
     "query": "kapok.computations.query.entry",
+    "survival": "kapok.computations.survival.entry",
 }
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
+from kapok.computations.design.solving import dependent_columns, solved
 from kapok.computations.glm.coefficients import Coefficients, encode
 from kapok.computations.glm.report import Report, answer_of, without_fit
 from kapok.computations.registry import Next
@@ -36,7 +37,6 @@ __all__ = ["advance"]
 _TOLERANCE: Final = 1e-8
 _STALLED: Final = 1e-5
 _WORSE: Final = 1e-9
-_DEPENDENT: Final = 1e-12
 _MOST_HALVINGS: Final = 12
 _ENDLESS: Final = 4
 """How many steps in a row must have gone on without getting shorter before columns are said to separate."""
@@ -133,7 +133,7 @@ class _Step:
         self._penalty = penalty
         self._information = sums.information + np.diag(penalty)
         score = sums.score - penalty * self._at
-        self._move = _solved(self._information, score)
+        self._move = solved(self._information, score)
         self._gain = max(0.0, float(score @ self._move))
         self._null_move = sums.null_score / sums.null_information if sums.null_information > 0 else 0.0
 
@@ -215,23 +215,11 @@ class _Step:
 
     def _fit(self, status: str, columns: tuple[str, ...]) -> FitAnswer:
         at = self._at + self._move if status == "converged" else self._at
-        covariance = _solved(self._information, np.eye(len(at)))
+        covariance = solved(self._information, np.eye(len(at)))
         rounds = self._kept.number
         return answer_of(
             Report.of(self._model, self._dataset, status, columns, rounds, at, covariance, self._sums)
         )
-
-
-def _solved(matrix: Floats, right: Floats) -> Floats:
-    """The solution, columns brought to one scale first."""
-    scale = np.sqrt(np.maximum(np.diag(matrix), 0.0))
-    scale[scale == 0.0] = 1.0
-    left = right / scale if right.ndim == 1 else right / scale[:, None]
-    try:
-        found: Floats = np.linalg.solve(matrix / np.outer(scale, scale), left)
-    except np.linalg.LinAlgError:
-        found = np.linalg.lstsq(matrix / np.outer(scale, scale), left, rcond=None)[0]
-    return found / scale if right.ndim == 1 else found / scale[:, None]
 
 
 def _cannot(model: Model, sums: Sums) -> tuple[str, tuple[str, ...]] | None:
@@ -240,26 +228,9 @@ def _cannot(model: Model, sums: Sums) -> tuple[str, tuple[str, ...]] | None:
         return None
     if sums.used <= len(model.design.columns):
         return "too_few_rows", ()
-    if dependent := _dependent(sums.information):
+    if dependent := dependent_columns(sums.information):
         return "dependent_columns", tuple(model.design.columns[place].name for place in dependent)
     return None
-
-
-def _dependent(information: Floats) -> list[int]:
-    """The columns that those before them give, by Cholesky's decomposition, column by column."""
-    scale = np.sqrt(np.maximum(np.diag(information), 0.0))
-    found = [int(place) for place in np.flatnonzero(scale == 0.0)]
-    scale[scale == 0.0] = 1.0
-    left = information / np.outer(scale, scale)
-    for place in range(len(left)):
-        if place in found:
-            continue
-        pivot = left[place, place]
-        if pivot < _DEPENDENT:
-            found.append(place)
-            continue
-        left = left - np.outer(left[:, place], left[place]) / pivot
-    return sorted(found)
 
 
 def _read(model: Model, words: Sequence[int]) -> Sums:

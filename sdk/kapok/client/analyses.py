@@ -1,0 +1,187 @@
+"""How survival, tests and matrices are asked for: each a text that its computation writes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Unpack, cast
+
+from kapok.client.models import HowToAsk, HowToFit, fit_of, submit_glm
+from kapok.client.progress import Listener, Stopwatch, silent
+from kapok.client.waiting import follow
+from kapok.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from kapok.client.session import AsyncSession
+    from kapok.computations.comparison.view import Test
+    from kapok.computations.cox.view import HazardsFit
+    from kapok.computations.glm.fit import Fit
+    from kapok.computations.matrices.view import MatrixView
+    from kapok.computations.survival.view import Curves
+    from kapok.documents.dataset import Dataset
+
+__all__ = ["Analyses", "HowToFitHazards", "HowToSurvive", "HowToTest", "Kind", "submit_analysis"]
+
+Kind: TypeAlias = Literal["survival", "cox", "comparison", "matrices"]
+
+_WRITERS: Final[Mapping[Kind, str]] = {
+    "survival": "survival_text",
+    "cox": "cox_text",
+    "comparison": "comparison_text",
+    "matrices": "matrix_text",
+}
+_ASKED: Final = frozenset({"seal", "at_least", "parties", "deadline_s"})
+
+
+class HowToTest(HowToAsk, total=False):
+    """What tests and matrices have beside what they are of.
+
+    Attributes:
+        where: A condition of the rows that count, as ``age > 60``.
+    """
+
+    where: str | None
+
+
+class HowToSurvive(HowToTest, total=False):
+    """What curves have beside their formula.
+
+    Attributes:
+        grid: The times to which others are rounded up.
+        every: How far apart they are, up to the schema's bound, where they are not listed; twenty without.
+    """
+
+    grid: Sequence[float] | None
+    every: float | None
+
+
+class HowToFitHazards(HowToAsk, total=False):
+    """What proportional hazards have beside their formula.
+
+    Attributes:
+        grid, every: As for curves.
+        ridge: λ of the penalty λ/2 Σ β².
+        rounds: Most rounds, 15 where nothing is said. Policies may allow fewer.
+    """
+
+    grid: Sequence[float] | None
+    every: float | None
+    ridge: float | None
+    rounds: int
+
+
+async def submit_analysis(
+    session: AsyncSession,
+    kind: Kind,
+    what: str | Sequence[str],
+    dataset: str,
+    progress: Listener,
+    how: Mapping[str, Any],
+) -> str:
+    """Ask for an analysis and return its job's identity at once.
+
+    Args:
+        session: Whose profile asks.
+        kind: Of the computation.
+        what: A formula, or the columns of a matrix.
+        dataset: Its name.
+        progress: Told how it goes on.
+        how: All the rest: what is in `HowToAsk`, and what the kind's own text takes.
+
+    Raises:
+        InvalidInput: ``no_formulaic``: it is not installed; or what is wrong with the question.
+        KapokError: as for any question.
+    """
+    chosen = await session.dataset(dataset)
+    asked = {name: value for name, value in how.items() if name in _ASKED}
+    said = {name: value for name, value in how.items() if name not in asked}
+    text = await asyncio.to_thread(_written, kind, what, chosen.schema, said)
+    request = session.request(text, computation=kind, **asked)
+    return await session.ask(request, chosen, progress)
+
+
+def _written(kind: Kind, what: str | Sequence[str], schema: Dataset, said: Mapping[str, Any]) -> str:
+    try:
+        writer = getattr(import_module(f"kapok.computations.{kind}.formula"), _WRITERS[kind])
+        return str(writer(what, schema, **said))
+    except ModuleNotFoundError as error:
+        raise InvalidInput(
+            f"this needs {error.name}, which is not installed here",
+            code="no_formulaic",
+            remedy="pip install 'kapok[models]'",
+        ) from None
+
+
+class Analyses:
+    """What a session asks beside queries. See `docs/models.md`."""
+
+    async def glm(
+        self, formula: str, *, dataset: str, progress: Listener = silent, **how: Unpack[HowToFit]
+    ) -> Fit:
+        """Fit a generalised linear model to the rows of all holders together. See `kapok.client.models`.
+
+        Args:
+            formula: ``num > 0 ~ age + C(cp) + sex:oldpeak``.
+            dataset: Its name, as ``heart`` or ``heart@ab12cd``.
+            progress: Told how it goes on.
+            how: Family, link, offset and so on, and how it is asked; see `HowToFit`.
+        """
+        session, watch = cast("AsyncSession", self), Stopwatch(progress)
+        job_id = await submit_glm(session, formula, dataset, watch, how)
+        return fit_of(await follow(session, session.folder.load(job_id), watch))
+
+    async def _analysed(
+        self, kind: Kind, what: str | Sequence[str], dataset: str, progress: Listener, how: Mapping[str, Any]
+    ) -> Any:
+        session, watch = cast("AsyncSession", self), Stopwatch(progress)
+        job_id = await submit_analysis(session, kind, what, dataset, watch, how)
+        return (await follow(session, session.folder.load(job_id), watch)).view
+
+    async def survival(
+        self, formula: str, *, dataset: str, progress: Listener = silent, **how: Unpack[HowToSurvive]
+    ) -> Curves:
+        """Kaplan-Meier curves and the log-rank test over the rows of all holders together.
+
+        Args:
+            formula: ``Surv(time, event) ~ arm``, or ``~ 1`` for one curve.
+            dataset: Its name, as ``heart`` or ``heart@ab12cd``.
+            progress: Told how it goes on.
+            how: The grid, a condition, and how it is asked; see `HowToSurvive`.
+
+        Raises:
+            KapokError: as `AsyncSession.query`.
+        """
+        return cast("Curves", await self._analysed("survival", formula, dataset, progress, how))
+
+    async def cox(
+        self, formula: str, *, dataset: str, progress: Listener = silent, **how: Unpack[HowToFitHazards]
+    ) -> HazardsFit:
+        """Fit Cox's proportional hazards to the rows of all holders together: ``Surv(time, event) ~ age``."""
+        return cast("HazardsFit", await self._analysed("cox", formula, dataset, progress, how))
+
+    async def test(
+        self,
+        name: Literal["t", "anova", "chi2"],
+        formula: str,
+        *,
+        dataset: str,
+        progress: Listener = silent,
+        **how: Unpack[HowToTest],
+    ) -> Test:
+        """Test ``chol ~ sex``: t, one-way analysis of variance, or χ² of the cross-table."""
+        asked = {**how, "test": name}
+        return cast("Test", await self._analysed("comparison", formula, dataset, progress, asked))
+
+    async def matrix(
+        self,
+        form: Literal["correlation", "covariance", "components", "scaled_components"],
+        columns: Sequence[str],
+        *,
+        dataset: str,
+        progress: Listener = silent,
+        **how: Unpack[HowToTest],
+    ) -> MatrixView:
+        """Correlations, covariances or principal components of columns; scaled ones are of correlations."""
+        asked = {**how, "form": form}
+        return cast("MatrixView", await self._analysed("matrices", columns, dataset, progress, asked))

@@ -1,0 +1,206 @@
+"""The holder's half: one look at its rows for the sums, a second for what they would show of single rows.
+
+It never fails because of data: whatever goes wrong, and whatever is too few to show, leaves as random words.
+
+    few_rows         at least min_rows complete rows, and twice min_cell
+    interval         of the rows that leave in an interval none or at least min_cell have the event, and none
+                     or as many have not; none is too few where the question makes time or event up, unless
+                     the schema shows empty cells. The columns are parameters_percent of them at most, and
+                     none of them has more than leverage_percent of the interval's information in any
+                     direction, weighted by exp(xβ)
+                     stops sums over few rows, an event that marks persons or asks whether there are any, and
+                     coefficients that choose one
+    nearly_constant  as for every model (`kapok.computations.design.guards`)
+    few_events       the same among the rows that have the event
+                     stops a column whose few events would be told by Σ_events x
+
+Differences of the sums over those at risk are sums over an interval, so each interval is looked at as a model
+of its own.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kapok.computations.cox.coefficients import Coefficients
+from kapok.computations.cox.params import LARGEST, RULES, Hazards
+from kapok.computations.design.guards import Shares, Watch
+from kapok.computations.design.rows import Blocks, Kept, engine_sql
+from kapok.computations.design.sums import Total
+from kapok.computations.engines import Engine, Note, Thresholds, unheard
+from kapok.documents.dataset import Dataset
+from kapok.protocols.words import WordVector
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from kapok.computations.design.columns import Floats
+
+__all__ = ["contribute", "contribute_at"]
+
+
+def contribute(
+    model: Hazards, dataset: Dataset, engine: Engine, thresholds: Thresholds, note: Note = unheard
+) -> WordVector:
+    """This holder's words of the first round, where no column has an effect.
+
+    Args:
+        model: Parsed from the specification by the node itself, over this very dataset.
+        dataset: Its schema.
+        engine: Knows the holder's table as ``source``.
+        thresholds: What the holder's policy asks.
+        note: Hears what was suppressed and why, for the holder's own log.
+
+    Returns:
+        `model.words` words of `model.word_bits` bits, each at most V in magnitude, or uniform below 2^w.
+    """
+    nothing = Coefficients(np.zeros(len(model.names)))
+    return contribute_at(model, dataset, nothing, engine, thresholds, note)
+
+
+def contribute_at(
+    model: Hazards,
+    dataset: Dataset,
+    coefficients: Coefficients,
+    engine: Engine,
+    thresholds: Thresholds,
+    note: Note = unheard,
+) -> WordVector:
+    """This holder's words of a later round, at these coefficients. See `contribute`."""
+    flags = model.layout.flags
+    try:
+        select = engine_sql(model.sources, model.columns, dataset, engine.dialect)
+        words, broken = _Look(model, coefficients, thresholds, dataset).words(
+            Blocks(engine, select, model.sources)
+        )
+    except Exception as error:  # noqa: BLE001  whatever it is, it depends on data: nobody outside may notice
+        # The class alone: an engine's message can quote a value.
+        note("the model", f"the engine could not answer ({type(error).__name__})")
+        words, broken = [], [True] + [False] * (len(flags) - 1)
+    if any(broken):
+        for flag, is_broken in zip(flags[1:], broken[1:], strict=True):
+            if is_broken:
+                note("the model", flag)
+        words = [secrets.randbits(model.random_bits) for _ in range(model.words - len(broken))]
+    # Uniform in [1, 2^w) where the rule is broken.
+    noise = [is_broken and 1 + secrets.randbelow((1 << model.random_bits) - 1) for is_broken in broken]
+    return WordVector.from_integers([*map(int, noise), *words], model.word_bits)
+
+
+@dataclass(slots=True)
+class _Block:
+    """Some rows, all arrays of one length.
+
+    Attributes:
+        matrix: Standardised, shape (rows, columns).
+        raw: The same in the schema's units.
+        interval: In which interval each row leaves.
+        event: Whether it leaves with the event, within the grid.
+        weights: exp(xβ).
+        outside: How many of these were too large.
+    """
+
+    matrix: Floats
+    raw: Floats
+    interval: npt.NDArray[np.intp]
+    event: npt.NDArray[np.bool_]
+    weights: Floats
+    outside: int
+
+    @property
+    def size(self) -> int:
+        """Bytes that are kept for a second look."""
+        return 2 * self.matrix.nbytes + 3 * self.weights.nbytes
+
+    def parts(self) -> Iterator[tuple[int, Floats, Floats]]:
+        """For each interval that rows leave in: its place, matrix after a column of ones, and weights."""
+        order = np.argsort(self.interval, kind="stable")
+        places, starts = np.unique(self.interval[order], return_index=True)
+        for place, rows in zip(places, np.split(order, starts[1:]), strict=True):
+            yield int(place), np.column_stack([np.ones(len(rows)), self.matrix[rows]]), self.weights[rows]
+
+
+class _Look:
+    """One round at one holder."""
+
+    def __init__(self, model: Hazards, at: Coefficients, thresholds: Thresholds, dataset: Dataset) -> None:
+        self._model, self._at, self._thresholds = model, at, thresholds
+        self._times = np.array(model.times)
+        made_up = not all(model.sources[place].bare for place in (model.time, model.event))
+        self._few = range(0 if made_up and dataset.empty_cells == "hide" else 1, thresholds.min_cell)
+        columns = model.design.columns
+        indicator = [column.indicator for column in columns]
+        self._watch = Watch([column.bare for column in columns], indicator, thresholds.min_cell)
+        self._watch_events = Watch([True] * len(columns), indicator, thresholds.min_cell)
+
+    def words(self, rows: Blocks) -> tuple[list[int], list[bool]]:
+        """The words after the flags, and for each flag whether its rule is broken."""
+        many, columns = len(self._times) + 1, len(self._model.names)
+        blocks = Kept(lambda: (self._block(values) for values in rows), lambda block: block.size)
+        products, happened = Total((many, columns + 1, columns + 1)), Total(columns)
+        leaving, events = np.zeros(many, dtype=np.int64), np.zeros(many, dtype=np.int64)
+        outside = 0
+        for block in blocks.first():
+            found = np.zeros((many, columns + 1, columns + 1))
+            for place, matrix, weights in block.parts():
+                found[place] = matrix.T @ (matrix * weights[:, None])
+            products.add(found)
+            happened.add(block.matrix[block.event].sum(axis=0))
+            leaving += np.bincount(block.interval, minlength=many)
+            events += np.bincount(block.interval[block.event], minlength=many)
+            outside += block.outside
+            self._watch.look(block.raw)
+            if block.event.any():
+                self._watch_events.look(block.raw[block.event])
+        used, dropped = int(leaving.sum()), rows.dropped
+        broken = self._broken(leaving, events, products.value, blocks)
+        upper = np.triu_indices(columns + 1)
+        sums = np.concatenate([happened.value, products.value[:, *upper].ravel()])
+        counts = [used, dropped, outside, *leaving.tolist(), *events.tolist()]
+        return [*counts, *self._model.scale.words(sums.tolist())], broken
+
+    def _broken(
+        self,
+        leaving: npt.NDArray[np.int64],
+        events: npt.NDArray[np.int64],
+        products: Floats,
+        blocks: Kept[_Block],
+    ) -> list[bool]:
+        least, limits = self._thresholds, self._thresholds.models
+        used, columns = int(leaving.sum()), len(self._model.names)
+        if used < max(least.min_rows, 2 * least.min_cell, 1):
+            return [False, True] + [False] * (len(self._model.layout.flags) - len(RULES))
+        shares = [Shares(information) for information in products]
+        for block in blocks.again():
+            for place, matrix, weights in block.parts():
+                shares[place].look(matrix, weights)
+        latest = self._model.sources[self._model.time].bounds.high
+        possible = [True] * len(self._times) + [latest > self._times[-1]]
+        counted = zip(possible, leaving.tolist(), events.tolist(), shares, strict=True)
+        few = [
+            bool(
+                (possible and (gone in self._few or gone - happened in self._few))
+                or (place < len(self._times) and happened in self._few)
+                or (gone and columns * 100 > limits.parameters_percent * gone)
+                or min(1.0, share.largest) * 100 > limits.leverage_percent
+            )
+            for place, (possible, gone, happened, share) in enumerate(counted)
+        ]
+        return [False, False, *few, *self._watch.few.tolist(), *self._watch_events.few.tolist()]
+
+    def _block(self, values: Sequence[Floats]) -> _Block:
+        model = self._model
+        time = values[model.time]
+        raw = model.design.raw(values, len(time))
+        matrix = model.design.standardised(raw)
+        interval = np.searchsorted(self._times, time, side="left")
+        event = (values[model.event] != 0) & (interval < len(self._times))
+        risk = matrix @ self._at.columns
+        most = np.log(LARGEST)
+        outside = int(np.count_nonzero(np.abs(risk) > most))
+        return _Block(matrix, raw, interval, event, np.exp(np.clip(risk, -most, most)), outside)
