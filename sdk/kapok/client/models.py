@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypedDict, cast
 
@@ -69,9 +70,17 @@ async def submit_glm(
         InvalidInput: ``no_formulaic``: it is not installed; or what is wrong with the model.
         KapokError: as for any question.
     """
+    # Slow, and not needed before the dataset is there.
+    loading = asyncio.ensure_future(asyncio.to_thread(_load))
     chosen = await session.dataset(dataset)
+    await loading
     request = await asyncio.to_thread(_request, session.request, formula, chosen.schema, how)
     return await session.ask(request, chosen, progress)
+
+
+def _load() -> None:
+    with contextlib.suppress(ModuleNotFoundError):
+        import formulaic.parser  # noqa: F401
 
 
 def _request(request: Callable[..., Request], formula: str, schema: Dataset, how: HowToFit) -> Request:

@@ -32,6 +32,9 @@ class DuckEngine:
     def fetch(self, select_sql: str) -> Sequence[tuple[Any, ...]]:
         return self.connection.execute(select_sql).fetchall()
 
+    def batches(self, select_sql: str) -> Iterator[Any]:
+        yield from self.connection.sql(select_sql).to_arrow_reader(10_000)
+
 
 def hospital_engine(name: str, dataset: Dataset, decimal: str = "DECIMAL(18, 1)") -> DuckEngine:
     columns = ", ".join(f"'{column.name}': 'DOUBLE'" for column in dataset.columns)

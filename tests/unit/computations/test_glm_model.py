@@ -19,6 +19,7 @@ from kapok.computations.glm.params import Model
 from kapok.documents.dataset import Column, Dataset
 from kapok.errors import InvalidInput, PeerProtocolError
 from kapok.nodes.policy import Rule
+from kapok.protocols.secure_sum.params import MOST_WORD_BITS
 
 DATASET = Dataset(
     name="data",
@@ -200,9 +201,9 @@ def test_what_it_asks_follows_from_question_and_schema_alone():
     one, other = (kind.parse(model_text(f"y ~ {term}", DATASET, family="binomial"), DATASET) for term in "xz")
     assert (one.words, one.word_bits) == (other.words, other.word_bits)
     assert one.substance != other.substance
-    assert one.word_bits <= 256
+    assert one.word_bits <= MOST_WORD_BITS
     widest = msgspec.structs.replace(DATASET, rows_max=10**12)
-    assert kind.parse(one.text, widest).word_bits <= 256
+    assert kind.parse(one.text, widest).word_bits <= MOST_WORD_BITS
 
 
 def test_dependent_columns_are_named(engines):
@@ -382,7 +383,7 @@ def test_steps_that_lead_too_far_are_halved(frame):
 def test_fixed_point_keeps_a_doubles_digits():
     scale = Scale(10**6, 3.0)
     values = [1.0, -1 / 3, 1e-20, 12345.678, 0.0]
-    np.testing.assert_allclose([scale.value(word) for word in scale.words(values)], values, rtol=1e-15)
+    np.testing.assert_allclose([scale.value(word) for word in scale.words(values)], values, rtol=1e-14)
     with pytest.raises(OverflowError):
         scale.words([3e6 * 5])
     with pytest.raises((OverflowError, ValueError)):

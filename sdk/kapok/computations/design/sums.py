@@ -2,8 +2,8 @@
 
 A holder adds up doubles, block by block and compensated, and only then takes the nearest whole multiple of
 2^-e. With the bound B ≤ 2^k of what one row can add, e = f - k: a sum over n rows is then off by at most half
-of 2^-f of the bound, however many rows there are. f is 128 where the words have room for that, so that the
-rounding of doubles before, one part in 2^53 of each entry, is what is felt and not the resolution.
+of 2^-f of the bound, however many rows there are. Words are as wide as a sum takes: f is 115 for a million
+rows, so that the rounding of doubles before, one part in 2^53 of each entry, is what is felt and not this.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from kapok.computations.widths import word_bits
-from kapok.protocols.words import MOST_WORD_BITS
+from kapok.protocols.secure_sum.params import MOST_WORD_BITS
 
 if TYPE_CHECKING:
     from kapok.computations.design.columns import Floats
 
 __all__ = ["Scale", "Total"]
 
-_MOST_FRACTION: Final = 128
+_MOST_FRACTION: Final = MOST_WORD_BITS
 
 
 class Scale:
@@ -43,7 +43,7 @@ class Scale:
         """
         fraction = _MOST_FRACTION
         while word_bits(rows_max << fraction) > MOST_WORD_BITS:
-            fraction -= 8
+            fraction -= 1
         self.bound = rows_max << fraction
         self.exponent = fraction - math.frexp(largest)[1]
 

@@ -4,8 +4,9 @@
              ─▶ score as good as zero? ─▶ the fit
              ─▶ β + (XᵀWX + λ)⁻¹ (score - λβ) ─▶ the next round's parameters
 
-A fit has converged when the next step would move no combination of coefficients by more than a
-hundred-millionth of its standard error, and takes that step too. What cannot be fitted is named: columns
+A fit has converged when the next step would move no combination of coefficients by more than 10⁻⁸ √n of its
+standard error, and takes that step too: what is left of the score is the square of that, and over a step so
+short XᵀWX, whose digits standard errors have, changes by some 10⁻⁸. What cannot be fitted is named: columns
 that others give, columns that separate, too few rows, a rule that a holder's rows break.
 """
 
@@ -156,7 +157,9 @@ class _Step:
         if (worst or worse) and kept.halvings < _MOST_HALVINGS:
             return self._back()
         decrement = self._decrement
-        done = decrement <= _TOLERANCE or (decrement < _STALLED and decrement > kept.decrement / 2)
+        done = decrement <= _TOLERANCE * max(1, sums.used) ** 0.5 or (
+            decrement < _STALLED and decrement > kept.decrement / 2
+        )
         if done and not worst:
             return self._fit("converged", ())
         steps = [*kept.steps, float(np.abs(self._move).max())]
