@@ -5,7 +5,7 @@ Every figure is measured beside the libraries that a user would take otherwise, 
 fresh for each run; every contender's result is compared with exact integers before its time counts.
 
     cli        options, one process for each number of threads
-    suites/    what is measured: core, paillier, secure_sum, query
+    suites/    what is measured: core, paillier, secure_sum, federated, query
     peers/     the other libraries, each behind the same few verbs
     measuring  contenders in turn;  spread  medians and quartiles;  records  what is written as JSON
     tables, plots, profiling, machine, quoted

@@ -16,7 +16,7 @@ from benchmarks.spread import spread_of
 __all__ = ["SUITES", "Options", "Session"]
 
 _Peer = TypeVar("_Peer")
-SUITES: Final = ("core", "paillier", "secure-sum", "memory", "query", "flights")
+SUITES: Final = ("core", "paillier", "secure-sum", "federated", "memory", "query", "flights")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

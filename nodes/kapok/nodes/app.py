@@ -106,8 +106,11 @@ async def run(
             told_by_sighup(partial(reload, home, settings_text, journal, runner)),
             metrics_served(metrics.registry, settings.metrics_address),
         ):
-            async with warned_daily(credentials, clock):
-                await link.run(stop, ready)
+            try:
+                async with warned_daily(credentials, clock):
+                    await link.run(stop, ready)
+            finally:
+                runner.close()
         _log.info("node stopped")
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from kapok.cli import training
 from kapok.cli.grammar import group
 from kapok.cli.options import Json
 from kapok.cli.terminal import print_json, say
@@ -32,6 +33,7 @@ Out = Annotated[
 ]
 
 app = group("Train models with Flower apps, whose updates nobody sees.")
+app.command("run")(training.run)
 
 
 @app.command("build")

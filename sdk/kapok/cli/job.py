@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kapok.cli import training
 from kapok.cli.grammar import group
 from kapok.cli.hints import pasteable
 from kapok.cli.options import Home, JobId, Json
@@ -69,6 +70,9 @@ def wait(job_id: JobId, out: OutFile = None, json: Json = False, home: Home = No
 def result(job_id: JobId, out: OutFile = None, json: Json = False, home: Home = None) -> None:
     """Show a job's answer if it is there already."""
     wait_for(job_id, home=home, out=out, json=json, only_now=True)
+
+
+app.command("resume")(training.resume)
 
 
 @app.command("cancel")

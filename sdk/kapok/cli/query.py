@@ -30,6 +30,7 @@ __all__ = [
     "SealOption",
     "answer_with",
     "query",
+    "until_interrupted",
     "wait_for",
 ]
 
@@ -149,7 +150,7 @@ def answer_with(
             return session.rounds(job_id) if detach else await session.wait(job_id, progress=watch)
 
     live = Live(quiet=json)
-    answer = _until_interrupted(live, lambda: asyncio.run(ask(live)))
+    answer = until_interrupted(live, lambda: asyncio.run(ask(live)))
     if isinstance(answer, int):
         _say_submitted(live.job_id, answer, json)
     else:
@@ -173,7 +174,7 @@ def wait_for(job_id: str, *, home: Path | None, out: Path | None, json: bool, on
             return await session.wait(job_id, progress=live)
 
     live = Live(quiet=json)
-    _show(_until_interrupted(live, lambda: asyncio.run(take(live))), out, json)
+    _show(until_interrupted(live, lambda: asyncio.run(take(live))), out, json)
 
 
 def _check_destination(out: Path | None, detach: bool) -> None:
@@ -199,8 +200,13 @@ def _say_submitted(job_id: str, rounds: int, json: bool) -> None:
         )
 
 
-def _until_interrupted(live: Live, work: Callable[[], _Answer]) -> _Answer:
+def until_interrupted(live: Live, work: Callable[[], _Answer], resume: str = "kapok job wait") -> _Answer:
     """Run; Ctrl-C says what has become of the question, and how to go on with it.
+
+    Args:
+        live: Shows how it goes on.
+        work: What is done.
+        resume: The command that goes on with it.
 
     Raises:
         Interrupted: on Ctrl-C.
@@ -209,17 +215,17 @@ def _until_interrupted(live: Live, work: Callable[[], _Answer]) -> _Answer:
         try:
             return work()
         except KeyboardInterrupt:
-            raise Interrupted(_interrupted(live), live.job_id) from None
+            raise Interrupted(_interrupted(live, resume), live.job_id) from None
 
 
-def _interrupted(live: Live) -> str:
+def _interrupted(live: Live, resume: str) -> str:
     if not live.job_id:
         return "nothing was submitted"
     job = live.job_id[:SHOWN_DIGITS]
     if live.submitted:
-        return f"the job goes on; `kapok job wait {job}` takes its answer later"
+        return f"the job goes on; `{resume} {job}` takes its answer later"
     return (
-        f"the broker may have the job or not: `kapok job wait {job}` submits it if need be and takes its "
+        f"the broker may have the job or not: `{resume} {job}` submits it if need be and takes its "
         f"answer, `kapok job cancel {job}` withdraws it"
     )
 

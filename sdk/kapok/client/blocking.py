@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kapok.client.models import HowToFit
     from kapok.client.result import Result
     from kapok.client.submission import SealName
+    from kapok.client.training import TrainingRequest
     from kapok.client.waiting import JobView
     from kapok.computations.comparison.view import Test
     from kapok.computations.cox.view import HazardsFit
@@ -204,6 +205,10 @@ class Session:
         return self._thread.call(
             self._session.matrix(form, columns, dataset=dataset, progress=progress, **how)
         )
+
+    def train(self, request: TrainingRequest, *, progress: Listener = silent) -> Result:
+        """Run a Flower app over the holders of a dataset. See `AsyncSession.train`."""
+        return self._thread.call(self._session.train(request, progress=progress))
 
     def wait(self, job_id: str, *, progress: Listener = silent) -> Result:
         """The answer of a job that was asked earlier, as soon as it is there."""

@@ -241,6 +241,14 @@ class JobFolder:
         """The identities of all jobs that have a record here, sorted."""
         return sorted(file.stem for file in self.path.glob("*.json") if len(file.stem) == _WHOLE_ID)
 
+    def trains(self, job_id: str) -> bool:
+        """Whether a job is a training: what is kept of its exchanges lies in a folder of its own."""
+        return self.training_folder(job_id).is_dir()
+
+    def training_folder(self, job_id: str) -> Path:
+        """Where what is kept of a training's exchanges lies, or would lie."""
+        return self.path / f"{job_id}.training"
+
     def answer_file(self, job_id: str) -> Path:
         """Where a job's opened answer lies, or would lie."""
         return self.path / f"{job_id}.arrow"

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from kapok.client.known import KnownMembers
 from kapok.client.line import Line
 from kapok.client.memberships import Member
 from kapok.client.opening import read_specification
+from kapok.client.preparing import prepared
 from kapok.client.profile import Profile
 from kapok.client.progress import SHOWN_DIGITS, Listener, Progress, Stopwatch, short_name, silent
 from kapok.client.submission import Request, SealName, prepare
@@ -43,6 +43,7 @@ from kapok.wire.dialler import Dialler
 if TYPE_CHECKING:
     from kapok.client.explaining import Explanation
     from kapok.client.result import Result
+    from kapok.client.training import TrainingRequest
     from kapok.documents.dataset import Dataset
     from kapok.protocols.paillier.private import PrivateKey
     from kapok.protocols.paillier.public import EncodedKey
@@ -177,8 +178,8 @@ class AsyncSession(Analyses):
         Raises:
             KapokError: as `query`.
         """
-        record = await self._prepared(request, dataset, progress)
-        await self._send(record, progress)
+        record = await prepared(self, request, dataset, progress)
+        await self.send(record, progress)
         return record.job_id
 
     def rounds(self, job_id: str) -> int:
@@ -212,8 +213,14 @@ class AsyncSession(Analyses):
         request = self.request(sql, seal, at_least, parties, _INQUIRY_S)
         return await explain(self, request, await self._dataset_of(sql, progress), progress)
 
+    async def train(self, request: TrainingRequest, *, progress: Listener = silent) -> Result:
+        """Run a Flower app over the holders of a dataset; return its history. See `kapok.client.training`."""
+        from kapok.client.training import train
+
+        return await train(self, request, progress)
+
     async def wait(self, job_id: str, *, progress: Listener = silent) -> Result:
-        """The answer of a job that was asked earlier, as soon as it is there.
+        """The answer of a job that was asked earlier, as soon as it is there; a training goes on for it.
 
         Args:
             job_id: Its identity, or the beginning of it.
@@ -224,7 +231,12 @@ class AsyncSession(Analyses):
             KapokError: why there is no answer.
         """
         record, watch = await self._record(job_id), Stopwatch.of(progress)
-        return await asyncio.to_thread(settle, self, record) or await self._followed(record, watch)
+        known = await asyncio.to_thread(settle, self, record)
+        if known is None and self.folder.trains(record.job_id):
+            from kapok.client.training import resume
+
+            return await resume(self, record, progress)
+        return known or await self._followed(record, watch)
 
     async def result(self, job_id: str) -> Result:
         """The answer of a job, if it is there already; opens it if the sum is ready.
@@ -376,7 +388,7 @@ class AsyncSession(Analyses):
         except NotFound as error:
             if error.code != "unknown_job":
                 raise
-            await self._send(record, watch)
+            await self.send(record, watch)
             return await follow(self, record, watch)
 
     async def _record(self, job_id: str) -> JobRecord:
@@ -398,16 +410,6 @@ class AsyncSession(Analyses):
         wanted = await asyncio.to_thread(dataset_name_of, sql)
         entries = await self.line.patiently(lambda broker: broker.catalogue.datasets(None), progress)
         return resolve(wanted.name, wanted.prefix, entries, self.verifier)
-
-    async def _prepared(self, request: Request, dataset: VerifiedDataset, progress: Listener) -> JobRecord:
-        """Prepare in a thread. Whoever is interrupted meanwhile has asked nothing and keeps nothing."""
-        work = asyncio.ensure_future(asyncio.to_thread(self._prepare, request, dataset, progress))
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            with contextlib.suppress(KapokError):
-                self.folder.forget((await work).job_id)
-            raise
 
     def specify(
         self, request: Request, dataset: VerifiedDataset, progress: Listener, typ: str = JOB_TYP
@@ -433,13 +435,7 @@ class AsyncSession(Analyses):
             typ=typ,
         )
 
-    def _prepare(self, request: Request, dataset: VerifiedDataset, progress: Listener) -> JobRecord:
-        record = self.specify(request, dataset, progress)
-        self.folder.save(record)
-        self.known.remember(dataset)
-        return record
-
-    async def _send(self, record: JobRecord, progress: Listener) -> None:
+    async def send(self, record: JobRecord, progress: Listener) -> None:
         """Submit; the same document again and again if need be, for the broker knows it by its hash."""
         # Told before and after: whoever is interrupted in between cannot know whether it has arrived.
         named = f"job {record.job_id[:SHOWN_DIGITS]}"

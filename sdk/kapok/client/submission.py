@@ -103,7 +103,8 @@ def prepare(
     from kapok.computations.registry import computation
     from kapok.protocols.wraps import WrapKey
 
-    question = computation(request.computation).parse(request.sql, dataset.schema)
+    kind = computation(request.computation)
+    question = kind.parse(request.sql, dataset.schema)
     members = choose_members(dataset, request.parties)
     at_least = _least(request, dataset, members, analyst.organisation_id)
     tag_seed, nonce = secrets.token_bytes(_SEED_BYTES), secrets.token_bytes(NONCE_BYTES)
@@ -111,7 +112,7 @@ def prepare(
     specification = JobSpec(
         analyst=str(analyst),
         suite=SUITE,
-        computation=request.computation,
+        computation=kind.name,
         question=question.text,
         dataset=dataset.hash,
         members=tuple(str(member.name) for member in members),
@@ -125,6 +126,7 @@ def prepare(
         rounds=question.rounds,
         deadline=int(now) + request.deadline_s,
         nonce=nonce,
+        steered=kind.steered,
     )
     encoded = encode(specification)
     return JobRecord(

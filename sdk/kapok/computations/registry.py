@@ -30,6 +30,7 @@ __all__ = [
 _MODULES: Final = {
     "comparison": "kapok.computations.comparison.entry",
     "cox": "kapok.computations.cox.entry",
+    "federated": "kapok.computations.federated.entry",
     "glm": "kapok.computations.glm.entry",
     "matrices": "kapok.computations.matrices.entry",
     "query": "kapok.computations.query.entry",

@@ -56,7 +56,7 @@ class Rules:
 [[rule]]
 analysts = ["{self.analysts}"]
 dataset = "heart"
-operations = ["count", "sum", "avg", "quantile", "glm"]
+operations = ["count", "sum", "avg", "quantile", "glm", "federated"]
 columns = ["*"]
 questions = {self.questions}
 min_rows = {self.min_rows}

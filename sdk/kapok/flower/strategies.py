@@ -30,11 +30,13 @@ class Start:
     Attributes:
         strategy: Name of its class.
         num_rounds: Rounds of training and evaluation.
+        exchanges: What these take.
         weight_key: The metric by which replies are weighted.
     """
 
     strategy: str
     num_rounds: int
+    exchanges: int
     weight_key: str
 
 
@@ -81,7 +83,7 @@ def guarded(starting: Callable[[Start], None], finished: Callable[[Result], None
         self: Strategy, grid: Any, initial_arrays: Any, num_rounds: int = 3, *more: Any, **named: Any
     ) -> Result:
         check_strategy(self)
-        starting(Start(type(self).__name__, num_rounds, self.weighted_by_key))  # type: ignore[attr-defined]
+        starting(_start(self, num_rounds))
         result = original(self, grid, initial_arrays, num_rounds, *more, **named)
         finished(result)
         return result
@@ -91,6 +93,12 @@ def guarded(starting: Callable[[Start], None], finished: Callable[[Result], None
         yield
     finally:
         Strategy.start = original  # type: ignore[method-assign]
+
+
+def _start(strategy: Any, num_rounds: int) -> Start:
+    """How a strategy that averages starts: it leaves out what it does with a fraction 0 of the nodes."""
+    steps = (strategy.fraction_train != 0) + (strategy.fraction_evaluate != 0)
+    return Start(type(strategy).__name__, num_rounds, num_rounds * steps, strategy.weighted_by_key)
 
 
 def _refused(name: str, why: str) -> InvalidInput:

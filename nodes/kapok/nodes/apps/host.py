@@ -97,6 +97,11 @@ class AppHost:
         hidden = (home, settings.state_folder, settings.instance_file, *files)
         return cls(settings.apps_folder, python=settings.apps.python, hidden=hidden)
 
+    @property
+    def states_folder(self) -> Path:
+        """Where what apps keep between rounds lies, a folder for each job."""
+        return self._folder / "states"
+
     def clear(self) -> None:
         """Remove what apps of an earlier run left when the node was killed: partitions are data."""
         for name in ("jobs", "partitions"):

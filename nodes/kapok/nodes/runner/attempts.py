@@ -14,6 +14,7 @@ from kapok.nodes.runner.offers import answer_offer
 from kapok.nodes.runner.office import Office
 from kapok.nodes.runner.open_jobs import OpenJob, SentSeal
 from kapok.nodes.runner.outgoing import Consent, Outgoing, Seal
+from kapok.nodes.runner.posts import app_over
 from kapok.nodes.runner.task import Task, task_of
 from kapok.protocols.secure_sum.cohort import check_roster
 from kapok.protocols.secure_sum.holder import Attempt
@@ -83,7 +84,8 @@ def _agree(office: Office, job: OpenJob, asked: OpenAttempt, task: Task) -> Atte
 
 def _seal(office: Office, job: OpenJob, attempt: Attempt, task: Task, consents: frozenset[str]) -> Seal:
     began = monotonic()
-    words, version = contribute(job.admitted, job.rule, task.parameters)
+    over = app_over(office, job.admitted, attempt.context.round)
+    words, version = contribute(job.admitted, job.rule, task.parameters, over)
     sealed = job.holder.seal(attempt, words, tag_seed=task.tag_seed, data_version=version)
     office.journal.seal(sealed.record, in_force=job.decision.in_force)
     answer = Seal(job.admitted.job_id, sealed.token, sealed.chunks)

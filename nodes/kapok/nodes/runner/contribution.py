@@ -8,7 +8,7 @@ the node's own log, without content, and nowhere else.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from kapok.computations.engines import Engine, Note, Thresholds, unheard
@@ -40,6 +40,15 @@ class _NoTable:
         """Refuse, whatever is asked."""
         raise _no_table()
 
+    @property
+    def rows(self) -> int:
+        """Refuse: no app is started over nothing."""
+        raise _no_table()
+
+    def call(self, instruction: bytes) -> bytes:  # noqa: ARG002
+        """Refuse, whatever is asked."""
+        raise _no_table()
+
 
 def _no_table() -> InvalidInput:
     return InvalidInput(
@@ -49,13 +58,20 @@ def _no_table() -> InvalidInput:
     )
 
 
-def contribute(job: AdmittedJob, rule: Rule, parameters: Any = None) -> tuple[WordVector, str]:
+Over = Callable[[Engine, str], Any]
+"""What a computation of apps works with: made of the table's engine and the version of its data."""
+
+
+def contribute(
+    job: AdmittedJob, rule: Rule, parameters: Any = None, over: Over | None = None
+) -> tuple[WordVector, str]:
     """Compute this holder's words and name the state of the data that they are of.
 
     Args:
         job: What is asked.
         rule: The policy's, with its least sizes.
-        parameters: Of a later round, as the computation read them; None in the first.
+        parameters: Of the round, as the computation read them; None where the question is all there is.
+        over: What it computes over; the table's engine when None.
     """
     thresholds = rule.thresholds
     reading = Reading(None, job.joined.table.unread)
@@ -64,7 +80,8 @@ def contribute(job: AdmittedJob, rule: Rule, parameters: Any = None) -> tuple[Wo
     try:
         with job.joined.table.reading() as reading:
             if reading.engine is not None:
-                words = _words(job, parameters, reading.engine, thresholds, lambda *said: told.append(said))
+                engine = over(reading.engine, reading.version) if over else reading.engine
+                words = _words(job, parameters, engine, thresholds, lambda *said: told.append(said))
     except Exception as error:  # noqa: BLE001 - whatever it is, nobody outside may notice
         # The class alone: a library's words can quote a cell.
         _log.error("the table could not be read", extra={"job": job.job_id, "class": type(error).__name__})
@@ -76,9 +93,7 @@ def contribute(job: AdmittedJob, rule: Rule, parameters: Any = None) -> tuple[Wo
     return words, reading.version
 
 
-def _words(
-    job: AdmittedJob, parameters: Any, engine: Engine, thresholds: Thresholds, note: Note
-) -> WordVector:
+def _words(job: AdmittedJob, parameters: Any, engine: Any, thresholds: Thresholds, note: Note) -> WordVector:
     asked = job.question, job.joined.dataset
     if parameters is None:
         return job.computation.contribute(*asked, engine, thresholds, note)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -47,8 +47,8 @@ class OpenJob:
 class OpenJobs:
     """The open jobs by id, and one lock for each job that is being worked on."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, most: int, forgotten: Callable[[str], None] = lambda _job_id: None) -> None:
+        self._most, self._forgotten = most, forgotten
         self._jobs: dict[str, OpenJob] = {}
         self._locks: dict[str, tuple[threading.Lock, int]] = {}
         self._guard = threading.Lock()
@@ -66,9 +66,10 @@ class OpenJobs:
             self._jobs[job.admitted.job_id] = job
 
     def forget(self, job_id: str) -> None:
-        """Drop a job's keys and its sealed vector."""
+        """Drop a job's keys and its sealed vector, and stop what works for it."""
         with self._guard:
             self._jobs.pop(job_id, None)
+        self._forgotten(job_id)
 
     def check_room(self, job_id: str) -> None:
         """Refuse another job when too many are open.

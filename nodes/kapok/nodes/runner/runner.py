@@ -13,6 +13,7 @@ from functools import partial
 from typing import Final, assert_never
 
 from kapok.errors import InternalError, KapokError, Unavailable
+from kapok.nodes.apps.at_work import AppsAtWork
 from kapok.nodes.apps.host import AppHost
 from kapok.nodes.journal import JobRecord, Journal
 from kapok.nodes.runner.admission import JoinedDataset, ReadSpec, read_spec, refusable_id
@@ -78,6 +79,8 @@ class Runner:
         open_jobs_max: int = 256,
         observer: Observer | None = None,
     ) -> None:
+        at_work = AppsAtWork(apps, clock)
+        at_work.clear()
         self._office = Office(
             name=name,
             in_force=in_force,
@@ -87,13 +90,18 @@ class Runner:
             verifier=verifier,
             tag_key=tag_key,
             apps=apps,
+            at_work=at_work,
             clock=clock,
-            open_jobs=OpenJobs(open_jobs_max),
+            open_jobs=OpenJobs(open_jobs_max, at_work.forget),
             notes=Notes(observer),
         )
         self._pace = Pace()
         self._looked_at = -1
         self._expired_at = -math.inf
+
+    def close(self) -> None:
+        """Stop the apps of open jobs; a node that is started again goes on with what they kept."""
+        self._office.at_work.close()
 
     def put_in_force(self, in_force: InForce) -> None:
         """Judge by another policy from now on.
@@ -250,5 +258,6 @@ class Runner:
 
     def _close(self, job_id: str) -> list[Outgoing]:
         self._office.open.forget(job_id)
+        self._office.at_work.end(job_id)
         self._office.journal.close_job(job_id)
         return []

@@ -1,0 +1,1 @@
+"""Logistic regression over the heart disease files of four hospitals."""

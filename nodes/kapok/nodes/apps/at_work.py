@@ -1,0 +1,211 @@
+"""Apps at work for the jobs that are open: one process for each, from its first round to the job's end.
+
+What an app keeps between rounds (its context's state) is kept here after each of them, so that a process that
+has ended, and a node that was restarted, go on with what was there before the round that is asked for. The
+same round asked again, for a roster with other keys, gets the reply that is there already: an app is never
+asked the same twice while the node remembers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from kapok.computations.engines import Engine
+from kapok.documents.dataset import Dataset
+from kapok.documents.statements import MOST_DEADLINE_S
+from kapok.errors.secrecy import NeverPickled
+from kapok.flower.messages import addressed
+from kapok.identity.keyfiles import make_private_folder, replace_file
+from kapok.nodes.apps.host import AppHost, HostedApp
+from kapok.nodes.apps.process import AppProcess
+
+__all__ = ["AppsAtWork", "Post", "RoundApp"]
+
+_KEPT_STATES: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """What an app works for.
+
+    Attributes:
+        job_id: Lower-case hex.
+        hosted: What lets it run.
+        columns: What it sees of the table.
+        dataset: The table's schema.
+        members: Names of all nodes of the job, sorted.
+        node: This node's.
+        deadline: Of the job, seconds since the epoch.
+    """
+
+    job_id: str
+    hosted: HostedApp
+    columns: tuple[str, ...]
+    dataset: Dataset
+    members: tuple[str, ...]
+    node: str
+    deadline: float
+
+
+@dataclass(slots=True)
+class _Work(NeverPickled):
+    """One job's app: its process, over which version of the data, and the last round that it has done."""
+
+    process: AppProcess | None = None
+    version: str = ""
+    after: int = 0
+    asked: tuple[int, str, bytes] | None = field(default=None, repr=False)
+    reply: bytes = field(default=b"", repr=False)
+
+
+class AppsAtWork:
+    """The apps of all open jobs. Threads may call it; one job is worked on by one of them.
+
+    Args:
+        host: Starts them.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(self, host: AppHost, clock: Callable[[], float] = time.time) -> None:
+        self.host = host
+        self._folder, self._clock = host.states_folder, clock
+        self._work: dict[str, _Work] = {}
+        self._guard = threading.Lock()
+
+    def clear(self) -> None:
+        """When the node starts: remove states that no job can need any more."""
+        for folder in self._folder.glob("*"):
+            if folder.stat().st_mtime < self._clock() - MOST_DEADLINE_S:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def over(self, post: Post, engine: Engine, version: str, number: int) -> RoundApp:
+        """The job's app over the table, for one round; nothing is started before it is used.
+
+        Args:
+            post: What it works for.
+            engine: Beside the table.
+            version: Of the table's data; over another one the app is started anew.
+            number: Of the round.
+        """
+        with self._guard:
+            work = self._work.setdefault(post.job_id, _Work())
+        return RoundApp(self, post, work, engine, version, number)
+
+    def forget(self, job_id: str) -> None:
+        """A job is not open any more: stop its app. What it kept stays until the job has ended."""
+        with self._guard:
+            work = self._work.pop(job_id, None)
+        if work is not None and work.process is not None:
+            work.process.close()
+
+    def end(self, job_id: str) -> None:
+        """A job has ended: stop its app, and forget what it kept."""
+        self.forget(job_id)
+        shutil.rmtree(self._folder / job_id, ignore_errors=True)
+
+    def close(self) -> None:
+        """Stop all."""
+        for job_id in list(self._work):
+            self.forget(job_id)
+
+    def remaining_s(self, post: Post) -> float:
+        """What is left of a job's time, in seconds."""
+        return max(post.deadline - self._clock(), 1.0)
+
+    def keep(self, job_id: str, number: int, state: bytes) -> None:
+        """Keep an app's state after a round; the last two are kept."""
+        folder = self._folder / job_id
+        make_private_folder(self._folder)
+        make_private_folder(folder)
+        replace_file(folder / f"{number:06}", state)
+        for old in sorted(folder.glob("[0-9]*"))[:-_KEPT_STATES]:
+            old.unlink(missing_ok=True)
+
+    def state_before(self, job_id: str, number: int) -> tuple[int, bytes]:
+        """The newest state from before a round, and the number of the round after which it was kept."""
+        files = [file for file in (self._folder / job_id).glob("[0-9]*") if int(file.name) < number]
+        if not files:
+            return 0, b""
+        newest = max(files)
+        return int(newest.name), newest.read_bytes()
+
+
+class RoundApp(NeverPickled):
+    """An app over one holder's table, for one round. As `kapok.computations.federated.contribution.App`."""
+
+    def __init__(
+        self, apps: AppsAtWork, post: Post, work: _Work, engine: Engine, version: str, number: int
+    ) -> None:
+        self._apps, self._post, self._work = apps, post, work
+        self._engine, self._version, self._number = engine, version, number
+
+    @property
+    def rows(self) -> int:
+        """Rows of the table that it sees.
+
+        Raises:
+            KapokError: the app cannot be started.
+        """
+        return self._ready().rows
+
+    def call(self, instruction: bytes) -> bytes:
+        """Have it do as instructed; the same again in the same round gets the same reply.
+
+        Raises:
+            KapokError: it gave none.
+        """
+        work, post = self._work, self._post
+        asked = (self._number, self._version, hashlib.sha256(instruction).digest())
+        if work.asked == asked:
+            return work.reply
+        process = self._ready(fresh=True)
+        run_id, node_id = int(post.job_id[:16], 16), int.from_bytes(_digest(post.node)[:8])
+        message = addressed(instruction, run_id=run_id, node_id=node_id)
+        try:
+            work.reply = process.call(message, self._apps.remaining_s(post))
+        except BaseException:
+            # What its state is now nobody knows.
+            self._stop()
+            raise
+        work.asked, work.after = asked, self._number
+        self._apps.keep(post.job_id, self._number, process.state)
+        return work.reply
+
+    def _ready(self, *, fresh: bool = False) -> AppProcess:
+        """A process over these data; with `fresh` one that has done all rounds before this, and no more."""
+        work, post = self._work, self._post
+        fits = work.version == self._version and (not fresh or work.after < self._number)
+        if work.process is not None and fits:
+            return work.process
+        self._stop()
+        work.after, state = self._apps.state_before(post.job_id, self._number)
+        work.version = self._version
+        work.process = self._apps.host.start(
+            post.hosted,
+            job_id=post.job_id,
+            node=post.node,
+            node_config={
+                "partition-id": post.members.index(post.node),
+                "num-partitions": len(post.members),
+            },
+            engine=self._engine,
+            dataset=post.dataset,
+            columns=post.columns,
+            state=state,
+        )
+        return work.process
+
+    def _stop(self) -> None:
+        process, self._work.process = self._work.process, None
+        if process is not None:
+            process.close()
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()

@@ -1,0 +1,89 @@
+"""The history of a training: each exchange's metrics, as a table and as a plot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kapok.client.exchanges import Exchange
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from matplotlib.axes import Axes
+
+__all__ = ["History"]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a job of federated learning answers: a row for each exchange, a column for each metric.
+
+    Attributes:
+        exchanges: In their order.
+        suppressed: None: an exchange has all of its metrics, or its job has failed.
+    """
+
+    exchanges: tuple[Exchange, ...]
+    suppressed: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def metrics(self) -> dict[str, tuple[float | None, ...]]:
+        """Each metric's values, None for exchanges that do not have it; a list is as many metrics."""
+        found = [dict(_numbers(one)) for one in self.exchanges]
+        names = dict.fromkeys(name for values in found for name in values)
+        return {name: tuple(values.get(name) for values in found) for name in names}
+
+    def to_arrow(self) -> pa.Table:
+        """As an Arrow table: exchange, kind, examples, then the metrics, float64."""
+        import pyarrow as pa
+
+        columns = {
+            "exchange": pa.array([one.number for one in self.exchanges], type=pa.int64()),
+            "kind": pa.array([one.kind for one in self.exchanges], type=pa.string()),
+            "examples": pa.array([one.weight for one in self.exchanges], type=pa.float64()),
+        }
+        for name, values in self.metrics.items():
+            own = name if name not in columns else f"{name}_"
+            columns[own] = pa.array(list(values), type=pa.float64())
+        table = pa.table(columns)
+        return table.replace_schema_metadata({"kapok.suppressed": json.dumps(self.suppressed)})
+
+    def plot(self) -> Axes:
+        """A line for each metric over the exchanges.
+
+        Raises:
+            ModuleNotFoundError: matplotlib is not installed (`kapok[plot]`).
+        """
+        from matplotlib.figure import Figure
+
+        axes = Figure(layout="constrained").subplots()
+        for name, values in self.metrics.items():
+            points = [
+                (one.number, value)
+                for one, value in zip(self.exchanges, values, strict=True)
+                if value is not None
+            ]
+            axes.plot(*zip(*points, strict=True), marker="o", label=name)
+        axes.set_xlabel("exchange")
+        if self.metrics:
+            axes.legend()
+        return axes
+
+    def draw(self, path: Path) -> None:
+        """Write the plot into a file, in the format that its name ends with. Raises what `plot` does."""
+        from matplotlib.figure import Figure
+
+        figure = self.plot().figure
+        if isinstance(figure, Figure):
+            figure.savefig(path)
+
+
+def _numbers(one: Exchange) -> Iterable[tuple[str, float]]:
+    for name, value in sorted(one.metrics.items()):
+        if isinstance(value, tuple):
+            yield from ((f"{name}[{place}]", number) for place, number in enumerate(value))
+        else:
+            yield name, value
