@@ -295,6 +295,9 @@ class Result:
 
         try:
             table = pa.ipc.open_file(Path(path).read_bytes()).read_all()
+            # Arrow takes what it is given: names and texts that are none would fail where they are shown.
+            table.validate(full=True)
+            _ = table.column_names
             labels = msgspec.json.decode((table.schema.metadata or {})[_METADATA], type=Labels)
         except (
             pa.ArrowException,

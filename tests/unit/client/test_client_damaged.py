@@ -3,11 +3,13 @@
 import base64
 import json
 
+import pyarrow as pa
 import pytest
 
 from kapok.cli.terminal import when
 from kapok.client.jobs import JobFolder
 from kapok.client.known import KnownMembers
+from kapok.client.result import Cost, Labels, Result
 from kapok.client.vault import Vault
 from kapok.errors import IdentityInvalid, InvalidInput
 from kapok.identity.tokens import EnrolmentToken
@@ -66,3 +68,18 @@ def test_a_token_that_is_nested_without_end():
     with pytest.raises(IdentityInvalid) as caught:
         EnrolmentToken.parse(text)
     assert caught.value.code == "bad_token"
+
+
+@pytest.mark.parametrize("where", [b"ward", b"north"])
+def test_a_kept_answer_whose_names_or_texts_are_no_text(tmp_path, where):
+    cost = Cost(seconds=1.0, sealed_bytes=1)
+    labels = Labels(
+        job_id="0" * 64, question="", dataset="clinic", dataset_hash="", suppressed=(), parties=(), cost=cost
+    )
+    path = tmp_path / "answer.arrow"
+    Result.of(pa.table({"ward": ["north"], "count": [3]}), labels).save(path)
+    assert Result.load(path).rows == [("north", 3)]
+    path.write_bytes(path.read_bytes().replace(where, b"\x9c" + where[1:]))
+    with pytest.raises(InvalidInput) as caught:
+        Result.load(path)
+    assert caught.value.code == "bad_result_file"
