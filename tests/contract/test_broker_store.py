@@ -1,9 +1,4 @@
-"""One suite for every database that the broker's store runs on.
-
-SQLite always; PostgreSQL too where ``KAPOK_TEST_POSTGRESQL`` holds the URL of an empty database.
-"""
-
-import os
+"""One suite for both databases that the broker's store runs on: SQLite, and a real PostgreSQL server."""
 
 import pytest
 import sqlalchemy
@@ -12,95 +7,19 @@ from alembic.migration import MigrationContext
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 from support.broker import history, stored_chunks
+from support.postgres import PASSWORD
+from support.stored import ADA, NOW, ORGANISATION, add_attempt, add_consent, add_job, add_vector, job_row
 
 from kapok.broker.store import Store
 from kapok.broker.store.jobs import CURRENT, STALE, SUPERSEDED
 from kapok.broker.store.schema import (
-    AttemptRow,
     Base,
-    ConsentRow,
     DatasetRow,
     EventRow,
-    JobRow,
     MemberRow,
     ReleaseRow,
-    SealedVectorRow,
 )
 from kapok.errors import InternalError, Unavailable
-
-NOW = 1_800_000_000.0
-ORGANISATION = "spiffe://kapok.test/org/university"
-ADA = f"{ORGANISATION}/analyst/ada"
-URLS = [url for url in (os.environ.get("KAPOK_TEST_POSTGRESQL"),) if url]
-
-
-@pytest.fixture(params=["sqlite", *URLS], ids=["sqlite", *("postgresql" for _ in URLS)])
-def place(request, tmp_path):
-    """Where a store may be opened, again and again; empty at first."""
-    if request.param == "sqlite":
-        yield tmp_path / "broker.db"
-        return
-    yield request.param
-    engine = sqlalchemy.create_engine(request.param)
-    Base.metadata.drop_all(engine)
-    engine.dispose()
-
-
-@pytest.fixture
-def store(place):
-    opened = Store.open(place)
-    yield opened
-    opened.close()
-
-
-def job_row(job_id="a" * 64, **changes):
-    given = {
-        "id": job_id,
-        "analyst": ADA,
-        "organisation": ORGANISATION,
-        "specification": "token",
-        "payload": b"{}",
-        "state": "gathering",
-        "submitted_at": NOW,
-        "changed_at": NOW,
-        "gathering_since": NOW,
-        "deadline": NOW + 60,
-    }
-    return JobRow(**(given | changes))
-
-
-def add_job(store, job_id="a" * 64, nodes=("n1", "n2"), **changes):
-    with store.transaction() as tx:
-        tx.jobs.add(
-            job_row(job_id, **changes),
-            [MemberRow(job=job_id, node=node, organisation=node) for node in nodes],
-        )
-    return job_id
-
-
-def add_attempt(store, job_id, number=1, state="open", scopes=(None, None)):
-    with store.transaction() as tx:
-        row = AttemptRow(job=job_id, round=1, number=number, state=state, opened_at=NOW, changed_at=NOW)
-        roster = [("n2", "consent of n2", scopes[1]), ("n1", "consent of n1", scopes[0])]
-        tx.attempts.add(row, roster)
-        return row.id
-
-
-def add_vector(store, attempt_id, node, chunks=(), *, counted=True):
-    with store.transaction() as tx:
-        row = SealedVectorRow(attempt=attempt_id, node=node, token=f"seal of {node}", digest="d" * 64)
-        row.touched_at = NOW
-        tx.vectors.add(row)
-        tx.vectors.append(row, list(chunks), NOW + 1)
-        row.counted = counted
-        return row.id
-
-
-def add_consent(store, job_id, node, digest, standing):
-    with store.transaction() as tx:
-        row = ConsentRow(job=job_id, node=node, digest=digest, token="t", rule="fixed", cohorts="[]")
-        row.standing, row.received_at = standing, NOW
-        tx.jobs.add_consent(row)
 
 
 def test_tables_are_those_that_the_migrations_make(store):
@@ -118,10 +37,10 @@ def test_every_table_can_be_made_on_postgresql():
 
 
 def test_what_was_committed_is_there_after_opening_again(place):
-    first = Store.open(place)
+    first = Store.open(place, PASSWORD)
     job_id = add_job(first)
     first.close()
-    second = Store.open(place)
+    second = Store.open(place, PASSWORD)
     with second.snapshot() as tx:
         job = tx.jobs.get(job_id)
         assert (job.analyst, job.payload, job.deadline) == (ADA, b"{}", NOW + 60)
@@ -336,15 +255,6 @@ def test_a_folded_chunk_is_deleted_of_every_vector_of_its_attempt_alone(store):
         assert tx.vectors.same_chunk(attempt_id, 0) == []
         assert tx.vectors.same_chunk(attempt_id, 1) == [b"b", b"b"]
         assert tx.vectors.same_chunk(other, 0) == [b"c"]
-
-
-def test_uploads_are_forgotten_all_at_once_and_counted_vectors_stay(store):
-    attempt_id = add_attempt(store, add_job(store))
-    add_vector(store, attempt_id, "n1", [b"a"])
-    add_vector(store, attempt_id, "n2", [b"b"], counted=False)
-    with store.transaction() as tx:
-        assert tx.vectors.delete_uploads() == 1
-    assert stored_chunks(store) == (1, 0)
 
 
 def test_sums_by_chunk(store):

@@ -8,10 +8,45 @@ import sqlalchemy as sa
 from kapok.broker.computation.desk import JobDesk
 from kapok.broker.store import Store
 from kapok.broker.store.schema import EventRow, SealedChunkRow, SumChunkRow
+from kapok.identity.certificates import TrustRoot
 from kapok.identity.credentials import Credentials
-from kapok.identity.keyfiles import make_private_folder, write_new_file
+from kapok.identity.issuing import issue, new_root
+from kapok.identity.keyfiles import generate_key, make_private_folder, write_new_file
 from kapok.identity.names import PartyName
 from kapok.wire.messages import OpenAttempt, RoundParameters
+
+NOW = 1_800_000_000.0
+DOMAIN = "kapok.test"
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Domain:
+    """A trust domain that gives each party its certificate once in a test session."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.now = now
+        self.key = generate_key()
+        self.root = TrustRoot(new_root(self.key, DOMAIN, now))
+        self._known: dict[str, Credentials] = {}
+
+    def credentials(self, organisation: str, role: str, name: str) -> Credentials:
+        text = f"spiffe://{DOMAIN}/org/{organisation}/{role}/{name}"
+        if text not in self._known:
+            key = generate_key()
+            certificate = issue(
+                self.key, self.root.certificate, key.public_key(), PartyName.parse(text), now=self.now
+            )
+            self._known[text] = Credentials(key, certificate, self.root, self.now)
+        return self._known[text]
 
 
 class DrivenDesk(JobDesk):

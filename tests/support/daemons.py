@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import json
 import logging
 import time
 from contextlib import asynccontextmanager
@@ -96,10 +97,10 @@ class Network:
         document = JwsSigner(self.analyst).sign(DATASET_TYP, self.dataset.to_payload())
         self.hash = await self.line.catalogue.publish_dataset(document)
 
-    def furnish(self, letter, rows=30, approval="automatic"):
+    def furnish(self, letter, rows=30, approval="automatic", broker=None):
         home = furnish(self.folder / letter, self.credentials(letter))
         (home / "node.toml").write_text(
-            f'broker = "{self.broker.address}"\n[datasets.clinic]\nhash = "{self.hash}"\n'
+            f'broker = {json.dumps(broker or self.broker.address)}\n[datasets.clinic]\nhash = "{self.hash}"\n'
             '[datasets.clinic.source]\nformat = "csv"\npath = "patients.csv"\n'
         )
         (home / "policy.toml").write_text(RULE.format(approval=approval))

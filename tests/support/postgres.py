@@ -20,6 +20,14 @@ import pytest
 PASSWORD = "owl-and-otter"
 READER = "kapok_reader"
 _ADMIN = "kapok_admin"
+# pg8000 leaves the socket of a connection on which something was refused to the collector.
+ON_POSTGRESQL = pytest.param(
+    "postgresql",
+    marks=[
+        pytest.mark.filterwarnings("ignore::ResourceWarning"),
+        pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    ],
+)
 _WITHOUT = "PostgreSQL is not installed here (Debian: apt-get install postgresql)"
 
 
@@ -91,6 +99,21 @@ def started() -> Iterator[Postgres]:
         yield from _running(binaries, folder, who)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def emptied(server: Postgres) -> str:
+    """URL of an empty database for a broker's store, which the reader owns; without its password."""
+    with server.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = 'kapok_store'")
+        if cursor.fetchone() is None:
+            cursor.execute(f"CREATE DATABASE kapok_store OWNER {READER}")
+    server.run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kapok'",
+        "DROP SCHEMA public CASCADE",
+        f"CREATE SCHEMA public AUTHORIZATION {READER}",
+        database="kapok_store",
+    )
+    return f"postgresql://{READER}@127.0.0.1:{server.port}/kapok_store"
 
 
 def _running(binaries: Path, folder: Path, who: dict[str, Any]) -> Iterator[Postgres]:

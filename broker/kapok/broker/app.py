@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from kapok.broker.catalogue import Catalogue
+from kapok.broker.computation import peers
 from kapok.broker.computation.desk import JobDesk
 from kapok.broker.computation.office import Office
 from kapok.broker.desks import BrokerAnalystDesk, BrokerCatalogueDesk, BrokerNodeDesk, BrokerOfficerDesk
@@ -28,6 +30,7 @@ from kapok.broker.inquiries import Inquiries
 from kapok.broker.line import Bells, Presence, Worker
 from kapok.broker.metrics import BrokerMetrics
 from kapok.broker.reopenings import Reopenings
+from kapok.broker.revoking import Revoking
 from kapok.broker.settings import BrokerSettings
 from kapok.broker.store import Store
 from kapok.daemon import alone, stopped_by_sigterm
@@ -36,16 +39,20 @@ from kapok.documents.envelope import JwsVerifier
 from kapok.errors import KapokError
 from kapok.identity.credentials import Credentials
 from kapok.identity.expiry import expires, warned_daily
+from kapok.identity.keyfiles import read_private_file
 from kapok.identity.names import Role
-from kapok.logs import configure
+from kapok.identity.renewal import Current
+from kapok.identity.revocation import Revocations
+from kapok.logs import configure, traces
 from kapok.settings import load
 from kapok.wire.desks import AnalystDesk, CatalogueDesk, NodeDesk, OfficerDesk
 from kapok.wire.health import Health
 from kapok.wire.server import RunningServer, serve
 
-__all__ = ["SETTINGS_FILE", "run", "store_place"]
+__all__ = ["SETTINGS_FILE", "STORE_PASSWORD", "run", "store_password", "store_place"]
 
 SETTINGS_FILE: Final = "broker.toml"
+STORE_PASSWORD: Final = "KAPOK_STORE_PASSWORD"  # noqa: S105 - the name of a variable of the environment
 _TICK_S: Final = 1.0
 _log = logging.getLogger(__name__)
 
@@ -64,6 +71,8 @@ class Serving(Protocol):
         analysts: AnalystDesk,
         nodes: NodeDesk,
         officers: OfficerDesk,
+        current: Callable[[], Credentials],
+        revocations: Revocations,
     ) -> RunningServer:
         """Answer calls from now on."""
         ...
@@ -100,13 +109,19 @@ async def run(
     credentials = Credentials.load(home, passphrase, role=Role.BROKER, clock=clock)
     settings = load(home / SETTINGS_FILE, BrokerSettings)
     configure(sys.stderr, settings.log_level)
+    traces.configure("broker", settings.traces)
     stop = stop or asyncio.Event()
     with alone(home, "broker"), stopped_by_sigterm(stop):
-        store = Store.open(store_place(home, settings.store))
+        store = Store.open(store_place(home, settings.store), store_password(home, settings))
         try:
+            current, revocations = (
+                Current(home, credentials, passphrase, clock),
+                Revocations(credentials.root),
+            )
             async with (
-                _served(credentials, settings, store, clock, serving) as server,
-                warned_daily(credentials, clock),
+                _served(current, revocations, settings, store, clock, serving) as server,
+                current.kept_up(),
+                warned_daily(lambda: current.now, clock, revocations.overdue),
             ):
                 _log.info("broker listens", extra={"address": server.address, "party": str(credentials.name)})
                 if ready is not None:
@@ -118,56 +133,107 @@ async def run(
 
 @asynccontextmanager
 async def _served(
-    credentials: Credentials, settings: BrokerSettings, store: Store, clock: Clock, serving: Serving
+    current: Current,
+    revocations: Revocations,
+    settings: BrokerSettings,
+    store: Store,
+    clock: Clock,
+    serving: Serving,
 ) -> AsyncIterator[RunningServer]:
     """The running server with everything behind it; drained and put away in the end."""
     bells, presence, worker = Bells(asyncio.get_running_loop()), Presence(), Worker()
-    metrics = BrokerMetrics(store, presence, expires(credentials))
-    verifier = JwsVerifier(credentials.root_pem, clock)
-    office = Office(
-        store,
-        verifier,
-        clock,
-        settings.limits,
-        announce=bells.announce,
-        connected=presence.connected,
-        observe=metrics.moved,
-    )
-    jobs, catalogue, fold = JobDesk(office), Catalogue(office, presence.connected), asyncio.Event()
-    inquiries, reopenings = Inquiries(worker, verifier, bells, presence), Reopenings(office)
+    metrics = BrokerMetrics(store, presence, lambda: expires(current.now))
+    root = current.now.root
+    verifier = JwsVerifier(root.pem, clock, revocations.revokes)
+    told: dict[str, Any] = {"announce": bells.announce, "observe": metrics.moved}
+    office = Office(store, verifier, clock, settings.limits, connected=presence.connected, **told)
+    jobs, revoking, fold = JobDesk(office), Revoking(office, root, revocations), asyncio.Event()
     try:
         await worker.run(jobs.resume)
+        await revoking.load(worker)
         server = await serving(
-            credentials,
+            current.now,
             settings.listen,
-            catalogue=BrokerCatalogueDesk(worker, catalogue),
-            analysts=BrokerAnalystDesk(worker, jobs, bells, inquiries, settings.limits.upload_idle_s),
-            nodes=BrokerNodeDesk(
-                worker,
-                catalogue,
-                jobs,
-                reopenings,
-                bells,
-                presence,
-                inquiries,
-                fold,
-                settings.limits.upload_idle_s,
-            ),
-            officers=BrokerOfficerDesk(worker, reopenings),
+            current=lambda: current.now,
+            revocations=revocations,
+            **_desks(office, jobs, worker, bells, presence, fold, revoking, revocations),
         )
         metrics.tell_traffic(server.traffic)
-        caretaker = asyncio.create_task(_take_care(worker, jobs, fold, server.health))
+        chores = [
+            asyncio.create_task(_take_care(worker, jobs, fold, server.health)),
+            asyncio.create_task(revoking.run(worker, bells)),
+        ]
         try:
             with metrics_served(metrics.registry, settings.metrics_address):
-                yield server
+                async with _among_peers(office, presence, bells):
+                    yield server
         finally:
             await server.stop(settings.drain_s)
-            caretaker.cancel()
-            with suppress(asyncio.CancelledError):
-                await caretaker
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
             _log.info("broker stopped", extra=asdict(server.traffic))
     finally:
         worker.close()
+
+
+def _desks(
+    office: Office,
+    jobs: JobDesk,
+    worker: Worker,
+    bells: Bells,
+    presence: Presence,
+    fold: asyncio.Event,
+    revoking: Revoking,
+    revocations: Revocations,
+) -> dict[str, Any]:
+    """What answers the calls of each audience, by the names that `kapok.wire.server.serve` has for them."""
+    catalogue, reopenings = Catalogue(office, presence.connected), Reopenings(office)
+    inquiries = Inquiries(office, worker, bells, presence.connected)
+    return {
+        "catalogue": BrokerCatalogueDesk(worker, catalogue, revoking),
+        "analysts": BrokerAnalystDesk(worker, jobs, bells, inquiries, office.limits.upload_idle_s),
+        "nodes": BrokerNodeDesk(
+            worker,
+            catalogue,
+            jobs,
+            reopenings,
+            bells,
+            presence,
+            inquiries,
+            fold,
+            office.limits.upload_idle_s,
+            revocations,
+        ),
+        "officers": BrokerOfficerDesk(worker, reopenings),
+    }
+
+
+@asynccontextmanager
+async def _among_peers(office: Office, presence: Presence, bells: Bells) -> AsyncIterator[None]:
+    """Be one of the processes on a store that they share; alone on SQLite."""
+    if not office.store.shared:
+        yield
+        return
+    # Not in the worker's thread: what it has to do may take longer than a living process may be silent.
+    beating = asyncio.create_task(_beat(office, presence))
+    try:
+        with office.store.heard(bells.ring):
+            yield
+    finally:
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
+        with suppress(KapokError):
+            await asyncio.to_thread(peers.leave, office)
+
+
+async def _beat(office: Office, presence: Presence) -> None:
+    while True:
+        try:
+            presence.elsewhere = await asyncio.to_thread(peers.beat, office, presence.here)
+        except KapokError as error:
+            _log.warning("the other brokers are not heard of just now", exc_info=error)
+        await asyncio.sleep(_TICK_S)
 
 
 async def _take_care(worker: Worker, jobs: JobDesk, fold: asyncio.Event, health: Health) -> None:
@@ -196,5 +262,18 @@ async def _take_care(worker: Worker, jobs: JobDesk, fold: asyncio.Event, health:
 
 
 def store_place(home: Path, store: str) -> Path | str:
-    """Where the setting `store` says that the database is: a file, or a SQLAlchemy URL."""
+    """Where the setting `store` says that the database is: a file, or a URL of PostgreSQL's."""
     return store if "://" in store else home / Path(store).expanduser()
+
+
+def store_password(home: Path, settings: BrokerSettings) -> str | None:
+    """The password of the database's user: of the environment, or of the file that the settings name.
+
+    Raises:
+        NotFound, IdentityInvalid: the file cannot be read, or others may read it.
+    """
+    if STORE_PASSWORD in os.environ:
+        return os.environ[STORE_PASSWORD]
+    if not settings.store_password_file:
+        return None
+    return read_private_file(home / Path(settings.store_password_file).expanduser()).decode().rstrip("\r\n")

@@ -11,10 +11,12 @@ from kapok.broker.computation.assignments import AssignmentKey
 from kapok.broker.computation.desk import JobDesk
 from kapok.broker.computation.states import ENDED
 from kapok.broker.inquiries import Inquiries
-from kapok.broker.line import Bells, Presence, Worker
+from kapok.broker.line import Bells, Presence, Worker, rings
 from kapok.broker.reopenings import Reopenings
+from kapok.broker.revoking import Revoking
 from kapok.broker.taking import take
 from kapok.identity.names import PartyName
+from kapok.identity.revocation import RevocationList, Revocations
 from kapok.wire.messages import (
     Assignment,
     CatalogueEntry,
@@ -22,10 +24,12 @@ from kapok.wire.messages import (
     Completion,
     Evidence,
     Idle,
+    Inquiry,
     JobStatus,
     KeptReopening,
     Offer,
     OpenAttempt,
+    RevocationNotice,
 )
 
 __all__ = ["BrokerAnalystDesk", "BrokerCatalogueDesk", "BrokerNodeDesk", "BrokerOfficerDesk"]
@@ -41,13 +45,18 @@ _CHUNKS_IN_MEMORY: Final = 128
 class BrokerCatalogueDesk:
     """Datasets, for every enrolled party."""
 
-    def __init__(self, worker: Worker, catalogue: Catalogue) -> None:
+    def __init__(self, worker: Worker, catalogue: Catalogue, revoking: Revoking) -> None:
         self._worker = worker
         self._catalogue = catalogue
+        self._revoking = revoking
 
     async def publish_dataset(self, caller: PartyName, document: str) -> str:
         """Keep a signed dataset document; return the dataset's hash, lower-case hex."""
         return await self._worker.run(self._catalogue.publish, caller, document)
+
+    async def publish_revocations(self, caller: PartyName, der: bytes) -> None:
+        """Take a list of revoked certificates, from whoever brings it: the root has signed it."""
+        await self._worker.run(self._revoking.publish, caller, der)
 
     async def datasets(self, name: str | None) -> Sequence[CatalogueEntry]:
         """Return all datasets, or those of that name."""
@@ -97,7 +106,7 @@ class BrokerAnalystDesk:
                     yield status
                     last = status
                     continue
-                await _rings(bell, _IDLE_S)
+                await rings(bell, _IDLE_S)
 
     async def cancel(self, caller: PartyName, job_id: str) -> None:
         """End a job that has not ended."""
@@ -145,6 +154,7 @@ class BrokerNodeDesk:
         inquiries: Opinions that are waited for.
         fold: Set when there may be something to fold.
         upload_idle_s: How long an upload may stand still.
+        revocations: The list that every node is shown.
     """
 
     def __init__(
@@ -158,6 +168,7 @@ class BrokerNodeDesk:
         inquiries: Inquiries,
         fold: asyncio.Event,
         upload_idle_s: float,
+        revocations: Revocations,
     ) -> None:
         self._worker = worker
         self._catalogue = catalogue
@@ -168,6 +179,7 @@ class BrokerNodeDesk:
         self._inquiries = inquiries
         self._fold = fold
         self._upload_idle_s = upload_idle_s
+        self._revocations = revocations
 
     async def join(self, caller: PartyName, membership: str) -> None:
         """Keep a node's signed membership in a dataset."""
@@ -183,23 +195,29 @@ class BrokerNodeDesk:
         loop = asyncio.get_running_loop()
         sent: dict[AssignmentKey, float] = {}
         shown: set[str] = set()
+        revoked: RevocationList | None = None
         with self._presence.line(node), self._bells.listen(node) as bell:
             yield Idle()
             while True:
                 bell.clear()
-                owed = await self._worker.run(self._jobs.assignments, node)
+                if (newest := self._revocations.current) is not None and newest is not revoked:
+                    revoked = newest
+                    yield RevocationNotice(newest.der)
+                owed, inquiries = await self._worker.run(self._owed_by, node)
                 sent = {key: at for key, at in sent.items() if key in owed}
                 for key, assignment in owed.items():
                     if key not in sent or self._again(node, key, assignment, loop.time() - sent[key]):
                         sent[key] = loop.time()
                         yield assignment
-                inquiries = self._inquiries.owed(node)
                 shown &= inquiries.keys()
                 for inquiry_id in inquiries.keys() - shown:
                     shown.add(inquiry_id)
                     yield inquiries[inquiry_id]
-                if not await _rings(bell, _IDLE_S):
+                if not await rings(bell, _IDLE_S):
                     yield Idle()
+
+    def _owed_by(self, node: str) -> tuple[dict[AssignmentKey, Assignment], dict[str, Inquiry]]:
+        return self._jobs.assignments(node), self._inquiries.owed(node)
 
     def _again(self, node: str, key: AssignmentKey, assignment: Assignment, ago_s: float) -> bool:
         if not isinstance(assignment, Offer | OpenAttempt | Completion):
@@ -247,7 +265,7 @@ class BrokerNodeDesk:
 
     async def give_opinion(self, caller: PartyName, inquiry_id: str, token: str) -> None:
         """Pass a signed opinion on to whoever asked."""
-        await self._inquiries.give(caller, inquiry_id, token)
+        await self._worker.run(self._inquiries.give, caller, inquiry_id, token)
 
     async def answer_reopening(self, caller: PartyName, reopening_id: str, token: str) -> None:
         """Take a signed word that a reopening was accepted, or why not."""
@@ -272,13 +290,3 @@ class BrokerOfficerDesk:
     async def cohorts(self, caller: PartyName, dataset_hash: str) -> Sequence[CohortEvidence]:
         """Return what was signed about each set of nodes that something was released for."""
         return await self._worker.run(self._reopenings.cohorts, caller, dataset_hash)
-
-
-async def _rings(bell: asyncio.Event, within_s: float) -> bool:
-    """Whether the bell rings within that time."""
-    try:
-        async with asyncio.timeout(within_s):
-            await bell.wait()
-    except TimeoutError:
-        return False
-    return True

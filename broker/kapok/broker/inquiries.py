@@ -1,27 +1,28 @@
-"""Inquiries on their way: how the nodes would judge a question, asked and answered in memory alone.
+"""Inquiries on their way: how the nodes would judge a question.
 
     analyst ── Explain(inquiry) ──▶ bell of each connected member ──▶ its watch: Inquiry
             ◀── opinion ◀──────────────────────────────────────────── GiveOpinion(opinion)
 
-Nothing of it is stored: an inquiry that is lost costs nobody anything. Everything here runs on the event
-loop; signatures are verified in the worker's thread. Bounded: open inquiries of an organisation and of all,
-and their time.
+An inquiry lies in the store while its analyst waits, so that it also reaches nodes that are connected to
+another broker process; one that is lost costs nobody anything. Bounded: open inquiries of an organisation and
+of all, and their time.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import suppress
 from typing import Final
 
-from kapok.broker.line import Bells, Presence, Worker
+from kapok.broker.computation.office import Office
+from kapok.broker.line import Bells, Worker, rings
+from kapok.broker.store.schema import InquiryRow
 from kapok.documents.envelope import decode, document_id
 from kapok.documents.statements import INQUIRY_TYP, OPINION_TYP, JobSpec, OpinionStatement
-from kapok.errors import InvalidInput, NotAuthorised, Unavailable
+from kapok.errors import InvalidInput, KapokError, NotAuthorised, Unavailable
 from kapok.identity.names import PartyName
-from kapok.protocols.secure_sum.params import MOST_MEMBERS, Verifier
+from kapok.protocols.secure_sum.params import MOST_MEMBERS
 from kapok.wire.messages import Inquiry
 
 __all__ = ["Inquiries"]
@@ -31,42 +32,30 @@ _MOST_OPEN: Final = 64
 _MOST_OF_ONE: Final = 2
 
 
-@dataclass(eq=False, slots=True)
-class _Open:
-    """An inquiry under way.
-
-    Attributes:
-        organisation: Of the analyst who asks.
-        waiting: Names of the nodes whose opinion has not come.
-        came: Opinions for the analyst.
-    """
-
-    token: str
-    organisation: str
-    waiting: set[str]
-    came: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
-
-
 class Inquiries:
     """The inquiries that are open just now.
 
     Args:
-        worker: Where signatures are verified.
-        verifier: Believes nothing without a signature.
-        bells: Rings for the nodes that are asked.
-        presence: Knows who is connected: nobody else is asked.
+        office: Store and verifier.
+        worker: The thread of the logic.
+        bells: Says when an opinion may have come.
+        connected: Whether a node is connected just now: nobody else is asked.
         open_s: How long opinions are waited for.
     """
 
     def __init__(
-        self, worker: Worker, verifier: Verifier, bells: Bells, presence: Presence, open_s: float = _OPEN_S
+        self,
+        office: Office,
+        worker: Worker,
+        bells: Bells,
+        connected: Callable[[str], bool],
+        open_s: float = _OPEN_S,
     ) -> None:
+        self._office = office
         self._worker = worker
-        self._verifier = verifier
         self._bells = bells
-        self._presence = presence
+        self._connected = connected
         self._open_s = open_s
-        self._open: dict[str, _Open] = {}
 
     async def explain(self, caller: PartyName, token: str) -> AsyncIterator[str]:
         """Put an inquiry to its connected members; yield opinions as they come, each verified.
@@ -77,57 +66,89 @@ class Inquiries:
             Unavailable: ``too_many_open_inquiries``.
         """
         inquiry_id, members = await self._worker.run(self._read, caller, token)
-        asked = {member for member in members if self._presence.connected(member)}
-        with self._opened(inquiry_id, _Open(token, caller.organisation_id, asked)) as inquiry:
-            self._bells.announce(asked, ())
-            until = asyncio.get_running_loop().time() + self._open_s
-            while inquiry.waiting or not inquiry.came.empty():
+        asked = {member for member in members if self._connected(member)}
+        is_open = True
+        try:
+            with self._bells.listen(inquiry_id) as bell:
                 try:
-                    async with asyncio.timeout_at(until):
-                        opinion = await inquiry.came.get()
-                except TimeoutError:
-                    return
-                yield opinion
+                    await self._worker.run(self._open, caller, inquiry_id, token, asked)
+                except KapokError:
+                    is_open = False
+                    raise
+                async for opinion in self._coming(inquiry_id, asked, bell):
+                    yield opinion
+        finally:
+            # Also if the caller left while it was being opened: the worker does one after the other. What
+            # cannot be deleted now goes with this process.
+            if is_open:
+                with suppress(KapokError):
+                    await asyncio.shield(self._worker.run(self._close, inquiry_id))
+
+    async def _coming(
+        self, inquiry_id: str, asked: Collection[str], bell: asyncio.Event
+    ) -> AsyncIterator[str]:
+        told: set[str] = set()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._open_s
+        while True:
+            bell.clear()
+            for node, opinion in (await self._worker.run(self._opinions, inquiry_id)).items():
+                if opinion is not None and node not in told:
+                    told.add(node)
+                    yield opinion
+            if told == asked or not await rings(bell, until - loop.time()):
+                return
 
     def owed(self, node: str) -> dict[str, Inquiry]:
         """The inquiries that wait for a node's opinion, by identity."""
-        return {key: Inquiry(one.token) for key, one in self._open.items() if node in one.waiting}
+        with self._office.store.snapshot() as tx:
+            return {inquiry_id: Inquiry(token) for inquiry_id, token in tx.inquiries.owed_by(node).items()}
 
-    async def give(self, caller: PartyName, inquiry_id: str, token: str) -> None:
-        """Pass a node's opinion on. One that nobody waits for any more is dropped.
+    def give(self, caller: PartyName, inquiry_id: str, token: str) -> None:
+        """Keep a node's opinion for who asked. One that nobody waits for any more is dropped.
 
         Raises:
             IdentityInvalid, NotAuthorised, PeerProtocolError: it is not the caller's own.
         """
-        inquiry = self._open.get(inquiry_id)
-        if inquiry is None or str(caller) not in inquiry.waiting:
-            return
-        await self._worker.run(self._check_opinion, caller, inquiry_id, token)
-        if str(caller) in inquiry.waiting:
-            inquiry.waiting.discard(str(caller))
-            inquiry.came.put_nowait(token)
+        with self._office.store.snapshot() as tx:
+            if inquiry_id not in tx.inquiries.owed_by(str(caller)):
+                return
+        self._check_opinion(caller, inquiry_id, token)
+        with self._office.step() as step:
+            asked = step.tx.inquiries.asked(inquiry_id, str(caller))
+            if asked is not None and asked.opinion is None:
+                asked.opinion = token
+                step.jobs.add(inquiry_id)
 
-    @contextlib.contextmanager
-    def _opened(self, inquiry_id: str, inquiry: _Open) -> Iterator[_Open]:
-        if inquiry_id in self._open:
-            raise InvalidInput(
-                "this very inquiry is open already", code="duplicate_inquiry", remedy="sign another"
+    def _open(self, caller: PartyName, inquiry_id: str, token: str, asked: Collection[str]) -> None:
+        with self._office.step() as step:
+            inquiries, organisation = step.tx.inquiries, caller.organisation_id
+            if inquiries.get(inquiry_id) is not None:
+                raise InvalidInput(
+                    "this very inquiry is open already", code="duplicate_inquiry", remedy="sign another"
+                )
+            if inquiries.count(organisation) >= _MOST_OF_ONE or inquiries.count() >= _MOST_OPEN:
+                raise Unavailable(
+                    "this broker has as many open inquiries as it takes",
+                    code="too_many_open_inquiries",
+                    remedy=f"try again in {self._open_s:g} s",
+                )
+            row = InquiryRow(
+                id=inquiry_id, organisation=organisation, token=token, broker=self._office.broker
             )
-        of_one = sum(one.organisation == inquiry.organisation for one in self._open.values())
-        if of_one >= _MOST_OF_ONE or len(self._open) >= _MOST_OPEN:
-            raise Unavailable(
-                "this broker has as many open inquiries as it takes",
-                code="too_many_open_inquiries",
-                remedy=f"try again in {self._open_s:g} s",
-            )
-        self._open[inquiry_id] = inquiry
-        try:
-            yield inquiry
-        finally:
-            del self._open[inquiry_id]
+            inquiries.open(row, asked)
+            step.nodes.update(asked)
+
+    def _opinions(self, inquiry_id: str) -> dict[str, str | None]:
+        with self._office.store.snapshot() as tx:
+            return tx.inquiries.opinions(inquiry_id)
+
+    def _close(self, inquiry_id: str) -> None:
+        with self._office.step() as step:
+            step.tx.inquiries.close(inquiry_id)
 
     def _read(self, caller: PartyName, token: str) -> tuple[str, tuple[str, ...]]:
-        signed = self._verifier.verify(INQUIRY_TYP, token)
+        signed = self._office.verifier.verify(INQUIRY_TYP, token)
         specification = decode(JobSpec, signed.payload, party=signed.signer.name)
         for signer in (signed.signer.name, str(caller)):
             specification.check_signer(signer)
@@ -142,7 +163,7 @@ class Inquiries:
         return document_id(signed.payload), members
 
     def _check_opinion(self, caller: PartyName, inquiry_id: str, token: str) -> None:
-        signed = self._verifier.verify(OPINION_TYP, token)
+        signed = self._office.verifier.verify(OPINION_TYP, token)
         statement = decode(OpinionStatement, signed.payload, party=signed.signer.name)
         if signed.signer.name != str(caller) or statement.inquiry != inquiry_id:
             raise NotAuthorised(

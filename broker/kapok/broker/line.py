@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -18,7 +18,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from kapok.errors import Unavailable
 
-__all__ = ["Bells", "Presence", "Worker"]
+__all__ = ["Bells", "Presence", "Worker", "rings"]
 
 _Parameters = ParamSpec("_Parameters")
 _Answer = TypeVar("_Answer")
@@ -72,13 +72,16 @@ class Bells:
 
     def announce(self, nodes: Iterable[str], jobs: Iterable[str]) -> None:
         """Ring for these, in an order that does not hang on chance. May be called from any thread."""
-        keys = (*sorted(nodes), *sorted(jobs))
+        self.ring((*sorted(nodes), *sorted(jobs)))
+
+    def ring(self, keys: Collection[str] | None) -> None:
+        """Ring for these, or with None for all. May be called from any thread."""
         # The loop is closed when the broker stops while the worker finishes its last call.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._ring, keys)
 
-    def _ring(self, keys: Iterable[str]) -> None:
-        for key in keys:
+    def _ring(self, keys: Iterable[str] | None) -> None:
+        for key in tuple(self._listening) if keys is None else keys:
             for bell in self._listening.get(key, ()):
                 bell.set()
 
@@ -87,6 +90,7 @@ class Presence:
     """Which nodes have a watch open, and from whom a vector is coming in.
 
     Attributes:
+        elsewhere: The nodes that are connected to other broker processes on the same store, as those say.
         uploads_taken: Vectors that came in whole since the start.
         bytes_taken: Their bytes.
     """
@@ -95,19 +99,20 @@ class Presence:
         self._lines: Counter[str] = Counter()
         self._uploads: Counter[tuple[str, str]] = Counter()
         self.uploads_taken = self.bytes_taken = 0
+        self.elsewhere: frozenset[str] = frozenset()
 
     def connected(self, node: str) -> bool:
-        """Whether a node is connected just now."""
-        return self._lines[node] > 0
+        """Whether a node is connected just now, here or elsewhere."""
+        return self._lines[node] > 0 or node in self.elsewhere
 
     def uploading(self, node: str, job_id: str) -> bool:
         """Whether a node is just sending its vector for a job."""
         return self._uploads[node, job_id] > 0
 
     @property
-    def nodes(self) -> int:
-        """How many nodes are connected just now."""
-        return len(self._lines)
+    def here(self) -> frozenset[str]:
+        """The nodes that are connected to this process just now."""
+        return frozenset(self._lines)
 
     def took(self, size: int) -> None:
         """Note that a vector of so many bytes has come in whole."""
@@ -155,3 +160,13 @@ def _counted(counter: Counter[_Key], key: _Key) -> Iterator[None]:
         counter[key] -= 1
         if not counter[key]:
             del counter[key]
+
+
+async def rings(bell: asyncio.Event, within_s: float) -> bool:
+    """Whether the bell rings within that time."""
+    try:
+        async with asyncio.timeout(within_s):
+            await bell.wait()
+    except TimeoutError:
+        return False
+    return True

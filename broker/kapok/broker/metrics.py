@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily
@@ -25,10 +25,10 @@ class BrokerMetrics:
         registry: What is told.
     """
 
-    def __init__(self, store: Store, presence: Presence, certificate_expires: float) -> None:
+    def __init__(self, store: Store, presence: Presence, certificate_expires: Callable[[], float]) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        certificate_gauge(self.registry, lambda: certificate_expires)
+        certificate_gauge(self.registry, certificate_expires)
         self._jobs = Counter(
             "kapok_broker_jobs",
             "Jobs that came to a state since the start; one whose attempt was voided gathers again.",
@@ -58,7 +58,7 @@ class BrokerMetrics:
 
     def _gauges(self, store: Store, presence: Presence) -> None:
         nodes = Gauge("kapok_broker_connected_nodes", "Nodes with a watch open.", registry=self.registry)
-        nodes.set_function(lambda: presence.nodes)
+        nodes.set_function(lambda: len(presence.here))
         uploads = Gauge("kapok_broker_open_uploads", "Vectors that are coming in.", registry=self.registry)
         uploads.set_function(lambda: presence.uploads)
         jobs = Gauge("kapok_broker_open_jobs", "Jobs that need their nodes.", registry=self.registry)

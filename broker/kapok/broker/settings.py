@@ -79,9 +79,12 @@ class BrokerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     Attributes:
         listen: ``host:port``; port 0 lets the system pick one.
-        store: Path of the SQLite file, relative to the home folder, or a SQLAlchemy URL.
+        store: Path of the SQLite file, relative to the home folder, or a URL of PostgreSQL's without
+            password.
+        store_password_file: File, relative to the home folder, that holds the password of the URL's user.
         log_level: Least level that is logged.
         metrics: ``host:port`` where metrics are told over HTTP; empty for nowhere.
+        traces: Collector of spans, ``http://host:port`` of OTLP over gRPC; empty for none.
         drain_s: How long calls in flight may go on after SIGTERM.
         limits: See `Limits`.
 
@@ -91,8 +94,10 @@ class BrokerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     listen: str = "127.0.0.1:7443"
     store: str = "broker.db"
+    store_password_file: str = ""
     log_level: LogLevel = "info"
     metrics: str = ""
+    traces: str = ""
     drain_s: float = 5.0
     limits: Limits = msgspec.field(default_factory=Limits)
 

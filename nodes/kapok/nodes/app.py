@@ -13,8 +13,8 @@ import logging
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -23,11 +23,20 @@ from kapok import settings as settings_files
 from kapok.daemon import alone, stopped_by_sigterm, told_by_sighup
 from kapok.daemon.metrics import metrics_served
 from kapok.documents.envelope import JwsSigner, JwsVerifier
+from kapok.errors import KapokError
 from kapok.identity.credentials import Credentials
 from kapok.identity.expiry import expires, warned_daily
-from kapok.identity.keyfiles import make_private_folder, read_or_make_private_file, write_new_file
+from kapok.identity.keyfiles import (
+    make_private_folder,
+    read_or_make_private_file,
+    read_public_file,
+    replace_file,
+    write_new_file,
+)
 from kapok.identity.names import Role
-from kapok.logs import configure
+from kapok.identity.renewal import Current
+from kapok.identity.revocation import Revocations
+from kapok.logs import configure, traces
 from kapok.nodes.apps.host import AppHost
 from kapok.nodes.apps.readiness import app_problems, app_warnings
 from kapok.nodes.checking import CheckReport, check
@@ -48,7 +57,9 @@ __all__ = ["CheckReport", "check", "run"]
 
 TAG_KEY_FILE: Final = "tag.key"
 VERSION_KEY_FILE: Final = "version.key"
+REVOCATIONS_FILE: Final = "revoked.crl"
 _VERSION_KEY_BYTES: Final = 32
+_DAY_S: Final = 86_400.0
 _log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
@@ -85,6 +96,7 @@ async def run(
     settings_text = settings_files.read(home / SETTINGS_FILE)
     settings = load_settings(home, settings_text)
     configure(sys.stderr, settings.log_level)
+    traces.configure("node", settings.traces)
     make_private_folder(settings.state_folder)
     stop = stop or asyncio.Event()
     with (
@@ -94,12 +106,14 @@ async def run(
     ):
         _write_missing_policy(home)
         in_force = load_in_force(home, settings_text, journal)
-        metrics = NodeMetrics(expires(credentials), clock)
+        current = Current(home, credentials, passphrase, clock)
+        revocations = _revocations(settings, credentials)
+        metrics = NodeMetrics(lambda: expires(current.now), clock)
         apps = AppHost.of(home, settings)
         apps.clear()
-        dialler = dialler or Dialler()
-        runner, link = _wire(settings, apps, credentials, journal, in_force, clock, metrics, dialler)
-        _log.info("node starts", extra={"party": str(credentials.name), "broker": settings.broker})
+        told = (clock, metrics, dialler or Dialler())
+        runner, link = _wire(settings, apps, current, revocations, journal, in_force, *told)
+        _log.info("node starts", extra={"party": str(credentials.name), "broker": settings.brokers})
         runner.tell_of_pause()
         _warn_of_apps(settings, in_force, journal)
         with (
@@ -107,7 +121,11 @@ async def run(
             metrics_served(metrics.registry, settings.metrics_address),
         ):
             try:
-                async with warned_daily(credentials, clock):
+                async with (
+                    current.kept_up(),
+                    _forgetting(journal, settings.history_days, clock),
+                    warned_daily(lambda: current.now, clock, revocations.overdue),
+                ):
                     await link.run(stop, ready)
             finally:
                 runner.close()
@@ -124,10 +142,40 @@ def _write_missing_policy(home: Path) -> None:
         )
 
 
+@asynccontextmanager
+async def _forgetting(journal: Journal, days: int, clock: Clock) -> AsyncIterator[None]:
+    """Forget old texts, at once and once a day, for as long as the block lasts."""
+    forgetting = asyncio.create_task(_forget_daily(journal, days, clock))
+    try:
+        yield
+    finally:
+        forgetting.cancel()
+        await asyncio.gather(forgetting, return_exceptions=True)
+
+
+async def _forget_daily(journal: Journal, days: int, clock: Clock) -> None:
+    while days:
+        try:
+            jobs = await asyncio.to_thread(journal.forget_texts, clock() - days * _DAY_S)
+            if jobs:
+                _log.info("old questions were forgotten", extra={"jobs": jobs, "days": days})
+        except KapokError as error:
+            _log.warning("old questions are forgotten tomorrow", exc_info=error)
+        await asyncio.sleep(_DAY_S)
+
+
+def _revocations(settings: NodeSettings, credentials: Credentials) -> Revocations:
+    """The newest list of revoked certificates that this node has seen; it outlives the process."""
+    file = settings.state_folder / REVOCATIONS_FILE
+    kept = read_public_file(file) if file.exists() else None
+    return Revocations(credentials.root, kept, keep=partial(replace_file, file))
+
+
 def _wire(
     settings: NodeSettings,
     apps: AppHost,
-    credentials: Credentials,
+    current: Current,
+    revocations: Revocations,
     journal: Journal,
     in_force: InForce,
     clock: Clock,
@@ -136,7 +184,10 @@ def _wire(
 ) -> tuple[Runner, Link]:
     """Make every part and give it what it stands on."""
     state = settings.state_folder
-    signer, verifier = JwsSigner(credentials), JwsVerifier(credentials.root_pem, clock)
+    credentials = current.now
+    signer = JwsSigner(credentials)
+    verifier = JwsVerifier(credentials.root_pem, clock, revocations.revokes)
+    current.tell(lambda: signer.renew(current.now))
     _warn_of_lost_keys(state)
     version_key = read_or_make_private_file(state / VERSION_KEY_FILE, _new_version_key)
     tag_key = WrapKey.from_private_bytes(read_or_make_private_file(state / TAG_KEY_FILE, _new_tag_key))
@@ -165,7 +216,7 @@ def _wire(
         open_jobs_max=settings.open_jobs_max,
         observer=metrics,
     )
-    return runner, Link(credentials, settings.broker, runner, joining, dialler, metrics.heard)
+    return runner, Link(current, settings.brokers, runner, joining, revocations, dialler, metrics.heard)
 
 
 def _warn_of_apps(settings: NodeSettings, in_force: InForce, journal: Journal) -> None:

@@ -36,7 +36,7 @@ from kapok.nodes.settings import POLICY_FILE, SETTINGS_FILE, NodeSettings, load_
 from kapok.nodes.sources import Table, TableReport
 from kapok.nodes.sources.version import VersionKey
 from kapok.nodes.wording import policy_in_words
-from kapok.wire.channel import connect
+from kapok.wire.dialler import Dialler
 
 __all__ = ["CheckReport", "DatasetReport", "check"]
 
@@ -134,7 +134,7 @@ def check(
     return CheckReport(
         party=str(credentials.name),
         key_fingerprint=credentials.key_fingerprint.hex(),
-        broker=settings.broker,
+        broker=", ".join(settings.brokers),
         broker_problem=broker_problem,
         policy=(*policy_in_words(policy, settings.datasets), *_apps(policy, by_hand)),
         datasets=datasets,
@@ -237,7 +237,7 @@ def _documents(
         found[one] = kept if kept is not None else "its document is not here, and the broker was not reached"
 
     async def ask() -> None:
-        async with await connect(credentials, settings.broker) as broker:
+        async with await Dialler().connect_any(credentials, settings.brokers) as broker:
             for one in [one for one, document in found.items() if isinstance(document, str)]:
                 try:
                     found[one] = documents.take(one, await broker.catalogue.dataset(one))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import asdict, replace
@@ -32,10 +32,11 @@ from kapok.nodes.runner import (
 )
 from kapok.wire.channel import Connection
 from kapok.wire.dialler import Dialler
-from kapok.wire.messages import Assignment, Idle, OpenAttempt
+from kapok.wire.messages import Assignment, Idle, OpenAttempt, RevocationNotice
 
 if TYPE_CHECKING:
-    from kapok.identity.credentials import Credentials
+    from kapok.identity.renewal import Current
+    from kapok.identity.revocation import Revocations
 
 __all__ = ["Link"]
 
@@ -56,25 +57,31 @@ class Link:
     """A node's line to its broker.
 
     Args:
-        credentials: The node's.
-        address: The broker's.
+        current: The node's credentials; when they are renewed, the broker is dialled anew.
+        places: The broker's addresses: one of each process on its store. When a connection ends, the next is
+            tried.
         runner: Answers assignments.
         joining: What the node joins.
+        revocations: The list of revoked certificates, which the broker hands on.
         dialler: Reaches the broker, and spaces tries.
         heard: Told True whenever the broker is heard, and False when the line has ended.
     """
 
     def __init__(
         self,
-        credentials: Credentials,
-        address: str,
+        current: Current,
+        places: Sequence[str],
         runner: Runner,
         joining: Joining,
+        revocations: Revocations,
         dialler: Dialler,
         heard: Callable[[bool], None] = lambda _connected: None,
     ) -> None:
         self._heard = heard
-        self._credentials, self._address = credentials, address
+        self._current, self._places, self._revocations = current, places, revocations
+        self._renewed = asyncio.Event()
+        current.tell(self._renewed.set)
+        self._last: str | None = None
         self._runner, self._joining, self._dialler = runner, joining, dialler
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="node")
         self._room = asyncio.Semaphore(_AT_ONCE)
@@ -101,7 +108,7 @@ class Link:
         def is_ready() -> None:
             nonlocal was_ready
             if not was_ready and ready is not None:
-                ready(self._address)
+                ready(self._last or "")
             was_ready = True
 
         while True:
@@ -111,7 +118,9 @@ class Link:
             except KapokError as error:
                 if not (was_ready or isinstance(error, Unavailable)):
                     raise
-                _log.warning("no connection to the broker", extra=_told(error) | {"broker": self._address})
+                _log.warning(
+                    "no connection to the broker", extra=_told(error) | {"broker": ", ".join(self._places)}
+                )
             except Exception:  # noqa: BLE001 - one connection must not take the daemon with it
                 _log.exception("the connection to the broker ended by a defect")
             if loop.time() - began > _STABLE_S:
@@ -120,14 +129,16 @@ class Link:
 
     async def _connected(self, is_ready: Callable[[], None]) -> None:
         """One connection, until it ends."""
-        broker = await self._dialler.connect(self._credentials, self._address)
+        self._renewed.clear()
+        broker = await self._dialler.connect_any(self._current.now, self._places, after=self._last)
+        self._last = broker.address
         chores: set[asyncio.Task[None]] = set()
         try:
             wanting = await self._join(broker)
             chores.add(asyncio.create_task(self._poll(broker)))
             if wanting:
                 chores.add(asyncio.create_task(self._join_later(broker)))
-            await self._watch(broker, is_ready)
+            await _until(self._renewed, self._watch(broker, is_ready))
         except asyncio.CancelledError:
             await self._drain(_DRAIN_S)
             raise
@@ -153,10 +164,24 @@ class Link:
                 if isinstance(assignment, Idle):
                     is_ready()
                     continue
+                if isinstance(assignment, RevocationNotice):
+                    self._revoke(assignment.der)
+                    continue
                 await self._room.acquire()
                 task = asyncio.create_task(self._answer(broker, assignment))
                 self._answering[task] = None
                 task.add_done_callback(self._answered)
+
+    def _revoke(self, der: bytes) -> None:
+        """Let a newer list count: what its parties sign is refused from now on."""
+        try:
+            if self._revocations.take(der) and (newest := self._revocations.current) is not None:
+                _log.warning(
+                    "a list of revocations has come",
+                    extra={"number": newest.number, "revoked": len(newest.serials)},
+                )
+        except KapokError as error:
+            _log.error("the broker's list of revocations is not taken", extra=_told(error))
 
     def _answered(self, task: asyncio.Task[None]) -> None:
         self._answering.pop(task, None)
@@ -217,7 +242,7 @@ class Link:
             for dataset_hash in tuple(self._joining.joined):
                 shown = await broker.catalogue.dataset(dataset_hash)
                 if await self._in_thread(
-                    partial(self._joining.displaced, str(self._credentials.name), shown)
+                    partial(self._joining.displaced, str(self._current.now.name), shown)
                 ):
                     _log.warning(
                         "another process has joined under this node's name: this one joins again",

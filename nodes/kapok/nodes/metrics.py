@@ -27,10 +27,10 @@ class NodeMetrics:
         registry: What is told.
     """
 
-    def __init__(self, certificate_expires: float, clock: Callable[[], float]) -> None:
+    def __init__(self, certificate_expires: Callable[[], float], clock: Callable[[], float]) -> None:
         self.registry = registry = CollectorRegistry()
         self._clock, self._codes = clock, {""}
-        certificate_gauge(registry, lambda: certificate_expires)
+        certificate_gauge(registry, certificate_expires)
         self._questions = Counter(
             "kapok_node_questions",
             "Questions that were decided since the start; one that is judged anew does not count again.",

@@ -25,7 +25,7 @@ from kapok.nodes.source_settings import (
     check_source,
     places,
 )
-from kapok.wire.address import Address
+from kapok.wire.address import Address, Addresses, addresses
 
 __all__ = [
     "AppSettings",
@@ -45,6 +45,7 @@ __all__ = [
 SETTINGS_FILE: Final = "node.toml"
 POLICY_FILE: Final = "policy.toml"
 
+_LEAST_HISTORY_DAYS: Final = 60
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")
 _HASH: Final = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -89,25 +90,30 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``node.toml`` as it is written. The paths' defaults are filled in by `load_settings`.
 
     Attributes:
-        broker: ``host:port``.
+        broker: ``host:port``, or several: of brokers on one store, of which one is dialled.
         state: Folder of journal, keys and documents.
         instance: File that mirrors the journal's counter.
         accept_rollback: The number that an officer confirms after the journal was restored, or None.
         log_level: Least level that is logged.
         metrics: ``host:port`` where metrics are told over HTTP; empty for nowhere.
+        traces: Collector of spans, ``http://host:port`` of OTLP over gRPC; empty for none.
         open_jobs_max: Most jobs open at a time.
+        history_days: Days after which the journal forgets the text of questions that nothing was released
+            for; 0 for never.
         engine: What one question may use.
         apps: Where apps run.
         datasets: What the node joins, by local name.
     """
 
-    broker: str
+    broker: Addresses
     state: Path | None = None
     instance: Path | None = None
     accept_rollback: int | None = None
     log_level: LogLevel = "info"
     metrics: str = ""
+    traces: str = ""
     open_jobs_max: int = 256
+    history_days: int = 0
     engine: EngineLimits = EngineLimits()
     apps: AppSettings = AppSettings()
     datasets: dict[str, DatasetEntry] = {}
@@ -118,6 +124,11 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.state is None:
             raise AssertionError("settings were not loaded by load_settings")
         return self.state
+
+    @property
+    def brokers(self) -> tuple[str, ...]:
+        """The addresses of `broker`."""
+        return addresses(self.broker)
 
     @property
     def apps_folder(self) -> Path:
@@ -178,11 +189,9 @@ def _bad(path: Path, key: str, what: str, remedy: str) -> InvalidInput:
 
 def _check_daemon(path: Path, found: NodeSettings) -> None:
     try:
-        dialled = Address.parse(found.broker)
+        addresses(found.broker)
     except InvalidInput as error:
-        raise _bad(path, "broker", f"is {found.broker!r}, not an address", error.remedy or "") from None
-    if not dialled.port:
-        raise _bad(path, "broker", "has the port 0", "write the port on which the broker listens")
+        raise _bad(path, "broker", f"cannot be used: {error.message}", error.remedy or "") from None
     if found.metrics:
         try:
             Address.parse(found.metrics)
@@ -190,6 +199,13 @@ def _check_daemon(path: Path, found: NodeSettings) -> None:
             raise _bad(path, "metrics", f"is {found.metrics!r}, not an address", error.remedy or "") from None
     if not 1 <= found.open_jobs_max <= 100_000:
         raise _bad(path, "open_jobs_max", "is out of range", "write a number from 1 to 100000")
+    if found.history_days and not _LEAST_HISTORY_DAYS <= found.history_days <= 36_500:
+        raise _bad(
+            path,
+            "history_days",
+            "is out of range",
+            f"write 0 for ever, or a number from {_LEAST_HISTORY_DAYS}: a job may be open for 30 days",
+        )
     limits = found.engine
     for key, value, least, most in (
         ("threads", limits.threads, 1, 256),

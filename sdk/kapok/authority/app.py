@@ -43,7 +43,7 @@ from kapok.persistence import examine_database, open_database
 from kapok.wire.address import Address
 from kapok.wire.server import serve_enrolment
 
-__all__ = ["DEFAULT_LISTEN", "examine_register", "init", "run", "token"]
+__all__ = ["DEFAULT_LISTEN", "examine_register", "init", "open_register", "role_of", "run", "token"]
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def init(
     secret = passphrase_or_environment(passphrase)
     root = RootKey.generate(trust_domain, clock())
     root.store(place, secret)
-    with _register(place) as register:
+    with open_register(place) as register:
         make_identity(place, settings, root, register, secret, clock())
     text = template(trust_domain, listen, address, every_host, broker_address)
     write_new_file(place.settings_file, text.encode("utf-8"), mode=0o644)
@@ -138,13 +138,13 @@ def token(
     """
     place = AuthorityHome(Path(home))
     settings = place.load()
-    party = PartyName(settings.trust_domain, organisation, _role(role), name)
+    party = PartyName(settings.trust_domain, organisation, role_of(role), name)
     broker = broker_address or settings.broker or None
     given = token_hosts(party, hosts, broker)
     lifetime_s = settings.token_lifetime_s if lifetime_s is None else check_lifetime(lifetime_s)
     root = TrustRoot.from_pem(read_public_file(place.root_certificate))
     made = EnrolmentToken.generate(place.dial_address(settings), root, party, broker)
-    with _register(place) as register:
+    with open_register(place) as register:
         if register.live(party, clock()):
             notice(
                 f"{party} is enrolled already: this token is for enrolling the same party again; two that "
@@ -208,7 +208,7 @@ async def run(
             remedy="put the trust domain of the root back into authority.toml",
         )
     stop = stop or asyncio.Event()
-    with alone(place.folder, "authority"), stopped_by_sigterm(stop), _register(place) as register:
+    with alone(place.folder, "authority"), stopped_by_sigterm(stop), open_register(place) as register:
         renew_identity(place, settings, root, register, secret, clock())
         credentials = Credentials.load(place.folder, secret, role=Role.AUTHORITY, clock=clock)
         desk = Desk(register, root, leaf_days=settings.leaf_days, clock=clock)
@@ -219,14 +219,19 @@ async def run(
             dial = _note_address(place, settings, running.port)
             _LOG.info("authority listens", extra={"address": running.address, "dial": dial})
             ready(dial)
-            async with warned_daily(credentials, clock):
+            async with warned_daily(lambda: credentials, clock):
                 await stop.wait()
         finally:
             await running.stop(_GRACE_S)
             _LOG.info("authority stopped", extra=asdict(running.traffic))
 
 
-def _role(role: Role | str) -> Role:
+def role_of(role: Role | str) -> Role:
+    """The role of a party that is enrolled.
+
+    Raises:
+        InvalidInput: ``bad_role``.
+    """
     try:
         found = Role(role)
     except ValueError:
@@ -284,7 +289,8 @@ def examine_register(place: AuthorityHome) -> None:
 
 
 @contextmanager
-def _register(place: AuthorityHome) -> Iterator[Register]:
+def open_register(place: AuthorityHome) -> Iterator[Register]:
+    """The authority's register, brought up to date."""
     engine = open_database(place.register_file, _MIGRATIONS)
     try:
         yield Register(engine)

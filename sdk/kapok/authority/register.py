@@ -49,6 +49,20 @@ _TOKENS: Final = sa.Table(
     sa.Column("serial", sa.String(40), sa.ForeignKey("certificates.serial")),
 )
 
+_REVOCATIONS: Final = sa.Table(
+    "revocations",
+    _METADATA,
+    sa.Column("serial", sa.String(40), sa.ForeignKey("certificates.serial"), primary_key=True),
+    sa.Column("revoked_at", sa.Float, nullable=False),
+)
+
+_LISTS: Final = sa.Table(
+    "revocation_lists",
+    _METADATA,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("signed_at", sa.Float, nullable=False),
+)
+
 Issue = Callable[[PartyName, Sequence[str]], x509.Certificate]
 """Signs the key at hand under a name, with host names."""
 
@@ -102,6 +116,43 @@ class Register:
         """Note a certificate that needed no token: the authority's own."""
         with self._engine.begin() as connection:
             _insert(connection, name, certificate, now)
+
+    def revoke(self, name: PartyName, now: float) -> int:
+        """Revoke all certificates of a name that are valid at `now`, and end its open tokens.
+
+        Returns:
+            How many certificates were revoked now; those that were before are not counted.
+        """
+        with self._engine.begin() as connection:
+            live = _CERTIFICATES.c.name == str(name), _CERTIFICATES.c.expires_at > now
+            known = sa.select(_REVOCATIONS.c.serial)
+            serials = connection.scalars(
+                sa.select(_CERTIFICATES.c.serial).where(*live, _CERTIFICATES.c.serial.not_in(known))
+            ).all()
+            for serial in serials:
+                connection.execute(_REVOCATIONS.insert().values(serial=serial, revoked_at=now))
+            connection.execute(
+                _TOKENS.update()
+                .where(_TOKENS.c.name == str(name), _TOKENS.c.spent_at.is_(None), _TOKENS.c.expires_at > now)
+                .values(expires_at=now)
+            )
+            return len(serials)
+
+    def revoked(self, now: float) -> dict[int, tuple[str, float]]:
+        """Each revoked certificate that has not expired: serial number, name, and when it was revoked."""
+        query = sa.select(_REVOCATIONS, _CERTIFICATES.c.name).join_from(
+            _REVOCATIONS, _CERTIFICATES, _CERTIFICATES.c.serial == _REVOCATIONS.c.serial
+        )
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            rows = connection.execute(query.where(_CERTIFICATES.c.expires_at > now)).all()
+            return {int(row.serial, 16): (row.name, row.revoked_at) for row in rows}
+
+    def next_list(self, now: float) -> int:
+        """The number of a list that is signed now: one more than that of the last."""
+        with self._engine.begin() as connection:
+            number = 1 + (connection.scalar(sa.select(sa.func.max(_LISTS.c.number))) or 0)
+            connection.execute(_LISTS.insert().values(number=number, signed_at=now))
+            return int(number)
 
     def spend(
         self, secret_hash: bytes, key: ec.EllipticCurvePublicKey, now: float, issue: Issue
@@ -158,7 +209,11 @@ def _live(connection: Connection, name: PartyName, now: float) -> int:
     return connection.execute(
         sa.select(sa.func.count())
         .select_from(_CERTIFICATES)
-        .where(_CERTIFICATES.c.name == str(name), _CERTIFICATES.c.expires_at > now)
+        .where(
+            _CERTIFICATES.c.name == str(name),
+            _CERTIFICATES.c.expires_at > now,
+            _CERTIFICATES.c.serial.not_in(sa.select(_REVOCATIONS.c.serial)),
+        )
     ).scalar_one()
 
 

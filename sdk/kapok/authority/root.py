@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -74,6 +74,12 @@ class RootKey(NeverPickled):
     ) -> x509.Certificate:
         """Return a party's certificate: see `kapok.identity.issuing.issue`."""
         return issuing.issue(self._key, self.root.certificate, key, name, now=now, days=days, hosts=hosts)
+
+    def revocation_list(self, revoked: Mapping[int, float], *, number: int, now: float, days: int) -> bytes:
+        """Return a list of revoked certificates, DER: see `kapok.identity.issuing.revocation_list`."""
+        return issuing.revocation_list(
+            self._key, self.root.certificate, revoked, number=number, now=now, days=days
+        )
 
     def __repr__(self) -> str:
         return f"<RootKey of {self.root.trust_domain}>"

@@ -39,6 +39,7 @@ class AuthoritySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     broker: str = ""
     leaf_days: int = 365
     token_lifetime_s: float = 86_400
+    revocation_days: int = 30
     log_level: LogLevel = "info"
 
     def __post_init__(self) -> None:
@@ -64,6 +65,10 @@ class AuthoritySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
         if not 1 <= self.leaf_days <= _MOST_LEAF_DAYS:
             raise InvalidInput(
                 "leaf_days is out of range", code="bad_settings", remedy=f"set 1 to {_MOST_LEAF_DAYS}"
+            )
+        if not 1 <= self.revocation_days <= _MOST_LEAF_DAYS:
+            raise InvalidInput(
+                "revocation_days is out of range", code="bad_settings", remedy=f"set 1 to {_MOST_LEAF_DAYS}"
             )
         check_lifetime(self.token_lifetime_s)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +13,7 @@ import typer
 from kapok.cli.grammar import group
 from kapok.cli.options import Home, Json, resolved_home
 from kapok.cli.terminal import note, print_json, say
+from kapok.errors import counted
 
 __all__ = ["app"]
 
@@ -67,6 +71,64 @@ def run(home: Home = None) -> None:
 
     folder = resolved_home(home)
     serve(partial(enrolment, folder), AuthorityHome(folder).load().log_level)
+
+
+Broker = Annotated[
+    str | None,
+    typer.Option(
+        "--broker",
+        metavar="HOST:PORT",
+        help="Where to send the list.  [default: as authority.toml]",
+        show_default=False,
+    ),
+]
+
+
+@app.command("revoke")
+def revoke(
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="Its role.", show_default=False)],
+    organisation: Annotated[
+        str, typer.Argument(metavar="ORGANISATION", help="Its organisation.", show_default=False)
+    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its own name.", show_default=False)],
+    broker: Broker = None,
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Let a party's certificates be good no longer: broker and nodes refuse it within a second."""
+    from kapok.authority.revoking import revoke as end
+
+    folder = resolved_home(home)
+    party, count = end(folder, role, organisation, name)
+    if not json:
+        say(f"revoked {party}: {counted(count, 'certificate')}")
+    _send(folder, broker, json)
+
+
+@app.command("revocations")
+def revocations(broker: Broker = None, json: Json = False, home: Home = None) -> None:
+    """Sign the list of revoked certificates anew, show it, and send it to the broker."""
+    _send(resolved_home(home), broker, json, show=True)
+
+
+def _send(folder: Path, broker: str | None, json: bool, *, show: bool = False) -> None:
+    from kapok.authority.revoking import deliver, signed_list
+
+    signed, revoked = signed_list(folder)
+    address = asyncio.run(deliver(folder, signed.der, broker))
+    until = f"{datetime.fromtimestamp(signed.expires, UTC):%Y-%m-%d}"
+    parties = [
+        {"party": party, "serial": f"{serial:x}", "revoked_at": at} for serial, (party, at) in revoked.items()
+    ]
+    if json:
+        print_json(
+            {"number": signed.number, "expires": signed.expires, "broker": address, "revoked": parties}
+        )
+        return
+    for one in parties if show else ():
+        say(f"{one['party']}  {one['serial']}")
+    say(f"{address} has list {signed.number}, good until {until}, of {counted(len(parties), 'certificate')}")
+    note(f"sign it anew before {until}: kapok authority revocations")
 
 
 @app.command("token")

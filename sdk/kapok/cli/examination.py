@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from kapok.errors import InvalidInput, KapokError, NotFound, Unavailable
 from kapok.identity.credentials import Credentials
 from kapok.identity.expiry import ends_soon, expires
+from kapok.identity.keyfiles import read_public_file
+from kapok.identity.revocation import Revocations
 from kapok.wire import version
-from kapok.wire.address import Address
+from kapok.wire.address import Address, addresses
 
 if TYPE_CHECKING:
     from kapok.wire.version import About
@@ -166,6 +168,7 @@ def _metrics(found: Examination, address: Address | None) -> None:
 
 def _broker(found: Examination, credentials: Credentials | None, address: str, clock: Clock) -> bool:
     """Dial a broker as its parties do; return whether that worked."""
+    before = len(found.findings)
     if credentials is None:
         found.problem("broker", "it was not dialled: there is no identity to show", "mend the identity first")
         return False
@@ -186,7 +189,15 @@ def _broker(found: Examination, credentials: Credentials | None, address: str, c
             found.problem("broker", text, "its operator finds the cause in its log", _UNAVAILABLE)
         _clock(found, about, now)
         _release(found, about)
-    return all(one.subject != "broker" or one.grade == "ok" for one in found.findings)
+    return all(one.grade == "ok" for one in found.findings[before:] if one.subject == "broker")
+
+
+def _brokers(
+    found: Examination, credentials: Credentials | None, places: Iterable[str], clock: Clock
+) -> bool:
+    """Dial each; return whether one of them can be used."""
+    usable = [_broker(found, credentials, place, clock) for place in places]
+    return any(usable)
 
 
 def _clock(found: Examination, about: About, now: float) -> None:
@@ -242,7 +253,7 @@ def _look_at_authority(found: Examination, _own: Credentials | None, _now: Clock
 
 
 def _look_at_broker(found: Examination, own: Credentials | None, clock: Clock) -> None:
-    from kapok.broker.app import SETTINGS_FILE, store_place
+    from kapok.broker.app import SETTINGS_FILE, store_password, store_place
     from kapok.broker.settings import BrokerSettings
     from kapok.broker.store import Store
     from kapok.settings import load
@@ -254,9 +265,9 @@ def _look_at_broker(found: Examination, own: Credentials | None, clock: Clock) -
         place = store_place(found.home, settings.store)
         if isinstance(place, Path):
             _disk(found, place.parent)
-            with found.looking("store"):
-                Store.examine(place)
-                found.ok("store", str(place))
+        with found.looking("store"):
+            Store.examine(place, store_password(found.home, settings))
+            found.ok("store", str(place))
         listens = Address.parse(settings.listen)
         if listens.port:
             dialled = Address(_ANYWHERE.get(listens.host, listens.host), listens.port)
@@ -264,6 +275,7 @@ def _look_at_broker(found: Examination, own: Credentials | None, clock: Clock) -
 
 
 def _look_at_node(found: Examination, own: Credentials | None, clock: Clock) -> None:
+    from kapok.nodes.app import REVOCATIONS_FILE
     from kapok.nodes.checking import check
     from kapok.nodes.settings import SETTINGS_FILE, load_settings
 
@@ -272,9 +284,10 @@ def _look_at_node(found: Examination, own: Credentials | None, clock: Clock) -> 
         found.ok("settings", str(found.home / SETTINGS_FILE))
         _metrics(found, settings.metrics_address)
         _disk(found, settings.state_folder)
-        reached = _broker(found, own, settings.broker, clock)
+        reached = _brokers(found, own, settings.brokers, clock)
         if own is None:
             return
+        _revocations(found, own, settings.state_folder / REVOCATIONS_FILE, clock)
         with found.looking("check"):
             report = check(found.home, dial=reached, clock=clock)
             for one in report.datasets:
@@ -288,6 +301,18 @@ def _look_at_node(found: Examination, own: Credentials | None, clock: Clock) -> 
                 found.ok("check", "policy, journal and tables keep this node from nothing")
 
 
+def _revocations(found: Examination, own: Credentials, file: Path, clock: Clock) -> None:
+    """The list that the node has been given, if any."""
+    if not file.exists():
+        return
+    with found.looking("revocations"):
+        kept = Revocations(own.root, read_public_file(file))
+        if (overdue := kept.overdue(clock())) is not None:
+            found.warn("revocations", *overdue)
+        elif kept.current is not None:
+            found.ok("revocations", f"list {kept.current.number}, of {len(kept.current.serials)}")
+
+
 def _look_at_analyst(found: Examination, own: Credentials | None, clock: Clock) -> None:
     from kapok.client.profile import Profile
 
@@ -299,7 +324,7 @@ def _look_at_analyst(found: Examination, own: Credentials | None, clock: Clock) 
             if profile.key_path.exists():
                 profile.opening_key().check()
                 found.ok("result key", str(profile.key_path))
-        _broker(found, own, profile.settings.broker, clock)
+        _brokers(found, own, addresses(profile.settings.broker), clock)
 
 
 _Look = Callable[[Examination, Credentials | None, Clock], Any]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from kapok.client.opening import brokers_word
 from kapok.client.progress import Listener, Progress, silent
 from kapok.errors import KapokError
+from kapok.logs import traces
+from kapok.wire.address import addresses
 from kapok.wire.dialler import Dialler
 
 if TYPE_CHECKING:
@@ -48,11 +50,14 @@ class Line:
     """One connection of a profile to its broker, made when it is first needed."""
 
     def __init__(self, profile: Profile, credentials: Credentials, dialler: Dialler) -> None:
+        traces.configure("analyst", profile.settings.traces)
         self._profile = profile
         self._credentials = credentials
         self.dialler = dialler
         self._lock = asyncio.Lock()
         self._connection: Connection | None = None
+        self._places = addresses(profile.settings.broker)
+        self._left: str | None = None
 
     async def broker(self) -> Connection:
         """The connection, which mends itself; dialled at the first call.
@@ -63,9 +68,18 @@ class Line:
         """
         async with self._lock:
             if self._connection is None:
-                address = self._profile.settings.broker
-                self._connection = await self.dialler.connect(self._credentials, address)
+                self._connection = await self.dialler.connect_any(
+                    self._credentials, self._places, after=self._left
+                )
             return self._connection
+
+    async def move_on(self, error: KapokError) -> None:
+        """After an error that may pass: dial another broker next time, where the profile names several."""
+        async with self._lock:
+            if self._connection is not None and error.retryable and len(self._places) > 1:
+                self._left = self._connection.address
+                await self._connection.close()
+                self._connection = None
 
     @property
     def traffic(self) -> tuple[int, int]:
@@ -93,6 +107,7 @@ class Line:
             try:
                 return await call(await self.broker())
             except KapokError as error:
+                await self.move_on(error)
                 await pauses.after(brokers_word(error), listener)
 
     async def close(self) -> None:

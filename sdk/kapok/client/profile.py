@@ -22,7 +22,7 @@ from kapok.client.vault import Vault
 from kapok.errors import InvalidInput, NotFound
 from kapok.protocols.sizes import DEFAULT_KEY_BITS, KeyBits, KeyProfile
 from kapok.settings import load
-from kapok.wire.address import Address
+from kapok.wire.address import Addresses, addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,12 +38,13 @@ _KEY_PURPOSE: Final = "result key"
 class AnalystSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What ``analyst.toml`` says. The template beside this module explains every value."""
 
-    broker: str
+    broker: Addresses
     seal: Literal["paillier", "pad"] = "paillier"
     deadline_s: int = 60
     key_bits: KeyBits = DEFAULT_KEY_BITS
     key_profile: KeyProfile = "standard"
     patience_s: int = 10
+    traces: str = ""
 
 
 def home_folder(given: Path | str | None = None) -> Path:
@@ -85,10 +86,10 @@ class Profile:
             )
         settings = load(path, AnalystSettings)
         try:
-            Address.parse(settings.broker)
+            addresses(settings.broker)
         except InvalidInput as error:
             raise InvalidInput(
-                f"{path}: broker must be host:port, not {settings.broker!r}",
+                f"{path}: broker must be host:port, or a list of them: {error.message}",
                 code="bad_settings",
                 remedy=error.remedy,
             ) from None

@@ -20,12 +20,11 @@ from kapok.client.catalogue import VerifiedDataset, choose_members, read_all, re
 from kapok.client.jobs import JobFolder, JobRecord
 from kapok.client.known import KnownMembers
 from kapok.client.line import Line
-from kapok.client.memberships import Member
 from kapok.client.opening import read_specification
 from kapok.client.preparing import prepared
 from kapok.client.profile import Profile
-from kapok.client.progress import SHOWN_DIGITS, Listener, Progress, Stopwatch, short_name, silent
-from kapok.client.submission import Request, SealName, prepare
+from kapok.client.progress import SHOWN_DIGITS, Listener, Progress, Stopwatch, silent
+from kapok.client.submission import Request, SealName, asking, prepare
 from kapok.client.waiting import (
     JobView,
     follow,
@@ -36,8 +35,9 @@ from kapok.client.waiting import (
     view_or_why_not,
 )
 from kapok.documents.statements import JOB_TYP
-from kapok.errors import KapokError, NotFound, Unavailable, counted
+from kapok.errors import KapokError, NotFound, Unavailable
 from kapok.identity.names import Role
+from kapok.logs.traces import span
 from kapok.wire.dialler import Dialler
 
 if TYPE_CHECKING:
@@ -424,7 +424,7 @@ class AsyncSession(Analyses):
         if ending := ends_soon(self._credentials, self.clock(), ASKING_NOTICE_S):
             progress(Progress(step="notice", text=": ".join(ending)))
         self.known.check(dataset, request.parties)
-        progress(_asking(choose_members(dataset, request.parties)))
+        progress(asking(choose_members(dataset, request.parties)))
         return prepare(
             request,
             dataset,
@@ -441,7 +441,10 @@ class AsyncSession(Analyses):
         named = f"job {record.job_id[:SHOWN_DIGITS]}"
         progress(Progress(step="notice", text=named, job_id=record.job_id))
         try:
-            await self.line.patiently(lambda broker: broker.analyst.submit(record.specification), progress)
+            with span("submit", job=record.job_id):
+                await self.line.patiently(
+                    lambda broker: broker.analyst.submit(record.specification), progress
+                )
         except KapokError as error:
             if not error.retryable:
                 self.folder.close(record, "failed", error)
@@ -449,14 +452,6 @@ class AsyncSession(Analyses):
                 error.remedy = f"`kapok job wait {record.job_id[:SHOWN_DIGITS]}` sends it again"
             raise
         progress(Progress(step="submitted", text=named, job_id=record.job_id))
-
-
-def _asking(members: Sequence[Member]) -> Progress:
-    """Whom the question is put to: told before anything is signed, for the broker chose whom to show."""
-    names = ", ".join(
-        short_name(str(member.name)) + ("" if member.connected else " (not connected)") for member in members
-    )
-    return Progress(step="notice", text=f"asking {counted(len(members), 'node')}: {names}")
 
 
 def _not_an_analyst(role: Role) -> KapokError:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from kapok.client.catalogue import Member, VerifiedDataset, choose_members
 from kapok.client.jobs import JobRecord
+from kapok.client.progress import Progress, short_name
 from kapok.documents.envelope import document_id, encode
 from kapok.documents.statements import JOB_TYP, MOST_DEADLINE_S, NONCE_BYTES, JobSpec, ResultKey
 from kapok.errors import CohortTooSmall, InvalidInput, counted
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from kapok.protocols.paillier.public import EncodedKey
     from kapok.protocols.secure_sum.params import Signer
 
-__all__ = ["Request", "prepare"]
+__all__ = ["Request", "asking", "prepare"]
 
 _SEED_BYTES: Final = 32
 SealName = Literal["paillier", "pad"]
@@ -190,3 +191,11 @@ def _wrapped_seeds(
         str(member.name): wrap(member.tag_key, tag_seed, tag_seed_info(digest, nonce, str(member.name)))
         for member in members
     }
+
+
+def asking(members: Sequence[Member]) -> Progress:
+    """Whom the question is put to: told before anything is signed, for the broker chose whom to show."""
+    names = ", ".join(
+        short_name(str(member.name)) + ("" if member.connected else " (not connected)") for member in members
+    )
+    return Progress(step="notice", text=f"asking {counted(len(members), 'node')}: {names}")

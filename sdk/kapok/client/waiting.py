@@ -17,6 +17,7 @@ from kapok.client.progress import SHOWN_DIGITS, Listener, Progress, Stopwatch, p
 from kapok.client.result import Result
 from kapok.client.turns import Advance, take_turn
 from kapok.errors import KapokError, NotFound, PeerProtocolError, Unavailable
+from kapok.logs.traces import span
 from kapok.wire.messages import JobState, JobStatus
 
 if TYPE_CHECKING:
@@ -209,7 +210,8 @@ async def follow(
         if status.state in _ENDED_WITHOUT:
             raise await asyncio.to_thread(_fail, session, record, specification, status)
         watch(Progress(step="opening", text="opening", job_id=record.job_id))
-        outcome = await take_turn(session, record, specification, status, watch, advance)
+        with span("open", job=record.job_id):
+            outcome = await take_turn(session, record, specification, status, watch, advance)
         if isinstance(outcome, Result):
             return outcome
         record = outcome
@@ -250,6 +252,7 @@ async def _watch(
             broken = brokers_word(error)
         if broken.retryable and not broken.remedy:
             broken.remedy = f"`kapok job wait {record.job_id[:SHOWN_DIGITS]}` takes it up again"
+        await session.line.move_on(broken)
         await pauses.after(broken, listener)
 
 

@@ -39,6 +39,7 @@ from kapok.identity.certificates import (
 )
 from kapok.identity.credentials import Credentials
 from kapok.identity.names import PartyName
+from kapok.identity.revocation import revoked_error
 from kapok.protocols.secure_sum.params import Party, Signed
 
 __all__ = [
@@ -132,10 +133,18 @@ class JwsSigner(NeverPickled):
     """Signs statements with a party's credentials."""
 
     def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
+        self._name = credentials.name
+        self._means = self._means_of(credentials)
+
+    def renew(self, credentials: Credentials) -> None:
+        """Sign with these from now on: the same party's, renewed."""
+        self._means = self._means_of(credentials)
+
+    @staticmethod
+    def _means_of(credentials: Credentials) -> tuple[ECKey, str]:
+        """Key and certificate: exchanged together, for statements are signed in several threads."""
         key = credentials.private_key()
-        self._key = ECKey(key, key)
-        self._x5c = base64.b64encode(credentials.certificate_der).decode("ascii")
+        return ECKey(key, key), base64.b64encode(credentials.certificate_der).decode("ascii")
 
     def sign(self, typ: str, payload: bytes) -> str:
         """Return the signed statement as text.
@@ -143,8 +152,9 @@ class JwsSigner(NeverPickled):
         Raises:
             InvalidInput: ``document_too_long`` when no verifier would read it.
         """
-        header = {"alg": _ALGORITHM, "typ": typ, "x5c": [self._x5c]}
-        token = jws.serialize_compact(header, payload, self._key, registry=_REGISTRY)
+        key, certificate = self._means
+        header = {"alg": _ALGORITHM, "typ": typ, "x5c": [certificate]}
+        token = jws.serialize_compact(header, payload, key, registry=_REGISTRY)
         if len(token) > MOST_TOKEN_BYTES:
             raise InvalidInput(
                 f"the signed document has {len(token)} bytes, at most {MOST_TOKEN_BYTES} are allowed",
@@ -154,7 +164,7 @@ class JwsSigner(NeverPickled):
         return token
 
     def __repr__(self) -> str:
-        return f"<JwsSigner of {self._credentials.name}>"
+        return f"<JwsSigner of {self._name}>"
 
 
 class JwsVerifier:
@@ -164,19 +174,32 @@ class JwsVerifier:
     anew for each document.
     """
 
-    def __init__(self, root_pem: bytes, clock: Callable[[], float] = time.time) -> None:
-        """Take the root certificate in PEM, and a clock that gives seconds since the epoch."""
+    def __init__(
+        self,
+        root_pem: bytes,
+        clock: Callable[[], float] = time.time,
+        revoked: Callable[[int], bool] = lambda _serial: False,
+    ) -> None:
+        """Take the root certificate in PEM, and what changes with time.
+
+        Args:
+            root_pem: The root certificate.
+            clock: Seconds since the epoch.
+            revoked: Whether the certificate of a serial number is revoked.
+        """
         self._root = TrustRoot.from_pem(root_pem)
         self._clock = clock
+        self._revoked = revoked
         self._checked: OrderedDict[bytes, tuple[x509.Certificate, PartyName]] = OrderedDict()
 
     def verify(self, typ: str, token: str) -> Signed:
         """Return what was signed, once form, `typ`, certificate and signature are seen to be right.
 
         Raises:
-            IdentityInvalid: ``bad_envelope`` for the form, ``wrong_typ``, ``bad_signature``, or what
-                `TrustRoot.check` raises for the certificate; where that are its dates alone, everything else
-                has been seen to be right, and the error's party is the signer.
+            IdentityInvalid: ``bad_envelope`` for the form, ``wrong_typ``, ``bad_signature``,
+                ``certificate_revoked``, or what `TrustRoot.check` raises for the certificate; where that are
+                its dates alone, everything else has been seen to be right, and the error's party is the
+                signer.
         """
         header, payload = _split(token)
         if header["typ"] != typ:
@@ -197,6 +220,8 @@ class JwsVerifier:
                 party=str(name),
             ) from None
         self._check(digest, certificate, name)
+        if self._revoked(certificate.serial_number):
+            raise revoked_error(str(name))
         return Signed(
             payload=payload,
             signer=Party(str(name), name.organisation_id),

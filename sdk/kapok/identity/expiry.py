@@ -20,10 +20,12 @@ DAEMON_NOTICE_S: Final = 30 * _DAY_S
 ASKING_NOTICE_S: Final = 14 * _DAY_S
 """From when on an analyst who asks is told: who sees it each time need not be told so early."""
 
+Warning_ = Callable[[float], tuple[str, str] | None]
+
 _REMEDY: Final = (
     f"get a new token for the same name, move {IDENTITY_FOLDER}/{CERTIFICATE_FILE} away, and "
     "`kapok enroll TOKEN` for the same folder; "
-    "the key stays. A daemon is then restarted"
+    "the key stays, and a daemon takes it over by itself"
 )
 _log = logging.getLogger(__name__)
 
@@ -47,9 +49,17 @@ def ends_soon(
 
 
 @asynccontextmanager
-async def warned_daily(credentials: Credentials, clock: Callable[[], float]) -> AsyncIterator[None]:
-    """Say it in the log, at once and once a day, for as long as the block lasts."""
-    warning = asyncio.create_task(_warn_daily(credentials, clock))
+async def warned_daily(
+    credentials: Callable[[], Credentials], clock: Callable[[], float], *also: Warning_
+) -> AsyncIterator[None]:
+    """Say it in the log, at once and once a day, for as long as the block lasts.
+
+    Args:
+        credentials: The daemon's, as they are then.
+        clock: Seconds since the epoch.
+        also: What else may have to be said: by the time, a warning with its remedy, or None.
+    """
+    warning = asyncio.create_task(_warn_daily(credentials, clock, also))
     try:
         yield
     finally:
@@ -57,9 +67,12 @@ async def warned_daily(credentials: Credentials, clock: Callable[[], float]) -> 
         await asyncio.gather(warning, return_exceptions=True)
 
 
-async def _warn_daily(credentials: Credentials, clock: Callable[[], float]) -> None:
+async def _warn_daily(
+    credentials: Callable[[], Credentials], clock: Callable[[], float], also: tuple[Warning_, ...]
+) -> None:
     while True:
-        found = ends_soon(credentials, clock())
-        if found is not None:
-            _log.warning("%s", found[0], extra={"remedy": found[1]})
+        now = clock()
+        for found in (ends_soon(credentials(), now), *(one(now) for one in also)):
+            if found is not None:
+                _log.warning("%s", found[0], extra={"remedy": found[1]})
         await asyncio.sleep(_DAY_S)

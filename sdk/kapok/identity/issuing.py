@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -32,6 +32,7 @@ __all__ = [
     "issue",
     "new_root",
     "requested_key",
+    "revocation_list",
 ]
 
 ROOT_DAYS: Final = 3650
@@ -124,6 +125,41 @@ def issue(
         .add_extension(_names(str(name), hosts), critical=False)
         .sign(root_key, hashes.SHA256())
     )
+
+
+def revocation_list(
+    root_key: ec.EllipticCurvePrivateKey,
+    root: x509.Certificate,
+    revoked: Mapping[int, float],
+    *,
+    number: int,
+    now: float,
+    days: int,
+) -> bytes:
+    """Return a list of revoked certificates, DER, signed by the root.
+
+    Args:
+        root_key: The root's private key.
+        root: The root certificate.
+        revoked: Serial numbers, and when each was revoked, in seconds since the epoch.
+        number: Larger than that of every list before.
+        now: Seconds since the epoch.
+        days: How long it is good.
+    """
+    moment = datetime.fromtimestamp(int(now), UTC)
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(root.subject)
+        .last_update(moment - _CLOCK_SKEW)
+        .next_update(min(moment + timedelta(days=days), root.not_valid_after_utc))
+        .add_extension(x509.CRLNumber(number), critical=False)
+    )
+    for serial, at in sorted(revoked.items()):
+        entry = x509.RevokedCertificateBuilder().serial_number(serial)
+        builder = builder.add_revoked_certificate(
+            entry.revocation_date(datetime.fromtimestamp(int(at), UTC)).build()
+        )
+    return builder.sign(root_key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
 
 def certificate_request(key: ec.EllipticCurvePrivateKey, name: PartyName) -> bytes:

@@ -1,12 +1,14 @@
 """Databases of the daemons: a SQLAlchemy engine whose tables are brought up to date when it is opened.
 
-SQLite by path (WAL, every commit on disk before it is answered), or any SQLAlchemy URL, e.g. PostgreSQL's.
-Migrations are an Alembic folder inside a package: ``<package>/env.py``, ``<package>/versions/0001_*.py``; its
-``env.py`` is two lines, ``from kapok.persistence import run_environment`` and ``run_environment()``.
+SQLite by path (WAL, every commit on disk before it is answered), or PostgreSQL by URL
+(`kapok.persistence.postgres`). Migrations are an Alembic folder inside a package: ``<package>/env.py``,
+``<package>/versions/0001_*.py``; its ``env.py`` is two lines, ``from kapok.persistence import
+run_environment`` and ``run_environment()``.
 
-On SQLite every transaction begins with ``BEGIN IMMEDIATE``: it waits for its turn to write at its beginning,
-instead of failing in its middle. A connection with the execution option ``read_only=True`` begins plainly and
-waits for nobody.
+Transactions that write come one after the other, whoever opened the database: on SQLite each begins with
+``BEGIN IMMEDIATE``, on PostgreSQL by taking one advisory lock. It waits for its turn at its beginning,
+instead of failing in its middle. A connection with the execution option ``read_only=True`` reads one
+consistent state and waits for nobody.
 """
 
 from __future__ import annotations
@@ -35,8 +37,9 @@ from alembic.util import CommandError
 from sqlalchemy.engine import URL, Connection, Engine
 
 from kapok.errors import InvalidInput, NotFound, Unavailable
+from kapok.persistence import postgres
 
-__all__ = ["examine_database", "open_database", "run_environment"]
+__all__ = ["examine_database", "is_unavailable", "open_database", "run_environment"]
 
 T = TypeVar("T")
 
@@ -46,33 +49,35 @@ _FILE_MODE: Final = 0o600
 
 
 def open_database(
-    path_or_url: Path | str, migrations: str | ModuleType, *, page_bytes: int = _PAGE_BYTES
+    path_or_url: Path | str,
+    migrations: str | ModuleType,
+    *,
+    page_bytes: int = _PAGE_BYTES,
+    password: str | None = None,
 ) -> Engine:
     """Open a database and upgrade its tables to what this version of Kapok needs.
 
     Args:
-        path_or_url: Path of a SQLite file (made with mode 0600 if absent), or a SQLAlchemy URL.
+        path_or_url: Path of a SQLite file (made with mode 0600 if absent), or a URL of PostgreSQL's.
         migrations: The package that holds the Alembic folder, or its name.
         page_bytes: Of a new SQLite file, a power of 2 up to 65,536: large values take less work in large
             pages. A file that exists keeps its own.
+        password: Of the URL's user, where the server asks for one: it does not stand in the URL.
 
     Returns:
         An engine; whoever opened it calls ``dispose()``.
 
     Raises:
         InvalidInput: ``newer_database`` when a later version of Kapok has written it, ``bad_database`` when
-            the file is no database, ``bad_database_url`` when the URL or its driver cannot be used.
+            the file is no database, ``bad_database_url`` when the URL or its driver cannot be used,
+            ``database_refused`` when the server does not let this user in or do what is needed.
         NotFound: ``no_folder`` when the folder of a SQLite file does not exist.
         Unavailable: ``database_unavailable`` when the server does not answer or the file is locked.
     """
-    url = _url(path_or_url)
-    shown = url.database if _is_sqlite(url) else url.render_as_string(hide_password=True)
-    if _is_sqlite(url) and url.database and url.database != ":memory:":
-        _secure_file(Path(url.database))
-    engine = _engine(url, page_bytes)
+    engine, shown = _engine(path_or_url, page_bytes, password)
     try:
-        with _plain_errors(str(shown)):
-            _upgrade(engine, migrations, str(shown))
+        with _plain_errors(shown):
+            _upgrade(engine, migrations, shown)
     except BaseException:
         engine.dispose()
         raise
@@ -80,37 +85,41 @@ def open_database(
 
 
 def examine_database(
-    path: Path, migrations: str | ModuleType, look: Callable[[Connection], T], *, current: bool = False
+    path_or_url: Path | str,
+    migrations: str | ModuleType,
+    look: Callable[[Connection], T],
+    *,
+    current: bool = False,
+    password: str | None = None,
 ) -> T | None:
-    """Read a SQLite file as `open_database` would find it, and change nothing: no upgrade, no new file.
+    """Read a database as `open_database` would find it, and change nothing: no upgrade, no new file.
 
     Args:
-        path: Of the file.
+        path_or_url: As `open_database`.
         migrations: As `open_database`.
         look: Called with a connection that can only read; not called without tables.
         current: Whether `look` needs the tables that this version of Kapok has.
+        password: As `open_database`.
 
     Returns:
         What `look` returned; None when there is no such file, or nothing in it yet.
 
     Raises:
-        InvalidInput: ``newer_database`` or ``bad_database``; with `current` also ``older_database``.
+        InvalidInput: ``newer_database`` or ``bad_database``; with `current` also ``older_database``; as
+            `open_database` for a URL.
         Unavailable: ``database_unavailable``.
     """
-    if not path.exists():
+    if isinstance(path_or_url, Path) and not path_or_url.exists():
         return None
-    url = URL.create(
-        "sqlite", database=f"file:{quote(str(path.absolute()))}", query={"mode": "ro", "uri": "true"}
-    )
-    engine = sqlalchemy.create_engine(url, hide_parameters=True)
+    engine, shown = _reading_engine(path_or_url, password)
     try:
-        with _plain_errors(str(path)), _scripts(migrations) as config, engine.connect() as connection:
+        with _plain_errors(shown), _scripts(migrations) as config, engine.connect() as connection:
             script = _directory(config)
-            _refuse_newer(connection, script, str(path))
+            _refuse_newer(connection, script, shown)
             heads = MigrationContext.configure(connection).get_current_heads()
             if heads and current and set(heads) != set(script.get_heads()):
                 raise InvalidInput(
-                    f"{path} was written by an earlier version of Kapok",
+                    f"{shown} was written by an earlier version of Kapok",
                     code="older_database",
                     remedy="start this version's daemon once: it brings the file up to date",
                 )
@@ -128,21 +137,9 @@ def run_environment() -> None:
         context.run_migrations()
 
 
-def _url(path_or_url: Path | str) -> URL:
-    if isinstance(path_or_url, Path) or "://" not in path_or_url:
-        return URL.create("sqlite", database=str(Path(path_or_url).expanduser().absolute()))
-    try:
-        return sqlalchemy.make_url(path_or_url)
-    except sqlalchemy.exc.ArgumentError:
-        raise InvalidInput(
-            "the database's URL cannot be read",
-            code="bad_database_url",
-            remedy="write driver://user@host/name, or the path of a SQLite file",
-        ) from None
-
-
-def _is_sqlite(url: URL) -> bool:
-    return url.get_backend_name() == "sqlite"
+def is_unavailable(error: sqlalchemy.exc.SQLAlchemyError) -> bool:
+    """Whether an error says that the database cannot be used just now, and trying again may help."""
+    return isinstance(error, sqlalchemy.exc.OperationalError) or postgres.is_unavailable(error)
 
 
 def _secure_file(path: Path) -> None:
@@ -166,20 +163,27 @@ def _secure_file(path: Path) -> None:
         ) from None
 
 
-def _engine(url: URL, page_bytes: int) -> Engine:
-    try:
-        # Parameters of statements stay out of exceptions and logs: they are other people's business.
-        engine = sqlalchemy.create_engine(url, hide_parameters=True, pool_pre_ping=not _is_sqlite(url))
-    except (ImportError, sqlalchemy.exc.ArgumentError):
-        raise InvalidInput(
-            f"there is no driver for {url.drivername!r} databases here",
-            code="bad_database_url",
-            remedy="install the driver that the URL names",
-        ) from None
-    if _is_sqlite(url):
-        sqlalchemy.event.listen(engine, "connect", partial(_set_pragmas, page_bytes))
-        sqlalchemy.event.listen(engine, "begin", _begin)
-    return engine
+def _engine(path_or_url: Path | str, page_bytes: int, password: str | None) -> tuple[Engine, str]:
+    """An engine, and the database's name as it may be shown."""
+    if not isinstance(path_or_url, Path) and "://" in path_or_url:
+        return postgres.engine(path_or_url, password)
+    path = Path(path_or_url).expanduser().absolute()
+    _secure_file(path)
+    # Parameters of statements stay out of exceptions and logs: they are other people's business.
+    engine = sqlalchemy.create_engine(URL.create("sqlite", database=str(path)), hide_parameters=True)
+    sqlalchemy.event.listen(engine, "connect", partial(_set_pragmas, page_bytes))
+    sqlalchemy.event.listen(engine, "begin", _begin)
+    return engine, str(path)
+
+
+def _reading_engine(path_or_url: Path | str, password: str | None) -> tuple[Engine, str]:
+    """An engine that changes nothing, and the database's name as it may be shown."""
+    if not isinstance(path_or_url, Path):
+        engine, shown = postgres.engine(path_or_url, password)
+        return engine.execution_options(read_only=True), shown
+    place = f"file:{quote(str(path_or_url.absolute()))}"
+    url = URL.create("sqlite", database=place, query={"mode": "ro", "uri": "true"})
+    return sqlalchemy.create_engine(url, hide_parameters=True), str(path_or_url)
 
 
 def _set_pragmas(page_bytes: int, connection: Any, _record: object) -> None:
@@ -205,13 +209,15 @@ def _begin(connection: Connection) -> None:
 def _plain_errors(shown: str) -> Iterator[None]:
     try:
         yield
-    except sqlalchemy.exc.OperationalError:
-        raise Unavailable(
-            f"the database {shown} cannot be used just now",
-            code="database_unavailable",
-            remedy="see that it runs, is reachable, not locked by another program, and the disk not full",
-        ) from None
-    except sqlalchemy.exc.DatabaseError:
+    except (sqlalchemy.exc.DatabaseError, sqlalchemy.exc.InterfaceError) as error:
+        if is_unavailable(error):
+            raise Unavailable(
+                f"the database {shown} cannot be used just now",
+                code="database_unavailable",
+                remedy="see that it runs, is reachable, not locked by another program, and the disk not full",
+            ) from None
+        if (refused := postgres.refused(error, shown)) is not None:
+            raise refused from None
         raise InvalidInput(
             f"{shown} is not a database that Kapok can use",
             code="bad_database",

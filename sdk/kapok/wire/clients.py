@@ -53,6 +53,11 @@ class CatalogueClient:
         request = catalogue_pb2.PublishDatasetRequest(document=document)
         return (await self._line.ask(self._stub.PublishDataset, request)).dataset_hash
 
+    async def publish_revocations(self, der: bytes) -> None:
+        """Bring a list of revoked certificates, signed by the root, DER."""
+        request = catalogue_pb2.PublishRevocationsRequest(list=der)
+        await self._line.ask(self._stub.PublishRevocations, request)
+
     async def datasets(self, name: str | None = None) -> list[CatalogueEntry]:
         """Return all datasets, or those of that name."""
         request = catalogue_pb2.ListDatasetsRequest(name=codec.read_name(name or ""))

@@ -27,6 +27,7 @@ from kapok.wire.messages import (
     Offer,
     OpenAttempt,
     ReopenCohort,
+    RevocationNotice,
     RoundParameters,
 )
 from kapok.wire.v1 import (
@@ -345,6 +346,8 @@ def write_assignment(assignment: Assignment) -> node_pb2.WatchResponse:
             return node_pb2.WatchResponse(closed=node_pb2.Closed(job_id=job_id))
         case Inquiry(token):
             return node_pb2.WatchResponse(inquiry=node_pb2.Inquiry(inquiry=token))
+        case RevocationNotice(der):
+            return node_pb2.WatchResponse(revocations=node_pb2.Revocations(list=der))
         case ReopenCohort(document):
             return node_pb2.WatchResponse(reopen_cohort=node_pb2.ReopenCohort(reopening=document))
         case Idle():
@@ -385,6 +388,8 @@ def read_assignment(response: node_pb2.WatchResponse) -> Assignment:
             return Inquiry(response.inquiry.inquiry)
         case "reopen_cohort":
             return ReopenCohort(response.reopen_cohort.reopening)
+        case "revocations":
+            return RevocationNotice(response.revocations.list)
         case "idle":
             return Idle()
         case _:

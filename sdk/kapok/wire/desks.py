@@ -33,6 +33,10 @@ class CatalogueDesk(Protocol):
         """Keep a signed dataset document; return the dataset's hash, lower-case hex."""
         ...
 
+    async def publish_revocations(self, caller: PartyName, der: bytes) -> None:
+        """Take a list of revoked certificates, from whoever brings it: the root has signed it."""
+        ...
+
     async def datasets(self, name: str | None) -> Sequence[CatalogueEntry]:
         """Return all datasets, or those of that name."""
         ...

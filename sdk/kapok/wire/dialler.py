@@ -6,8 +6,10 @@ as well, and what they wait for, they wait for on the event loop.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from kapok.errors import KapokError
 from kapok.wire.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -25,6 +27,28 @@ class Dialler:
         from kapok.wire.channel import connect
 
         return await connect(credentials, address)
+
+    async def connect_any(
+        self, credentials: Credentials, places: Sequence[str], *, after: str | None = None
+    ) -> Connection:
+        """Connect to the first broker that answers, of several on one store.
+
+        Args:
+            credentials: This party's own.
+            places: Their addresses, at least one.
+            after: Begin with the one behind this: the one whose connection has ended.
+
+        Raises:
+            KapokError: as `connect`, of the first that was tried.
+        """
+        first = places.index(after) + 1 if after in places else 0
+        failed: KapokError | None = None
+        for place in (*places[first:], *places[:first]):
+            try:
+                return await self.connect(credentials, place)
+            except KapokError as error:
+                failed = failed or error
+        raise failed or AssertionError("there is no address to connect to")
 
     def backoff(self, first_s: float, most_s: float) -> Backoff:
         """Waits between tries. See `Backoff`."""

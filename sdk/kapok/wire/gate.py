@@ -28,6 +28,8 @@ from google.protobuf.message import Message
 
 from kapok.errors import InternalError, KapokError, TimedOut, Unavailable
 from kapok.identity.names import PartyName
+from kapok.identity.revocation import Revocations, revoked_error
+from kapok.logs.traces import continued
 from kapok.wire import failures, peers, version
 from kapok.wire.limits import Limits
 from kapok.wire.services import Service
@@ -54,16 +56,26 @@ class Gate:
         limits: See there.
         traffic: What went through.
         clock: Seconds since the epoch.
+        revocations: Whose certificates are good no longer: their calls are refused, and those under way
+            ended.
         stopping: Set when the server stops: watches end.
-        calls: The tasks of the calls that have not come to their end on this side.
+        calls: The tasks of the calls that have not come to their end on this side, with the serial numbers of
+            their callers' certificates, once known.
+        cut_off: Those of them whose caller was revoked meanwhile, with its name.
     """
 
     trust_domain: str | None
     limits: Limits
     traffic: Traffic = field(default_factory=Traffic)
     clock: Callable[[], float] = time.time
+    revocations: Revocations | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    calls: set[asyncio.Task[Any]] = field(default_factory=set)
+    calls: dict[asyncio.Task[Any], tuple[PartyName, int] | None] = field(default_factory=dict)
+    cut_off: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        if self.revocations is not None:
+            self.revocations.tell(self._cut_off_revoked)
 
     def handlers(self, service: Service) -> grpc.GenericRpcHandler[Any, Any]:
         """What gRPC calls for each method of the service."""
@@ -123,7 +135,11 @@ class Gate:
             try:
                 caller = await self._admit(service, context)
                 async with _deadline(limit_s, method.full_name):
-                    answered = await work(caller, request)
+                    with continued(method.name, _metadata(context)):
+                        answered = await work(caller, request)
+            except asyncio.CancelledError:
+                await self._refuse_revoked(context, method.full_name)
+                raise
             except Exception as error:  # noqa: BLE001 - a defect is logged under its incident, never shown
                 if method.client_streaming:
                     await _drain(request)
@@ -149,6 +165,9 @@ class Gate:
                     cut_off = limit_s is None and not service.standard
                     async for item in self._until_stopping(items) if cut_off else items:
                         await context.write(item)
+            except asyncio.CancelledError:
+                await self._refuse_revoked(context, method.full_name)
+                raise
             except Exception as error:  # noqa: BLE001 - as above
                 await _refuse(context, error, method.full_name, caller)
 
@@ -158,19 +177,41 @@ class Gate:
         """Note the call; check version, TLS, name and role, in this order; return the caller's name."""
         call = asyncio.current_task()
         if call is not None:
-            self.calls.add(call)
-            call.add_done_callback(self.calls.discard)
+            self.calls[call] = None
+            call.add_done_callback(self._ended)
         await context.send_initial_metadata(self._stamp(service))
         context.set_trailing_metadata(version.STAMP)
         if not service.standard:
-            version.check_caller(cast("Any", context.invocation_metadata()) or ())
+            version.check_caller(_metadata(context))
         auth = cast("peers.AuthContext", context.auth_context())
         peers.require_tls13(auth)
         if self.trust_domain is None:
             return None
-        caller = peers.identify(auth, self.trust_domain, self.clock())
+        revoked = self.revocations.revokes if self.revocations else _nobody
+        caller, serial = peers.identify(auth, self.trust_domain, self.clock(), revoked)
+        if call is not None:
+            self.calls[call] = (caller, serial)
         peers.require_role(caller, service.role, service.descriptor.name)
         return caller
+
+    def _ended(self, call: asyncio.Task[Any]) -> None:
+        self.calls.pop(call, None)
+        self.cut_off.discard(call)
+
+    def _cut_off_revoked(self) -> None:
+        """End the calls of those whose certificate has come on the list: the line itself carries no other."""
+        for call, caller in tuple(self.calls.items()):
+            if caller is not None and self.revocations is not None and self.revocations.revokes(caller[1]):
+                self.cut_off.add(call)
+                call.cancel()
+
+    async def _refuse_revoked(self, context: Context, method: str) -> None:
+        """End a call that was cut off with the reason; do nothing if it was cancelled otherwise."""
+        call = asyncio.current_task()
+        caller = self.calls.get(call) if call in self.cut_off and call is not None else None
+        if call is not None and caller is not None:
+            call.uncancel()
+            await _refuse(context, revoked_error(str(caller[0])), method, caller[0])
 
     def _stamp(self, service: Service) -> tuple[tuple[str, str], ...]:
         """What every answer carries; with those of health also release and time, but not for strangers."""
@@ -199,6 +240,14 @@ class Gate:
             for task in pending:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
+
+
+def _metadata(context: Context) -> tuple[tuple[str, str | bytes], ...]:
+    return cast("Any", context.invocation_metadata()) or ()
+
+
+def _nobody(_serial: int) -> bool:
+    return False
 
 
 @contextlib.asynccontextmanager

@@ -17,6 +17,7 @@ import grpc
 from google.protobuf.message import Message
 
 from kapok.errors import KapokError, PeerProtocolError, Unavailable
+from kapok.logs.traces import headers
 from kapok.wire import failures, version
 from kapok.wire.address import Address
 from kapok.wire.diagnosis import why_unreachable
@@ -62,7 +63,7 @@ class Line:
         """Send one request; return the answer, and what the service says of itself."""
         limit_s = self.limits.unary_s + _MARGIN_S
         async with self._told(limit_s):
-            call = method(request, timeout=limit_s, metadata=version.STAMP)
+            call = method(request, timeout=limit_s, metadata=(*version.STAMP, *headers()))
             self.traffic.sent(request.ByteSize())
             answer = await call
             told = _pairs(await call.initial_metadata())
@@ -94,7 +95,7 @@ class Line:
         call: grpc.aio.UnaryStreamCall[Q, A] | None = None
         try:
             async with self._told(limit_s):
-                call = method(request, timeout=limit_s, metadata=version.STAMP)
+                call = method(request, timeout=limit_s, metadata=(*version.STAMP, *headers()))
                 self.traffic.sent(request.ByteSize())
                 await self._begun(call)
                 async for answer in call:
@@ -123,7 +124,7 @@ class Line:
         try:
             async with self._told(limit_s):
                 # Written to by hand, without an iterator: its errors are ours, not gRPC's to log.
-                call = method(timeout=limit_s, metadata=version.STAMP)  # type: ignore[call-arg]
+                call = method(timeout=limit_s, metadata=(*version.STAMP, *headers()))  # type: ignore[call-arg]
                 async for request in requests:
                     # The service may answer before it has read everything: an error, or it has it already.
                     if call.done():

@@ -33,6 +33,7 @@ __all__ = [
     "OpenAttempt",
     "RoundParameters",
     "ReopenCohort",
+    "RevocationNotice",
 ]
 
 MOST_PARAMETERS_BYTES: Final = 1 << 28
@@ -218,4 +219,15 @@ class ReopenCohort:
     document: bytes
 
 
-Assignment = Offer | OpenAttempt | Completion | Closed | Inquiry | ReopenCohort | Idle
+@dataclass(frozen=True, slots=True)
+class RevocationNotice:
+    """Certificates that are good no longer.
+
+    Attributes:
+        der: A CRL, which the node verifies for itself.
+    """
+
+    der: bytes
+
+
+Assignment = Offer | OpenAttempt | Completion | Closed | Inquiry | ReopenCohort | RevocationNotice | Idle

@@ -2,8 +2,8 @@
 
 gRPC has checked signature, chain to the trusted root, dates and purpose before a call is seen. Checked here,
 per call: the version of TLS (gRPC cannot set a least one), that the certificate names exactly one party, by
-one SPIFFE URI, of the service's own trust domain, and that it has not expired since the connection was
-opened.
+one SPIFFE URI, of the service's own trust domain, that it has not expired since the connection was opened,
+and that it is not revoked.
 
 Source: SPIFFE X.509-SVID, sections 2 and 5.2 (exactly one URI in the subject alternative name).
 """
@@ -11,13 +11,14 @@ Source: SPIFFE X.509-SVID, sections 2 and 5.2 (exactly one URI in the subject al
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from cryptography import x509
 
 from kapok.errors import IdentityInvalid, InvalidInput, NotAuthorised, VersionMismatch
 from kapok.identity.names import PartyName, Role
+from kapok.identity.revocation import revoked_error
 
 __all__ = ["AuthContext", "identify", "require_role", "require_tls13"]
 
@@ -43,17 +44,23 @@ def require_tls13(auth: AuthContext) -> None:
         )
 
 
-def identify(auth: AuthContext, trust_domain: str, now: float) -> PartyName:
-    """Return the caller's name.
+def identify(
+    auth: AuthContext,
+    trust_domain: str,
+    now: float,
+    revoked: Callable[[int], bool] = lambda _serial: False,
+) -> tuple[PartyName, int]:
+    """Return the caller's name, and its certificate's serial number.
 
     Args:
         auth: The connection's properties.
         trust_domain: The service's own.
         now: Seconds since the epoch.
+        revoked: Whether the certificate of a serial number is revoked.
 
     Raises:
-        IdentityInvalid: there is no certificate, it has expired, names nobody or more than one, or a party of
-            another trust domain.
+        IdentityInvalid: there is no certificate, it has expired or is revoked, names nobody or more than one,
+            or a party of another trust domain.
     """
     certificates = auth.get(_CERTIFICATE, ())
     if len(certificates) != 1:
@@ -62,7 +69,7 @@ def identify(auth: AuthContext, trust_domain: str, now: float) -> PartyName:
             code="certificate_missing",
             remedy="enrol: `kapok enroll TOKEN`",
         )
-    name, expires = _named(bytes(certificates[0]))
+    name, expires, serial = _named(bytes(certificates[0]))
     if now >= expires:
         raise IdentityInvalid(
             "the caller's certificate has expired",
@@ -77,7 +84,9 @@ def identify(auth: AuthContext, trust_domain: str, now: float) -> PartyName:
             remedy="enrol with the authority of this trust domain",
             party=str(name),
         )
-    return name
+    if revoked(serial):
+        raise revoked_error(str(name))
+    return name, serial
 
 
 def require_role(caller: PartyName, role: Role | None, service: str) -> None:
@@ -96,8 +105,8 @@ def require_role(caller: PartyName, role: Role | None, service: str) -> None:
 
 
 @functools.lru_cache(maxsize=1024)
-def _named(pem: bytes) -> tuple[PartyName, float]:
-    """The name in a verified certificate and the time at which it expires, in seconds since the epoch."""
+def _named(pem: bytes) -> tuple[PartyName, float, int]:
+    """The name in a verified certificate, when it expires in seconds since the epoch, its serial number."""
     try:
         certificate = x509.load_pem_x509_certificate(pem)
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -111,7 +120,8 @@ def _named(pem: bytes) -> tuple[PartyName, float]:
             remedy="use a certificate that the authority issued for Kapok",
         )
     try:
-        return PartyName.parse(uris[0]), certificate.not_valid_after_utc.timestamp()
+        expires = certificate.not_valid_after_utc.timestamp()
+        return PartyName.parse(uris[0]), expires, certificate.serial_number
     except InvalidInput as bad:
         raise IdentityInvalid(
             "the caller's certificate carries no party's name",

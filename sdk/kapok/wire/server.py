@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -35,6 +36,7 @@ from kapok.wire.traffic import Traffic
 
 if TYPE_CHECKING:
     from kapok.identity.credentials import Credentials
+    from kapok.identity.revocation import Revocations
 
 __all__ = ["ENROLMENT_LIMITS", "Limits", "RunningServer", "serve", "serve_enrolment"]
 
@@ -90,6 +92,8 @@ async def serve(
     nodes: NodeDesk,
     officers: OfficerDesk,
     limits: Limits | None = None,
+    current: Callable[[], Credentials] | None = None,
+    revocations: Revocations | None = None,
 ) -> RunningServer:
     """Serve the four services of the broker with mutual TLS, and beside them health and reflection.
 
@@ -101,6 +105,8 @@ async def serve(
         nodes: Answers nodes.
         officers: Answers officers.
         limits: What the server bears; `Limits()` by default.
+        current: Gives the credentials to show at each handshake, where they may be renewed meanwhile.
+        revocations: Whose certificates are good no longer.
 
     Raises:
         InvalidInput: ``bad_address``, ``port_in_use``, ``port_forbidden``.
@@ -109,8 +115,10 @@ async def serve(
     # Only a broker's installation has the library.
     from kapok.wire.reflection import reflection_service
 
-    tls = _server_tls(credentials.key_pem(), credentials.certificate_pem, credentials.root_pem)
-    gate = Gate(trust_domain=credentials.name.trust_domain, limits=limits or Limits())
+    tls = _renewable_tls(current or (lambda: credentials))
+    gate = Gate(
+        trust_domain=credentials.name.trust_domain, limits=limits or Limits(), revocations=revocations
+    )
     services = (
         catalogue_service(catalogue),
         analyst_service(analysts),
@@ -146,17 +154,38 @@ async def serve_enrolment(
         IdentityInvalid: ``identity_invalid``, when key and certificate cannot be used for TLS.
     """
     gate = Gate(trust_domain=None, limits=limits)
-    tls = _server_tls(server_key, server_chain, None)
+    tls = _server_tls(server_key, server_chain)
     enrolment = enrolment_service(desk)
     health = Health([enrolment.descriptor.full_name])
     services = (enrolment, health_service(health, endless=False))
     return await _start(gate, tls, Address.parse(address), health, services)
 
 
-def _server_tls(key: bytes, chain: bytes, client_root: bytes | None) -> grpc.ServerCredentials:
-    return grpc.ssl_server_credentials(
-        [(key, chain)], root_certificates=client_root, require_client_auth=client_root is not None
+def _renewable_tls(current: Callable[[], Credentials]) -> grpc.ServerCredentials:
+    """Mutual TLS that shows at each handshake the certificate of then. gRPC asks in its own thread."""
+    shown = current()
+
+    def configuration(credentials: Credentials) -> grpc.ServerCertificateConfiguration:
+        pair = (credentials.key_pem(), credentials.certificate_pem)
+        return grpc.ssl_server_certificate_configuration([pair], root_certificates=credentials.root_pem)
+
+    def renewed() -> grpc.ServerCertificateConfiguration | None:
+        nonlocal shown
+        now = current()
+        if now is shown:
+            return None
+        shown = now
+        return configuration(now)
+
+    return grpc.dynamic_ssl_server_credentials(
+        configuration(shown),
+        renewed,  # type: ignore[arg-type]  # None stands for no change, says gRPC's manual
+        require_client_authentication=True,
     )
+
+
+def _server_tls(key: bytes, chain: bytes) -> grpc.ServerCredentials:
+    return grpc.ssl_server_credentials([(key, chain)])
 
 
 async def _start(

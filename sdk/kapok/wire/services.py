@@ -91,7 +91,14 @@ def catalogue_service(desk: CatalogueDesk) -> Service:
         entry = await desk.dataset(codec.read_id("dataset", request.dataset_hash))
         return catalogue_pb2.GetDatasetResponse(entry=codec.write_entry(entry))
 
+    async def revoke(
+        caller: PartyName, request: catalogue_pb2.PublishRevocationsRequest
+    ) -> catalogue_pb2.PublishRevocationsResponse:
+        await desk.publish_revocations(caller, request.list)
+        return catalogue_pb2.PublishRevocationsResponse()
+
     methods: dict[str, Callable[..., Any]] = {
+        "PublishRevocations": revoke,
         "PublishDataset": publish,
         "ListDatasets": listing,
         "GetDataset": get,

@@ -156,9 +156,18 @@ def serving(network: Network, endpoint: Endpoint, clock: Callable[[], float]) ->
     """What a broker is given to serve with, in the place of `kapok.wire.server.serve`."""
 
     async def serve(
-        credentials: Credentials, _address: str, *, catalogue: Any, analysts: Any, nodes: Any, officers: Any
+        credentials: Credentials,
+        _address: str,
+        *,
+        catalogue: Any,
+        analysts: Any,
+        nodes: Any,
+        officers: Any,
+        current: Any,
+        revocations: Any,
     ) -> Listener:
-        gate = Gate(trust_domain=credentials.name.trust_domain, limits=Limits(), clock=clock)
+        domain = credentials.name.trust_domain
+        gate = Gate(trust_domain=domain, limits=Limits(), clock=clock, revocations=revocations)
         services = (
             catalogue_service(catalogue),
             analyst_service(analysts),

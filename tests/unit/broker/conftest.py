@@ -1,10 +1,14 @@
-"""A broker's logic over a real SQLite file, and real parties around it: certificates, holders, an analyst.
+"""A broker's logic over a real store, and real parties around it: certificates, holders, an analyst.
+
+The store is a SQLite file; a module that is marked with `place` runs over PostgreSQL as well.
 
 `World` is the broker and everybody who talks to it, in one process, step by step, under a clock that stands
 still until a test moves it. `World.restart` throws the broker away and opens its file again.
 """
 
+import gc
 import hashlib
+import itertools
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -13,7 +17,8 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from support.broker import DrivenDesk, history, reasons, stored_chunks
+from support.broker import Clock, Domain, DrivenDesk, history, reasons, stored_chunks
+from support.postgres import PASSWORD, emptied
 
 from kapok.broker.catalogue import Catalogue
 from kapok.broker.computation.office import Office
@@ -31,10 +36,7 @@ from kapok.documents.statements import (
     ResultKey,
 )
 from kapok.errors import KapokError, LocalProtocolError
-from kapok.identity.certificates import TrustRoot
 from kapok.identity.credentials import Credentials
-from kapok.identity.issuing import issue, new_root
-from kapok.identity.keyfiles import generate_key
 from kapok.identity.names import PartyName
 from kapok.protocols.secure_sum import analyst, cohort
 from kapok.protocols.secure_sum.cohort import CohortStatement, PastRelease
@@ -61,39 +63,7 @@ from kapok.wire.messages import (
     RoundParameters,
 )
 
-NOW = 1_800_000_000.0
-DOMAIN = "kapok.test"
 WORDS = 3
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Domain:
-    """A trust domain that gives each party its certificate once in a test session."""
-
-    def __init__(self, now: float = NOW) -> None:
-        self.now = now
-        self.key = generate_key()
-        self.root = TrustRoot(new_root(self.key, DOMAIN, now))
-        self._known: dict[str, Credentials] = {}
-
-    def credentials(self, organisation: str, role: str, name: str) -> Credentials:
-        text = f"spiffe://{DOMAIN}/org/{organisation}/{role}/{name}"
-        if text not in self._known:
-            key = generate_key()
-            certificate = issue(
-                self.key, self.root.certificate, key.public_key(), PartyName.parse(text), now=self.now
-            )
-            self._known[text] = Credentials(key, certificate, self.root, self.now)
-        return self._known[text]
 
 
 @dataclass
@@ -366,8 +336,8 @@ class Node:
 class World:
     """The broker's logic with everybody around it."""
 
-    def __init__(self, folder: Path, domain: Domain, limits: Limits | None = None) -> None:
-        self.file = folder / "broker.db"
+    def __init__(self, place: Path | str, domain: Domain, limits: Limits | None = None) -> None:
+        self.place = place
         self.domain = domain
         self.limits = limits or Limits()
         self.clock = Clock()
@@ -376,11 +346,12 @@ class World:
         self.up: set[str] = set()
         self.nodes: dict[str, Node] = {}
         self._open()
+        self.desk.resume()
         self.publisher = Analyst(self, "university", "ada")
         self.dataset_hash = self.catalogue.publish(self.publisher.name, self.publisher.dataset())
 
     def _open(self) -> None:
-        self.store = Store.open(self.file)
+        self.store = Store.open(self.place, PASSWORD)
         self.verifier = JwsVerifier(self.domain.root.pem, self.clock)
         self.office = Office(
             self.store,
@@ -398,9 +369,11 @@ class World:
         self.store.close()
 
     def restart(self) -> None:
-        """The broker was killed and starts again over its file."""
+        """The broker was killed, and another process starts over its store when it is known to be dead."""
         self.close()
         self._open()
+        with self.store.transaction() as tx:
+            tx.brokers.forget(tx.brokers.others(self.office.broker))
         self.desk.resume()
 
     def add(self, organisation: str, name: str = "node", contribution: Iterable[int] = ()) -> Node:
@@ -454,14 +427,22 @@ def domain() -> Domain:
 
 
 @pytest.fixture
-def make_world(tmp_path, domain):
+def place(request, tmp_path):
+    """Gives each world a store of its own; only one at a time may be open on PostgreSQL."""
+    folders = (tmp_path / f"broker-{number}.db" for number in itertools.count())
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return lambda: next(folders)
+    server = request.getfixturevalue("postgres")
+    return lambda: emptied(server)
+
+
+@pytest.fixture
+def make_world(place, domain):
     """Makes worlds with four hospitals; closes them at the end."""
     worlds: list[World] = []
 
     def make(*organisations: str, limits: Limits | None = None) -> World:
-        folder = tmp_path / str(len(worlds))
-        folder.mkdir()
-        world = World(folder, domain, limits)
+        world = World(place(), domain, limits)
         worlds.append(world)
         for organisation in organisations or ("ash", "birch", "cedar", "dogwood"):
             world.add(organisation)
@@ -470,6 +451,7 @@ def make_world(tmp_path, domain):
     yield make
     for world in worlds:
         world.close()
+    gc.collect()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Inquiries pass through the broker's memory, to whom they are addressed, and back to who asked."""
+"""Inquiries pass through the broker's store, to whom they are addressed, and back to who asked."""
 
 import asyncio
 
@@ -24,7 +24,10 @@ class Relay:
         self.world = world
         self.presence = Presence()
         self.bells = Bells(asyncio.get_running_loop())
-        self.inquiries = Inquiries(worker, world.office.verifier, self.bells, self.presence, open_s)
+        world.office._announce = self.bells.announce
+        world.desk.resume()
+        self.worker = worker
+        self.inquiries = Inquiries(world.office, worker, self.bells, self.presence.connected, open_s)
         self.analyst = world.publisher
 
     def inquiry(self, typ=INQUIRY_TYP, **changes) -> tuple[str, str]:
@@ -43,7 +46,7 @@ class Relay:
         return JwsSigner(self.credentials(node)).sign(OPINION_TYP, msgspec.json.encode(statement))
 
     async def give(self, node: str, inquiry_id: str, token: str) -> None:
-        await self.inquiries.give(PartyName.parse(node), inquiry_id, token)
+        await self.worker.run(self.inquiries.give, PartyName.parse(node), inquiry_id, token)
 
     async def asked(self, node: str) -> None:
         """Until the inquiry waits for a node."""
@@ -158,3 +161,4 @@ async def test_open_inquiries_are_bounded(relay, monkeypatch):
         monkeypatch.setattr(room, "_MOST_OPEN", 0)
         with pytest.raises(Unavailable):
             await relay.answers(tokens[2])
+    assert relay.inquiries.owed(node) == {}

@@ -9,7 +9,6 @@ import pytest
 
 from kapok.broker import desks
 from kapok.broker.desks import BrokerNodeDesk
-from kapok.broker.inquiries import Inquiries
 from kapok.broker.line import Bells, Presence, Worker
 from kapok.errors import Unavailable
 from kapok.identity.names import PartyName
@@ -22,6 +21,9 @@ OWED = {
     ("open", "j2", 1): OpenAttempt(specification="s", round=1, attempt=1, consents=()),
     ("completion", "j3", 1): Completion(job_id="j3", round=1, attempt=1, seals=()),
 }
+
+NO_INQUIRIES = SimpleNamespace(owed=lambda _node: {})
+NO_REVOCATIONS = SimpleNamespace(current=None)
 
 
 @pytest.fixture
@@ -90,9 +92,10 @@ async def test_uploads_share_the_memory_for_what_is_not_written_down_yet(worker,
         None,
         bells,
         presence,
-        Inquiries(worker, None, bells, presence),
+        NO_INQUIRIES,
         asyncio.Event(),
         1.0,
+        NO_REVOCATIONS,
     )
 
     async def chunks():
@@ -110,8 +113,10 @@ async def test_uploads_share_the_memory_for_what_is_not_written_down_yet(worker,
 def node_desk(worker, presence):
     jobs = SimpleNamespace(assignments=lambda _node: dict(OWED))
     bells = Bells(asyncio.get_running_loop())
-    inquiries = Inquiries(worker, None, bells, presence)
-    return BrokerNodeDesk(worker, None, jobs, None, bells, presence, inquiries, asyncio.Event(), 1.0), bells
+    desk = BrokerNodeDesk(
+        worker, None, jobs, None, bells, presence, NO_INQUIRIES, asyncio.Event(), 1.0, NO_REVOCATIONS
+    )
+    return desk, bells
 
 
 async def test_a_watch_sends_each_assignment_once_until_it_changes(worker):

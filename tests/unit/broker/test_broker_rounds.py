@@ -4,6 +4,7 @@ import contextlib
 import random
 
 import pytest
+from support.postgres import ON_POSTGRESQL
 
 from kapok.broker.settings import Limits
 from kapok.errors import (
@@ -17,6 +18,8 @@ from kapok.errors import (
 from kapok.protocols.secure_sum.roster import read_roster
 from kapok.protocols.secure_sum.round_parameters import JobKey
 from kapok.wire.messages import Completion, JobState, Offer, OpenAttempt, RoundParameters
+
+pytestmark = pytest.mark.parametrize("place", ["sqlite", ON_POSTGRESQL], indirect=True)
 
 ROUND = ["completion", "consultation", "continuation"]
 

@@ -1,7 +1,12 @@
 """Whose turn it is while no cohort is fixed, and statements that have grown old."""
 
+import pytest
+from support.postgres import ON_POSTGRESQL
+
 from kapok.errors import CohortTooSmall
 from kapok.wire.messages import Completion, JobState, Offer, OpenAttempt
+
+pytestmark = pytest.mark.parametrize("place", ["sqlite", ON_POSTGRESQL], indirect=True)
 
 
 def hospitals(world):

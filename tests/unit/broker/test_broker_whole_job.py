@@ -1,9 +1,12 @@
 """One job from its submission to the opened sum; the same with the broker killed between any two steps."""
 
 import pytest
+from support.postgres import ON_POSTGRESQL
 
 from kapok.errors import NotFound
 from kapok.wire.messages import Closed, JobState
+
+pytestmark = pytest.mark.parametrize("place", ["sqlite", ON_POSTGRESQL], indirect=True)
 
 
 def test_sum_is_that_of_all_contributions(world, ada):

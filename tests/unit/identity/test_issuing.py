@@ -94,7 +94,8 @@ def test_a_request_proves_possession() -> None:
         .sign(wide, hashes.SHA256())
         .public_bytes(serialization.Encoding.DER)
     )
-    for bad in (der.replace(own, foreign), der[:-1], b"", b"x" * 20_000, other_curve):
+    version = der[:7] + bytes([der[7] ^ 1]) + der[8:]
+    for bad in (der.replace(own, foreign), der[:-1], b"", b"x" * 20_000, other_curve, version):
         assert bad != der
         with pytest.raises(IdentityInvalid) as caught:
             requested_key(bad)

@@ -37,6 +37,7 @@ from kapok.wire.messages import (
     Offer,
     OpenAttempt,
     ReopenCohort,
+    RevocationNotice,
     RoundParameters,
 )
 from kapok.wire.server import RunningServer, serve
@@ -114,6 +115,9 @@ class Shelf(Record):
         dataset_hash = f"{len(self.entries):064x}"
         self.entries[dataset_hash] = CatalogueEntry(document, ("m1", "m2"), (str(caller),))
         return dataset_hash
+
+    async def publish_revocations(self, caller: PartyName, der: bytes) -> None:
+        await self.note("revocations", caller, der)
 
     async def datasets(self, name: str | None) -> list[CatalogueEntry]:
         await self.note("datasets", name)
@@ -200,6 +204,7 @@ class Assignments(Record):
             Closed("ab" * 32),
             Inquiry("question"),
             ReopenCohort(b"{}"),
+            RevocationNotice(b"list"),
         ]
         self.sealed: list[bytes] = []
         self.reads_chunks = True

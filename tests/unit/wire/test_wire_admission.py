@@ -174,7 +174,11 @@ def test_the_name_is_read_from_the_certificate(analyst_credentials, realm):
         "x509_pem_cert": (analyst_credentials.certificate_pem,),
         "peer_spiffe_id": (b"spiffe://a/org/b/node/c",),
     }
-    assert peers.identify(shown, realm.trust_domain, time.time()) == analyst_credentials.name
+    serial = analyst_credentials.certificate.serial_number
+    assert peers.identify(shown, realm.trust_domain, time.time()) == (analyst_credentials.name, serial)
+    with pytest.raises(IdentityInvalid) as caught:
+        peers.identify(shown, realm.trust_domain, time.time(), {serial}.__contains__)
+    assert caught.value.code == "certificate_revoked"
 
 
 @pytest.mark.parametrize(

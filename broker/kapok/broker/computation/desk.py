@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kapok.broker.computation import admission, deadlines, gathering, releasing, sealing, steering
+from kapok.broker.computation import admission, deadlines, gathering, peers, releasing, sealing, steering
 from kapok.broker.computation.assignments import AssignmentKey, assignments
 from kapok.broker.computation.endings import cancel_job, move_job
 from kapok.broker.computation.faults import faults_noted
@@ -27,6 +27,7 @@ from kapok.wire.messages import Assignment, Evidence, JobStatus
 __all__ = ["JobDesk"]
 
 _MOST_LISTED: Final = 1000
+_CLOCK: Final = "clock"
 
 
 class JobDesk:
@@ -175,14 +176,20 @@ class JobDesk:
     # The clock, and work that nobody waits for
 
     def tick(self) -> None:
-        """Do what the clock asks for."""
+        """Do what the clock asks for, unless another broker process of this store does."""
+        if self._office.store.shared:
+            with self._office.store.transaction() as tx:
+                if not self._office.leads(tx, _CLOCK):
+                    return
         deadlines.tick(self._office)
 
     def unfolded(self) -> list[str]:
         """Jobs whose sum is not made yet though all vectors are in."""
         with self._office.store.snapshot() as tx:
             attempts = tx.attempts.in_state(AttemptState.COMPLETE)
-            return [attempt.job for attempt in attempts if attempt.folded < attempt.chunks]
+            unfolded = [attempt.job for attempt in attempts if attempt.folded < attempt.chunks]
+            others = tx.brokers.taken_elsewhere(self._office.broker) if unfolded else ()
+            return [job_id for job_id in unfolded if job_id not in others]
 
     def fold_some(self, job_id: str) -> bool:
         """Fold the next chunks of a job's vectors; return whether there are more."""
@@ -190,9 +197,7 @@ class JobDesk:
 
     def resume(self) -> None:
         """After a start: forget uploads that were cut off, then do what the clock asks for."""
-        with self._office.step() as step:
-            step.tx.vectors.delete_uploads()
-            step.tx.attempts.delete_uploads()
+        peers.enter(self._office)
         self.tick()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from kapok.broker.computation.admitted import AdmittedJob, read_admitted
 from kapok.broker.computation.states import JobState
 from kapok.broker.settings import Limits
 from kapok.broker.store import Store, Transaction
+from kapok.broker.store.brokers import BROKER_DIGITS
 from kapok.broker.store.schema import AttemptRow, JobRow
 from kapok.identity.names import PartyName
 from kapok.protocols.secure_sum.aggregator import open_roster
@@ -85,6 +87,7 @@ class Office:
         store: What is durable.
         verifier: Believes nothing without a signature.
         limits: Bounds and times.
+        broker: This process, among those on the same store; another at each start.
         connected: Whether a node is connected just now: for wording, never for a decision.
     """
 
@@ -102,6 +105,7 @@ class Office:
         self.store = store
         self.verifier = verifier
         self.limits = limits
+        self.broker = secrets.token_hex(BROKER_DIGITS // 2)
         self.connected = connected
         self.clock = clock
         self._announce, self._observe = announce, observe
@@ -118,10 +122,15 @@ class Office:
         with self.store.transaction() as tx:
             step = Step(self, tx, self.clock())
             yield step
+            tx.announce(step.nodes | step.jobs)
         if self._observe and step.moves:
             self._observe(step.moves)
         if self._announce and (step.nodes or step.jobs):
             self._announce(frozenset(step.nodes), frozenset(step.jobs))
+
+    def leads(self, tx: Transaction, work: str) -> bool:
+        """Whether some work that one process does at a time is this one's: it is taken, if nobody has it."""
+        return not self.store.shared or tx.brokers.take(work, self.broker)
 
     def admitted(self, job: JobRow) -> AdmittedJob:
         """A stored job's specification and terms."""

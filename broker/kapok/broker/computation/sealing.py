@@ -26,6 +26,7 @@ from kapok.broker.computation.steering import waits_for_parameters
 from kapok.broker.store.schema import AttemptRow, JobRow, SealedVectorRow
 from kapok.errors import InternalError, KapokError, PeerProtocolError
 from kapok.identity.names import PartyName
+from kapok.logs.traces import span
 from kapok.protocols.secure_sum.aggregator import (
     check_chunks,
     check_seal,
@@ -85,6 +86,7 @@ def begin_upload(office: Office, caller: PartyName, job_id: str, token: str) -> 
             token=token,
             digest=statement.vector_sha256.hex(),
             touched_at=step.now,
+            broker=office.broker,
         )
         step.tx.vectors.add(row)
         return Upload(office, row.id, job, statement, chunk_lengths(admitted.terms, len(roster)))
@@ -191,9 +193,11 @@ class Upload:
 
 def fold_some(office: Office, job_id: str) -> bool:
     """Fold the next chunks of a complete attempt into its sum; return whether there are more."""
-    with office.step() as step:
+    with span("fold", job=job_id), office.step() as step:
         job, attempt = step.tx.jobs.get(job_id), step.tx.attempts.latest(job_id)
         if job is None or attempt is None or attempt.state != AttemptState.COMPLETE:
+            return False
+        if not office.leads(step.tx, job_id):
             return False
         terms = office.admitted(job).terms
         parties = sorted((row.node for row in step.tx.attempts.roster(attempt.id)), key=str.encode)
@@ -211,6 +215,8 @@ def fold_some(office: Office, job_id: str) -> bool:
             settle(step, job.organisation)
             return False
         attempt.folded = last
+        if last == attempt.chunks:
+            step.tx.brokers.give_back(job_id)
         if sum_up(step, job, attempt):
             settle(step, job.organisation)
         return last < attempt.chunks

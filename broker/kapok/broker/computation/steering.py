@@ -66,7 +66,7 @@ class Incoming:
     def __init__(self, office: Office, job_id: str, token: str, statement: ParametersStatement) -> None:
         self._office, self._job_id = office, job_id
         self._token, self._statement = token, statement
-        self._upload = secrets.token_hex(16)
+        self._upload = office.broker + secrets.token_hex(16)
         self._chunks = self._bytes = 0
 
     def add(self, chunks: Sequence[bytes]) -> None:

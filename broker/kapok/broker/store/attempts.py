@@ -156,11 +156,6 @@ class AttemptTable:
         """Forget the chunks of an upload."""
         self._session.execute(delete(ParametersChunkRow).where(ParametersChunkRow.upload == upload))
 
-    def delete_uploads(self) -> None:
-        """Forget all chunks that are no attempt's parameters: after a restart nobody goes on with them."""
-        used = select(ParametersRow.upload)
-        self._session.execute(delete(ParametersChunkRow).where(ParametersChunkRow.upload.not_in(used)))
-
     def add_release(self, row: ReleaseRow) -> None:
         """Keep a release."""
         self._session.add(row)

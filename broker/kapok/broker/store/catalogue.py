@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from kapok.broker.store.schema import DatasetRow, MembershipRow
+from kapok.broker.store.schema import DatasetRow, MembershipRow, RevocationListRow
 
 __all__ = ["CatalogueTable"]
 
@@ -46,6 +46,17 @@ class CatalogueTable:
             row = MembershipRow(dataset=dataset_hash, node=node)
             self._session.add(row)
         row.token, row.joined_at = token, now
+        self._session.flush()
+
+    def revocations(self) -> RevocationListRow | None:
+        """The newest list of revoked certificates."""
+        query = select(RevocationListRow).order_by(RevocationListRow.number.desc()).limit(1)
+        return self._session.scalar(query)
+
+    def replace_revocations(self, row: RevocationListRow) -> None:
+        """Keep a list in place of all before."""
+        self._session.execute(delete(RevocationListRow))
+        self._session.add(row)
         self._session.flush()
 
     def memberships(self, dataset_hash: str) -> Sequence[MembershipRow]:

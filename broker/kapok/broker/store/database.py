@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from kapok.broker.store.attempts import AttemptTable
+from kapok.broker.store.brokers import BrokerTable
 from kapok.broker.store.catalogue import CatalogueTable
 from kapok.broker.store.duties import DutyTable
+from kapok.broker.store.inquiries import InquiryTable
 from kapok.broker.store.jobs import JobTable
 from kapok.broker.store.reopenings import ReopeningTable
 from kapok.broker.store.vectors import VectorTable
+from kapok.broker.store.wakeups import Heard, heard_from, tell
 from kapok.errors import InternalError, Unavailable
-from kapok.persistence import examine_database, open_database
+from kapok.persistence import examine_database, is_unavailable, open_database
 
 __all__ = ["Store", "Transaction"]
 
@@ -39,44 +42,71 @@ class Transaction:
         vectors: Sealed vectors and sums.
         duties: What nodes owe.
         reopenings: Reopenings of cohorts.
+        inquiries: Inquiries that are open.
+        brokers: The broker processes on this store.
     """
 
     def __init__(self, session: Session) -> None:
+        self._session = session
         self.catalogue = CatalogueTable(session)
         self.jobs = JobTable(session)
         self.attempts = AttemptTable(session)
         self.vectors = VectorTable(session)
         self.duties = DutyTable(session)
         self.reopenings = ReopeningTable(session)
+        self.inquiries = InquiryTable(session)
+        self.brokers = BrokerTable(session)
+
+    def announce(self, keys: Collection[str]) -> None:
+        """Tell the other broker processes, once it is on disk, whom this transaction concerned."""
+        if self._session.get_bind().dialect.name != "sqlite":
+            tell(self._session, keys)
 
 
 class Store:
-    """The broker's database. One broker process writes to it, one transaction at a time."""
+    """The broker's database. Whoever writes to it, there is one transaction at a time.
+
+    Attributes:
+        shared: Whether other broker processes may be on it: on PostgreSQL, not on SQLite.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._reader = engine.execution_options(read_only=True)
+        self.shared = engine.dialect.name != "sqlite"
 
     @classmethod
-    def open(cls, path_or_url: Path | str) -> Store:
+    def open(cls, path_or_url: Path | str, password: str | None = None) -> Store:
         """Open the database, bringing its tables up to date.
 
+        Args:
+            path_or_url: Of a SQLite file, or of a PostgreSQL database.
+            password: Of the URL's user.
+
         Raises:
-            InvalidInput: it is no database, or a newer version's.
+            InvalidInput: it is no database, or a newer version's, or the URL cannot be used.
             NotFound: its folder does not exist.
             Unavailable: it does not answer.
         """
-        return cls(open_database(path_or_url, _MIGRATIONS, page_bytes=_PAGE_BYTES))
+        return cls(open_database(path_or_url, _MIGRATIONS, page_bytes=_PAGE_BYTES, password=password))
 
     @staticmethod
-    def examine(path: Path) -> None:
-        """Look whether a SQLite file can be opened, and change nothing. There need not be one.
+    def examine(path_or_url: Path | str, password: str | None = None, *, current: bool = True) -> None:
+        """Look whether the database can be opened, and change nothing. There need not be a file.
+
+        Args:
+            path_or_url: As `open`.
+            password: As `open`.
+            current: Whether it must have the tables of this version, not of an earlier one.
 
         Raises:
-            InvalidInput: ``newer_database``, ``older_database`` or ``bad_database``.
+            InvalidInput: ``newer_database``, ``older_database`` or ``bad_database``, or the URL cannot be
+                used.
             Unavailable: ``database_unavailable``.
         """
-        examine_database(path, _MIGRATIONS, lambda _connection: None, current=True)
+        examine_database(
+            path_or_url, _MIGRATIONS, lambda _connection: None, current=current, password=password
+        )
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -87,6 +117,15 @@ class Store:
         """
         with _plainly(), Session(self._engine, expire_on_commit=False) as session, session.begin():
             yield Transaction(session)
+
+    @contextmanager
+    def heard(self, heard: Heard) -> Iterator[None]:
+        """Hear what other processes have announced, for as long as the block lasts; from another thread."""
+        if not self.shared:
+            yield
+            return
+        with heard_from(self._engine, heard):
+            yield
 
     @contextmanager
     def snapshot(self) -> Iterator[Transaction]:
@@ -108,14 +147,14 @@ def _plainly() -> Iterator[None]:
     """No exception of the database's library reaches a caller."""
     try:
         yield
-    except OperationalError as error:
-        _log.warning("the store cannot be used", exc_info=error)
-        raise Unavailable(
-            "the broker cannot write down anything just now",
-            code="store_unavailable",
-            remedy="try again; the broker's operator finds the cause in its log",
-        ) from None
     except SQLAlchemyError as error:
+        if is_unavailable(error):
+            _log.warning("the store cannot be used", exc_info=error)
+            raise Unavailable(
+                "the broker cannot write down anything just now",
+                code="store_unavailable",
+                remedy="try again; the broker's operator finds the cause in its log",
+            ) from None
         _log.exception("the store failed", exc_info=error)
         raise InternalError(
             "the broker's store failed",

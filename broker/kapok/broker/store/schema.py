@@ -24,17 +24,23 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 __all__ = [
     "AttemptRow",
     "Base",
+    "BrokerRow",
     "ConsentRow",
     "DatasetRow",
     "EventRow",
+    "InquiryNodeRow",
+    "InquiryRow",
     "JobRow",
+    "LeaseRow",
     "MemberRow",
     "MembershipRow",
     "ParametersRow",
+    "PresenceRow",
     "ReleaseRow",
     "ReopeningNodeRow",
     "ReopeningRow",
     "ReopeningSignatureRow",
+    "RevocationListRow",
     "RosterRow",
     "SealedChunkRow",
     "SealedVectorRow",
@@ -211,7 +217,10 @@ class ParametersChunkRow(Base):
 
 
 class SealedVectorRow(Base):
-    """A node's sealed vector: an upload until it is whole and verified, then `counted`."""
+    """A node's sealed vector: an upload until it is whole and verified, then `counted`.
+
+    `broker` is the process to which it comes: with that an upload ends, and is forgotten.
+    """
 
     __tablename__ = "sealed_vector"
     __table_args__ = (Index("ix_sealed_vector_attempt_node", "attempt", "node"), _NUMBERED)
@@ -225,6 +234,7 @@ class SealedVectorRow(Base):
     chunks: Mapped[int] = mapped_column(Integer, default=0)
     bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     touched_at: Mapped[float] = mapped_column(Float(53))
+    broker: Mapped[str] = mapped_column(_WORD, default="", server_default="")
 
 
 class SealedChunkRow(Base):
@@ -317,3 +327,64 @@ class EventRow(Base):
     attempt: Mapped[int] = mapped_column(Integer, default=0)
     party: Mapped[str] = mapped_column(_NAME, default="")
     code: Mapped[str] = mapped_column(_WORD, default="")
+
+
+class BrokerRow(Base):
+    """A running broker process. On a store that several share, one that was not seen for a while is dead.
+
+    `seen_at` is by the database's clock.
+    """
+
+    __tablename__ = "broker"
+
+    id: Mapped[str] = mapped_column(_WORD, primary_key=True)
+    seen_at: Mapped[float] = mapped_column(Float(53))
+
+
+class PresenceRow(Base):
+    """A node that is connected to a broker process, as the others see it."""
+
+    __tablename__ = "presence"
+
+    broker: Mapped[str] = mapped_column(ForeignKey("broker.id", ondelete="CASCADE"), primary_key=True)
+    node: Mapped[str] = mapped_column(_NAME, primary_key=True)
+
+
+class LeaseRow(Base):
+    """Work that one broker process does at a time: a job's sum, or the clock. It ends with its holder."""
+
+    __tablename__ = "lease"
+
+    work: Mapped[str] = mapped_column(_HASH, primary_key=True)
+    broker: Mapped[str] = mapped_column(ForeignKey("broker.id", ondelete="CASCADE"), index=True)
+
+
+class InquiryRow(Base):
+    """An inquiry whose analyst waits for opinions at a broker process; gone when it does no longer."""
+
+    __tablename__ = "inquiry"
+
+    id: Mapped[str] = mapped_column(_HASH, primary_key=True)
+    broker: Mapped[str] = mapped_column(ForeignKey("broker.id", ondelete="CASCADE"), index=True)
+    organisation: Mapped[str] = mapped_column(_NAME)
+    token: Mapped[str] = mapped_column(Text)
+
+
+class InquiryNodeRow(Base):
+    """A node that is asked for its opinion, and the signed opinion that it gave."""
+
+    __tablename__ = "inquiry_node"
+
+    inquiry: Mapped[str] = mapped_column(ForeignKey("inquiry.id", ondelete="CASCADE"), primary_key=True)
+    node: Mapped[str] = mapped_column(_NAME, primary_key=True, index=True)
+    opinion: Mapped[str | None] = mapped_column(Text, default=None)
+
+
+class RevocationListRow(Base):
+    """The newest list of revoked certificates that somebody has brought: one row."""
+
+    __tablename__ = "revocation_list"
+
+    number: Mapped[int] = mapped_column(_ROW_NUMBER, primary_key=True, autoincrement=False)
+    der: Mapped[bytes] = mapped_column(LargeBinary)
+    received_at: Mapped[float] = mapped_column(Float(53))

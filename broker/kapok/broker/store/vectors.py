@@ -61,14 +61,6 @@ class VectorTable:
         self._session.delete(row)
         self._session.flush()
 
-    def delete_uploads(self) -> int:
-        """Forget all uploads that are not whole: after a restart nobody goes on with them."""
-        query = select(SealedVectorRow).where(SealedVectorRow.counted.is_(False))
-        rows = self._session.scalars(query).all()
-        for row in rows:
-            self.delete(row)
-        return len(rows)
-
     def delete_chunks(self, attempt_id: int) -> None:
         """Forget the chunks of all vectors of an attempt; that they were counted stays on record."""
         for upload in self.uploads(attempt_id):

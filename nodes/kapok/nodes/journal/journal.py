@@ -15,6 +15,7 @@ from kapok.errors import InvalidInput, LocalProtocolError
 from kapok.nodes.apps.approval import AppApproval
 from kapok.nodes.journal import tables
 from kapok.nodes.journal.apps import app_approvals
+from kapok.nodes.journal.forgetting import empty_texts, has_old_texts
 from kapok.nodes.journal.instance import Mirror, number_of, take_on
 from kapok.nodes.journal.reading import (
     find_job,
@@ -245,6 +246,14 @@ class Journal:
                 return
         with self._write() as connection:
             connection.execute(tables.seal.delete().where(_OF_OVERDUE), {"now": now})
+
+    def forget_texts(self, before: float) -> int:
+        """Empty texts of jobs that ended before a time and released nothing; return of how many."""
+        with self._read() as connection:
+            if not has_old_texts(connection, before):
+                return 0
+        with self._write() as connection:
+            return empty_texts(connection, before)
 
     # --- seals and releases ---------------------------------------------------------------------------
 

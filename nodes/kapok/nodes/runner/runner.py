@@ -13,6 +13,7 @@ from functools import partial
 from typing import Final, assert_never
 
 from kapok.errors import InternalError, KapokError, Unavailable
+from kapok.logs.traces import span
 from kapok.nodes.apps.at_work import AppsAtWork
 from kapok.nodes.apps.host import AppHost
 from kapok.nodes.journal import JobRecord, Journal
@@ -38,6 +39,7 @@ from kapok.wire.messages import (
     Offer,
     OpenAttempt,
     ReopenCohort,
+    RevocationNotice,
 )
 
 __all__ = ["Runner"]
@@ -127,18 +129,18 @@ class Runner:
         office = self._office
         match assignment:
             case Offer(specification=token):
-                return self._guarded(token, partial(answer_offer, office))
+                return self._guarded("judge", token, partial(answer_offer, office))
             case OpenAttempt(specification=token):
-                return self._guarded(token, lambda read: answer_attempt(office, read, assignment))
+                return self._guarded("seal", token, lambda read: answer_attempt(office, read, assignment))
             case Completion(job_id=job_id):
-                return self._guarded_job(job_id, lambda: answer_completion(office, assignment))
+                return self._guarded_job("release", job_id, lambda: answer_completion(office, assignment))
             case Closed(job_id=job_id):
-                return self._guarded_job(job_id, lambda: self._close(job_id))
+                return self._guarded_job("close", job_id, lambda: self._close(job_id))
             case Inquiry(token=token):
                 return answer_inquiry(office, self._pace, token)
             case ReopenCohort(document):
                 return self._reopen(document)
-            case Idle():
+            case RevocationNotice() | Idle():
                 return []
             case _ as never:
                 assert_never(never)
@@ -172,7 +174,7 @@ class Runner:
         """
         answers: list[Outgoing] = []
         for record in self._office.journal.decided():
-            answers += self._guarded_job(record.job_id, partial(self._decided, record))
+            answers += self._guarded_job("judge", record.job_id, partial(self._decided, record))
         self._office.journal.keep_up()
         return answers
 
@@ -201,7 +203,7 @@ class Runner:
 
     # --- guards -----------------------------------------------------------------------------------------
 
-    def _guarded(self, token: str, work: Callable[[ReadSpec], list[Outgoing]]) -> list[Outgoing]:
+    def _guarded(self, what: str, token: str, work: Callable[[ReadSpec], list[Outgoing]]) -> list[Outgoing]:
         try:
             read = read_spec(token, self._office.verifier)
         except KapokError as error:
@@ -215,13 +217,14 @@ class Runner:
         if record is not None and record.analyst != str(read.caller):
             _log.warning("a job came from another analyst than before", extra={"job": read.job_id})
             return []
-        return self._guarded_job(read.job_id, lambda: work(read))
+        return self._guarded_job(what, read.job_id, lambda: work(read))
 
-    def _guarded_job(self, job_id: str, work: Callable[[], list[Outgoing]]) -> list[Outgoing]:
+    def _guarded_job(self, what: str, job_id: str, work: Callable[[], list[Outgoing]]) -> list[Outgoing]:
         """One job's failure is that job's: a refusal goes out, and the daemon goes on."""
         with self._office.open.working_on(job_id):
             try:
-                return work()
+                with span(what, job=job_id):
+                    return work()
             except KapokError as error:
                 if isinstance(error, Unavailable) and error.code == "journal_unavailable":
                     raise

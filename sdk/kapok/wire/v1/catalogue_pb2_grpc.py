@@ -49,6 +49,11 @@ class CatalogueServiceStub(object):
                 request_serializer=kapok_dot_wire_dot_v1_dot_catalogue__pb2.GetDatasetRequest.SerializeToString,
                 response_deserializer=kapok_dot_wire_dot_v1_dot_catalogue__pb2.GetDatasetResponse.FromString,
                 _registered_method=True)
+        self.PublishRevocations = channel.unary_unary(
+                '/kapok.wire.v1.CatalogueService/PublishRevocations',
+                request_serializer=kapok_dot_wire_dot_v1_dot_catalogue__pb2.PublishRevocationsRequest.SerializeToString,
+                response_deserializer=kapok_dot_wire_dot_v1_dot_catalogue__pb2.PublishRevocationsResponse.FromString,
+                _registered_method=True)
 
 
 class CatalogueServiceServicer(object):
@@ -73,6 +78,13 @@ class CatalogueServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PublishRevocations(self, request, context):
+        """Takes a list of revoked certificates that the root has signed; one that is not newer changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogueServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -90,6 +102,11 @@ def add_CatalogueServiceServicer_to_server(servicer, server):
                     servicer.GetDataset,
                     request_deserializer=kapok_dot_wire_dot_v1_dot_catalogue__pb2.GetDatasetRequest.FromString,
                     response_serializer=kapok_dot_wire_dot_v1_dot_catalogue__pb2.GetDatasetResponse.SerializeToString,
+            ),
+            'PublishRevocations': grpc.unary_unary_rpc_method_handler(
+                    servicer.PublishRevocations,
+                    request_deserializer=kapok_dot_wire_dot_v1_dot_catalogue__pb2.PublishRevocationsRequest.FromString,
+                    response_serializer=kapok_dot_wire_dot_v1_dot_catalogue__pb2.PublishRevocationsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -173,6 +190,33 @@ class CatalogueService(object):
             '/kapok.wire.v1.CatalogueService/GetDataset',
             kapok_dot_wire_dot_v1_dot_catalogue__pb2.GetDatasetRequest.SerializeToString,
             kapok_dot_wire_dot_v1_dot_catalogue__pb2.GetDatasetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PublishRevocations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kapok.wire.v1.CatalogueService/PublishRevocations',
+            kapok_dot_wire_dot_v1_dot_catalogue__pb2.PublishRevocationsRequest.SerializeToString,
+            kapok_dot_wire_dot_v1_dot_catalogue__pb2.PublishRevocationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,8 @@ class CatalogueServiceStub:
     ListDatasets: _grpc.UnaryStreamMultiCallable[_catalogue_pb2.ListDatasetsRequest, _catalogue_pb2.ListDatasetsResponse]
     """One message for each dataset: hundreds of memberships are large."""
     GetDataset: _grpc.UnaryUnaryMultiCallable[_catalogue_pb2.GetDatasetRequest, _catalogue_pb2.GetDatasetResponse]
+    PublishRevocations: _grpc.UnaryUnaryMultiCallable[_catalogue_pb2.PublishRevocationsRequest, _catalogue_pb2.PublishRevocationsResponse]
+    """Takes a list of revoked certificates that the root has signed; one that is not newer changes nothing."""
 
 @_typing.type_check_only
 class CatalogueServiceAsyncStub(CatalogueServiceStub):
@@ -43,6 +45,8 @@ class CatalogueServiceAsyncStub(CatalogueServiceStub):
     ListDatasets: _aio.UnaryStreamMultiCallable[_catalogue_pb2.ListDatasetsRequest, _catalogue_pb2.ListDatasetsResponse]  # type: ignore[assignment]
     """One message for each dataset: hundreds of memberships are large."""
     GetDataset: _aio.UnaryUnaryMultiCallable[_catalogue_pb2.GetDatasetRequest, _catalogue_pb2.GetDatasetResponse]  # type: ignore[assignment]
+    PublishRevocations: _aio.UnaryUnaryMultiCallable[_catalogue_pb2.PublishRevocationsRequest, _catalogue_pb2.PublishRevocationsResponse]  # type: ignore[assignment]
+    """Takes a list of revoked certificates that the root has signed; one that is not newer changes nothing."""
 
 class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -66,5 +70,13 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalogue_pb2.GetDatasetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalogue_pb2.GetDatasetResponse, _abc.Awaitable[_catalogue_pb2.GetDatasetResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def PublishRevocations(
+        self,
+        request: _catalogue_pb2.PublishRevocationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalogue_pb2.PublishRevocationsResponse, _abc.Awaitable[_catalogue_pb2.PublishRevocationsResponse]]:
+        """Takes a list of revoked certificates that the root has signed; one that is not newer changes nothing."""
 
 def add_CatalogueServiceServicer_to_server(servicer: CatalogueServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -81,6 +81,7 @@ class WatchResponse(_message.Message):
     IDLE_FIELD_NUMBER: _builtins.int
     INQUIRY_FIELD_NUMBER: _builtins.int
     REOPEN_COHORT_FIELD_NUMBER: _builtins.int
+    REVOCATIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def offer(self) -> Global___Offer: ...
     @_builtins.property
@@ -95,6 +96,8 @@ class WatchResponse(_message.Message):
     def inquiry(self) -> Global___Inquiry: ...
     @_builtins.property
     def reopen_cohort(self) -> Global___ReopenCohort: ...
+    @_builtins.property
+    def revocations(self) -> Global___Revocations: ...
     def __init__(
         self,
         *,
@@ -105,12 +108,13 @@ class WatchResponse(_message.Message):
         idle: Global___Idle | None = ...,
         inquiry: Global___Inquiry | None = ...,
         reopen_cohort: Global___ReopenCohort | None = ...,
+        revocations: Global___Revocations | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "closed", b"closed", "completion", b"completion", "idle", b"idle", "inquiry", b"inquiry", "offer", b"offer", "open_attempt", b"open_attempt", "reopen_cohort", b"reopen_cohort"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "closed", b"closed", "completion", b"completion", "idle", b"idle", "inquiry", b"inquiry", "offer", b"offer", "open_attempt", b"open_attempt", "reopen_cohort", b"reopen_cohort", "revocations", b"revocations"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "closed", b"closed", "completion", b"completion", "idle", b"idle", "inquiry", b"inquiry", "offer", b"offer", "open_attempt", b"open_attempt", "reopen_cohort", b"reopen_cohort"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "closed", b"closed", "completion", b"completion", "idle", b"idle", "inquiry", b"inquiry", "offer", b"offer", "open_attempt", b"open_attempt", "reopen_cohort", b"reopen_cohort", "revocations", b"revocations"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_assignment: _TypeAlias = _typing.Literal["offer", "open_attempt", "completion", "closed", "idle", "inquiry", "reopen_cohort"]  # noqa: Y015
+    _WhichOneofReturnType_assignment: _TypeAlias = _typing.Literal["offer", "open_attempt", "completion", "closed", "idle", "inquiry", "reopen_cohort", "revocations"]  # noqa: Y015
     _WhichOneofArgType_assignment: _TypeAlias = _typing.Literal["assignment", b"assignment"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_assignment) -> _WhichOneofReturnType_assignment | None: ...
 
@@ -274,6 +278,28 @@ class ReopenCohort(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReopenCohort: _TypeAlias = ReopenCohort  # noqa: Y015
+
+@_typing.final
+class Revocations(_message.Message):
+    """Certificates that are good no longer: sent at once on connecting where there is a list, and each newer one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIST_FIELD_NUMBER: _builtins.int
+    list: _builtins.bytes
+    """CRL, DER, signed by the root"""
+    def __init__(
+        self,
+        *,
+        list: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["list", b"list"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Revocations: _TypeAlias = Revocations  # noqa: Y015
 
 @_typing.final
 class Idle(_message.Message):

@@ -1,0 +1,60 @@
+"""Queries over inquiries that are open just now, and the opinions that have come."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from kapok.broker.store.schema import InquiryNodeRow, InquiryRow
+
+__all__ = ["InquiryTable"]
+
+
+class InquiryTable:
+    """Open inquiries, within one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def open(self, row: InquiryRow, nodes: Collection[str]) -> None:
+        """Keep an inquiry and whom it asks."""
+        self._session.add(row)
+        self._session.flush()
+        self._session.add_all(InquiryNodeRow(inquiry=row.id, node=node) for node in nodes)
+        self._session.flush()
+
+    def get(self, inquiry_id: str) -> InquiryRow | None:
+        """The inquiry, while it is open."""
+        return self._session.get(InquiryRow, inquiry_id)
+
+    def count(self, organisation: str | None = None) -> int:
+        """How many are open, of one organisation or of all."""
+        query = select(func.count()).select_from(InquiryRow)
+        if organisation is not None:
+            query = query.where(InquiryRow.organisation == organisation)
+        return self._session.scalar(query) or 0
+
+    def owed_by(self, node: str) -> dict[str, str]:
+        """The inquiries that wait for a node's opinion: identity and token."""
+        query = select(InquiryRow.id, InquiryRow.token).join(
+            InquiryNodeRow, InquiryNodeRow.inquiry == InquiryRow.id
+        )
+        query = query.where(InquiryNodeRow.node == node, InquiryNodeRow.opinion.is_(None))
+        return {row.id: row.token for row in self._session.execute(query.order_by(InquiryRow.id))}
+
+    def asked(self, inquiry_id: str, node: str) -> InquiryNodeRow | None:
+        """One whom it asks."""
+        return self._session.get(InquiryNodeRow, (inquiry_id, node))
+
+    def opinions(self, inquiry_id: str) -> dict[str, str | None]:
+        """What each node that is asked has said; None while it has not."""
+        query = select(InquiryNodeRow.node, InquiryNodeRow.opinion).where(
+            InquiryNodeRow.inquiry == inquiry_id
+        )
+        return {row.node: row.opinion for row in self._session.execute(query.order_by(InquiryNodeRow.node))}
+
+    def close(self, inquiry_id: str) -> None:
+        """Forget it: nobody waits any more."""
+        self._session.execute(delete(InquiryRow).where(InquiryRow.id == inquiry_id))

@@ -1,0 +1,165 @@
+"""PostgreSQL as a daemon's database: how it is dialled, how its transactions begin, what its errors mean.
+
+The driver is pg8000, pure Python under a BSD licence. Without TLS it talks to this machine alone; to any
+other, only to a server whose certificate holds for its name, under the system's authorities or those of the
+URL's ``sslrootcert``.
+
+Source: PostgreSQL 15 manual, sections 13.3.5 (advisory locks), 20.11 (timeouts) and appendix A (error codes).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from typing import Any, Final
+
+import sqlalchemy
+from sqlalchemy.engine import URL, Connection, Engine
+
+from kapok.errors import InvalidInput
+
+__all__ = ["engine", "is_unavailable", "refused"]
+
+_SCHEMES: Final = frozenset({"postgresql", "postgres", "postgresql+pg8000"})
+_KEYS: Final = frozenset({"sslrootcert"})
+# Longer than the server lets a statement take: what it says of that is to arrive.
+_SOCKET_S: Final = 30
+_RECYCLE_S: Final = 1800
+# One number for all of Kapok's writers of one database: what it is matters to nobody else.
+_WRITER: Final = 0x4B41504F4B
+# A broker that stands still in a transaction loses it, and with it the writers' lock, so that another may go
+# on.
+_SESSION: Final = (
+    "SET lock_timeout = '15s'",
+    "SET statement_timeout = '25s'",
+    "SET idle_in_transaction_session_timeout = '15s'",
+    "SET synchronous_commit = 'on'",
+)
+_READ: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+_WRITE: Final = f"SELECT pg_advisory_xact_lock({_WRITER})"
+# Classes of SQLSTATE: connection, resources, operator intervention, system; rollbacks; and a lock that is not
+# had.
+_PASSING: Final = ("08", "53", "57", "58", "40", "55P03", "25P03")
+_REFUSALS: Final = {
+    "28": ("does not let this user in", "see the user's name, its password, and pg_hba.conf at the server"),
+    "3D": ("has no database of that name", "create it: CREATE DATABASE kapok OWNER kapok"),
+    "42501": ("does not let this user do what is needed", "make it the owner of a database of its own"),
+}
+
+
+def engine(text: str, password: str | None) -> tuple[Engine, str]:
+    """An engine for a URL, and the URL as it may be shown.
+
+    Args:
+        text: ``postgresql://user@host:port/database``, with ``?sslrootcert=FILE`` for authorities of one's
+            own.
+        password: The user's.
+
+    Raises:
+        InvalidInput: ``bad_database_url`` when it is another kind of URL, holds a password or has no user, or
+            when the driver is not installed.
+    """
+    url = _read(text)
+    shown = url.render_as_string(hide_password=True)
+    arguments: dict[str, Any] = {
+        "application_name": "kapok",
+        "password": password or "",
+        "ssl_context": False if _is_here(url.host or "") else _tls(url),
+        "timeout": _SOCKET_S,
+    }
+    dialled = url.set(drivername="postgresql+pg8000", query={})
+    try:
+        made = sqlalchemy.create_engine(
+            dialled,
+            # Parameters of statements stay out of exceptions and logs: they are other people's business.
+            hide_parameters=True,
+            pool_pre_ping=True,
+            pool_recycle=_RECYCLE_S,
+            connect_args=arguments,
+        )
+    except ImportError:
+        raise _bad(
+            "the driver for PostgreSQL is not installed", "install it: pip install 'kapok[broker]'"
+        ) from None
+    sqlalchemy.event.listen(made, "connect", _prepare)
+    sqlalchemy.event.listen(made, "begin", _begin)
+    return made, shown
+
+
+def is_unavailable(error: sqlalchemy.exc.SQLAlchemyError) -> bool:
+    """Whether the server cannot be reached or used just now, and trying again may help."""
+    return _state(error).startswith(_PASSING) or isinstance(error, sqlalchemy.exc.InterfaceError)
+
+
+def refused(error: sqlalchemy.exc.SQLAlchemyError, shown: str) -> InvalidInput | None:
+    """That the server does not let this user in, or do what is needed; None for any other error."""
+    state = _state(error)
+    for beginning, (what, remedy) in _REFUSALS.items():
+        if state.startswith(beginning):
+            return InvalidInput(f"the server of {shown} {what}", code="database_refused", remedy=remedy)
+    return None
+
+
+def _state(error: sqlalchemy.exc.SQLAlchemyError) -> str:
+    """The SQLSTATE of a server's error; empty where there is none."""
+    origin = getattr(error, "orig", None)
+    told = origin.args[0] if isinstance(origin, Exception) and origin.args else None
+    return str(told.get("C", "")) if isinstance(told, dict) else ""
+
+
+def _read(text: str) -> URL:
+    try:
+        url = sqlalchemy.make_url(text)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        raise _bad("the database's URL cannot be read", "write postgresql://user@host/database") from None
+    if url.drivername not in _SCHEMES:
+        raise _bad(
+            f"there is no support for {url.drivername!r} databases",
+            "write postgresql://user@host/database, or the path of a SQLite file",
+        )
+    if url.password is not None:
+        raise _bad(
+            "the database's URL holds a password",
+            "take it out of the URL, change it at the server, and give the new one by environment or file",
+        )
+    if not url.username or not url.database:
+        raise _bad("the database's URL names no user or no database", "write postgresql://user@host/database")
+    if unknown := url.query.keys() - _KEYS:
+        raise _bad(f"the database's URL has unknown settings: {', '.join(sorted(unknown))}", "take them out")
+    return url.set(host=url.host or "127.0.0.1")
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _tls(url: URL) -> ssl.SSLContext:
+    authorities = url.query.get("sslrootcert")
+    try:
+        return ssl.create_default_context(cafile=str(authorities) if authorities else None)
+    except OSError:
+        raise _bad(
+            f"the authorities of {authorities!r} cannot be read", "name a file of certificates in PEM"
+        ) from None
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    try:
+        for statement in _SESSION:
+            cursor.execute(statement)
+        connection.commit()
+    finally:
+        cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get("read_only", False)
+    connection.exec_driver_sql(_READ if read_only else _WRITE)
+
+
+def _bad(what: str, remedy: str) -> InvalidInput:
+    return InvalidInput(what, code="bad_database_url", remedy=remedy)

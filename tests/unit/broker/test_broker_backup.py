@@ -1,0 +1,99 @@
+"""Copies of the broker's database, and what a broker that was restored does not make its nodes do."""
+
+import stat
+
+import pytest
+from support.broker import settle
+
+from kapok.broker.backup import backup, restore
+from kapok.broker.store import Store
+from kapok.daemon import alone
+from kapok.errors import InvalidInput, NotFound, Unavailable
+from kapok.wire.messages import JobState
+
+
+@pytest.fixture
+def home(world, domain):
+    """The world's broker as a folder with settings."""
+    folder = world.place.parent
+    settle(domain.credentials("exchange", "broker", "main"), folder, more=f'store = "{world.place.name}"\n')
+    return folder
+
+
+def test_a_copy_is_made_while_the_broker_writes_and_can_be_opened(world, home, tmp_path):
+    asked = world.publisher.ask()
+    with alone(home, "broker"), world.store.transaction() as tx:
+        tx.jobs.get(asked.id).bytes_received = 1
+        assert backup(home, tmp_path / "copy.db") > 0
+    assert stat.S_IMODE((tmp_path / "copy.db").stat().st_mode) == 0o600
+    copy = Store.open(tmp_path / "copy.db")
+    with copy.snapshot() as tx:
+        assert tx.jobs.get(asked.id).bytes_received == 0
+    copy.close()
+
+
+def test_a_restored_broker_lets_nobody_release_twice(world, home, tmp_path):
+    """Its nodes have released what it has forgotten; they give the same release again, and no other."""
+    asked = world.publisher.ask()
+    nodes = list(world.nodes.values())
+    for _ in range(2):
+        for node in nodes:
+            node.work()
+    backup(home, tmp_path / "copy.db")
+    world.run()
+    before = [dict(node.records) for node in nodes]
+    first = world.publisher.open(asked)
+    world.close()
+    kept = restore(home, tmp_path / "copy.db", clock=lambda: 12.0)
+    assert kept == world.place.with_name(world.place.name + ".before-12")
+    assert kept.exists()
+    world._open()
+    world.desk.resume()
+    assert world.publisher.status(asked).state is not JobState.SUMMED
+    world.run()
+    assert [node.records for node in nodes] == before
+    assert [len(node.released) for node in nodes] == [1] * len(nodes)
+    assert world.publisher.open(asked) == first == world.truth()
+
+
+def test_what_cannot_be_copied_or_brought_back_is_said_and_changes_nothing(world, home, tmp_path):
+    copy = tmp_path / "copy.db"
+    backup(home, copy)
+    with pytest.raises(InvalidInput) as again:
+        backup(home, copy)
+    assert again.value.code == "file_exists"
+    with pytest.raises(Unavailable) as nowhere:
+        backup(home, tmp_path / "none" / "copy.db")
+    assert nowhere.value.code == "backup_failed"
+    with pytest.raises(NotFound) as absent:
+        restore(home, tmp_path / "none.db")
+    assert absent.value.code == "no_backup"
+    (tmp_path / "text.db").write_bytes(b"no database at all, but a text" * 1000)
+    with pytest.raises(InvalidInput) as text:
+        restore(home, tmp_path / "text.db")
+    assert text.value.code == "bad_database"
+    with alone(home, "broker"), pytest.raises(InvalidInput) as running:
+        restore(home, copy)
+    assert running.value.code == "already_running"
+    whole = copy.read_bytes()
+    copy.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises((InvalidInput, Unavailable)):
+        restore(home, copy)
+    assert world.publisher.ask().id
+    world.place.rename(tmp_path / "elsewhere.db")
+    with pytest.raises(NotFound) as none:
+        backup(home, tmp_path / "other.db")
+    assert none.value.code == "no_database"
+    assert not (tmp_path / "other.db").exists()
+
+
+def test_of_postgresql_its_own_tools_are_named(tmp_path, domain):
+    home = settle(
+        domain.credentials("exchange", "broker", "main"),
+        tmp_path / "home",
+        more='store = "postgresql://kapok@127.0.0.1/kapok"\n',
+    )
+    with pytest.raises(InvalidInput) as caught:
+        backup(home, tmp_path / "copy.db")
+    assert caught.value.code == "use_pg_dump"
+    assert "pg_dump" in caught.value.remedy
