@@ -28,9 +28,15 @@ QUESTIONS: Final = {
     "flights by month": "SELECT month, COUNT(*), AVG(dep_delay) FROM flights GROUP BY month",
     "one count": "SELECT COUNT(*) FROM flights WHERE arr_delay > 60",
 }
+MODELS: Final = {
+    "linear regression": ("arr_delay ~ dep_delay + distance", "gaussian"),
+    "logistic regression": ("I(arr_delay > 15) ~ dep_delay + distance", "binomial"),
+}
 _SCHEMA: Final = Path(__file__).parents[2] / "examples" / "flights" / "flights.toml"
 _AIM_S: Final = 1.0
+_MODEL_AIM_S: Final = 5.0
 _TOLERANCE: Final = 1e-9
+_SCORE: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class _Airport:
         )
         (home / "policy.toml").write_text(
             f'[[rule]]\nanalysts = ["{ANALYST_PATTERN}"]\ndataset = "flights"\n'
-            'operations = ["count", "sum", "avg", "variance", "covariance"]\ncolumns = ["*"]\n'
+            'operations = ["count", "sum", "avg", "variance", "covariance", "glm"]\ncolumns = ["*"]\n'
             'questions = 1000\nmin_rows = 20\nmin_cell = 10\nseals = ["paillier", "pad"]\n'
             'approval = "automatic"\n',
             encoding="utf-8",
@@ -108,13 +114,45 @@ def _measure(session: Session, bits: int, folder: Path, scratch: Path) -> None:
                 _compare(title, document, truth)
                 for name, seconds in (("asked", document["seconds"]), ("command", took)):
                     stages[name].append(seconds)
-            _facts(session, title, bits, stages)
+            _facts(session, title, bits, stages, _AIM_S)
+        for title, (formula, family) in MODELS.items():
+            stages = defaultdict(list)
+            for _ in range(session.options.repeats + 1):
+                began = time.monotonic()
+                finished = network.kapok("glm", formula, "--dataset", "flights", "--family", family, "--json")
+                took = time.monotonic() - began
+                if finished.status != 0:
+                    raise WrongResult(f"{title}: {finished.stderr.strip()}")
+                document = json.loads(finished.stdout)
+                _compare_fit(title, document["fit"], folder)
+                for name, seconds in (("asked", document["seconds"]), ("command", took)):
+                    stages[name].append(seconds)
+            _facts(session, f"{title}, {document['fit']['rounds']} rounds", bits, stages, _MODEL_AIM_S)
 
 
-def _facts(session: Session, title: str, bits: int, stages: dict[str, list[float]]) -> None:
+def _compare_fit(title: str, fit: dict[str, Any], folder: Path) -> None:
+    """That the score of the pooled rows is zero at the coefficients: what makes them the pooled fit's."""
+    import duckdb
+    import numpy as np
+
+    files = [str(file_of(folder, airport)) for airport in AIRPORTS]
+    with duckdb.connect() as connection:
+        select = "SELECT arr_delay, dep_delay, distance FROM read_parquet($files) WHERE arr_delay IS NOT NULL"
+        rows = connection.execute(select.replace("$files", str(files))).fetchnumpy()
+    response = np.asarray(rows["arr_delay"], dtype=float)
+    design = np.column_stack([np.ones(len(response)), rows["dep_delay"], rows["distance"]]).astype(float)
+    mean = design @ np.array(fit["coefficients"])
+    if fit["family"] == "binomial":
+        response, mean = (response > 15).astype(float), 1 / (1 + np.exp(-mean))
+    score = np.array(fit["errors"]) * (design.T @ (response - mean)) / fit["dispersion"]
+    if fit["rows_used"] != len(response) or float(np.abs(score).max()) > _SCORE:
+        raise WrongResult(f"{title}: the score of the pooled rows is not zero at the coefficients")
+
+
+def _facts(session: Session, title: str, bits: int, stages: dict[str, list[float]], aim_s: float) -> None:
     notes = {
-        "asked": ("from asking until the answer is open", Aim(of="value", most=_AIM_S)),
-        "command": ("the whole process of `kapok query`", None),
+        "asked": ("from asking until the answer is open", Aim(of="value", most=aim_s)),
+        "command": ("the whole process of the command", None),
     }
     for name, (note, aim) in notes.items():
         # The first is left out: everything on its way is read from disk then.

@@ -369,15 +369,23 @@ def test_the_same_sum_gives_the_same_next_round(engines):
     )
 
 
-def test_steps_that_lead_too_far_are_halved(frame):
-    """A sum of counts whose identity link leaves no mean at the first step's end."""
-    counts = frame.assign(z=pd.array((frame.x.clip(0, 9) ** 2 / 2).astype(int), dtype="Int64"))
+def test_steps_beyond_what_has_a_mean_are_halved():
+    """Counts near zero at one end: with the identity link the first step's line falls below zero there."""
+    random = np.random.default_rng(6)
+    x = random.uniform(0, 10, 150).round(2)
+    counts = pd.DataFrame({"x": x, "z": random.poisson(0.02 + 0.4 * x)})
     rounds: list[Coefficients] = []
-    text = model_text("z ~ x", DATASET, family="poisson", link="log")
-    outcome = run("glm", text, DATASET, split(counts), rounds=rounds)
-    found = Fit(Outcome(outcome))
+    text = model_text("z ~ x", DATASET, family="poisson", link="identity")
+    found = Fit(Outcome(run("glm", text, DATASET, split(counts), rounds=rounds)))
     assert found.converged
-    assert len(rounds) + 1 == found.rounds
+    model = Model.parse(text, DATASET)
+    least = [
+        float(one.columns @ [1, (x.min() - model.design.centre[1]) / model.design.half[1]]) for one in rounds
+    ]
+    assert least[0] < 0 < least[-1]
+    mean = found.predict(counts)
+    design = np.column_stack([np.ones(150), x])
+    assert np.abs(design.T @ ((counts.z - mean) / mean)).max() < 1e-6
 
 
 def test_fixed_point_keeps_a_doubles_digits():

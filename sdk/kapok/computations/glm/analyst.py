@@ -39,6 +39,8 @@ _TOLERANCE: Final = 1e-8
 _STALLED: Final = 1e-5
 _WORSE: Final = 1e-9
 _MOST_HALVINGS: Final = 12
+_WITHOUT_END: Final = frozenset({"logit", "probit", "cloglog", "log"})
+"""Links by which a mean comes ever closer to an end of its range, and η to none."""
 _ENDLESS: Final = 4
 """How many steps in a row must have gone on without getting shorter before columns are said to separate."""
 
@@ -191,7 +193,7 @@ class _Step:
         last, kept = steps[-_ENDLESS:], self._kept
         falls = (kept.deviance or 0.0) - self._objective
         if (
-            self._model.family.estimated
+            self._model.statement.link not in _WITHOUT_END
             or len(last) < _ENDLESS
             or min(last) < 0.2
             or any(later < 0.7 * earlier for earlier, later in pairwise(last))

@@ -71,7 +71,9 @@ def _contribute(
 ) -> WordVector:
     try:
         select = engine_sql(model.sources, model.columns, dataset, engine.dialect)
-        words, broken = _Look(model, at, thresholds).words(Blocks(engine, select, model.sources))
+        # What is no number shows in the sums, and suppresses them; a warning would say so on the way.
+        with np.errstate(all="ignore"):
+            words, broken = _Look(model, at, thresholds).words(Blocks(engine, select, model.sources))
     except Exception as error:  # noqa: BLE001  whatever it is, it depends on data: nobody outside may notice
         # The class alone: an engine's message can quote a value.
         note("the model", f"the engine could not answer ({type(error).__name__})")
