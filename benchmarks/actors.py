@@ -241,10 +241,15 @@ class Node(Party):
 
 
 class Analyst(Party):
-    """Asks, waits for the sum, fetches it, and opens nothing."""
+    """Asks, waits for the sum, fetches it, and opens nothing.
+
+    Attributes:
+        lost: How often the line was lost.
+    """
 
     def __init__(self, realm: Realm, organisation: str, broker: Reached) -> None:
         super().__init__(realm, realm.credentials(organisation, "analyst", "one"), broker)
+        self.lost = 0
 
     async def publish(self) -> str:
         """Publish the dataset that every node joins; return its hash."""
@@ -274,21 +279,31 @@ class Analyst(Party):
             nonce=secrets.token_bytes(32),
         )
         began = time.perf_counter()
-        try:
-            line = await self.reached()
-            token = self.signer.sign(JOB_TYP, msgspec.json.encode(specification))
-            job_id = await line.analyst.submit(token)
-            async with aclosing(line.analyst.watch(job_id)) as statuses:
-                async for status in statuses:
-                    if status.state is JobState.SUMMED:
-                        break
-                    if status.state in (JobState.FAILED, JobState.CANCELLED):
-                        raise AssertionError(f"the job ended as {status.state}: {status.error}")
+        token = self.signer.sign(JOB_TYP, msgspec.json.encode(specification))
+        while True:
+            try:
+                await self._answered(token)
+            except KapokError as error:
+                await self.hang_up()
+                if not error.retryable:
+                    raise
+                self.lost += 1
+                await asyncio.sleep(random.uniform(0.2, 1.0))
+                continue
+            return time.perf_counter() - began
+
+    async def _answered(self, token: str) -> None:
+        """Submit, wait for the sum, fetch it. The same again after a lost line: the broker knows the job."""
+        line = await self.reached()
+        job_id = await line.analyst.submit(token)
+        async with aclosing(line.analyst.watch(job_id)) as statuses:
+            async for status in statuses:
+                if status.state in (JobState.SUMMED, JobState.FINISHED):
+                    break
+                if status.state in (JobState.FAILED, JobState.CANCELLED):
+                    raise AssertionError(f"the job ended as {status.state}: {status.error}")
+        if status.state is JobState.SUMMED:
             async with aclosing(line.analyst.fetch(job_id)) as parts:
                 async for _ in parts:
                     pass
             await line.analyst.acknowledge(job_id)
-        except KapokError:
-            await self.hang_up()
-            raise
-        return time.perf_counter() - began

@@ -138,6 +138,7 @@ class Load:
             "latency_s": {
                 name: quantile(every, q) for name, q in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
             },
+            "lines_lost": sum(analyst.lost for analyst in analysts),
             "fewest_and_most_of_one_analyst": [min(counts), max(counts)],
             "medians_of_analysts_s": [min(map(statistics.median, each)), max(map(statistics.median, each))],
             "broker_cpu_s_per_round": (self.broker.cpu_s() - cpu) / len(every),
