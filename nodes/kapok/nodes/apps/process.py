@@ -142,6 +142,9 @@ class AppProcess(NeverPickled):
         self._closed = False
         for end in (self._requests, self._replies):
             os.set_blocking(end, False)
+            # A model goes through in few turns of the two processes, not in one for every 64 KiB.
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _BLOCK)
             with contextlib.suppress(OSError):
                 # What the kernel grants: each time that a pipe is full is a change of process.
                 fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _BLOCK)
