@@ -12,6 +12,7 @@ from kapok.computations import Thresholds
 from kapok.computations.comparison.view import Test as Shown
 from kapok.computations.cox.coefficients import Coefficients
 from kapok.computations.cox.view import HazardsFit
+from kapok.computations.meta.view import MetaAnalysis
 from kapok.computations.registry import computation
 from kapok.computations.survival.view import Curves
 from kapok.documents.dataset import Column, Dataset
@@ -126,3 +127,12 @@ def test_a_test_that_compares_one_person_with_all(engines):
     refused = Shown(Outcome(run("comparison", text, DATASET, engines, RULES)))
     assert refused.status == "suppressed"
     assert 119 not in set(refused.to_pandas()["mean"])
+
+
+def test_a_single_fit_is_not_left_over_where_all_others_have_none(engines):
+    text = "META GLM age ON 1, time FAMILY gaussian LINK identity ROUNDS 9 FROM stays"
+    empty = [FrameEngine(pd.DataFrame({"person": [], "age": [], "time": [], "died": []})) for _ in range(2)]
+    alone = MetaAnalysis(Outcome(run("meta", text, DATASET, [engines[0], *empty], RULES)))
+    assert alone.status == "suppressed"
+    assert not len(alone.to_pandas())
+    assert MetaAnalysis(Outcome(run("meta", text, DATASET, engines, RULES))).report.studies == 3

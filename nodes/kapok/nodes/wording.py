@@ -116,7 +116,7 @@ def _suppressed(rule: Rule) -> Iterator[str]:
         yield f"totals of which {whom} more than {rule.dominance.percent} %"
     if rule.p_percent is not None:
         yield f"totals that without the two largest are less than {rule.p_percent} % of the largest"
-    if {"glm", "cox"} & set(rule.operations):
+    if {"glm", "cox", "meta"} & set(rule.operations):
         yield (
             f"models with columns for more than {rule.parameters_percent} % of the rows, or in which one row "
             f"has more than {rule.leverage_percent} % of the information on anything"

@@ -1,4 +1,4 @@
-"""`kapok survival`, `cox`, `test`, `matrix`: ask, wait, show."""
+"""`kapok survival`, `cox`, `test`, `matrix`, `meta`: ask, wait, show."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from kapok.cli.glm import DatasetOption
+from kapok.cli.glm import (
+    CompleteOption,
+    DatasetOption,
+    FamilyOption,
+    FormulaArgument,
+    LinkOption,
+    OffsetOption,
+    WeightsOption,
+)
 from kapok.cli.options import Home, Json
 from kapok.cli.query import AtLeast, Deadline, Detach, OutFile, Parties, SealOption, answer_with
 from kapok.client.analyses import Kind, submit_analysis
@@ -18,7 +26,7 @@ if TYPE_CHECKING:
     from kapok.client.progress import Listener
     from kapok.client.session import AsyncSession
 
-__all__ = ["compare", "cox", "matrix", "survival"]
+__all__ = ["compare", "cox", "matrix", "meta", "survival"]
 
 
 def _option(help_text: str, metavar: str | None = None) -> typer.models.OptionInfo:
@@ -130,6 +138,30 @@ def matrix(
     said = {"form": form, "where": where}
     asked = _asked(seal, at_least, party, deadline)
     _answer("matrices", columns, dataset, said | asked, home=home, out=out, detach=detach, json=json)
+
+
+def meta(
+    formula: FormulaArgument,
+    dataset: DatasetOption,
+    family: FamilyOption = "gaussian",
+    link: LinkOption = None,
+    offset: OffsetOption = None,
+    weights: WeightsOption = None,
+    complete: CompleteOption = None,
+    seal: SealOption = None,
+    at_least: AtLeast = None,
+    party: Parties = None,
+    deadline: Deadline = None,
+    detach: Detach = False,
+    out: OutFile = None,
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Combine the holders' own fits of a generalised linear model by inverse variance; none is shown."""
+    said = {"family": family, "link": link, "offset": offset, "weights": weights}
+    asked = _asked(seal, at_least, party, deadline)
+    how = said | {"complete": tuple(complete or ())} | asked
+    _answer("meta", formula, dataset, how, home=home, out=out, detach=detach, json=json)
 
 
 def _asked(

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from kapok.client.progress import Listener
     from kapok.client.session import AsyncSession
 
-__all__ = ["DatasetOption", "FormulaArgument", "glm"]
+__all__ = [
+    "CompleteOption",
+    "DatasetOption",
+    "FamilyOption",
+    "FormulaArgument",
+    "LinkOption",
+    "OffsetOption",
+    "WeightsOption",
+    "glm",
+]
 
 
 def _option(help_text: str, metavar: str | None = None) -> typer.models.OptionInfo:
@@ -26,26 +35,28 @@ FormulaArgument = Annotated[
     str, typer.Argument(metavar="FORMULA", help='"num > 0 ~ age + C(cp) + sex:oldpeak".', show_default=False)
 ]
 DatasetOption = Annotated[str, _option("Whose rows: heart, or heart@ab12cd.", "NAME")]
-_Family = Annotated[str, typer.Option(help="gaussian, binomial, poisson, gamma or negative_binomial.")]
-_Link = Annotated[str | None, _option("[default: the family's canonical or usual one]")]
+FamilyOption = Annotated[str, typer.Option(help="gaussian, binomial, poisson, gamma or negative_binomial.")]
+LinkOption = Annotated[str | None, _option("[default: the family's canonical or usual one]")]
 _Dispersion = Annotated[float | None, _option("Of a negative binomial: α in μ + α μ².")]
-_Offset = Annotated[str | None, _option("Added to the linear predictor.", "EXPRESSION")]
-_Weights = Annotated[str | None, _option("How much each row counts.", "EXPRESSION")]
+OffsetOption = Annotated[str | None, _option("Added to the linear predictor.", "EXPRESSION")]
+WeightsOption = Annotated[str | None, _option("How much each row counts.", "EXPRESSION")]
 _Ridge = Annotated[float | None, _option("λ of the penalty λ/2 Σ β².")]
-_Complete = Annotated[list[str] | None, _option("Drop rows that lack this too (may be repeated).", "COLUMN")]
+CompleteOption = Annotated[
+    list[str] | None, _option("Drop rows that lack this too (may be repeated).", "COLUMN")
+]
 _Rounds = Annotated[int, typer.Option(help="Most rounds; policies may allow fewer.")]
 
 
 def glm(
     formula: FormulaArgument,
     dataset: DatasetOption,
-    family: _Family = "gaussian",
-    link: _Link = None,
+    family: FamilyOption = "gaussian",
+    link: LinkOption = None,
     dispersion: _Dispersion = None,
-    offset: _Offset = None,
-    weights: _Weights = None,
+    offset: OffsetOption = None,
+    weights: WeightsOption = None,
     ridge: _Ridge = None,
-    complete: _Complete = None,
+    complete: CompleteOption = None,
     rounds: _Rounds = 25,
     seal: SealOption = None,
     at_least: AtLeast = None,

@@ -17,7 +17,9 @@ import click
 __all__ = ["forget_home", "pasteable", "remember_home"]
 
 _COMMAND: Final = re.compile(r"`kapok (?P<group>[a-z]+)(?P<rest>[^`\n]*)`")
-_ANALYST: Final = frozenset({"query", "glm", "survival", "cox", "test", "matrix", "job", "dataset", "key"})
+_ANALYST: Final = frozenset(
+    {"query", "glm", "survival", "cox", "test", "matrix", "meta", "job", "dataset", "key"}
+)
 _ENROLMENT: Final = "enroll"
 
 _given: ContextVar[tuple[str, str] | None] = ContextVar("kapok_home", default=None)

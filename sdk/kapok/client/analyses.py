@@ -18,18 +18,20 @@ if TYPE_CHECKING:
     from kapok.computations.cox.view import HazardsFit
     from kapok.computations.glm.fit import Fit
     from kapok.computations.matrices.view import MatrixView
+    from kapok.computations.meta.view import MetaAnalysis
     from kapok.computations.survival.view import Curves
     from kapok.documents.dataset import Dataset
 
 __all__ = ["Analyses", "HowToFitHazards", "HowToSurvive", "HowToTest", "Kind", "submit_analysis"]
 
-Kind: TypeAlias = Literal["survival", "cox", "comparison", "matrices"]
+Kind: TypeAlias = Literal["survival", "cox", "comparison", "matrices", "meta"]
 
 _WRITERS: Final[Mapping[Kind, str]] = {
     "survival": "survival_text",
     "cox": "cox_text",
     "comparison": "comparison_text",
     "matrices": "matrix_text",
+    "meta": "meta_text",
 }
 _ASKED: Final = frozenset({"seal", "at_least", "parties", "deadline_s"})
 
@@ -185,3 +187,9 @@ class Analyses:
         """Correlations, covariances or principal components of columns; scaled ones are of correlations."""
         asked = {**how, "form": form}
         return cast("MatrixView", await self._analysed("matrices", columns, dataset, progress, asked))
+
+    async def meta(
+        self, formula: str, *, dataset: str, progress: Listener = silent, **how: Unpack[HowToFit]
+    ) -> MetaAnalysis:
+        """Combine the holders' own fits of a generalised linear model, none of which is shown."""
+        return cast("MetaAnalysis", await self._analysed("meta", formula, dataset, progress, how))

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kapok.computations.cox.view import HazardsFit
     from kapok.computations.glm.fit import Fit
     from kapok.computations.matrices.view import MatrixView
+    from kapok.computations.meta.view import MetaAnalysis
     from kapok.computations.survival.view import Curves
 
 __all__ = ["Session", "connect"]
@@ -209,6 +210,12 @@ class Session:
     def train(self, request: TrainingRequest, *, progress: Listener = silent) -> Result:
         """Run a Flower app over the holders of a dataset. See `AsyncSession.train`."""
         return self._thread.call(self._session.train(request, progress=progress))
+
+    def meta(
+        self, formula: str, *, dataset: str, progress: Listener = silent, **how: Unpack[HowToFit]
+    ) -> MetaAnalysis:
+        """Combine the holders' own fits of a model. See `kapok.client.analyses`."""
+        return self._thread.call(self._session.meta(formula, dataset=dataset, progress=progress, **how))
 
     def wait(self, job_id: str, *, progress: Listener = silent) -> Result:
         """The answer of a job that was asked earlier, as soon as it is there."""

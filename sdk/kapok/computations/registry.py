@@ -33,6 +33,7 @@ _MODULES: Final = {
     "federated": "kapok.computations.federated.entry",
     "glm": "kapok.computations.glm.entry",
     "matrices": "kapok.computations.matrices.entry",
+    "meta": "kapok.computations.meta.entry",
     "query": "kapok.computations.query.entry",
     "survival": "kapok.computations.survival.entry",
 }

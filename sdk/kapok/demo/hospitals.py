@@ -56,7 +56,7 @@ class Rules:
 [[rule]]
 analysts = ["{self.analysts}"]
 dataset = "heart"
-operations = ["count", "sum", "avg", "quantile", "glm", "federated"]
+operations = ["count", "sum", "avg", "variance", "covariance", "quantile", "glm", "cox", "meta", "federated"]
 columns = ["*"]
 questions = {self.questions}
 min_rows = {self.min_rows}

@@ -1,0 +1,102 @@
+"""The analyst's half: sums over holders' fits → means and heterogeneity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+from typing import Final
+
+import numpy as np
+
+from kapok.computations.chi2 import chi2_tail
+from kapok.computations.meta.params import SUMS, Meta
+from kapok.computations.reports import Report, Reported, reported
+from kapok.documents.dataset import Dataset
+from kapok.errors import PeerProtocolError
+from kapok.protocols.secure_sum.params import MOST_MEMBERS
+
+__all__ = ["MetaReport", "answer"]
+
+LEVEL: Final = 0.95
+
+
+class MetaReport(Report, frozen=True, kw_only=True):
+    """What is said beside the coefficients.
+
+    Attributes:
+        status: ``complete``, or ``suppressed``.
+        studies: How many holders' fits it is of.
+        rows_used: Complete rows, over all holders.
+    """
+
+    studies: int = 0
+    rows_used: int = 0
+
+
+def answer(meta: Meta, _dataset: Dataset, words: Sequence[int]) -> Reported:
+    """Read the sum of all holders' words.
+
+    Raises:
+        PeerProtocolError: ``impossible_sum`` when no holders within the schema can have sent such words.
+    """
+    if len(words) != meta.words:
+        raise _impossible(f"it has {len(words)} words, not {meta.words}")
+    many = len(meta.names)
+    flags, (studies, rows, *rest) = words[: len(meta.flags)], words[len(meta.flags) :]
+    if not all(0 <= flag < MOST_MEMBERS << meta.random_bits for flag in flags):
+        raise _impossible("a flag is out of range")
+    if broken := tuple(name for name, flag in zip(meta.flags, flags, strict=True) if flag):
+        return _reported(
+            MetaReport(text=meta.text, status="suppressed", reasons=broken), (), np.zeros((10, 0))
+        )
+    if not 0 < studies <= MOST_MEMBERS or rows < 0:
+        raise _impossible("its counts are out of range")
+    half = meta.model.design.half
+    sums = np.array(
+        [
+            [scale.value(word) for word in rest[place * many : (place + 1) * many]]
+            for place, scale in enumerate(meta.scales)
+        ]
+    )
+    if len(sums) != SUMS or np.any(sums[[0, 3]] <= 0):
+        raise _impossible("a weight is not above zero")
+    report = MetaReport(text=meta.text, status="complete", studies=studies, rows_used=rows)
+    return _reported(report, meta.names, _combined(studies, sums, half))
+
+
+def _combined(studies: int, sums: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """For each coefficient: mean, error, z, p, interval, Q, its p, I², τ²; in the schema's units."""
+    weight, weighted, squares, weights_squared = sums
+    mean = weighted / weight
+    error = 1 / np.sqrt(weight)
+    degrees = studies - 1
+    spread = np.maximum(squares - weighted**2 / weight, 0.0)
+    p_spread = np.array([chi2_tail(one, degrees) if degrees else 1.0 for one in spread.tolist()])
+    share = np.maximum(0.0, 1 - degrees / np.where(spread > 0, spread, np.inf)) * (spread > 0)
+    room = weight - weights_squared / weight
+    between = np.where(room > 0, np.maximum(0.0, spread - degrees) / np.where(room > 0, room, 1.0), 0.0)
+    statistic = mean / error
+    p = np.array([math.erfc(abs(one) / math.sqrt(2)) for one in statistic.tolist()])
+    far = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+    mean, error, between = mean / half, error / half, between / half**2
+    return np.array(
+        [mean, error, statistic, p, mean - far * error, mean + far * error, spread, p_spread, share, between]
+    )
+
+
+def _reported(report: MetaReport, names: Sequence[str], found: np.ndarray) -> Reported:
+    titles = ("estimate", "std_error", "z", "p_value", "ci_low", "ci_high", "q", "q_p_value", "i_squared")
+    columns = {
+        title: ("double", values)
+        for title, values in zip((*titles, "tau_squared"), found.tolist(), strict=True)
+    }
+    return reported(report, {"term": ("string", list(names)), **columns})
+
+
+def _impossible(why: str) -> PeerProtocolError:
+    return PeerProtocolError(
+        f"no holders within the schema can have sent this sum: {why}",
+        code="impossible_sum",
+        remedy="ask again; if it goes on, ask the holders' people which version of Kapok they run",
+    )
