@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from kapok.cli.grammar import group
-from kapok.cli.options import Home, resolved_home
-from kapok.cli.terminal import note, say
+from kapok.cli.options import Home, Json, resolved_home
+from kapok.cli.terminal import note, print_json, say
 
 __all__ = ["app"]
 
@@ -34,12 +34,17 @@ def run(home: Home = None) -> None:
 @app.command("backup")
 def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.", show_default=False)],
+    json: Json = False,
     home: Home = None,
 ) -> None:
     """Copy the broker's database as it is now. The broker may run."""
     from kapok.broker.backup import backup as copy
 
-    say(f"{file}: {copy(resolved_home(home), file):,} bytes")
+    size = copy(resolved_home(home), file)
+    if json:
+        print_json({"file": str(file), "bytes": size})
+        return
+    say(f"{file}: {size:,} bytes")
     note("it holds no key: copy identity/ and broker.toml as well")
 
 
@@ -48,12 +53,16 @@ def restore(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A copy made by `kapok broker backup`.", show_default=False)
     ],
+    json: Json = False,
     home: Home = None,
 ) -> None:
     """Put a copy in the place of the broker's database, which is stopped."""
     from kapok.broker.backup import restore as bring_back
 
     kept = bring_back(resolved_home(home), file)
+    if json:
+        print_json({"restored": str(file), "before": None if kept is None else str(kept)})
+        return
     say(f"restored from {file}")
     if kept is not None:
         note(f"what was there before is {kept}; delete it when all is well")
