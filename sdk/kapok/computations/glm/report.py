@@ -7,7 +7,6 @@ file of it is the whole fit.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Final
@@ -237,21 +236,3 @@ def _two_sided(report: Report, statistic: float) -> float:
 
         return float(2 * stdtr(report.degrees, -abs(statistic)))
     return math.erfc(abs(statistic) / math.sqrt(2))
-
-
-def scalars_of(report: Report) -> Sequence[tuple[str, object]]:
-    """The single numbers, for people."""
-    return (
-        ("family", report.family),
-        ("link", report.link),
-        ("rows used", report.rows_used),
-        ("rows dropped", report.rows_dropped),
-        ("degrees of freedom", report.degrees),
-        ("deviance", report.deviance),
-        ("null deviance", report.null_deviance),
-        ("Pearson χ²", report.pearson),
-        ("dispersion", report.dispersion),
-        ("log-likelihood", report.log_likelihood),
-        ("AIC", report.aic),
-        ("rounds", report.rounds),
-    )
