@@ -102,7 +102,7 @@ def test_coefficients_that_choose_one_row_of_an_interval(engines):
 
 
 def test_a_curve_of_one_person_and_the_step_between_two_curves(engines):
-    # Of those younger than 30 and of all others, by an interval that only the person's time falls into.
+    # Alone it is hidden; two curves subtract, as two questions do; an interval of few rows is hidden.
     text = f"SURVIVAL time EVENT died GRID ({TIME - 1}, {TIME}, 30) FROM stays WHERE person {{}} {PERSON}"
     assert curves(text.format("="), engines, RULES).report.rows == (-1,)
     whole = curves(f"SURVIVAL time EVENT died GRID ({TIME}, 30) FROM stays", engines, LAX)
