@@ -212,3 +212,23 @@ def test_two_models_that_differ_by_one_row_subtract(engines):
     totals = [one.coefficients["(intercept)"] * one.rows_used for one in (everyone, others)]
     assert totals[0] - totals[1] == pytest.approx(55)
     assert fit("age ~ 1", DATASET, engines, RULES, weights=f"I(person != {PERSON})").status == "suppressed"
+
+
+def test_a_condition_inside_of_an_expression(frames):
+    """It outweighs nothing, and no column is nearly constant; but two such models tell one person's value."""
+    heavier = f"age + 30 * I(person == {PERSON})"
+    lax = without(min_cell=1)
+    for ill in (0, 1):
+        changed = [frame.copy() for frame in frames]
+        changed[1].loc[changed[1].person == PERSON, "ill"] = ill
+        engines = [FrameEngine(frame) for frame in changed]
+        ages = sum(int(frame.age.sum()) for frame in changed)
+        plain, marked = (fit("ill ~ 1", DATASET, engines, lax, weights=one) for one in ("age", heavier))
+        told = marked.coefficients["(intercept)"] * (ages + 30) - plain.coefficients["(intercept)"] * ages
+        assert told == pytest.approx(30 * ill)
+        reasons = fit("ill ~ 1", DATASET, engines, RULES, weights=heavier).reasons
+        assert f"nearly_constant: condition person = {PERSON}" in reasons
+        column = fit(f"ill ~ I(age + (3 if person == {PERSON} else 0))", DATASET, engines, RULES)
+        assert column.reasons == (f"nearly_constant: condition person = {PERSON}",)
+    # One that many meet is answered.
+    assert fit("age ~ I(ill + 2 * I(cost > 2500))", DATASET, engines, RULES).converged

@@ -80,6 +80,13 @@ def test_an_interval_in_which_few_leave(engines):
     assert refused.report.rows_used == 0
 
 
+def test_a_condition_inside_of_a_term_of_proportional_hazards(engines):
+    term = f"age + CASE WHEN person = {PERSON} THEN 1 ELSE 0 END"
+    text = f"COX time EVENT died ON {term} GRID (10, 20) ROUNDS 9 FROM stays"
+    assert cox(text, engines, LAX).converged
+    assert cox(text, engines, RULES).reasons == (f"nearly_constant: condition person = {PERSON}",)
+
+
 def test_coefficients_that_choose_one_row_of_an_interval(engines):
     kind = computation("cox")
     model = kind.parse("COX time EVENT died ON age GRID (10, 20, 30) ROUNDS 9 FROM stays", DATASET)

@@ -108,6 +108,9 @@ def test_what_cannot_be_tested_is_said(engines):
     assert hidden.statistic is None
     assert hidden.reasons
     assert "SUPPRESSED" in hidden._repr_html_()
+    cells = outcome_of("chi2", "g ~ I(z > 8)", engines, Thresholds(1, 60)).reasons
+    assert cells
+    assert all(" × " in cell for cell in cells)
 
 
 def test_correlations_and_covariances_are_those_of_the_pooled_rows(frame, engines):

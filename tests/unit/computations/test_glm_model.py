@@ -119,6 +119,11 @@ def test_what_cannot_be_asked_is_named(formula, code):
     assert "\x1b" not in str(caught.value)
 
 
+def test_a_formula_without_a_response_says_what_is_missing():
+    with pytest.raises(InvalidInput, match="has no ~"):
+        model_text("y > 0", DATASET)
+
+
 @pytest.mark.parametrize(
     ("how", "code"),
     [

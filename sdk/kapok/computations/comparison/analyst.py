@@ -176,7 +176,7 @@ def _cross_table(asked: Comparison, found: Answer) -> Reported:
     cells = [(number, row) for number, row in enumerate(found.rows) if None not in row[:2]]
     rows = list(dict.fromkeys(str(row[0]) for _, row in cells))
     columns = list(dict.fromkeys(str(row[1]) for _, row in cells))
-    names = tuple(f"{row[0]}, {row[1]}" for number, row in cells if number in hidden)
+    names = tuple(f"{row[0]} × {row[1]}" for number, row in cells if number in hidden)
     counts = np.zeros((len(rows), len(columns)))
     for number, row in cells:
         if number not in hidden:

@@ -99,6 +99,7 @@ class _Block:
     Attributes:
         matrix: Standardised, shape (rows, columns).
         raw: The same in the schema's units.
+        watched: The same, and the conditions inside of expressions.
         interval: In which interval each row leaves.
         event: Whether it leaves with the event, within the grid.
         weights: exp(xβ).
@@ -107,6 +108,7 @@ class _Block:
 
     matrix: Floats
     raw: Floats
+    watched: Floats
     interval: npt.NDArray[np.intp]
     event: npt.NDArray[np.bool_]
     weights: Floats
@@ -115,7 +117,7 @@ class _Block:
     @property
     def size(self) -> int:
         """Bytes that are kept for a second look."""
-        return 2 * self.matrix.nbytes + 3 * self.weights.nbytes
+        return 2 * self.matrix.nbytes + self.watched.nbytes + 3 * self.weights.nbytes
 
     def parts(self) -> Iterator[tuple[int, Floats, Floats]]:
         """For each interval that rows leave in: its place, matrix after a column of ones, and weights."""
@@ -135,7 +137,12 @@ class _Look:
         self._few = range(0 if made_up and dataset.empty_cells == "hide" else 1, thresholds.min_cell)
         columns = model.design.columns
         indicator = [column.indicator for column in columns]
-        self._watch = Watch([column.bare for column in columns], indicator, thresholds.min_cell)
+        chosen = [model.sources[place].bare for place in model.choices]
+        self._watch = Watch(
+            [*(column.bare for column in columns), *chosen],
+            [*indicator, *(True for _ in chosen)],
+            thresholds.min_cell,
+        )
         self._watch_events = Watch([True] * len(columns), indicator, thresholds.min_cell)
 
     def words(self, rows: Blocks) -> tuple[list[int], list[bool]]:
@@ -154,7 +161,7 @@ class _Look:
             leaving += np.bincount(block.interval, minlength=many)
             events += np.bincount(block.interval[block.event], minlength=many)
             outside += block.outside
-            self._watch.look(block.raw)
+            self._watch.look(block.watched)
             if block.event.any():
                 self._watch_events.look(block.raw[block.event])
         used, dropped = int(leaving.sum()), rows.dropped
@@ -191,7 +198,8 @@ class _Look:
             )
             for place, (possible, gone, happened, share) in enumerate(counted)
         ]
-        return [False, False, *few, *self._watch.few.tolist(), *self._watch_events.few.tolist()]
+        watched = self._watch.few.tolist()
+        return [False, False, *few, *watched[:columns], *self._watch_events.few.tolist(), *watched[columns:]]
 
     def _block(self, values: Sequence[Floats]) -> _Block:
         model = self._model
@@ -203,4 +211,5 @@ class _Look:
         risk = matrix @ self._at.columns
         most = np.log(LARGEST)
         outside = int(np.count_nonzero(np.abs(risk) > most))
-        return _Block(matrix, raw, interval, event, np.exp(np.clip(risk, -most, most)), outside)
+        watched = np.column_stack([raw, *(values[place] for place in model.choices)])
+        return _Block(matrix, raw, watched, interval, event, np.exp(np.clip(risk, -most, most)), outside)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from kapok.computations.design.choices import choices, place_of
 from kapok.computations.design.columns import Design, Source, Sources
 from kapok.computations.design.features import INTERCEPT, Term, expressions, written
 from kapok.computations.design.reading import read_terms, value_of
@@ -90,6 +91,7 @@ class Hazards:
         design: The matrix, without a constant: the baseline has it.
         time: Place of the time among the sources.
         event: Place of the event among the sources.
+        choices: Places of the conditions inside of expressions.
         scale: How sums become words.
     """
 
@@ -98,6 +100,7 @@ class Hazards:
     design: Design = field(compare=False)
     time: int = field(compare=False)
     event: int = field(compare=False)
+    choices: tuple[int, ...] = field(compare=False)
     scale: Scale = field(compare=False)
 
     @classmethod
@@ -148,6 +151,7 @@ class Hazards:
             *(f"interval: {end}" for end in ends),
             *(f"nearly_constant: {name}" for name in self.names),
             *(f"few_events: {name}" for name in self.names),
+            *(f"nearly_constant: condition {write(one)}" for one in choices(_numbers(self.statement))),
         )
         return Layout(flags, len(self.times), len(self.names))
 
@@ -172,7 +176,7 @@ class Hazards:
         return word_bits(self.scale.bound)
 
     def _expressions(self) -> Iterator[Expression]:
-        yield from (self.statement.time, self.statement.event, *expressions(self.statement.terms))
+        yield from _numbers(self.statement)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -200,6 +204,11 @@ class Hazards:
             f"{one.rounds} rounds; each adds up, for the rows that leave in each of {ends} intervals, "
             f"products of {len(self.names)} columns at coefficients that the analyst has found."
         )
+
+
+def _numbers(one: Statement) -> Iterator[Expression]:
+    """What is computed of each row."""
+    yield from (one.time, one.event, *expressions(one.terms))
 
 
 def _read(text: str) -> Statement:
@@ -253,7 +262,9 @@ def _compiled(one: Statement, dataset: Dataset) -> Hazards:
     whole = Design.of((INTERCEPT, *one.terms), sources)
     design = Design(whole.columns[1:], whole.centre[1:], whole.half[1:])
     time, event = sources.number("a time", one.time), sources.number("an event", one.event)
-    model = Hazards(one, tuple(sources.listed), design, time, event, Scale(dataset.rows_max, LARGEST))
+    chosen = tuple(place_of(condition, sources) for condition in choices(_numbers(one)))
+    scale = Scale(dataset.rows_max, LARGEST)
+    model = Hazards(one, tuple(sources.listed), design, time, event, chosen, scale)
     if model.words > _MOST_WORDS:
         raise refuse(
             f"the model takes {model.words} sums a round, and {_MOST_WORDS} are allowed",

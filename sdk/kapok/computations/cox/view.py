@@ -30,8 +30,9 @@ class HazardsFit(Shown[HazardsReport]):
         "the last round's. Leave a column out, or add a ridge penalty.",
         "suppressed": "SUPPRESSED: at a holder or more the rows do not let this model be shown ({}). Take a "
         "coarser grid, leave out what is named, or merge levels.",
-        "dependent_columns": "NOT FITTED: {} follow from the other columns, or hardly vary within the "
-        "schema's bounds. Leave them out, or add a ridge penalty.",
+        "dependent_columns": "NOT FITTED: what follows from other columns, or hardly varies within the "
+        "schema's bounds: {}. Leave it out, or add a ridge penalty. levels=[…] leaves out a level "
+        "that nobody has.",
         "too_few_rows": "NOT FITTED: there are no more events than coefficients.",
         "no_events": "NOT FITTED: nothing happens up to the last time of the grid.",
     }

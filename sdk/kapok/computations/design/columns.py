@@ -106,14 +106,14 @@ class Sources:
         self._known: dict[object, int] = {}
         self.listed: list[Source] = []
 
-    def number(self, what: str, expression: Expression) -> int:
-        """The place of a number, or of a condition as 0 and 1.
+    def number(self, what: str, expression: Expression, *, bare: bool = False) -> int:
+        """The place of a number, or of a condition as 0 and 1; `bare` as if it were a column itself.
 
         Raises:
             InvalidInput: ``type_mismatch`` and whatever is wrong with the expression.
         """
         term = self._meaning.term(expression)
-        bare = isinstance(expression, Name)
+        bare = bare or isinstance(expression, Name)
         return self._place(Source(of_boolean(term) if term.kind == "boolean" else number(what, term), bare))
 
     def two_values(self, source: int, kind: str, number: int) -> bool:

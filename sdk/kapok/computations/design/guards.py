@@ -9,7 +9,7 @@ broke a rule, not whose.
     parameters       columns ≤ parameters_percent (33) of the rows
                      stops as many equations as there are rows
     nearly_constant  beside its commonest value a column has min_cell rows or more; or none, if it is one of
-                     the schema's own. Response, offset and weights too
+                     the schema's own. Response, offset and weights too, and conditions inside of expressions
                      stops a column that marks persons
     leverage         no row has more than leverage_percent (75) of the information in any direction, that is
                      in any column or combination of columns, weighted as the round weights it

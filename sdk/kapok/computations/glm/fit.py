@@ -35,8 +35,8 @@ _WORDS: Final = {
     "without end; these are the last round's. Leave a column out, or add a ridge penalty.",
     "suppressed": "SUPPRESSED: at a holder or more the rows do not let this model be shown ({}). Leave out "
     "what is named, merge levels, or ask without such a holder.",
-    "dependent_columns": "NOT FITTED: {} follow from the other columns, or hardly vary within the schema's "
-    "bounds. Leave them out, or add a ridge penalty.",
+    "dependent_columns": "NOT FITTED: what follows from other columns, or hardly varies within the schema's "
+    "bounds: {}. Leave it out, or add a ridge penalty. levels=[…] leaves out a level that nobody has.",
     "too_few_rows": "NOT FITTED: there are no more complete rows than coefficients.",
 }
 _RULES: Final = {

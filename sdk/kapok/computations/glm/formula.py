@@ -52,6 +52,8 @@ def model_text(
     Raises:
         InvalidInput: ``bad_formula``, ``bad_model``, ``unknown_family`` or what is wrong with an expression.
     """
+    if "~" not in formula and formula.strip():
+        raise refuse("the formula has no ~", "write response ~ terms, as in num > 0 ~ age", "bad_formula")
     read = read_formula(formula, dataset)
     if read.response is None:
         raise refuse("the formula has no response", "write it left of ~, as in num > 0 ~ age", "bad_formula")

@@ -94,7 +94,8 @@ class _Block:
 
     Attributes:
         matrix: Standardised, shape (rows, columns).
-        watched: Response, offset and weights and the matrix in the schema's units, without the intercept.
+        watched: The matrix without the intercept, response, offset and weights in the schema's units, and the
+            conditions inside of them.
         response: y.
         prior: w.
         information: ω.
@@ -140,7 +141,7 @@ class _Look:
 
     def _single_sources(self) -> list[int]:
         found = (self._model.response, self._model.offset, self._model.weights)
-        return [place for place in found if place is not None]
+        return [*(place for place in found if place is not None), *self._model.choices]
 
     def words(self, rows: Blocks) -> tuple[list[int], list[bool]]:
         """The words after the flags, and for each flag whether its rule is broken."""

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from kapok.computations.design.choices import choices, place_of
 from kapok.computations.design.columns import Design, Source, Sources
 from kapok.computations.design.features import Term, expressions, written
 from kapok.computations.design.reading import read_terms, value_of
@@ -95,6 +96,7 @@ class Model:
         response: Place of the response among the sources.
         offset: Place of the offset; None without.
         weights: Place of the weights; None without.
+        choices: Places of the conditions inside of expressions.
         scale: How sums become words.
         largest: What one row adds to a sum at most.
     """
@@ -105,6 +107,7 @@ class Model:
     response: int = field(compare=False)
     offset: int | None = field(compare=False)
     weights: int | None = field(compare=False)
+    choices: tuple[int, ...] = field(compare=False)
     scale: Scale = field(compare=False)
     largest: float = field(compare=False)
 
@@ -161,6 +164,7 @@ class Model:
         for what, expression in (("offset", self.statement.offset), ("weights", self.statement.weights)):
             if expression is not None:
                 names.append(f"{what} {write(expression)}")
+        names += [f"condition {write(one)}" for one in choices(_numbers(self.statement))]
         return tuple(names)
 
     @property
@@ -190,10 +194,8 @@ class Model:
         return word_bits(self.scale.bound)
 
     def _expressions(self) -> Iterator[Expression]:
-        one = self.statement
-        yield from (one.response, *expressions(one.terms))
-        yield from (found for found in (one.offset, one.weights) if found is not None)
-        yield from map(Name, one.complete)
+        yield from _numbers(self.statement)
+        yield from map(Name, self.statement.complete)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -238,6 +240,12 @@ class Model:
             f"that lack nothing, in at most {one.rounds} rounds; each adds up products of "
             f"{len(self.design.columns)} columns at coefficients that the analyst has found."
         )
+
+
+def _numbers(one: Statement) -> Iterator[Expression]:
+    """What is computed of each row."""
+    yield from (one.response, *expressions(one.terms))
+    yield from (found for found in (one.offset, one.weights) if found is not None)
 
 
 def read_statement(text: str) -> Statement:
@@ -332,6 +340,7 @@ def _compiled(one: Statement, dataset: Dataset) -> Model:
             raise refuse("weights cannot be negative, or all zero", "take others", "bad_weights")
     for name in one.complete:
         sources.known(Name(name))
+    chosen = tuple(place_of(condition, sources) for condition in choices(_numbers(one)))
     largest = heaviest * max(1.0, bounds.largest) ** 2 * _MARGIN
     return Model(
         one,
@@ -340,6 +349,7 @@ def _compiled(one: Statement, dataset: Dataset) -> Model:
         response,
         offset,
         weights,
+        chosen,
         Scale(dataset.rows_max, largest),
         largest,
     )
