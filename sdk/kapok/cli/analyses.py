@@ -19,10 +19,10 @@ from kapok.cli.glm import (
 )
 from kapok.cli.options import Home, Json
 from kapok.cli.query import AtLeast, Deadline, Detach, OutFile, Parties, SealOption, answer_with
-from kapok.client.analyses import Kind, submit_analysis
 from kapok.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from kapok.client.analyses import Kind
     from kapok.client.progress import Listener
     from kapok.client.session import AsyncSession
 
@@ -182,6 +182,8 @@ def _answer(
     json: bool,
 ) -> None:
     async def submit(session: AsyncSession, progress: Listener) -> str:
+        from kapok.client.analyses import submit_analysis
+
         return await submit_analysis(session, kind, what, dataset, progress, how)
 
     answer_with(submit, home=home, out=out, detach=detach, json=json)
