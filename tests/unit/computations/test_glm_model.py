@@ -128,6 +128,7 @@ def test_a_formula_without_a_response_says_what_is_missing():
     ("how", "code"),
     [
         ({"family": "binomal"}, "unknown_family"),
+        ({"family": None}, "bad_model"),
         ({"family": "binomial", "link": "log_it"}, "unknown_link"),
         ({"family": "negative_binomial"}, "bad_model"),
         ({"family": "poisson", "dispersion": 2}, "bad_model"),

@@ -52,6 +52,8 @@ def model_text(
     Raises:
         InvalidInput: ``bad_formula``, ``bad_model``, ``unknown_family`` or what is wrong with an expression.
     """
+    if not isinstance(formula, str) or not isinstance(family, str):
+        raise refuse("formula and family are texts", 'say "num > 0 ~ age", family="binomial"', "bad_model")
     if "~" not in formula and formula.strip():
         raise refuse("the formula has no ~", "write response ~ terms, as in num > 0 ~ age", "bad_formula")
     read = read_formula(formula, dataset)
