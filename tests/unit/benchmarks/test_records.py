@@ -63,8 +63,8 @@ def test_the_schema_names_every_part_of_the_document(report):
 
 
 def test_kept_results_can_still_be_read():
-    for path in (Path(__file__).parents[3] / "benchmarks" / "results").glob("*.json"):
-        assert Report.read(path).format == FORMAT
+    kept = Path(__file__).parents[3] / "benchmarks" / "results" / "results.json"
+    assert Report.read(kept).format == FORMAT
 
 
 @pytest.mark.parametrize(
