@@ -14,6 +14,7 @@ from kapok.computations.glm.formula import model_text
 from kapok.computations.glm.holder import contribute, contribute_at
 from kapok.computations.glm.params import Model
 from kapok.documents.dataset import Column, Dataset
+from kapok.errors import InvalidInput
 
 PERSON, COST = 140, 73_210
 DATASET = Dataset(
@@ -232,3 +233,9 @@ def test_a_condition_inside_of_an_expression(frames):
         assert column.reasons == (f"nearly_constant: condition person = {PERSON}",)
     # One that many meet is answered.
     assert fit("age ~ I(ill + 2 * I(cost > 2500))", DATASET, engines, RULES).converged
+
+
+def test_rows_of_one_value_are_not_left_out_by_nullif(engines):
+    with pytest.raises(InvalidInput, match="NULLIF in a model would leave out") as caught:
+        fit("ill ~ 1", DATASET, engines, RULES, weights=f"age + 0 * nullif(person, {PERSON})")
+    assert caught.value.code == "bad_model"

@@ -26,11 +26,18 @@ def choices(roots: Iterable[Expression]) -> tuple[Expression, ...]:
     """The conditions of every CASE in some expressions, each once and without a NOT around it.
 
     Raises:
-        InvalidInput: ``too_many_columns`` when they are more than a holder looks at.
+        InvalidInput: ``too_many_columns`` when they are more than a holder looks at; ``bad_model`` for
+            NULLIF, which leaves out the rows of one value: holders look at the rows that are left.
     """
     found: dict[Expression, None] = {}
     for root in roots:
         for part in walk(root):
+            if isinstance(part, Call) and part.name == "nullif":
+                raise refuse(
+                    "NULLIF in a model would leave out the rows of one value",
+                    "leave it out; rows that lack something are dropped in any case",
+                    "bad_model",
+                )
             if isinstance(part, Case):
                 for condition, _ in part.branches:
                     chosen = condition if part.operand is None else Call("=", (part.operand, condition))
