@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
+# Many tests wait for processes: twice as many at once as there are cores to be expected.
+TESTS_AT_ONCE ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo bench test test-slow simulate fuzz coverage lint types contracts check format gen lock clean
@@ -39,7 +41,7 @@ bench: $(VENV)/bench.stamp  ## Measure this machine, in minutes; `make bench ARG
 	$(BIN)/python -m benchmarks --short $(ARGS)
 
 test: check  ## Lint, types, import contracts, generated code, then every test but the slow sweeps
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) $(ARGS)
 
 test-slow: $(VENV)/dev.stamp  ## The long sweeps: more seeds, more examples, larger sizes
 	$(BIN)/python -m pytest -n 2 -m slow $(ARGS)

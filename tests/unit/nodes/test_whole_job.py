@@ -254,7 +254,7 @@ class AtOnce:
 
 
 def test_a_question_that_is_judged_anew_is_counted_once(world):
-    node, metrics = world.nodes["a"], NodeMetrics(0.0, world.clock)
+    node, metrics = world.nodes["a"], NodeMetrics(lambda: 0.0, world.clock)
     node.observer = metrics
 
     def counted(decision, code=""):
