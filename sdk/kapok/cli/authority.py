@@ -128,7 +128,7 @@ def _send(folder: Path, broker: str | None, json: bool, *, show: bool = False) -
     for one in parties if show else ():
         say(f"{one['party']}  {one['serial']}")
     say(f"{address} has list {signed.number}, good until {until}, of {counted(len(parties), 'certificate')}")
-    note(f"sign it anew before {until}: kapok authority revocations")
+    note(f"sign it anew before {until}: `kapok authority revocations`")
 
 
 @app.command("token")

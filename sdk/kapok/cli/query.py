@@ -200,13 +200,13 @@ def _say_submitted(job_id: str, rounds: int, json: bool) -> None:
         )
 
 
-def until_interrupted(live: Live, work: Callable[[], _Answer], resume: str = "kapok job wait") -> _Answer:
+def until_interrupted(live: Live, work: Callable[[], _Answer], resume: str = "wait") -> _Answer:
     """Run; Ctrl-C says what has become of the question, and how to go on with it.
 
     Args:
         live: Shows how it goes on.
         work: What is done.
-        resume: The command that goes on with it.
+        resume: The command of `kapok job` that goes on with it.
 
     Raises:
         Interrupted: on Ctrl-C.
@@ -223,9 +223,9 @@ def _interrupted(live: Live, resume: str) -> str:
         return "nothing was submitted"
     job = live.job_id[:SHOWN_DIGITS]
     if live.submitted:
-        return f"the job goes on; `{resume} {job}` takes its answer later"
+        return f"the job goes on; `kapok job {resume} {job}` takes its answer later"
     return (
-        f"the broker may have the job or not: `{resume} {job}` submits it if need be and takes its "
+        f"the broker may have the job or not: `kapok job {resume} {job}` submits it if need be and takes its "
         f"answer, `kapok job cancel {job}` withdraws it"
     )
 

@@ -200,7 +200,7 @@ def _carry_out(
     live = Live(quiet=json)
     # What the server app prints is no part of the answer.
     with contextlib.redirect_stdout(sys.stderr):
-        result, kept = until_interrupted(live, lambda: asyncio.run(go(live)), resume="kapok job resume")
+        result, kept = until_interrupted(live, lambda: asyncio.run(go(live)), resume="resume")
     written = kept if model is None else _copied(kept, model)
     if out is not None:
         write_result(result, out)
