@@ -115,6 +115,23 @@ def test_a_colleague_that_is_killed_costs_its_chunk_only(ring_of, colleagues, mo
     assert processes(colleagues) == [second]
 
 
+@pytest.mark.parametrize("error", [MemoryError, ValueError])
+def test_a_chunk_that_cannot_be_taken_back_is_done_here(ring_of, colleagues, monkeypatch, error):
+    ring, exponents = ring_of(512, 1), random_exponents(COUNT)
+    table = table_of(ring)
+    expected = to_integers(ring, table.powers(exponents))
+    asked = []
+
+    def fails(self, errand, chunk):
+        asked.append(chunk)
+        raise error
+
+    monkeypatch.setattr(team._Colleague, "do", fails)
+    assert to_integers(ring, table.powers(exponents)) == expected
+    assert asked
+    assert (colleagues.idle, colleagues.busy) == ([], 0)
+
+
 def test_one_that_never_comes_is_done_without(ring_of, colleagues, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     ring, exponents = ring_of(512, 1), random_exponents(COUNT)
