@@ -1,17 +1,23 @@
 """Attacks through federated learning: by an app's reply, by the analyst's program, by what is left out."""
 
+import secrets
+
 import numpy as np
 import pytest
 from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import FedAvg
+from support import steered
 from support.federation import Federation, LocalApp, identify, model, question_of, replied
 
+from kapok.computations import registry
 from kapok.computations.federated.contribution import contribute, read_instruction
 from kapok.demo.hospitals import HEART
 from kapok.documents.dataset import Dataset
 from kapok.errors import InvalidInput, KapokError
 from kapok.flower import messages
+from kapok.nodes.policy import Policy
+from kapok.nodes.runner import Refusal, task
 
 MODEL = {"w": np.zeros(14)}
 
@@ -118,3 +124,62 @@ def test_a_server_app_asks_for_the_reply_of_a_single_node(dataset):
         federation.grid.send_and_receive([Message(RecordDict({"arrays": model(**MODEL)}), 2, "train")])
     assert caught.value.code == "single_replies"
     assert federation.question is None
+
+
+@pytest.fixture
+def asked(world, make_rule, monkeypatch):
+    """Four hospitals under a cohort rule, and an exchange of all of them that the analyst has opened."""
+    monkeypatch.setitem(registry._MODULES, "steered", steered.__name__)
+
+    def ask(rule, told):
+        for node in world.nodes.values():
+            node.policy = Policy((make_rule(cohort=rule),))
+            node.start()
+        job = world.job("age", kind="steered", steered=True, at_least=3)
+        consents = job.consent()
+        return job, consents, summed(job, consents, job.nodes, told, 1)
+
+    return ask
+
+
+def summed(job, consents, nodes, told, number):
+    """What the analyst opens of one exchange; None where a node refuses it."""
+    parameters = job.parameters(consents, told, number)
+    answers = [job.open(node, consents, 1, number, parameters) for node in nodes]
+    refused = {job.world.refusal(one).code for one in answers if isinstance(one[0], Refusal)}
+    if refused:
+        assert (refused, len(nodes)) == ({"cohort_differs"}, len(answers))
+        return None
+    seals = [one for [one] in answers]
+    releases = job.release(seals, nodes, 1, number)
+    return job.unseal(consents, seals, releases, 1, number, told).words[0]
+
+
+def alone(job, told):
+    """What the hospital that is left out answers: the rows up to this age."""
+    return sum(int(line.split(",")[0]) <= int(told) for line in job.nodes[3].csv.read_text().split()[1:])
+
+
+@pytest.mark.parametrize("defended", [True, False], ids=["defended", "defence removed"])
+def test_an_exchange_is_asked_again_with_one_hospital_left_out(asked, monkeypatch, defended):
+    """The broker pretends that d left, and the analyst's program asks the rest for the same again."""
+    if not defended:
+        monkeypatch.setattr(task, "hashed", lambda *_: secrets.token_bytes(32))
+    job, consents, everybody = asked("same-question", b"62")
+    rest = summed(job, consents[:3], job.nodes[:3], b"62", 2)
+    assert (rest is None) is defended
+    if not defended:
+        assert everybody - rest == alone(job, b"62") > 0
+
+
+def test_a_model_that_is_nearly_the_same_shows_who_left(asked):
+    """The price of the rule `same-question`, said in the threat model: it is not the default."""
+    job, consents, everybody = asked("same-question", b"62")
+    rest = summed(job, consents[:3], job.nodes[:3], b"63", 2)
+    assert abs(everybody - rest - alone(job, b"62")) <= 4
+
+
+def test_a_fixed_cohort_lets_nobody_leave_a_training(asked):
+    job, consents, _ = asked("fixed", b"62")
+    assert summed(job, consents, job.nodes, b"63", 2) is not None
+    assert summed(job, consents[:3], job.nodes[:3], b"64", 3) is None

@@ -130,7 +130,7 @@ def test_a_training_ends_with_the_model_that_it_ends_with_elsewhere(network, app
     assert rows[-1]["accuracy"] == pytest.approx(accuracy, abs=1e-9)
     assert rows[-1]["examples"] == 254
     assert rows[0]["examples"] == 486
-    assert history.read_text().startswith("exchange,kind,examples,")
+    assert history.read_text().startswith("exchange,kind,nodes,examples,")
     again = network.kapok("job", "result", document["job"], "--json")
     assert again.document()["rows"] == document["rows"]
 

@@ -359,15 +359,15 @@ class Job:
         return [aggregator.fold(self.terms, list(column)) for column in columns]
 
     def unseal(self, consents, seals, releases, attempt=1, number=1, plaintext=b""):
-        later = Parameters(plaintext, self.later_seed)
+        later, steered = Parameters(plaintext, self.later_seed), self.spec.has_parameters(number)
         return analyst.open_sum(
             self.terms,
             round=number,
             attempt=attempt,
-            params_hash=self.params_hash if number == 1 else later.hash,
+            params_hash=later.hash if steered else self.params_hash,
             receiver_key=self.receiver,
             result_key=self.key,
-            tag_seed=self.tag_seed if number == 1 else later.tag_seed,
+            tag_seed=later.tag_seed if steered else self.tag_seed,
             consents=consents,
             seals=[one.token for one in seals],
             releases=releases,

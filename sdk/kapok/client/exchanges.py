@@ -65,6 +65,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         weight: The sum of their weights.
         resolution: Most by which a value of a float array is off.
         metrics: Weighted means.
+        parties: Names of the nodes that contributed, sorted.
     """
 
     number: int
@@ -74,6 +75,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     weight: float
     resolution: float
     metrics: dict[str, Metric]
+    parties: tuple[str, ...] = ()
 
 
 _LINES: Final = msgspec.json.Decoder(Exchange)

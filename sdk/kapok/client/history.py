@@ -37,12 +37,13 @@ class History:
         return {name: tuple(values.get(name) for values in found) for name in names}
 
     def to_arrow(self) -> pa.Table:
-        """As an Arrow table: exchange, kind, examples, then the metrics, float64."""
+        """As an Arrow table: exchange, kind, nodes that contributed, examples, then the metrics, float64."""
         import pyarrow as pa
 
         columns = {
             "exchange": pa.array([one.number for one in self.exchanges], type=pa.int64()),
             "kind": pa.array([one.kind for one in self.exchanges], type=pa.string()),
+            "nodes": pa.array([one.holders for one in self.exchanges], type=pa.int64()),
             "examples": pa.array([one.weight for one in self.exchanges], type=pa.float64()),
         }
         for name, values in self.metrics.items():

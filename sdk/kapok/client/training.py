@@ -260,6 +260,7 @@ class _Carrier:
         self._exchanges = Exchanges(session.folder.training_folder(job_id))
         self._job_id, self._listener, self._question = job_id, listener, question
         self._program, self._pending = program, pending
+        self._nodes = self._exchanges.training().nodes
         self.failed = False
 
     def advance(self, opened: OpenedSum, _state: bytes | None) -> Next | History:
@@ -277,10 +278,12 @@ class _Carrier:
             weight=mean.reply.weight,
             resolution=mean.resolution,
             metrics=dict(mean.reply.metrics),
+            parties=tuple(member.name for member in opened.members),
         )
         reply = messages.write_reply(mean.reply, self._question.weight, kind=asked.kind)
         self._exchanges.keep(done, reply)
-        self._listener(Progress(step="notice", text=_told(done, self._question), job_id=self._job_id))
+        told = _told(done, self._question.exchanges, self._nodes)
+        self._listener(Progress(step="notice", text=told, job_id=self._job_id))
         self._program.answer(reply)
         following = self._program.next()
         if isinstance(following, Ended):
@@ -371,9 +374,10 @@ def _about(question: Question, request: TrainingRequest) -> str:
     )
 
 
-def _told(done: Exchange, question: Question) -> str:
+def _told(done: Exchange, exchanges: int, nodes: int) -> str:
     said = ", ".join(
         f"{name} {value:.6g}" if isinstance(value, float) else f"{name} {[round(one, 6) for one in value]}"
         for name, value in sorted(done.metrics.items())
     )
-    return f"exchange {done.number}/{question.exchanges} {done.kind}: {said or 'no metrics'}"
+    fewer = f" ({done.holders} of {nodes} nodes)" if done.holders < nodes else ""
+    return f"exchange {done.number}/{exchanges} {done.kind}{fewer}: {said or 'no metrics'}"

@@ -7,7 +7,8 @@
 What follows from a sum is in the job's files before the broker is told that the sum may be forgotten:
 whatever breaks in between, it is either here or still fetchable. Parameters are kept before they are signed,
 so that a round has never two of them; they are sealed anew for each roster, after its consents have been
-verified, and only for the nodes of the first round, each with the data that it had then.
+verified, and only for the nodes of the first round, each with the data that it had then. A training that
+settles for fewer organisations takes each round's roster as it is: whether it may change, nodes decide.
 """
 
 from __future__ import annotations
@@ -151,8 +152,8 @@ async def _opened(
         raise
     versions = {member.name: member.data_version for member in opened.members}
     # None are known before the first sum, nor in the turn that leads to it.
-    first = (record.turn.data_versions if record.turn else {}) or versions
-    if changed := sorted(name for name in versions if first.get(name) != versions[name]):
+    first = record.turn.data_versions if record.turn else {}
+    if changed := sorted(name for name in versions if first.get(name, versions[name]) != versions[name]):
         failure = _data_changed(changed[0], evidence.round)
         session.folder.close(record, "failed", failure)
         await session.line.patiently(lambda broker: broker.analyst.cancel(record.job_id))
@@ -166,7 +167,7 @@ async def _opened(
         parameters=outcome.parameters,
         tag_seed=secrets.token_bytes(_SEED_BYTES),
         state=outcome.state,
-        data_versions=versions,
+        data_versions=first | versions,
     )
 
 
@@ -220,7 +221,8 @@ def _sealed(
         raise InternalError("there are no parameters to send")
     terms = specification.terms(record.job_id, session.name)
     roster = read_roster(terms, evidence.consents, session.verifier)
-    if turn.data_versions and set(roster.names) != set(turn.data_versions):
+    may_change = specification.steered and terms.at_least < len(terms.organisations)
+    if turn.data_versions and not may_change and set(roster.names) != set(turn.data_versions):
         raise PeerProtocolError(
             "the broker shows other nodes for the next round than those of the first",
             code="roster_changed",

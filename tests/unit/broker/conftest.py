@@ -172,7 +172,9 @@ class Analyst:
             asked.terms,
             round=evidence.round,
             attempt=evidence.attempt,
-            params_hash=asked.specification.params_hash if evidence.round == 1 else later.hash,
+            params_hash=later.hash
+            if asked.specification.has_parameters(evidence.round)
+            else asked.specification.params_hash,
             receiver_key=asked.receiver_key,
             result_key=private_key,
             tag_seed=later.tag_seed,

@@ -192,7 +192,7 @@ async def test_means_are_kept_before_they_are_told_and_the_exchanges_have_an_end
         assert (done.number, done.kind, done.holders, done.weight) == (1, "train", 1, 10.0)
         assert done.metrics == {"loss": 0.5, "l": (1.0, 2.0)}
         assert messages.read(kept.reply(1)).arrays["w"] == pytest.approx([1.0, 2.0, 3.0])
-        assert "loss 0.5" in told[0].text
+        assert told[0].text == "exchange 1/1 train (1 of 3 nodes): l [1.0, 2.0], loss 0.5"
     finally:
         program.give_up()
 
@@ -228,6 +228,7 @@ async def test_a_server_app_that_ends_leaves_its_model_and_a_history(app, tmp_pa
     assert table == {
         "exchange": [1, 2],
         "kind": ["train", "train"],
+        "nodes": [1, 1],
         "examples": [10.0, 10.0],
         "l[0]": [1.0, 1.0],
         "l[1]": [2.0, 2.0],
@@ -245,6 +246,14 @@ def test_a_history_is_drawn(tmp_path):
         )
     )
     assert history.metrics == {"kind": (1.0, None), "loss": (2.0, None), "accuracy": (None, 0.5)}
-    assert history.to_arrow().column_names == ["exchange", "kind", "examples", "kind_", "loss", "accuracy"]
+    assert history.to_arrow().column_names == [
+        "exchange",
+        "kind",
+        "nodes",
+        "examples",
+        "kind_",
+        "loss",
+        "accuracy",
+    ]
     history.draw(tmp_path / "history.png")
     assert (tmp_path / "history.png").stat().st_size > 1000

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from kapok.broker.computation.office import Office
+from kapok.broker.computation.patience import goes_on_without
 from kapok.broker.computation.states import ENDED, AttemptState, JobState
 from kapok.broker.store import Transaction
 from kapok.broker.store.duties import Duty
@@ -45,14 +46,18 @@ def assignments(office: Office, node: str) -> dict[AssignmentKey, Assignment]:
             releasing=JobState.RELEASING,
         )
         for duty in duties:
-            owed |= dict(_assignment(tx, duty))
+            owed |= dict(_assignment(office, tx, duty))
         return owed
 
 
-def _assignment(tx: Transaction, duty: Duty) -> Iterator[tuple[AssignmentKey, Assignment]]:
+def _assignment(office: Office, tx: Transaction, duty: Duty) -> Iterator[tuple[AssignmentKey, Assignment]]:
     match duty:
         case Duty(state=JobState.GATHERING):
             yield ("offer", duty.job, 0, duty.asked), Offer(duty.specification)
+        case Duty(left_behind=True):
+            job = tx.jobs.get(duty.job)
+            if job is not None and goes_on_without(tx, job, office.admitted(job), ahead=1):
+                yield ("offer", duty.job, 0, duty.asked), Offer(duty.specification)
         case Duty(state=JobState.SEALING, attempt=int(row), round=int(round_), number=int(number)) if (
             duty.attempt_state == AttemptState.OPEN
         ):

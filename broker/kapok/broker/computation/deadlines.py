@@ -9,8 +9,8 @@ from typing import Final
 from kapok.broker.computation.cohorts import ask_again, statement_of
 from kapok.broker.computation.endings import expire_sum, fail_job, void_attempt
 from kapok.broker.computation.gathering import settle
-from kapok.broker.computation.office import FIRST_ROUND, Office, Step
-from kapok.broker.computation.patience import no_cohort_yet, patience_of
+from kapok.broker.computation.office import Office, Step
+from kapok.broker.computation.patience import goes_on_without, no_cohort_yet, patience_of
 from kapok.broker.computation.states import ENDED, LIVE, AttemptState, JobState
 from kapok.broker.computation.status import waited_for
 from kapok.broker.store.schema import AttemptRow, JobRow
@@ -85,7 +85,7 @@ def _forget(step: Step, job: JobRow) -> None:
 def _go_on(step: Step, job: JobRow) -> None:
     """Leave behind whoever has not sealed in time, if the others are enough and no cohort says otherwise."""
     attempt = step.tx.attempts.latest(job.id)
-    if job.round > FIRST_ROUND:
+    if not goes_on_without(step.tx, job, step.office.admitted(job)):
         return
     if job.state == JobState.SEALING and attempt is not None and attempt.state == AttemptState.OPEN:
         late = _late(step, job, attempt)
@@ -100,16 +100,21 @@ def _go_on(step: Step, job: JobRow) -> None:
 
 
 def _late(step: Step, job: JobRow, attempt: AttemptRow) -> list[str]:
-    oldest = step.now - step.office.limits.seal_grace_s
+    admitted, grace_s = step.office.admitted(job), step.office.limits.seal_grace_s
+    oldest = step.now - grace_s
     roster = step.tx.attempts.roster(attempt.id)
+    # An app may take long: who is connected is at work. Looked at each time, for absence is timed by looking.
+    at_work = {row.node for row in roster if step.office.away_s(row.node) < grace_s}
     if attempt.opened_at > oldest or not all(no_cohort_yet(step.tx, job, row.node) for row in roster):
         return []
     busy = {row.node for row in step.tx.vectors.uploads(attempt.id) if row.touched_at > oldest}
     there = busy | step.tx.vectors.counted(attempt.id).keys()
+    if admitted.specification.steered:
+        there |= at_work
     late = [row.node for row in roster if row.node not in there]
     organisations = {member.node: member.organisation for member in step.tx.jobs.members(job.id)}
     survivors = frozenset(organisations[row.node] for row in roster if row.node in there)
-    return late if step.office.admitted(job).enough(survivors) else []
+    return late if admitted.enough(survivors) else []
 
 
 def _timed_out(step: Step, job: JobRow) -> TimedOut:

@@ -112,6 +112,8 @@ class JobDesk:
             NotFound: ``unknown_job``.
         """
         with self._office.step() as step:
+            steering.make_room(step, _own(step.tx, caller, job_id, by_analyst=True), token)
+        with self._office.step() as step:
             job = _own(step.tx, caller, job_id, by_analyst=True)
             return steering.begin_parameters(step, job, token)
 

@@ -23,7 +23,7 @@ from kapok.broker.computation.cohorts import (
 from kapok.broker.computation.endings import fail_job, move_job, void_attempt
 from kapok.broker.computation.office import FIRST_ROUND, Step
 from kapok.broker.computation.openings import open_attempt
-from kapok.broker.computation.patience import answers_of
+from kapok.broker.computation.patience import answers_of, goes_on_without
 from kapok.broker.computation.rosters import GiveUp, OpenWith, Verdict, Wait, choose_roster, same_roster
 from kapok.broker.computation.statements import job_for, read_consent, read_refusal
 from kapok.broker.computation.states import (
@@ -37,7 +37,7 @@ from kapok.broker.store.schema import AttemptRow, ConsentRow, JobRow, MemberRow
 from kapok.errors import KapokError, LocalProtocolError, PeerProtocolError
 from kapok.identity.names import PartyName
 
-__all__ = ["settle", "take_consent", "take_refusal"]
+__all__ = ["reseat", "settle", "take_consent", "take_refusal"]
 
 
 def take_consent(step: Step, caller: PartyName, job_id: str, token: str) -> None:
@@ -92,15 +92,30 @@ def take_refusal(step: Step, caller: PartyName, job_id: str, token: str) -> None
         consent.standing = SUPERSEDED
     step.touch(job)
     match JobState(job.state):
-        case JobState.SEALING | JobState.STEERING if (
-            job.round == FIRST_ROUND and attempt is not None and _may_shrink(step, job, attempt)
-        ):
+        case JobState.SEALING | JobState.STEERING if attempt is not None and _may_shrink(step, job, attempt):
             _void_if_member(step, job, member.node, error.code)
         case JobState.SEALING | JobState.RELEASING | JobState.STEERING if attempt is not None:
             fail_job(step, job, error)
         case _:
             pass
     settle(step, job.organisation)
+
+
+def reseat(step: Step, job: JobRow, summed: AttemptRow) -> None:
+    """Once a round is summed: begin the next with others, where some have come back meanwhile.
+
+    Only a training does, as `goes_on_without` says; its analyst then seals the parameters for those.
+    """
+    admitted = step.office.admitted(job)
+    if not goes_on_without(step.tx, job, admitted, ahead=1):
+        return
+    verdict = choose_roster(admitted, answers_of(step.tx, job), grace_over=True)
+    roster = tuple(row.node for row in step.tx.attempts.roster(summed.id))
+    if isinstance(verdict, OpenWith) and verdict.names != roster:
+        job.round, job.attempts = summed.round + 1, 0
+        step.tx.vectors.delete_sum(summed.id)
+        _seat(step, job, admitted, dict.fromkeys(verdict.names), step.tx.jobs.consents(job.id))
+        step.touch_all(job)
 
 
 def settle(step: Step, organisation: str) -> None:
@@ -133,7 +148,7 @@ def _settle_job(step: Step, job: JobRow) -> None:
 
 def _verdict(step: Step, job: JobRow, admitted: AdmittedJob) -> Verdict:
     answers = answers_of(step.tx, job)
-    if job.round > FIRST_ROUND:
+    if job.round > FIRST_ROUND and not goes_on_without(step.tx, job, admitted):
         released = step.tx.attempts.of_round(job.id, job.round - 1, AttemptState.RELEASED)
         return same_roster([row.node for row in step.tx.attempts.roster(released.id)], answers)
     grace_over = step.now >= job.gathering_since + step.office.limits.consent_grace_s
@@ -160,24 +175,35 @@ def _open(
     if job.attempts >= step.office.limits.attempts_max:
         fail_job(step, job, _too_many_attempts(job))
         return
-    tokens = [consents[name].token for name in names]
+    if _seat(step, job, admitted, scopes, consents):
+        steered = admitted.specification.has_parameters(job.round)
+        move_job(step, job, JobEvent.CONSULTATION if steered else JobEvent.OPENING)
+
+
+def _seat(
+    step: Step,
+    job: JobRow,
+    admitted: AdmittedJob,
+    scopes: Mapping[str, str | None],
+    consents: Mapping[str, ConsentRow],
+) -> bool:
+    """Begin an attempt with the nodes of these scopes; a roster that cannot be ends the job."""
     try:
-        step.office.roster(admitted, tokens)
+        step.office.roster(admitted, [consents[name].token for name in scopes])
     except KapokError as error:
         fail_job(step, job, error)
-        return
+        return False
     job.attempts += 1
-    open_attempt(step, job, [(name, consents[name].token, scopes[name]) for name in names])
+    open_attempt(step, job, [(name, consents[name].token, scope) for name, scope in scopes.items()])
     # Whoever has not answered by now is not waited for again if this attempt should be voided.
     for member in step.tx.jobs.members(job.id):
         member.left_behind = member.left_behind or member.node not in consents
-    steered = admitted.specification.has_parameters(job.round)
-    move_job(step, job, JobEvent.CONSULTATION if steered else JobEvent.OPENING)
+    return True
 
 
 def _may_shrink(step: Step, job: JobRow, attempt: AttemptRow) -> bool:
-    """Whether a first round goes on without one of its roster: nothing of it is summed yet."""
-    return attempt.state == AttemptState.OPEN and not step.office.admitted(job).needs_everyone
+    """Whether a round goes on without one of its roster: nothing of it is released yet."""
+    return attempt.state == AttemptState.OPEN and goes_on_without(step.tx, job, step.office.admitted(job))
 
 
 def _void_if_member(step: Step, job: JobRow, node: str, code: str) -> None:
@@ -203,6 +229,8 @@ def _check_consent_in_time(step: Step, job: JobRow, member: MemberRow) -> None:
     match JobState(job.state):
         case JobState.GATHERING | JobState.SEALING:
             pass
+        case JobState.RELEASING | JobState.STEERING if _comes_back(step, job, member):
+            pass
         case JobState.STEERING if _attempt_of(step, job, member.node, AttemptState.OPEN) is not None:
             pass
         case JobState.RELEASING | JobState.STEERING:
@@ -224,6 +252,11 @@ def _check_consent_in_time(step: Step, job: JobRow, member: MemberRow) -> None:
             code="too_many_consents",
             party=member.node,
         )
+
+
+def _comes_back(step: Step, job: JobRow, member: MemberRow) -> bool:
+    """Whether a node is one that a training went on without: it takes part again from the next round on."""
+    return member.left_behind and goes_on_without(step.tx, job, step.office.admitted(job), ahead=1)
 
 
 def _forgetful(node: str) -> KapokError:

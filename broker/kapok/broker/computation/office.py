@@ -88,7 +88,8 @@ class Office:
         verifier: Believes nothing without a signature.
         limits: Bounds and times.
         broker: This process, among those on the same store; another at each start.
-        connected: Whether a node is connected just now: for wording, never for a decision.
+        connected: Whether a node is connected just now. What follows from it is whom a training goes on
+            without, and wording; nobody's secrecy rests on it.
     """
 
     def __init__(
@@ -109,12 +110,20 @@ class Office:
         self.connected = connected
         self.clock = clock
         self._announce, self._observe = announce, observe
+        self._away: dict[str, float] = {}
         self._admitted: OrderedDict[str, AdmittedJob] = OrderedDict()
         self._rosters: OrderedDict[str, Roster] = OrderedDict()
 
     def absent(self, node: str) -> bool:
         """Whether a node is known not to be connected just now."""
         return self.connected is not None and not self.connected(node)
+
+    def away_s(self, node: str) -> float:
+        """For how long whoever asks this now and then has seen a node not to be connected; 0 while it is."""
+        if not self.absent(node):
+            self._away.pop(node, None)
+            return 0.0
+        return self.clock() - self._away.setdefault(node, self.clock())
 
     @contextmanager
     def step(self) -> Iterator[Step]:

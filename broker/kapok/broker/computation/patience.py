@@ -1,10 +1,14 @@
 """How long a job that settles for fewer organisations waits for everybody, and when it never goes on without.
 
     gathering    goes on with those who consented after `consent_grace_s`
-    sealing      goes on with those who have sealed after `seal_grace_s`
+    sealing      goes on with those who have sealed after `seal_grace_s`; a training with those who have or
+                 are connected, for an app may take long
 
 Neither once a cohort is fixed that the job is for: then it waits for exactly that cohort, as long as its
-deadline allows. See `rosters` and `deadlines`, which decide; here it is only said, to the analyst who waits.
+deadline allows. Nor in a later round, for sums of different nodes make no one answer; but the exchanges of a
+training are questions of their own, each with the roster of its own, where no node keeps the rule ``fixed``.
+
+See `rosters` and `deadlines`, which decide; here it is also said, to the analyst who waits.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from kapok.broker.settings import Limits
 from kapok.broker.store import Transaction
 from kapok.broker.store.schema import JobRow
 
-__all__ = ["NEEDS_ALL", "Patience", "answers_of", "no_cohort_yet", "patience_of"]
+__all__ = ["NEEDS_ALL", "Patience", "answers_of", "goes_on_without", "no_cohort_yet", "patience_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ NEEDS_ALL: Final = Patience(0.0, cohort_fixed=False)
 
 def patience_of(tx: Transaction, job: JobRow, admitted: AdmittedJob, limits: Limits) -> Patience:
     """How long a job waits for everybody in its present step."""
-    if admitted.needs_everyone or job.round > FIRST_ROUND:
+    if not goes_on_without(tx, job, admitted):
         return NEEDS_ALL
     match JobState(job.state):
         case JobState.GATHERING:
@@ -56,6 +60,21 @@ def patience_of(tx: Transaction, job: JobRow, admitted: AdmittedJob, limits: Lim
             return Patience(0.0 if fixed else limits.seal_grace_s, fixed)
         case _:
             return NEEDS_ALL
+
+
+def goes_on_without(tx: Transaction, job: JobRow, admitted: AdmittedJob, *, ahead: int = 0) -> bool:
+    """Whether a job may go on without some of the nodes that it names.
+
+    Args:
+        tx: The transaction.
+        job: The job.
+        admitted: Its specification.
+        ahead: 0 for the round that it is in, 1 for the next.
+    """
+    if admitted.needs_everyone or job.round + ahead == FIRST_ROUND:
+        return not admitted.needs_everyone
+    rules = {row.rule for row in tx.jobs.consents(job.id).values()}
+    return admitted.specification.steered and "fixed" not in rules
 
 
 def answers_of(tx: Transaction, job: JobRow) -> list[Answer]:

@@ -3,6 +3,9 @@
     steering, a sum is there       parameters of the next round   ──▶ a new attempt with the same consents
     steering, a roster is new      parameters of this round       ──▶ the attempt that waits for them
 
+Whoever has come back to a training since it was left behind is in the roster of the next round, when that
+round's parameters come. They are for the roster of before then, and the analyst seals them once more.
+
 The broker checks what the analyst signed, and that it is for this very roster; what the parameters are it
 cannot read. They come and go in chunks, as sealed vectors do: nobody but analyst and nodes has a model in
 memory. Each attempt keeps its own: they are sealed for its roster and for no other.
@@ -14,6 +17,7 @@ import secrets
 from collections.abc import Sequence
 
 from kapok.broker.computation.endings import move_job
+from kapok.broker.computation.gathering import reseat
 from kapok.broker.computation.office import Office, Step
 from kapok.broker.computation.openings import open_attempt
 from kapok.broker.computation.states import AttemptState, JobEvent, JobState
@@ -22,12 +26,32 @@ from kapok.broker.store.schema import AttemptRow, JobRow, ParametersRow
 from kapok.errors import NotFound, PeerProtocolError, Unavailable
 from kapok.protocols.secure_sum.messages import PARAMETERS_TYP, ParametersStatement, read
 
-__all__ = ["Incoming", "begin_parameters", "parameters_chunk", "parameters_of", "waits_for_parameters"]
+__all__ = [
+    "Incoming",
+    "begin_parameters",
+    "make_room",
+    "parameters_chunk",
+    "parameters_of",
+    "waits_for_parameters",
+]
 
 
 def waits_for_parameters(job: JobRow, attempt: AttemptRow) -> bool:
     """Whether an attempt is open and its round's parameters have not come."""
     return job.state == JobState.STEERING and attempt.state == AttemptState.OPEN
+
+
+def make_room(step: Step, job: JobRow, token: str) -> None:
+    """See who takes part in the round that an analyst is about to begin; what it signed says it has the sum.
+
+    Raises:
+        KapokError: as `begin_parameters`.
+    """
+    statement, attempt = _read(step, job, token), step.tx.attempts.latest(job.id)
+    if job.state != JobState.STEERING or attempt is None or attempt.state != AttemptState.RELEASED:
+        return
+    if (statement.job, statement.round) == (bytes.fromhex(job.id), attempt.round + 1):
+        reseat(step, job, attempt)
 
 
 def begin_parameters(step: Step, job: JobRow, token: str) -> Incoming | None:
@@ -41,13 +65,7 @@ def begin_parameters(step: Step, job: JobRow, token: str) -> Incoming | None:
         PeerProtocolError: ``bad_statement``, ``not_the_analyst``, ``wrong_round`` for another job, round or
             roster than the one whose turn it is, or ``not_steering``: it is not the analyst's turn.
     """
-    statement, _ = read(ParametersStatement, PARAMETERS_TYP, token, step.office.verifier)
-    if statement.name != job.analyst:
-        raise PeerProtocolError(
-            "the parameters are signed by another than the job's analyst",
-            code="not_the_analyst",
-            party=statement.name,
-        )
+    statement = _read(step, job, token)
     if _place(step, job, statement) is None:
         return None
     return Incoming(step.office, job.id, token, statement)
@@ -145,6 +163,17 @@ def parameters_chunk(tx: Transaction, upload: str, number: int) -> bytes:
     if chunk is None:
         raise _gone()
     return chunk
+
+
+def _read(step: Step, job: JobRow, token: str) -> ParametersStatement:
+    statement, _ = read(ParametersStatement, PARAMETERS_TYP, token, step.office.verifier)
+    if statement.name != job.analyst:
+        raise PeerProtocolError(
+            "the parameters are signed by another than the job's analyst",
+            code="not_the_analyst",
+            party=statement.name,
+        )
+    return statement
 
 
 def _place(step: Step, job: JobRow, statement: ParametersStatement) -> AttemptRow | None:

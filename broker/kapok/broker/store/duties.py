@@ -31,6 +31,7 @@ class Duty(NamedTuple):
         round: The attempt's round.
         number: The attempt's number.
         attempt_state: The attempt's state.
+        left_behind: The others went on without it, and it has not come back since.
     """
 
     job: str
@@ -41,6 +42,7 @@ class Duty(NamedTuple):
     round: int | None
     number: int | None
     attempt_state: str | None
+    left_behind: bool
 
 
 class DutyTable:
@@ -55,7 +57,7 @@ class DutyTable:
         Args:
             node: Its name.
             gathering: The state of jobs to which it owes a consent, if it has neither given one that is
-                current nor refused.
+                current nor refused. If it was left behind it may give one in other states as well.
             sealing: The state of jobs to which it owes a sealed vector, if it is in the newest attempt's
                 roster and none of its own is counted.
             releasing: The state of jobs to which it owes a release, if its vector is counted and it has not
@@ -82,8 +84,12 @@ def _owed() -> Select[Any]:
     consented = _has("consent", job, _TABLES["consent"].c.standing == CURRENT)
     columns = [job.c.id, job.c.state, job.c.specification, asked.scalar_subquery()]
     columns += [attempt.c.id, attempt.c.round, attempt.c.number, attempt.c.state]
+    left = _has("job_member", job, member.c.left_behind.is_(True))
+    columns.append(left.label("left_behind"))
     owes = or_(
-        and_(_is(job, "gathering"), _has("job_member", job, member.c.refusal.is_(None)), ~consented),
+        and_(
+            or_(_is(job, "gathering"), left), _has("job_member", job, member.c.refusal.is_(None)), ~consented
+        ),
         and_(_is(job, "sealing"), _has("roster_member", attempt), ~sealed),
         and_(_is(job, "releasing"), sealed, ~_has("release", attempt)),
     )

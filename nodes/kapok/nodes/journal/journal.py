@@ -257,8 +257,10 @@ class Journal:
 
     # --- seals and releases ---------------------------------------------------------------------------
 
-    def seal(self, record: ReleaseRecord, *, in_force: int) -> None:
+    def seal(self, record: ReleaseRecord, *, in_force: int, question: bytes = b"") -> None:
         """A sealed vector is about to be sent. The same attempt's record again is no change.
+
+        `question` stands for what it answers, 32 bytes; empty for the question of its job.
 
         Raises:
             LocalProtocolError: ``sealed_otherwise`` when this attempt was sealed with another vector.
@@ -279,6 +281,7 @@ class Journal:
                     record=encoded,
                     sealed_at=self._clock(),
                     in_force=in_force,
+                    question=question,
                 )
             )
 
@@ -286,7 +289,9 @@ class Journal:
         """What the release of an attempt needs, if it was sealed here and its job is not closed."""
         with self._read() as connection:
             found = _seal(connection, job_id, round_, attempt)
-        return None if found is None else StoredSeal(ReleaseRecord.from_json(found.record), found.in_force)
+        if found is None:
+            return None
+        return StoredSeal(ReleaseRecord.from_json(found.record), found.in_force, found.question)
 
     def released(self, job_id: str, round_: int) -> StoredRelease | None:
         """The one release of a round, if there is one."""
@@ -469,10 +474,13 @@ class Journal:
             self._mirror.follow(self._engine)
 
 
-def _seal(connection: sa.Connection, job_id: str, round_: int, attempt: int) -> sa.Row[bytes, int] | None:
+def _seal(
+    connection: sa.Connection, job_id: str, round_: int, attempt: int
+) -> sa.Row[bytes, int, bytes] | None:
     table = tables.seal
     of_attempt = (table.c.job_id == job_id) & (table.c.round == round_) & (table.c.attempt == attempt)
-    return connection.execute(sa.select(table.c.record, table.c.in_force).where(of_attempt)).first()
+    columns = sa.select(table.c.record, table.c.in_force, table.c.question)
+    return connection.execute(columns.where(of_attempt)).first()
 
 
 def _decided(decision: Decision) -> dict[str, object]:

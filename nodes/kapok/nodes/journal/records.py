@@ -137,10 +137,17 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True)
 class StoredSeal:
-    """What the release of an attempt needs, and the number of the policy under which it was sealed."""
+    """What the release of an attempt needs.
+
+    Attributes:
+        record: Of the attempt.
+        in_force: Number of the policy under which it was sealed.
+        question: Stands for what it answers; empty for the question of its job.
+    """
 
     record: ReleaseRecord
     in_force: int
+    question: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 job       one row for each job id that this node was ever asked, in the order of asking: the tries; each with
           how many there were before it, of the same asset and organisation
 consent   when which cohort statement went out
-seal      what a later release needs, until the job is closed
+seal      what a later release needs, until the job is closed; the exchange that it is of, in a training
 release   one row for each round of a job, ever. The sets of names of a scope's releases are its cohorts
 reopening each reopening of a scope's cohort that was accepted: releases from before bind no more
 place     under which asset a file was joined: a renamed asset would have no cohort
@@ -92,6 +92,7 @@ seal: Final = sa.Table(
     sa.Column("record", sa.LargeBinary, nullable=False),
     sa.Column("sealed_at", sa.Float(53), nullable=False),
     sa.Column("in_force", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("question", sa.LargeBinary, nullable=False, server_default=sa.text("x''")),
 )
 
 release: Final = sa.Table(

@@ -64,7 +64,7 @@ def answer_attempt(office: Office, read: ReadSpec, asked: OpenAttempt) -> list[O
 
 def _agree(office: Office, job: OpenJob, asked: OpenAttempt, task: Task) -> Attempt:
     """Check the roster, and once more what the journal says of the scope now."""
-    own = office.statement(job)
+    own = office.statement(job, task.question_key)
     try:
         attempt = job.holder.open(
             round=asked.round,
@@ -87,7 +87,7 @@ def _seal(office: Office, job: OpenJob, attempt: Attempt, task: Task, consents: 
     over = app_over(office, job.admitted, attempt.context.round)
     words, version = contribute(job.admitted, job.rule, task.parameters, over)
     sealed = job.holder.seal(attempt, words, tag_seed=task.tag_seed, data_version=version)
-    office.journal.seal(sealed.record, in_force=job.decision.in_force)
+    office.journal.seal(sealed.record, in_force=job.decision.in_force, question=task.question_key)
     answer = Seal(job.admitted.job_id, sealed.token, sealed.chunks)
     number = attempt.context.round, attempt.context.attempt
     job.sent = SentSeal(*number, consents, answer)

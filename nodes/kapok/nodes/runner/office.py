@@ -63,11 +63,18 @@ class Office:
         job = self.open.get(job_id)
         return job if job and job.decision.in_force == self.in_force.number else None
 
-    def statement(self, job: OpenJob) -> CohortStatement:
-        """What this node would state about the job's scope now."""
+    def statement(self, job: OpenJob, question: bytes | None = None) -> CohortStatement:
+        """What this node would state about the job's scope now.
+
+        Args:
+            job: The open job.
+            question: Stands for an exchange of it; None for its question, as in a consent.
+        """
         admitted = job.admitted
         scope = self.journal.scope(
-            admitted.joined.asset, admitted.read.caller.organisation_id, admitted.question_key
+            admitted.joined.asset,
+            admitted.read.caller.organisation_id,
+            admitted.question_key if question is None else question,
         )
         return scope.statement(job.rule.cohort)
 

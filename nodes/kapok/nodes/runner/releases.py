@@ -52,7 +52,8 @@ def answer_completion(office: Office, asked: Completion) -> list[Outgoing]:
     check_sealed_under(decision, sealed)
     check_approved(decision, record)
     token = release(sealed.record, asked.seals, signer=office.signer, verifier=office.verifier)
-    token = office.journal.release(sealed.record, token, decision=decision, question=admitted.question_key)
+    question = sealed.question or admitted.question_key
+    token = office.journal.release(sealed.record, token, decision=decision, question=question)
     office.notes.released(asked.job_id, asked.round, asked.attempt)
     return [Release(asked.job_id, token)]
 

@@ -3,7 +3,8 @@
     first round     parameters hash and tag seed come from the specification
     others          holder.parameters(…) decrypts and checks them; hash and seed are theirs
 
-The first round of a job that is steered has parameters like the others.
+The first round of a job that is steered has parameters like the others. What it asks is question and
+parameters together, in each of its rounds: by this a node knows the same exchange of a training again.
 
 Who leaves them out, swaps them or sends another round's is the broker, and the node refuses; what a refusal
 says goes through the broker too, so it says nothing of what is in them.
@@ -17,6 +18,7 @@ from typing import Any
 from kapok.errors import PeerProtocolError
 from kapok.errors.secrecy import NeverPickled
 from kapok.nodes.runner.open_jobs import OpenJob
+from kapok.protocols.secure_sum.framing import hashed
 from kapok.protocols.secure_sum.round_parameters import SealedParameters
 from kapok.wire.messages import OpenAttempt
 
@@ -30,11 +32,13 @@ class Task(NeverPickled):
     Attributes:
         params_hash: What goes into the attempt's context, 32 bytes.
         tag_seed: Of this round's tag. Secret.
+        question_key: Stands for what is asked, 32 bytes: the question, or an exchange of a training.
         parameters: As the computation read them; None where the question is all there is.
     """
 
     params_hash: bytes
     tag_seed: bytes = field(repr=False)
+    question_key: bytes = field(repr=False)
     parameters: Any = field(default=None, repr=False)
 
 
@@ -54,7 +58,7 @@ def task_of(job: OpenJob, asked: OpenAttempt) -> Task:
             code="bad_parameters",
         )
     if given is None:
-        return Task(admitted.read.spec.params_hash, admitted.tag_seed)
+        return Task(admitted.read.spec.params_hash, admitted.tag_seed, admitted.question_key)
     opened = job.holder.parameters(
         round=asked.round,
         consents=asked.consents,
@@ -62,8 +66,13 @@ def task_of(job: OpenJob, asked: OpenAttempt) -> Task:
         analyst=admitted.read.spec.analyst,
     )
     steps = admitted.computation.go_on()
+    asked_for = admitted.question_key
+    if admitted.read.spec.steered:
+        # Without the seed, which is another for the same parameters asked again.
+        asked_for = hashed("node/exchange", asked_for, opened.plaintext)
     return Task(
         opened.hash,
         opened.tag_seed,
+        asked_for,
         steps.read(admitted.question, admitted.joined.dataset, opened.plaintext),
     )
