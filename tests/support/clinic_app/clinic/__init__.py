@@ -1,0 +1,1 @@
+"""Linear regression over clinics' rows."""
