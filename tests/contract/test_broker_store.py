@@ -120,7 +120,7 @@ def test_a_node_owes_a_consent_until_it_has_given_or_refused_one(store):
     for letter in "cab":
         add_job(store, letter * 64)
     assert [duty.job[0] for duty in duties(store, "n1")] == ["c", "a", "b"]
-    assert duties(store, "n1")[0][1:] == ("gathering", "token", 1, None, None, None, None)
+    assert duties(store, "n1")[0][1:] == ("gathering", "token", 1, None, None, None, None, False)
     assert duties(store, "n3") == []
     add_consent(store, "c" * 64, "n1", "1" * 64, STALE)
     add_consent(store, "a" * 64, "n1", "1" * 64, CURRENT)
@@ -136,7 +136,7 @@ def test_a_node_owes_a_vector_and_then_a_release_to_the_newest_attempt(store):
     add_vector(store, add_attempt(store, job_id, 1, "voided"), "n1")
     attempt = add_attempt(store, job_id, 2)
     move(store, job_id, "sealing")
-    assert duties(store, "n1") == [(job_id, "sealing", "token", 1, attempt, 1, 2, "open")]
+    assert duties(store, "n1") == [(job_id, "sealing", "token", 1, attempt, 1, 2, "open", False)]
     assert duties(store, "n3") == []
     add_vector(store, attempt, "n1", counted=False)
     assert len(duties(store, "n1")) == 1
@@ -148,6 +148,18 @@ def test_a_node_owes_a_vector_and_then_a_release_to_the_newest_attempt(store):
     with store.transaction() as tx:
         tx.attempts.add_release(ReleaseRow(attempt=attempt, node="n1", token="r", received_at=NOW))
     assert duties(store, "n1") == []
+
+
+def test_a_node_that_was_left_behind_may_consent_while_others_go_on(store):
+    job_id = add_job(store, nodes=("n1", "n2", "n3"))
+    add_attempt(store, job_id, 1)
+    with store.transaction() as tx:
+        tx.jobs.member(job_id, "n3").left_behind = True
+    for state in ("sealing", "releasing"):
+        move(store, job_id, state)
+        assert [(duty.state, duty.left_behind) for duty in duties(store, "n3")] == [(state, True)]
+    add_consent(store, job_id, "n3", "1" * 64, CURRENT)
+    assert duties(store, "n3") == []
 
 
 def test_only_current_consents_are_listed_and_all_are_kept(store):
