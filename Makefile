@@ -41,7 +41,7 @@ bench: $(VENV)/bench.stamp  ## Measure this machine, in minutes; `make bench ARG
 	$(BIN)/python -m benchmarks --short $(ARGS)
 
 test: check  ## Lint, types, import contracts, generated code, then every test but the slow sweeps
-	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-slow: $(VENV)/dev.stamp  ## The long sweeps: more seeds, more examples, larger sizes
 	$(BIN)/python -m pytest -n 2 -m slow $(ARGS)

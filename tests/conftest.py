@@ -1,11 +1,28 @@
 """Makes `tests/support` importable for every test, and keeps costly keys for the session."""
 
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+# A shell that runs the tests in the background lets them ignore Ctrl-C, and processes inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_LONGEST_FIRST = ("integration", "simulation", "properties", "attacks")
+"""Rooms whose files take longest: shared out first, so that nobody waits for a long one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long rooms first; apart from that, the order in which they were found."""
+    tests = Path(__file__).parent
+
+    def turn(item: pytest.Item) -> int:
+        room = item.path.relative_to(tests).parts[0]
+        return _LONGEST_FIRST.index(room) if room in _LONGEST_FIRST else len(_LONGEST_FIRST)
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session")
