@@ -90,8 +90,10 @@ def test_jobs_are_kept_in_the_order_of_submission(store):
         assert [job.id[0] for job in tx.jobs.of_analyst(None, 9)] == ["b", "a", "c"]
         assert tx.jobs.of_analyst("eve", 9) == []
         assert [job.id[0] for job in tx.jobs.neighbours(tx.jobs.get("a" * 64), ["gathering"])] == ["c", "b"]
-        assert tx.jobs.count(["gathering"], ORGANISATION) == 3
-        assert tx.jobs.count(["sealing"], ORGANISATION) == 0
+        assert tx.jobs.count(["gathering"], organisation=ORGANISATION) == 3
+        assert tx.jobs.count(["gathering"], analyst=ADA) == 3
+        assert tx.jobs.count(["gathering"], analyst="eve") == 0
+        assert tx.jobs.count(["sealing"], organisation=ORGANISATION) == 0
 
 
 def test_jobs_are_found_by_node_deadline_and_age(store):
@@ -104,11 +106,16 @@ def test_jobs_are_found_by_node_deadline_and_age(store):
         assert tx.duties.closed("n2", ["failed"], NOW, 9) == ["c" * 64]
         assert tx.duties.closed("n2", ["failed"], NOW + 6, 9) == []
         assert tx.duties.closed("n1", ["failed"], NOW, 9) == []
+        assert tx.duties.just_closed(["n1", "n2"], ["failed"], NOW) == {"n1": [], "n2": ["c" * 64]}
+        assert tx.duties.just_closed(["n2"], ["failed"], NOW + 6) == {"n2": []}
+
+
+LIVE = {"gathering": "gathering", "sealing": "sealing", "releasing": "releasing"}
 
 
 def duties(store, node):
     with store.snapshot() as tx:
-        return tx.duties.of(node, gathering="gathering", sealing="sealing", releasing="releasing")
+        return tx.duties.of([node], **LIVE)[node]
 
 
 def move(store, job_id, state):
@@ -120,7 +127,7 @@ def test_a_node_owes_a_consent_until_it_has_given_or_refused_one(store):
     for letter in "cab":
         add_job(store, letter * 64)
     assert [duty.job[0] for duty in duties(store, "n1")] == ["c", "a", "b"]
-    assert duties(store, "n1")[0][1:] == ("gathering", "token", 1, None, None, None, None, False)
+    assert duties(store, "n1")[0][1:] == ("gathering", 1, None, None, None, None, False)
     assert duties(store, "n3") == []
     add_consent(store, "c" * 64, "n1", "1" * 64, STALE)
     add_consent(store, "a" * 64, "n1", "1" * 64, CURRENT)
@@ -136,7 +143,7 @@ def test_a_node_owes_a_vector_and_then_a_release_to_the_newest_attempt(store):
     add_vector(store, add_attempt(store, job_id, 1, "voided"), "n1")
     attempt = add_attempt(store, job_id, 2)
     move(store, job_id, "sealing")
-    assert duties(store, "n1") == [(job_id, "sealing", "token", 1, attempt, 1, 2, "open", False)]
+    assert duties(store, "n1") == [(job_id, "sealing", 0, attempt, 1, 2, "open", False)]
     assert duties(store, "n3") == []
     add_vector(store, attempt, "n1", counted=False)
     assert len(duties(store, "n1")) == 1
@@ -162,6 +169,46 @@ def test_a_node_that_was_left_behind_may_consent_while_others_go_on(store):
     assert duties(store, "n3") == []
 
 
+def test_what_many_nodes_owe_is_read_together(store):
+    """More nodes than one statement takes; each is told its own, in the order of submission."""
+    nodes = [f"n{number:04}" for number in range(1200)]
+    for letter in "ba":
+        add_job(store, letter * 64, nodes=tuple(nodes))
+    add_consent(store, "b" * 64, "n1100", "1" * 64, CURRENT)
+    with store.snapshot() as tx:
+        found = tx.duties.of(
+            [*nodes, "other"], gathering="gathering", sealing="sealing", releasing="releasing"
+        )
+    owed = {node: [duty.job[0] for duty in some] for node, some in found.items()}
+    assert owed == {node: ["b", "a"] for node in nodes} | {"n1100": ["a"], "other": []}
+
+
+def test_what_the_answers_to_a_job_come_to(store):
+    job_id = add_job(store)
+
+    def tally():
+        with store.snapshot() as tx:
+            return tuple(map(bool, tx.jobs.tally(job_id)))
+
+    assert tally() == (True, False, False)
+    add_consent(store, job_id, "n1", "1" * 64, STALE)
+    add_consent(store, job_id, "n2", "1" * 64, CURRENT)
+    assert tally() == (True, False, False)
+    with store.transaction() as tx:
+        assert tx.jobs.consenting(job_id) == {"n2"}
+        tx.jobs.leave_behind(job_id, ["n1"])
+    assert tally() == (False, True, False)
+    with store.transaction() as tx:
+        tx.jobs.consent(job_id, "n2", "1" * 64).cohorts = '[["n1","n2"]]'
+    assert tally() == (False, True, True)
+    with store.transaction() as tx:
+        tx.jobs.drop_consents(job_id, ["n2"])
+    assert tally() == (True, True, False)
+    with store.snapshot() as tx:
+        assert (tx.jobs.member(job_id, "n2").asked, tx.jobs.member(job_id, "n1").asked) == (2, 1)
+        assert tx.jobs.consent(job_id, "n2", "1" * 64).standing == STALE
+
+
 def test_only_current_consents_are_listed_and_all_are_kept(store):
     job_id = add_job(store)
     for digest, standing in (("1" * 64, SUPERSEDED), ("2" * 64, STALE), ("3" * 64, CURRENT)):
@@ -180,6 +227,10 @@ def test_the_latest_attempt_and_its_sorted_roster(store):
     with store.snapshot() as tx:
         assert tx.attempts.latest(job_id).id == attempt_id
         assert [row.node for row in tx.attempts.roster(attempt_id)] == ["n1", "n2"]
+        assert tx.attempts.names(attempt_id) == ("n1", "n2")
+        assert tx.attempts.size(attempt_id) == 2
+        assert tx.attempts.seats(attempt_id, "n2")
+        assert not tx.attempts.seats(attempt_id, "n3")
         assert [row.number for row in tx.attempts.in_state("open")] == [2]
         assert tx.attempts.latest("b" * 64) is None
 
@@ -208,6 +259,10 @@ def test_releases_by_node(store):
         tx.attempts.add_release(ReleaseRow(attempt=attempt_id, node="n1", token="r", received_at=NOW))
     with store.snapshot() as tx:
         assert tx.attempts.releases(attempt_id) == {"n1": "r"}
+        assert tx.attempts.released_names(attempt_id) == {"n1"}
+        assert tx.attempts.count_releases(attempt_id) == 1
+        assert tx.attempts.has_released(attempt_id, "n1")
+        assert not tx.attempts.has_released(attempt_id, "n2")
 
 
 def test_chunks_of_a_vector_come_back_byte_for_byte_by_index(store):
@@ -219,10 +274,13 @@ def test_chunks_of_a_vector_come_back_byte_for_byte_by_index(store):
         assert tx.vectors.same_chunk(attempt_id, 0) == [b"a1", b"\x00\xff"]
         assert tx.vectors.same_chunk(attempt_id, 1) == [b"a2", b"b2"]
         counted = tx.vectors.counted(attempt_id)
-        assert {node: (row.chunks, row.bytes, row.touched_at) for node, row in counted.items()} == {
-            "n1": (2, 4, NOW + 1),
-            "n2": (2, 4, NOW + 1),
-        }
+        assert counted.keys() == tx.vectors.counted_names(attempt_id) == {"n1", "n2"}
+        assert tx.vectors.count(attempt_id) == 2
+        row = tx.vectors.counted_of(attempt_id, "n2")
+        assert (row.chunks, row.bytes, row.touched_at) == (2, 4, NOW + 1)
+        assert tx.vectors.counted_of(attempt_id, "n3") is None
+        assert [row.node for row in tx.vectors.uploads(attempt_id, "n3")] == ["n3"]
+        assert tx.vectors.uploads(attempt_id, "n1") == []
         assert [row.node for row in tx.vectors.uploads(attempt_id)] == ["n3"]
 
 

@@ -77,7 +77,7 @@ def test_an_inquiry_is_there_until_it_is_closed(store):
             InquiryRow(id="i" * 64, broker="ash", organisation=ORGANISATION, token="t"), {"n1", "n2"}
         )
     with store.transaction() as tx:
-        assert tx.inquiries.owed_by("n1") == {"i" * 64: "t"}
+        assert tx.inquiries.owed_by(["n1"]) == {"n1": {"i" * 64: "t"}}
         assert (tx.inquiries.count(ORGANISATION), tx.inquiries.count("other"), tx.inquiries.count()) == (
             1,
             0,
@@ -85,12 +85,12 @@ def test_an_inquiry_is_there_until_it_is_closed(store):
         )
         tx.inquiries.asked("i" * 64, "n1").opinion = "yes"
     with store.transaction() as tx:
-        assert tx.inquiries.owed_by("n1") == {}
+        assert tx.inquiries.owed_by(["n1"]) == {"n1": {}}
         assert tx.inquiries.opinions("i" * 64) == {"n1": "yes", "n2": None}
         tx.inquiries.close("i" * 64)
     with store.snapshot() as tx:
         assert tx.inquiries.get("i" * 64) is None
-        assert tx.inquiries.owed_by("n2") == {}
+        assert tx.inquiries.owed_by(["n2"]) == {"n2": {}}
 
 
 def test_transactions_that_write_come_one_after_the_other_and_readers_do_not_wait(place, store):

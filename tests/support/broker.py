@@ -5,6 +5,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from kapok.broker.computation.assignments import AssignmentKey
 from kapok.broker.computation.desk import JobDesk
 from kapok.broker.store import Store
 from kapok.broker.store.schema import EventRow, SealedChunkRow, SumChunkRow
@@ -13,7 +14,7 @@ from kapok.identity.credentials import Credentials
 from kapok.identity.issuing import issue, new_root
 from kapok.identity.keyfiles import generate_key, make_private_folder, write_new_file
 from kapok.identity.names import PartyName
-from kapok.wire.messages import OpenAttempt, RoundParameters
+from kapok.wire.messages import Assignment, OpenAttempt, RoundParameters
 
 NOW = 1_800_000_000.0
 DOMAIN = "kapok.test"
@@ -51,6 +52,10 @@ class Domain:
 
 class DrivenDesk(JobDesk):
     """A desk whose uploads and sums are done in one go."""
+
+    def owed(self, node: str) -> dict[AssignmentKey, Assignment]:
+        """What one node owes now."""
+        return self.assignments({node: None})[node]
 
     def seal(self, caller: PartyName, job_id: str, token: str, chunks: Sequence[bytes]) -> None:
         """Take a whole sealed vector at once."""

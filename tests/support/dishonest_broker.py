@@ -193,12 +193,14 @@ class _DishonestDesk(JobDesk):
         super().__init__(office)
         self.plot._desk = self
 
-    def assignments(self, node: str) -> dict[AssignmentKey, Assignment]:
-        owed = {}
-        for key, assignment in super().assignments(node).items():
-            if (shown := self.plot.show(letter(node), assignment)) is not None:
-                owed[key] = shown
-        return owed | self.plot._pushed.get(letter(node), {})
+    def assignments(self, nodes) -> dict[str, dict[AssignmentKey, Assignment]]:
+        return {node: self._shown(node, owed) for node, owed in super().assignments(nodes).items()}
+
+    def _shown(self, node: str, owed: dict[AssignmentKey, Assignment]) -> dict[AssignmentKey, Assignment]:
+        shown = {key: self.plot.show(letter(node), assignment) for key, assignment in owed.items()}
+        return {key: one for key, one in shown.items() if one is not None} | self.plot._pushed.get(
+            letter(node), {}
+        )
 
     def consent(self, caller, job_id, token) -> None:
         self._hear("consent", super().consent, caller, job_id, token)
@@ -257,9 +259,10 @@ class _Tapped:
             self._honest.add(chunks)
         self._heard.chunks.extend(chunks)
 
-    def finish(self) -> None:
+    def finish(self, chunks=()) -> None:
         if self._honest is not None:
-            self._honest.finish()
+            self._honest.finish(chunks)
+        self._heard.chunks.extend(chunks)
         self._plot.heard.append(self._heard)
 
     def abandon(self, error) -> None:

@@ -47,6 +47,7 @@ from kapok.logs import configure, traces
 from kapok.settings import load
 from kapok.wire.desks import AnalystDesk, CatalogueDesk, NodeDesk, OfficerDesk
 from kapok.wire.health import Health
+from kapok.wire.limits import Limits as WireLimits
 from kapok.wire.server import RunningServer, serve
 
 __all__ = ["SETTINGS_FILE", "STORE_PASSWORD", "run", "store_password", "store_place"]
@@ -71,6 +72,7 @@ class Serving(Protocol):
         analysts: AnalystDesk,
         nodes: NodeDesk,
         officers: OfficerDesk,
+        limits: WireLimits,
         current: Callable[[], Credentials],
         revocations: Revocations,
     ) -> RunningServer:
@@ -154,6 +156,7 @@ async def _served(
         server = await serving(
             current.now,
             settings.listen,
+            limits=settings.limits.wire,
             current=lambda: current.now,
             revocations=revocations,
             **_desks(office, jobs, worker, bells, presence, fold, revoking, revocations),

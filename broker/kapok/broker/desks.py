@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 from kapok.broker.catalogue import Catalogue
@@ -11,7 +11,7 @@ from kapok.broker.computation.assignments import AssignmentKey
 from kapok.broker.computation.desk import JobDesk
 from kapok.broker.computation.states import ENDED
 from kapok.broker.inquiries import Inquiries
-from kapok.broker.line import Bells, Presence, Worker, rings
+from kapok.broker.line import Bells, Presence, Together, Worker, rings
 from kapok.broker.reopenings import Reopenings
 from kapok.broker.revoking import Revoking
 from kapok.broker.taking import take
@@ -36,10 +36,15 @@ __all__ = ["BrokerAnalystDesk", "BrokerCatalogueDesk", "BrokerNodeDesk", "Broker
 
 _IDLE_S: Final = 15.0
 _SEND_AGAIN_S: Final = 60.0
+# What has ended since a node's last look is told; so much longer ago, for clocks of brokers may differ.
+_CLOSED_AGAIN_S: Final = 60.0
 # An upload is written down in batches of so many chunks, and of fewer while many come in at once: all their
 # batches together are at most 32 MiB, or one chunk of each.
 _CHUNKS_AT_ONCE: Final = 8
 _CHUNKS_IN_MEMORY: Final = 128
+
+_Owed = tuple[dict[AssignmentKey, Assignment], dict[str, Inquiry], float]
+"""What a node owes, the inquiries that wait for it, and since when ends of jobs are to be told next time."""
 
 
 class BrokerCatalogueDesk:
@@ -180,6 +185,7 @@ class BrokerNodeDesk:
         self._fold = fold
         self._upload_idle_s = upload_idle_s
         self._revocations = revocations
+        self._looks: Together[float | None, _Owed] = Together(worker, self._owed_by)
 
     async def join(self, caller: PartyName, membership: str) -> None:
         """Keep a node's signed membership in a dataset."""
@@ -196,6 +202,7 @@ class BrokerNodeDesk:
         sent: dict[AssignmentKey, float] = {}
         shown: set[str] = set()
         revoked: RevocationList | None = None
+        seen: float | None = None
         with self._presence.line(node), self._bells.listen(node) as bell:
             yield Idle()
             while True:
@@ -203,7 +210,7 @@ class BrokerNodeDesk:
                 if (newest := self._revocations.current) is not None and newest is not revoked:
                     revoked = newest
                     yield RevocationNotice(newest.der)
-                owed, inquiries = await self._worker.run(self._owed_by, node)
+                owed, inquiries, seen = await self._looks.of(node, seen)
                 sent = {key: at for key, at in sent.items() if key in owed}
                 for key, assignment in owed.items():
                     if key not in sent or self._again(node, key, assignment, loop.time() - sent[key]):
@@ -216,8 +223,10 @@ class BrokerNodeDesk:
                 if not await rings(bell, _IDLE_S):
                     yield Idle()
 
-    def _owed_by(self, node: str) -> tuple[dict[AssignmentKey, Assignment], dict[str, Inquiry]]:
-        return self._jobs.assignments(node), self._inquiries.owed(node)
+    def _owed_by(self, nodes: Mapping[str, float | None]) -> dict[str, _Owed]:
+        now = self._jobs.now()
+        owed, inquiries = self._jobs.assignments(nodes), self._inquiries.owed(nodes)
+        return {node: (owed[node], inquiries[node], now - _CLOSED_AGAIN_S) for node in nodes}
 
     def _again(self, node: str, key: AssignmentKey, assignment: Assignment, ago_s: float) -> bool:
         if not isinstance(assignment, Offer | OpenAttempt | Completion):

@@ -99,10 +99,11 @@ class Inquiries:
             if told == asked or not await rings(bell, until - loop.time()):
                 return
 
-    def owed(self, node: str) -> dict[str, Inquiry]:
-        """The inquiries that wait for a node's opinion, by identity."""
+    def owed(self, nodes: Collection[str]) -> dict[str, dict[str, Inquiry]]:
+        """For each of these nodes the inquiries that wait for its opinion, by identity."""
         with self._office.store.snapshot() as tx:
-            return {inquiry_id: Inquiry(token) for inquiry_id, token in tx.inquiries.owed_by(node).items()}
+            owed = tx.inquiries.owed_by(nodes)
+        return {node: {one: Inquiry(token) for one, token in some.items()} for node, some in owed.items()}
 
     def give(self, caller: PartyName, inquiry_id: str, token: str) -> None:
         """Keep a node's opinion for who asked. One that nobody waits for any more is dropped.
@@ -111,7 +112,8 @@ class Inquiries:
             IdentityInvalid, NotAuthorised, PeerProtocolError: it is not the caller's own.
         """
         with self._office.store.snapshot() as tx:
-            if inquiry_id not in tx.inquiries.owed_by(str(caller)):
+            asked = tx.inquiries.asked(inquiry_id, str(caller))
+            if asked is None or asked.opinion is not None:
                 return
         self._check_opinion(caller, inquiry_id, token)
         with self._office.step() as step:
@@ -132,6 +134,7 @@ class Inquiries:
                     "this broker has as many open inquiries as it takes",
                     code="too_many_open_inquiries",
                     remedy=f"try again in {self._open_s:g} s",
+                    retry_after_s=self._open_s,
                 )
             row = InquiryRow(
                 id=inquiry_id, organisation=organisation, token=token, broker=self._office.broker

@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Final, ParamSpec, TypeVar
+from threading import Lock
+from typing import Final, Generic, ParamSpec, TypeVar
 
 from kapok.errors import Unavailable
 
-__all__ = ["Bells", "Presence", "Worker", "rings"]
+__all__ = ["Bells", "Presence", "Together", "Worker", "rings"]
 
 _Parameters = ParamSpec("_Parameters")
 _Answer = TypeVar("_Answer")
+_Wish = TypeVar("_Wish")
 _MOST_LINES: Final = 4
+_AGAIN_S: Final = 15.0
 
 
 class Worker:
@@ -44,6 +47,47 @@ class Worker:
     def close(self) -> None:
         """Finish what has begun, and take no more."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+class _Batch(Generic[_Wish, _Answer]):
+    """Those who are answered together."""
+
+    def __init__(self) -> None:
+        self.wishes: dict[str, _Wish] = {}
+        self.answers: asyncio.Task[Mapping[str, _Answer]] | None = None
+
+
+class Together(Generic[_Wish, _Answer]):
+    """Work that is done once for all who want it while the worker is busy with something else.
+
+    Args:
+        worker: Does it.
+        work: Given each one's name and wish, returns each one's answer.
+    """
+
+    def __init__(self, worker: Worker, work: Callable[[Mapping[str, _Wish]], Mapping[str, _Answer]]) -> None:
+        self._worker, self._work = worker, work
+        self._lock = Lock()
+        self._open: _Batch[_Wish, _Answer] | None = None
+
+    async def of(self, name: str, wish: _Wish) -> _Answer:
+        """One's own answer, as of some instant between call and return."""
+        with self._lock:
+            batch = self._open
+            if batch is None or name in batch.wishes:
+                batch = self._open = _Batch()
+                batch.answers = asyncio.create_task(self._worker.run(self._do, batch))
+            batch.wishes[name] = wish
+        if batch.answers is None:
+            raise AssertionError("a batch is begun with its task")
+        return (await asyncio.shield(batch.answers))[name]
+
+    def _do(self, batch: _Batch[_Wish, _Answer]) -> Mapping[str, _Answer]:
+        """In the worker's thread: whoever comes from now on is of the next."""
+        with self._lock:
+            if self._open is batch:
+                self._open = None
+        return self._work(batch.wishes)
 
 
 class Bells:
@@ -137,6 +181,7 @@ class Presence:
                 code="too_many_watches",
                 party=node,
                 remedy="see that the node does not run twice",
+                retry_after_s=_AGAIN_S,
             )
         with _counted(self._lines, node):
             yield

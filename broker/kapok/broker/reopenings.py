@@ -146,9 +146,8 @@ class Reopenings:
                 return
             node.accepted = True
             for job in step.tx.jobs.in_states((JobState.GATHERING,), row.receiver):
-                consent = step.tx.jobs.consents(job.id).get(node.node)
-                if job.dataset == row.dataset and consent is not None:
-                    ask_again(step, job, [consent])
+                if job.dataset == row.dataset and node.node in step.tx.jobs.consents(job.id):
+                    ask_again(step, job, [node.node])
 
     def _keep(self, step: Step, document: SignedReopening, reopening: Reopening) -> ReopeningRow:
         if not step.now < reopening.expires <= step.now + MOST_LIFETIME_S + _CLOCK_SKEW_S:
@@ -189,7 +188,7 @@ class Reopenings:
 
 
 def _released(tx: Transaction, attempt: AttemptRow) -> int:
-    return len(tx.attempts.releases(attempt.id))
+    return tx.attempts.count_releases(attempt.id)
 
 
 def _evidence(tx: Transaction, job: JobRow, attempt: AttemptRow) -> CohortEvidence:

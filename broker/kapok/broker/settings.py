@@ -10,6 +10,7 @@ from kapok.documents.statements import MOST_DEADLINE_S
 from kapok.errors import InvalidInput
 from kapok.logs import LogLevel
 from kapok.wire.address import Address
+from kapok.wire.limits import Limits as WireLimits
 
 __all__ = ["BrokerSettings", "Limits"]
 
@@ -25,6 +26,11 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         vector_mib_max: Largest sealed vector of one node, in mebibytes.
         deadline_s_max: Longest time that a job may ask for; nodes take none above `MOST_DEADLINE_S`.
         open_jobs_max: Most jobs of one organisation that have not ended.
+        analyst_jobs_max: Most jobs of one analyst that have not ended.
+        jobs_at_work_max: Most of those that nodes are asked for at a time; the others wait for their turn.
+        calls_per_s: Calls that one party may make each second for long.
+        calls_burst: Calls that one that has made few may make at once.
+        calls_of_one: Calls of one party that may be under way, watches included.
         rounds_max: Most rounds that a job may ask for.
         attempts_max: Most attempts of one round, hence most times that a node may come with new keys.
         datasets_max: Most datasets that one party may publish.
@@ -43,6 +49,11 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     vector_mib_max: int = 128
     deadline_s_max: int = MOST_DEADLINE_S
     open_jobs_max: int = 64
+    analyst_jobs_max: int = 32
+    jobs_at_work_max: int = 8
+    calls_per_s: float = 60.0
+    calls_burst: int = 240
+    calls_of_one: int = 128
     rounds_max: int = 1000
     attempts_max: int = 32
     datasets_max: int = 256
@@ -67,6 +78,13 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
                 code="bad_settings",
                 remedy=f"set 1 to {MOST_DEADLINE_S} seconds (30 days)",
             )
+
+    @property
+    def wire(self) -> WireLimits:
+        """What the server bears."""
+        return WireLimits(
+            calls_per_s=self.calls_per_s, calls_burst=self.calls_burst, calls_of_one=self.calls_of_one
+        )
 
     @property
     def vector_bytes_max(self) -> int:

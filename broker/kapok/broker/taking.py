@@ -20,8 +20,8 @@ class Incoming(Protocol):
         """Check and store the next chunks."""
         ...
 
-    def finish(self) -> None:
-        """Count what has been stored."""
+    def finish(self, chunks: Sequence[bytes]) -> None:
+        """Check and store the last chunks, if there are more, and count what has been stored."""
         ...
 
     def abandon(self, error: BaseException) -> None:
@@ -81,13 +81,13 @@ async def _take(
                 code="upload_stalled",
                 remedy="send it again",
             ) from None
-        if chunk is not None:
-            kept.append(chunk)
-            size += len(chunk)
-        if kept and (chunk is None or len(kept) >= batch()):
-            await worker.run(incoming.add, kept)
-            kept = []
         if chunk is None:
             break
-    await worker.run(incoming.finish)
+        # Not before there is another: the last are written down with the end, in one step.
+        if len(kept) >= batch():
+            await worker.run(incoming.add, kept)
+            kept = []
+        kept.append(chunk)
+        size += len(chunk)
+    await worker.run(incoming.finish, kept)
     return size

@@ -30,6 +30,7 @@ from kapok.nodes.runner import (
     Runner,
     Seal,
 )
+from kapok.wire.backoff import least_wait_s
 from kapok.wire.channel import Connection
 from kapok.wire.dialler import Dialler
 from kapok.wire.messages import Assignment, Idle, OpenAttempt, RevocationNotice
@@ -278,7 +279,7 @@ class Link:
 
     async def _persistently(self, work: Callable[[], Awaitable[T]]) -> T | None:
         """Try again while trying again can help; after some tries it is left to the broker to ask again."""
-        backoff = self._dialler.backoff(0.2, 5.0)
+        backoff, least_s = self._dialler.backoff(0.2, 5.0), None
         for attempt in range(1, _TRIES + 1):
             try:
                 return await work()
@@ -286,7 +287,8 @@ class Link:
                 if attempt == _TRIES:
                     _log.warning("given up until the broker asks again", extra=_told(error))
                     return None
-            await asyncio.sleep(backoff.next_s())
+                least_s = least_wait_s(error)
+            await asyncio.sleep(backoff.next_s(least_s))
         return None
 
     async def _in_thread(self, work: Callable[[], T]) -> T:

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from kapok.cli.hints import pasteable
-from kapok.errors import InternalError, KapokError, plain, plain_json, plain_lines
+from kapok.errors import InternalError, KapokError, Unavailable, plain, plain_json, plain_lines
 
 __all__ = [
     "DEBUG_VARIABLE",
@@ -141,6 +141,7 @@ def as_document(error: KapokError) -> dict[str, Any]:
         "remedy": pasteable(error.remedy) if error.remedy else None,
         "clause": error.clause,
         "party": error.party,
+        "retry_after_s": error.retry_after_s if isinstance(error, Unavailable) else None,
     }
 
 

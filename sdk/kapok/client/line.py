@@ -11,6 +11,7 @@ from kapok.client.progress import Listener, Progress, silent
 from kapok.errors import KapokError
 from kapok.logs import traces
 from kapok.wire.address import addresses
+from kapok.wire.backoff import least_wait_s
 from kapok.wire.dialler import Dialler
 
 if TYPE_CHECKING:
@@ -26,19 +27,21 @@ _LONGEST_PAUSE_S: Final = 5.0
 
 
 class Pauses:
-    """Growing pauses until a given moment."""
+    """Growing pauses until a given moment; longer where the other side says that it is busy for longer."""
 
-    def __init__(self, until: float, dialler: Dialler) -> None:
-        """Pauses that end at `until`, by the event loop's time."""
-        self._until = until
+    def __init__(self, until: float, dialler: Dialler, busy_until: float = 0.0) -> None:
+        """Pauses that end at `until`, by the event loop's time; `busy_until` where a broker has no room."""
+        self._until, self._busy_until = until, busy_until
         self._backoff = dialler.backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
 
     async def after(self, error: KapokError, listener: Listener) -> None:
         """Wait a little, or raise `error` if it cannot be helped by waiting or time is up."""
-        if not error.retryable or asyncio.get_running_loop().time() >= self._until:
+        now, least_s = asyncio.get_running_loop().time(), least_wait_s(error)
+        until = self._until if least_s is None else max(self._until, self._busy_until)
+        if not error.retryable or now + (least_s or 0.0) >= until:
             raise error
         listener(Progress(step="retrying", text=f"{error.message}; trying again"))
-        await asyncio.sleep(self._backoff.next_s())
+        await asyncio.sleep(self._backoff.next_s(least_s))
 
     def restart(self, until: float) -> None:
         """Begin again with short pauses: something has worked in between."""
@@ -89,20 +92,25 @@ class Line:
         return self._connection.traffic.bytes_sent, self._connection.traffic.bytes_received
 
     async def patiently(
-        self, call: Callable[[Connection], Awaitable[_Answer]], listener: Listener = silent
+        self,
+        call: Callable[[Connection], Awaitable[_Answer]],
+        listener: Listener = silent,
+        busy_s: float = 0.0,
     ) -> _Answer:
         """Call until it answers, or fails for good, or the profile's patience is at an end.
 
         Args:
             call: Must be safe to repeat.
             listener: Told when it is tried again.
+            busy_s: How long to go on where the broker answers that it has no room just now, if that is longer
+                than the profile's patience.
 
         Raises:
             Unavailable: the broker could not be reached in time.
             KapokError: whatever the broker answered; of a node it is told as the broker's word.
         """
-        until = asyncio.get_running_loop().time() + self._profile.settings.patience_s
-        pauses = Pauses(until, self.dialler)
+        now = asyncio.get_running_loop().time()
+        pauses = Pauses(now + self._profile.settings.patience_s, self.dialler, now + busy_s)
         while True:
             try:
                 return await call(await self.broker())

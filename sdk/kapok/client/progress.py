@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from kapok.errors import InvalidInput
+from kapok.errors import InvalidInput, counted
 from kapok.identity.names import PartyName
 from kapok.wire.messages import JobState
 
@@ -135,7 +135,9 @@ def progress_of(status: JobStatus, members: int, rounds: int = 1) -> Progress:
         rounds: Number of rounds that it asks for.
     """
     verb = _VERB.get(status.state)
-    if verb is None:
+    if status.turn_after:
+        text = f"waiting for its turn: {counted(status.turn_after, 'job')} of yours before it"
+    elif verb is None:
         text = _WORDS[status.state]
     else:
         all_of = len(status.roster) or members

@@ -435,6 +435,11 @@ class AsyncSession(Analyses):
             typ=typ,
         )
 
+    def _left(self, record: JobRecord) -> float:
+        """Seconds until a job's deadline."""
+        _, specification, _ = read_specification(record.specification, self.verifier)
+        return specification.deadline - self.clock()
+
     async def send(self, record: JobRecord, progress: Listener) -> None:
         """Submit; the same document again and again if need be, for the broker knows it by its hash."""
         # Told before and after: whoever is interrupted in between cannot know whether it has arrived.
@@ -443,7 +448,7 @@ class AsyncSession(Analyses):
         try:
             with span("submit", job=record.job_id):
                 await self.line.patiently(
-                    lambda broker: broker.analyst.submit(record.specification), progress
+                    lambda broker: broker.analyst.submit(record.specification), progress, self._left(record)
                 )
         except KapokError as error:
             if not error.retryable:

@@ -153,11 +153,34 @@ class NotFound(KapokError):
 
 
 class Unavailable(KapokError):
-    """Somebody cannot be reached just now; trying again can help."""
+    """Somebody cannot be reached, or takes no more, just now; trying again can help.
+
+    Attributes:
+        retry_after_s: Of somebody who takes no more just now: seconds before which trying again is of no use;
+            None where that is not known.
+    """
 
     default_code = "unavailable"
     exit_status = 6
     retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        remedy: str | None = None,
+        clause: str | None = None,
+        party: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, code=code, remedy=remedy, clause=clause, party=party)
+        self.retry_after_s = retry_after_s
+
+    def diagnostics(self) -> str:
+        """As of every error, with the time after which to try again."""
+        told = super().diagnostics()
+        return told if self.retry_after_s is None else f"{told}\n  try again in: {self.retry_after_s:.1f} s"
 
 
 class TimedOut(Unavailable):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
-__all__ = ["Backoff"]
+from kapok.errors import KapokError, Unavailable
+
+__all__ = ["Backoff", "least_wait_s"]
 
 _uniform = secrets.SystemRandom().uniform
 
@@ -32,7 +34,16 @@ class Backoff:
         """All is well again."""
         self._bound_s = self._first_s
 
-    def next_s(self) -> float:
-        """The next wait, in seconds."""
+    def next_s(self, least_s: float | None = None) -> float:
+        """The next wait, in seconds.
+
+        Args:
+            least_s: Before which it is of no use, as the other side says.
+        """
         bound_s, self._bound_s = self._bound_s, min(self._bound_s * 2, self._most_s)
-        return self._uniform(bound_s / 2, bound_s)
+        return (least_s or 0.0) + self._uniform(bound_s / 2, bound_s)
+
+
+def least_wait_s(error: KapokError) -> float | None:
+    """For how long trying again after an error is of no use, as far as the other side has said it."""
+    return error.retry_after_s if isinstance(error, Unavailable) else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final, assert_never
 
-from kapok.errors import InvalidInput, KapokError, PeerProtocolError, error_class, is_code
+from kapok.errors import InvalidInput, KapokError, PeerProtocolError, Unavailable, error_class, is_code
 from kapok.wire.messages import (
     MOST_CHUNK_BYTES,
     Assignment,
@@ -63,6 +63,7 @@ _LONGEST_NAME: Final = 255
 # An error travels in trailing metadata, of which gRPC takes 8 KiB, a third lost to base64.
 _LONGEST_SENTENCE: Final = 1500
 _LONGEST_WORD: Final = 300
+_LONGEST_WAIT_S: Final = 3600.0
 
 _STATES: Final = {
     JobState.GATHERING: analyst_pb2.JOB_STATE_GATHERING,
@@ -146,8 +147,10 @@ def _plain(text: str, most: int) -> str:
 
 def write_error(error: KapokError) -> errors_pb2.ErrorDetail:
     """Make the message of an error; long texts are cut so that it always fits into metadata."""
+    wait_s = error.retry_after_s if isinstance(error, Unavailable) else None
     return errors_pb2.ErrorDetail(
         kind=type(error).__name__,
+        retry_after_s=wait_s or 0.0,
         code=error.code,
         message=_clip(error.message, _LONGEST_SENTENCE),
         remedy=_clip(error.remedy, _LONGEST_SENTENCE),
@@ -168,13 +171,16 @@ def read_error(detail: errors_pb2.ErrorDetail) -> KapokError:
         raise _bad_answer("an error without a message")
     if detail.code and not is_code(detail.code):
         raise _bad_answer("an error whose code is not a snake_case word")
-    return kind(
+    error = kind(
         message,
         code=detail.code,
         remedy=_plain(detail.remedy, _LONGEST_SENTENCE) or None,
         clause=_plain(detail.clause, _LONGEST_WORD) or None,
         party=_plain(detail.party, _LONGEST_WORD) or None,
     )
+    if isinstance(error, Unavailable) and 0 < detail.retry_after_s <= _LONGEST_WAIT_S:
+        error.retry_after_s = detail.retry_after_s
+    return error
 
 
 # Datasets.
@@ -213,6 +219,7 @@ def write_status(status: JobStatus) -> analyst_pb2.JobStatus:
         fewer_after_s=status.fewer_after_s,
         cohort_fixed=status.cohort_fixed,
         round=status.round,
+        turn_after=status.turn_after,
     )
 
 
@@ -241,6 +248,7 @@ def read_status(status: analyst_pb2.JobStatus) -> JobStatus:
         fewer_after_s=status.fewer_after_s,
         cohort_fixed=status.cohort_fixed,
         round=status.round,
+        turn_after=status.turn_after,
     )
 
 

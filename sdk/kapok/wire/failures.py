@@ -63,6 +63,7 @@ STATUS: Final[dict[type[KapokError], grpc.StatusCode]] = {
 _LOST: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.ABORTED})
 # Codes under which gRPC's core reports a stream that was torn down together with its connection.
 _PERHAPS_LOST: Final = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN})
+_BUSY_S: Final = 1.0
 _TORN: Final = (
     "RST_STREAM",
     "Stream removed",
@@ -82,6 +83,8 @@ def status_line(error: KapokError) -> tuple[grpc.StatusCode, str]:
     """The status of the error and a short text for clients that are not Kapok's."""
     kind = type(error)
     status = next(STATUS[known] for known in kind.__mro__ if known in STATUS)
+    if isinstance(error, Unavailable) and error.retry_after_s is not None:
+        status = grpc.StatusCode.RESOURCE_EXHAUSTED
     return status, f"{error.code}: see {KEY}"
 
 
@@ -134,7 +137,12 @@ def told(status: grpc.StatusCode, text: str, address: str, timeout_s: float | No
                 code="message_too_large",
                 remedy="ask fewer parties, or for less at once",
             )
-        return Unavailable(f"{address} has too many calls at once", code="too_busy", remedy="try again later")
+        return Unavailable(
+            f"{address} has too many calls at once",
+            code="too_busy",
+            remedy="try again later",
+            retry_after_s=_BUSY_S,
+        )
     if status is grpc.StatusCode.UNIMPLEMENTED:
         return version.foreign_service(address)
     if status in _LOST or (status in _PERHAPS_LOST and any(sign in text for sign in _TORN)):

@@ -1,7 +1,7 @@
 """What every call passes before a service sees it, and how its end is told.
 
-    answer with our version ─▶ caller's version ─▶ TLS 1.3 ─▶ caller's name ─▶ role ─▶ method ─▶ answer |
-    error
+    answer with our version ─▶ caller's version ─▶ TLS 1.3 ─▶ caller's name ─▶ role ─▶ share ─▶ method
+    ─▶ answer | error
 
 Services of gRPC's own (health, reflection) pass it too, but for the caller's version.
 
@@ -17,7 +17,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, TypeVar, cast
 
@@ -33,6 +33,7 @@ from kapok.logs.traces import continued
 from kapok.wire import failures, peers, version
 from kapok.wire.limits import Limits
 from kapok.wire.services import Service
+from kapok.wire.shares import Shares
 from kapok.wire.traffic import Traffic
 
 __all__ = ["Gate"]
@@ -62,6 +63,7 @@ class Gate:
         calls: The tasks of the calls that have not come to their end on this side, with the serial numbers of
             their callers' certificates, once known.
         cut_off: Those of them whose caller was revoked meanwhile, with its name.
+        shares: What each caller takes.
     """
 
     trust_domain: str | None
@@ -72,8 +74,10 @@ class Gate:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     calls: dict[asyncio.Task[Any], tuple[PartyName, int] | None] = field(default_factory=dict)
     cut_off: set[asyncio.Task[Any]] = field(default_factory=set)
+    shares: Shares = field(init=False)
 
     def __post_init__(self) -> None:
+        self.shares = Shares(self.limits, now=lambda: asyncio.get_running_loop().time())
         if self.revocations is not None:
             self.revocations.tell(self._cut_off_revoked)
 
@@ -135,7 +139,7 @@ class Gate:
             try:
                 caller = await self._admit(service, context)
                 async with _deadline(limit_s, method.full_name):
-                    with continued(method.name, _metadata(context)):
+                    with self._share(caller), continued(method.name, _metadata(context)):
                         answered = await work(caller, request)
             except asyncio.CancelledError:
                 await self._refuse_revoked(context, method.full_name)
@@ -158,13 +162,8 @@ class Gate:
             caller: PartyName | None = None
             try:
                 caller = await self._admit(service, context)
-                async with (
-                    _deadline(limit_s, method.full_name),
-                    contextlib.aclosing(work(caller, request)) as items,
-                ):
-                    cut_off = limit_s is None and not service.standard
-                    async for item in self._until_stopping(items) if cut_off else items:
-                        await context.write(item)
+                with self._share(caller):
+                    await self._answer_each(service, work(caller, request), context, limit_s, method)
             except asyncio.CancelledError:
                 await self._refuse_revoked(context, method.full_name)
                 raise
@@ -172,6 +171,19 @@ class Gate:
                 await _refuse(context, error, method.full_name, caller)
 
         return answer
+
+    async def _answer_each(
+        self,
+        service: Service,
+        answers: AsyncGenerator[Any, None],
+        context: Context,
+        limit_s: float | None,
+        method: MethodDescriptor,
+    ) -> None:
+        async with _deadline(limit_s, method.full_name), contextlib.aclosing(answers) as items:
+            cut_off = limit_s is None and not service.standard
+            async for item in self._until_stopping(items) if cut_off else items:
+                await context.write(item)
 
     async def _admit(self, service: Service, context: Context) -> PartyName | None:
         """Note the call; check version, TLS, name and role, in this order; return the caller's name."""
@@ -193,6 +205,10 @@ class Gate:
             self.calls[call] = (caller, serial)
         peers.require_role(caller, service.role, service.descriptor.name)
         return caller
+
+    def _share(self, caller: PartyName | None) -> contextlib.AbstractContextManager[None]:
+        """The caller's share; strangers have none, for they have no names."""
+        return contextlib.nullcontext() if caller is None else self.shares.call(str(caller))
 
     def _ended(self, call: asyncio.Task[Any]) -> None:
         self.calls.pop(call, None)

@@ -74,6 +74,8 @@ class JobStatus:
             exactly those nodes.
         attempt: Attempts opened so far in this round.
         round: The round that the job is in, from 1.
+        turn_after: Nobody is asked yet: so many jobs of the same analyst have their turn before it. 0: it has
+            its turn.
     """
 
     job_id: str
@@ -91,6 +93,7 @@ class JobStatus:
     fewer_after_s: float = 0.0
     cohort_fixed: bool = False
     round: int = 1
+    turn_after: int = 0
 
 
 @dataclass(frozen=True, slots=True)

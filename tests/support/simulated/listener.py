@@ -163,11 +163,12 @@ def serving(network: Network, endpoint: Endpoint, clock: Callable[[], float]) ->
         analysts: Any,
         nodes: Any,
         officers: Any,
+        limits: Limits,
         current: Any,
         revocations: Any,
     ) -> Listener:
         domain = credentials.name.trust_domain
-        gate = Gate(trust_domain=domain, limits=Limits(), clock=clock, revocations=revocations)
+        gate = Gate(trust_domain=domain, limits=limits, clock=clock, revocations=revocations)
         services = (
             catalogue_service(catalogue),
             analyst_service(analysts),

@@ -225,7 +225,7 @@ class Node:
         self.holders.clear()
 
     def owed(self) -> list[Assignment]:
-        return list(self.world.desk.assignments(str(self.name)).values())
+        return list(self.world.desk.owed(str(self.name)).values())
 
     def work(self, kinds: type | tuple[type, ...] = object) -> bool:
         """Do what is owed of these kinds; return whether there was anything."""

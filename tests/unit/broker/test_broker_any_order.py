@@ -44,7 +44,7 @@ class Chance:
 
 
 def owed(world):
-    return {name: world.desk.assignments(name).keys() for name in world.nodes}
+    return {name: world.desk.owed(name).keys() for name in world.nodes}
 
 
 @pytest.mark.parametrize("seed", range(2))

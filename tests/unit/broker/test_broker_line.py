@@ -9,7 +9,7 @@ import pytest
 
 from kapok.broker import desks
 from kapok.broker.desks import BrokerNodeDesk
-from kapok.broker.line import Bells, Presence, Worker
+from kapok.broker.line import Bells, Presence, Together, Worker
 from kapok.errors import Unavailable
 from kapok.identity.names import PartyName
 from kapok.wire.messages import Closed, Completion, Idle, Offer, OpenAttempt
@@ -22,7 +22,7 @@ OWED = {
     ("completion", "j3", 1): Completion(job_id="j3", round=1, attempt=1, seals=()),
 }
 
-NO_INQUIRIES = SimpleNamespace(owed=lambda _node: {})
+NO_INQUIRIES = SimpleNamespace(owed=lambda nodes: {node: {} for node in nodes})
 NO_REVOCATIONS = SimpleNamespace(current=None)
 
 
@@ -44,6 +44,43 @@ async def test_the_worker_does_one_thing_at_a_time_in_order(worker):
     await asyncio.gather(*(worker.run(work, number) for number in range(50)))
     assert [number for number, _ in done] == list(range(50))
     assert {name for _, name in done} == {"broker_0"}
+
+
+async def test_what_many_want_while_the_worker_is_busy_is_done_once(worker):
+    begun, busy = [], threading.Event()
+
+    def work(wishes):
+        begun.append(sorted(wishes.items()))
+        return {name: 10 * wish for name, wish in wishes.items()}
+
+    together = Together(worker, work)
+    held = asyncio.ensure_future(worker.run(busy.wait))
+    asked = [asyncio.ensure_future(together.of(name, wish)) for name, wish in (("a", 1), ("b", 2), ("a", 3))]
+    left = asyncio.ensure_future(together.of("c", 4))
+    await asyncio.sleep(0)
+    left.cancel()
+    busy.set()
+    await held
+    assert await asyncio.gather(*asked) == [10, 20, 30]
+    # The same name twice: each has an answer of its own.
+    assert begun == [[("a", 1), ("b", 2)], [("a", 3), ("c", 4)]]
+    assert await together.of("a", 5) == 50
+
+
+async def test_what_fails_for_many_fails_for_each_and_not_for_the_next(worker):
+    def work(wishes):
+        if "bad" in wishes:
+            raise KeyError("bad")
+        return wishes
+
+    together, busy = Together(worker, work), threading.Event()
+    held = asyncio.ensure_future(worker.run(busy.wait))
+    asked = [asyncio.ensure_future(together.of(name, 1)) for name in ("bad", "good")]
+    await asyncio.sleep(0)
+    busy.set()
+    await held
+    assert [type(one) for one in await asyncio.gather(*asked, return_exceptions=True)] == [KeyError, KeyError]
+    assert await together.of("good", 1) == 1
 
 
 async def test_bells_ring_for_those_who_listen_from_any_thread(worker):
@@ -82,7 +119,9 @@ def test_presence_counts_lines_and_bounds_them():
 @pytest.mark.parametrize(("others", "batches"), [(0, [8, 8, 4]), (31, [4] * 5), (300, [1] * 20)])
 async def test_uploads_share_the_memory_for_what_is_not_written_down_yet(worker, others, batches):
     added = []
-    upload = SimpleNamespace(add=lambda chunks: added.append(len(chunks)), finish=lambda: added.append("end"))
+    upload = SimpleNamespace(
+        add=lambda chunks: added.append(len(chunks)), finish=lambda chunks: added.append((len(chunks), "end"))
+    )
     presence = Presence()
     bells = Bells(asyncio.get_running_loop())
     desk = BrokerNodeDesk(
@@ -106,12 +145,13 @@ async def test_uploads_share_the_memory_for_what_is_not_written_down_yet(worker,
         for number in range(others):
             stack.enter_context(presence.upload(f"n{number}", "j"))
         await desk.seal(NODE, "j", "token", chunks())
-    assert added == [*batches, "end"]
+    *before, last = batches
+    assert added == [*before, (last, "end")]
     assert presence.uploads == 0
 
 
 def node_desk(worker, presence):
-    jobs = SimpleNamespace(assignments=lambda _node: dict(OWED))
+    jobs = SimpleNamespace(assignments=lambda nodes: {node: dict(OWED) for node in nodes}, now=lambda: 0.0)
     bells = Bells(asyncio.get_running_loop())
     desk = BrokerNodeDesk(
         worker, None, jobs, None, bells, presence, NO_INQUIRIES, asyncio.Event(), 1.0, NO_REVOCATIONS

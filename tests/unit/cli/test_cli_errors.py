@@ -56,6 +56,7 @@ def test_errors_are_told_in_json(raising, capsys):
             "remedy": "do",
             "clause": None,
             "party": None,
+            "retry_after_s": None,
         },
         "exit_status": 3,
     }

@@ -53,6 +53,7 @@ def test_words_for_every_state():
             "waiting for consents 3/4: va/main (not connected); does not go on with fewer: "
             "earlier answers have fixed which nodes a sum is of",
         ),
+        ({"turn_after": 1}, "waiting for its turn: 1 job of yours before it"),
         ({"fewer_after_s": float("nan")}, "waiting for consents 3/4: va/main"),
     ],
 )

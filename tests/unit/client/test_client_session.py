@@ -39,6 +39,28 @@ async def test_specification_is_on_disk_before_it_leaves_and_is_sent_again_uncha
     assert [one.step for one in told] == ["notice", "notice", "retrying", "retrying", "submitted"]
 
 
+async def test_a_broker_without_room_is_asked_again_until_the_deadline_and_not_sooner_than_it_says(
+    session, broker, monkeypatch
+):
+    """Longer than the profile's patience: the broker is there, and has said when to come again."""
+    waits = []
+
+    async def no_sleep(seconds):
+        waits.append(seconds)
+
+    monkeypatch.setattr("kapok.client.line.asyncio.sleep", no_sleep)
+    full = Unavailable("full", code="too_many_jobs", retry_after_s=7.0)
+    broker.submit_errors = [full, full]
+    assert session.profile.settings.patience_s < 7.0
+    await session.submit(SQL, deadline_s=60)
+    assert len(broker.submitted) == 3
+    assert [7.0 <= wait < 8.0 for wait in waits] == [True, True]
+    broker.submit_errors = [full]
+    with pytest.raises(Unavailable) as caught:
+        await session.submit(SQL, deadline_s=6)
+    assert caught.value.code == "too_many_jobs"
+
+
 async def test_broker_that_stays_away_leaves_the_job_to_be_sent_later(session, broker):
     broker.submit_errors = [Unavailable("away") for _ in range(99)]
     with pytest.raises(Unavailable) as caught:

@@ -79,7 +79,7 @@ async def test_more_calls_at_once_than_the_broker_bears_are_told(
         with pytest.raises(Unavailable) as caught:
             await connection.node.join("m")
         assert caught.value.code == "too_busy"
-        assert caught.value.retryable
+        assert (caught.value.retryable, caught.value.retry_after_s) == (True, 1.0)
         for watch in watches:
             await watch.aclose()
         for _ in range(200):

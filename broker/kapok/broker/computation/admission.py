@@ -11,6 +11,7 @@ from typing import Final
 from kapok.broker.computation.admitted import AdmittedJob, read_admitted
 from kapok.broker.computation.office import Move, Office, Step
 from kapok.broker.computation.states import ENDED, FIRST_JOB_STATE, JobState
+from kapok.broker.computation.turns import has_turn
 from kapok.broker.store.schema import JobRow, MemberRow
 from kapok.documents.envelope import document_id
 from kapok.documents.statements import JOB_TYP, NONCE_BYTES, JobSpec
@@ -25,6 +26,7 @@ __all__ = ["admit"]
 _COMPUTATION: Final = re.compile(r"[a-z][a-z0-9-]{0,62}\Z")
 _DATASET: Final = re.compile(r"[0-9a-f]{64}\Z")
 _MOST_SEED_BYTES: Final = 4096
+_AGAIN_S: Final = 2.0
 _UNFINISHED: Final = frozenset(JobState) - ENDED
 
 
@@ -38,7 +40,7 @@ def admit(step: Step, caller: PartyName, token: str) -> str:
         InvalidInput: a field cannot be used; `clause` names it.
         NotFound: ``unknown_dataset`` or ``not_joined``.
         CohortTooSmall: ``too_few_organisations``.
-        Unavailable: ``too_many_jobs`` of this organisation are open.
+        Unavailable: ``too_many_jobs`` of this analyst or organisation are open.
     """
     signed = step.office.verifier.verify(JOB_TYP, token)
     if signed.signer.name != str(caller):
@@ -83,14 +85,29 @@ def _judge(step: Step, job_id: str, caller: PartyName, payload: bytes) -> Admitt
             "vector_too_large",
             "ask for fewer groups or columns at a time",
         )
-    open_jobs = step.tx.jobs.count(_UNFINISHED, caller.organisation_id)
-    if open_jobs >= step.office.limits.open_jobs_max:
-        raise Unavailable(
-            f"your organisation has {counted(open_jobs, 'open job')}, and this broker takes no more",
-            code="too_many_jobs",
-            remedy="wait for some of them, fetch their results, or cancel them",
-        )
+    _check_room(step, caller)
     return admitted
+
+
+def _check_room(step: Step, caller: PartyName) -> None:
+    """Refuse one job too many, of the analyst or its organisation: there is room when others have ended."""
+    limits, jobs = step.office.limits, step.tx.jobs
+    own = jobs.count(_UNFINISHED, analyst=str(caller))
+    if own >= limits.analyst_jobs_max:
+        raise _too_many("you have", own, "limits.analyst_jobs_max")
+    of_all = jobs.count(_UNFINISHED, organisation=caller.organisation_id)
+    if of_all >= limits.open_jobs_max:
+        raise _too_many("your organisation has", of_all, "limits.open_jobs_max")
+
+
+def _too_many(who: str, open_jobs: int, clause: str) -> Unavailable:
+    return Unavailable(
+        f"{who} {counted(open_jobs, 'open job')}, and this broker takes no more",
+        code="too_many_jobs",
+        clause=clause,
+        remedy="wait for some of them, fetch their results, or cancel them",
+        retry_after_s=_AGAIN_S,
+    )
 
 
 def _keep(step: Step, admitted: AdmittedJob, token: str, payload: bytes) -> None:
@@ -106,6 +123,7 @@ def _keep(step: Step, admitted: AdmittedJob, token: str, payload: bytes) -> None
         gathering_since=step.now,
         deadline=float(admitted.specification.deadline),
         dataset=admitted.specification.dataset,
+        at_work=has_turn(step, str(admitted.analyst)),
     )
     members = [
         MemberRow(job=row.id, node=party.name, organisation=party.organisation)
@@ -113,7 +131,8 @@ def _keep(step: Step, admitted: AdmittedJob, token: str, payload: bytes) -> None
     ]
     step.tx.jobs.add(row, members)
     step.moves.append(Move(None, FIRST_JOB_STATE, 0.0, 0.0))
-    step.touch_all(row)
+    if row.at_work:
+        step.touch_all(row)
 
 
 def _check_question(office: Office, specification: JobSpec) -> None:
@@ -203,7 +222,7 @@ def _check_dataset(step: Step, specification: JobSpec) -> None:
             clause="specification.dataset",
             remedy="publish it first, or see `kapok dataset list`",
         )
-    joined = {row.node for row in step.tx.catalogue.memberships(specification.dataset)}
+    joined = step.tx.catalogue.joined(specification.dataset)
     for name in specification.members:
         if name not in joined:
             raise NotFound(

@@ -1,8 +1,8 @@
-"""What a node owes now: from durable state alone, hence the same after any lost connection or restart."""
+"""What nodes owe now: from durable state alone, hence the same after any lost connection or restart."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Final
 
 from kapok.broker.computation.office import Office
@@ -30,57 +30,80 @@ _MOST_CLOSED: Final = 256
 _CLOSED: Final = ENDED | {JobState.SUMMED}
 
 
-def assignments(office: Office, node: str) -> dict[AssignmentKey, Assignment]:
-    """All that a node is asked to do now: reopenings, then jobs, oldest first; and jobs that are over."""
+def assignments(
+    office: Office, nodes: Mapping[str, float | None]
+) -> dict[str, dict[AssignmentKey, Assignment]]:
+    """All that nodes are asked to do now: reopenings, then jobs, oldest first; and jobs that are over.
+
+    Args:
+        office: Where it is looked up.
+        nodes: Their names, each with the time since which jobs that are over are wanted; None for the newest
+            of `Limits.closed_notice_s`.
+    """
     with office.store.snapshot() as tx:
-        owed: dict[AssignmentKey, Assignment] = {}
-        since = office.clock() - office.limits.closed_notice_s
-        for job_id in reversed(tx.duties.closed(node, _CLOSED, since, _MOST_CLOSED)):
-            owed["closed", job_id, 0, 0] = Closed(job_id)
-        for row in tx.reopenings.owed_to(node, office.clock()):
-            owed["reopening", row.id, 0, 0] = ReopenCohort(tx.reopenings.document(row).to_json())
+        owed: dict[str, dict[AssignmentKey, Assignment]] = {node: {} for node in nodes}
+        for node, jobs in _closed(office, tx, nodes).items():
+            owed[node] |= {("closed", job_id, 0, 0): Closed(job_id) for job_id in jobs}
+        for node, rows in tx.reopenings.owed_to(nodes, office.clock()).items():
+            for row in rows:
+                owed[node]["reopening", row.id, 0, 0] = ReopenCohort(tx.reopenings.document(row).to_json())
         duties = tx.duties.of(
-            node,
+            nodes,
             gathering=JobState.GATHERING,
             sealing=JobState.SEALING,
             releasing=JobState.RELEASING,
         )
-        for duty in duties:
-            owed |= dict(_assignment(office, tx, duty))
+        made: dict[Duty, tuple[AssignmentKey, Assignment] | None] = {}
+        for node, wanted in duties.items():
+            for duty in wanted:
+                if duty not in made:
+                    made[duty] = _assignment(office, tx, duty)
+                if (found := made[duty]) is not None:
+                    owed[node][found[0]] = found[1]
         return owed
 
 
-def _assignment(office: Office, tx: Transaction, duty: Duty) -> Iterator[tuple[AssignmentKey, Assignment]]:
+def _closed(office: Office, tx: Transaction, nodes: Mapping[str, float | None]) -> dict[str, list[str]]:
+    """The jobs that are over, oldest first."""
+    found: dict[str, list[str]] = {}
+    times = {node: since for node, since in nodes.items() if since is not None}
+    if times:
+        found |= tx.duties.just_closed(times, _CLOSED, min(times.values()))
+    ever = office.clock() - office.limits.closed_notice_s
+    for node in nodes.keys() - times.keys():
+        found[node] = list(reversed(tx.duties.closed(node, _CLOSED, ever, _MOST_CLOSED)))
+    return found
+
+
+def _assignment(office: Office, tx: Transaction, duty: Duty) -> tuple[AssignmentKey, Assignment] | None:
+    """The one that all nodes with this duty are given."""
     match duty:
         case Duty(state=JobState.GATHERING):
-            yield ("offer", duty.job, 0, duty.asked), Offer(duty.specification)
+            offer = Offer(office.specification(tx, duty.job))
+            return ("offer", duty.job, 0, duty.asked), offer
         case Duty(left_behind=True):
             job = tx.jobs.get(duty.job)
-            if job is not None and goes_on_without(tx, job, office.admitted(job), ahead=1):
-                yield ("offer", duty.job, 0, duty.asked), Offer(duty.specification)
+            if job is None or not goes_on_without(tx, job, office.admitted(job), ahead=1):
+                return None
+            return ("offer", duty.job, 0, duty.asked), Offer(office.specification(tx, duty.job))
         case Duty(state=JobState.SEALING, attempt=int(row), round=int(round_), number=int(number)) if (
             duty.attempt_state == AttemptState.OPEN
         ):
-            consents = tuple(member.consent for member in tx.attempts.roster(row))
             parameters = tx.attempts.parameters(row)
-            yield (
-                ("open", duty.job, round_, number),
-                OpenAttempt(
-                    specification=duty.specification,
-                    round=round_,
-                    attempt=number,
-                    consents=consents,
-                    parameters=RoundParameters(parameters.statement) if parameters else None,
-                ),
+            opened = OpenAttempt(
+                specification=office.specification(tx, duty.job),
+                round=round_,
+                attempt=number,
+                consents=office.consents(tx, row),
+                parameters=RoundParameters(parameters.statement) if parameters else None,
             )
+            return ("open", duty.job, round_, number), opened
         case Duty(state=JobState.RELEASING, attempt=int(row), round=int(round_), number=int(number)) if (
             duty.attempt_state == AttemptState.COMPLETE
         ):
-            counted = tx.vectors.counted(row)
-            seals = tuple(counted[name].token for name in sorted(counted, key=str.encode))
-            yield (
-                ("completion", duty.job, round_, number),
-                Completion(job_id=duty.job, round=round_, attempt=number, seals=seals),
+            completion = Completion(
+                job_id=duty.job, round=round_, attempt=number, seals=office.seals(tx, row)
             )
+            return ("completion", duty.job, round_, number), completion
         case _:
-            pass
+            return None

@@ -14,16 +14,17 @@ itself.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
 from kapok.broker.computation.admitted import AdmittedJob
 from kapok.broker.computation.office import Step
 from kapok.broker.computation.states import AttemptState, JobState
-from kapok.broker.store.jobs import STALE
-from kapok.broker.store.schema import AttemptRow, ConsentRow, JobRow
+from kapok.broker.store.jobs import Given
+from kapok.broker.store.schema import AttemptRow, JobRow
 from kapok.documents.envelope import decode
 from kapok.protocols.secure_sum.cohort import CohortStatement
 from kapok.protocols.secure_sum.messages import ConsentStatement
@@ -47,10 +48,16 @@ def cohort_facts(statement: CohortStatement) -> tuple[str, str]:
     return statement.rule, msgspec.json.encode(statement.cohorts).decode()
 
 
-def statement_of(row: ConsentRow) -> CohortStatement:
+def statement_of(given: Given) -> CohortStatement:
     """What a stored consent states."""
-    cohorts = msgspec.json.decode(row.cohorts.encode(), type=tuple[tuple[str, ...], ...])
-    return msgspec.convert({"rule": row.rule, "cohorts": cohorts}, CohortStatement)
+    return _statement(given.rule, given.cohorts)
+
+
+@functools.lru_cache(maxsize=64)
+def _statement(rule: str, cohorts: str) -> CohortStatement:
+    """Read once for all members of a job: most state the same."""
+    read = msgspec.json.decode(cohorts.encode(), type=tuple[tuple[str, ...], ...])
+    return msgspec.convert({"rule": rule, "cohorts": read}, CohortStatement)
 
 
 def open_scope(job: AdmittedJob, node: str, statement: CohortStatement) -> str | None:
@@ -80,9 +87,7 @@ def out_of_date(names: tuple[str, ...], stated: Mapping[str, CohortStatement]) -
     )
 
 
-def forgotten(
-    step: Step, job: JobRow, names: tuple[str, ...], consents: Mapping[str, ConsentRow]
-) -> list[str]:
+def forgotten(step: Step, job: JobRow, names: tuple[str, ...], consents: Mapping[str, Given]) -> list[str]:
     """The members of a roster who are bound to another one, by their own signed release, and do not state it.
 
     Either the statement is older than the release, and asking again helps; or the node's journal was restored
@@ -90,10 +95,7 @@ def forgotten(
     binds them no harm is done.
     """
     last = step.tx.attempts.last_released(job.dataset, job.organisation, names)
-    rosters = {
-        attempt: tuple(row.node for row in step.tx.attempts.roster(attempt))
-        for attempt in {attempt for attempt, _ in last.values()}
-    }
+    rosters = {attempt: step.tx.attempts.names(attempt) for attempt in {place for place, _ in last.values()}}
     found = []
     for name in [name for name in names if name in last]:
         attempt, consent = last[name]
@@ -111,25 +113,21 @@ def _stated(consent: str) -> CohortStatement:
     return decode(ConsentStatement, raw).cohort
 
 
-def ask_again(step: Step, job: JobRow, consents: list[ConsentRow]) -> None:
-    """Drop consents and offer the job to those nodes once more. Their time begins anew."""
-    for consent in consents:
-        consent.standing = STALE
-        member = step.tx.jobs.member(job.id, consent.node)
-        if member is not None:
-            member.asked += 1
-    if consents:
+def ask_again(step: Step, job: JobRow, nodes: Collection[str]) -> None:
+    """Drop the consents of these nodes and offer them the job once more. Their time begins anew."""
+    if nodes:
+        step.tx.jobs.drop_consents(job.id, nodes)
         job.gathering_since = step.now
-        step.touch(job, [consent.node for consent in consents])
+        step.touch(job, nodes)
 
 
 def ask_neighbours_again(step: Step, job: JobRow, attempt: AttemptRow) -> None:
     """After an attempt of which releases may be out: whoever waits for its scopes states anew."""
-    scopes = {row.scope for row in step.tx.attempts.roster(attempt.id)} - {None}
+    scopes = {seat.scope for seat in step.tx.attempts.roster(attempt.id)} - {None}
     if not scopes:
         return
     for neighbour in step.tx.jobs.neighbours(job, (JobState.GATHERING,)):
         admitted = step.office.admitted(neighbour)
         consents = step.tx.jobs.consents(neighbour.id).values()
-        stale = [row for row in consents if open_scope(admitted, row.node, statement_of(row)) in scopes]
+        stale = [one.node for one in consents if open_scope(admitted, one.node, statement_of(one)) in scopes]
         ask_again(step, neighbour, stale)

@@ -13,8 +13,9 @@ from kapok.broker.computation.office import Office, Step
 from kapok.broker.computation.patience import goes_on_without, no_cohort_yet, patience_of
 from kapok.broker.computation.states import ENDED, LIVE, AttemptState, JobState
 from kapok.broker.computation.status import waited_for
+from kapok.broker.computation.turns import give_turns
 from kapok.broker.store.schema import AttemptRow, JobRow
-from kapok.errors import NotFound, TimedOut
+from kapok.errors import NotFound, TimedOut, counted
 from kapok.identity.names import PartyName, command_to_ask
 from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR
 
@@ -36,14 +37,20 @@ def tick(office: Office) -> None:
         overdue = _ids(tx.jobs.overdue(LIVE, now))
         unfetched = _ids(tx.jobs.unchanged_since((JobState.SUMMED,), now - limits.sum_retention_s))
         old = _ids(tx.jobs.unchanged_since(ENDED, now - limits.job_retention_s))
+        waiting = tx.jobs.who_waits(LIVE)
         flexible = [
             job.id
             for job in tx.jobs.in_states((JobState.GATHERING, JobState.SEALING))
-            if job.id not in overdue and not office.admitted(job).needs_everyone
+            if job.at_work and job.id not in overdue and not office.admitted(job).needs_everyone
         ]
     for job_ids, act in ((overdue, _run_out), (unfetched, _expire), (flexible, _go_on), (old, _forget)):
         for job_id in job_ids:
             _once(office, job_id, act)
+
+    # Turns are given when a job ends; this is for limits that were raised.
+    for analyst in waiting:
+        with office.step() as step:
+            give_turns(step, analyst)
 
 
 def _ids(jobs: Sequence[JobRow]) -> list[str]:
@@ -91,10 +98,9 @@ def _go_on(step: Step, job: JobRow) -> None:
         late = _late(step, job, attempt)
         if not late:
             return
-        for member in step.tx.jobs.members(job.id):
-            member.left_behind = member.left_behind or member.node in late
+        step.tx.jobs.leave_behind(job.id, late)
         consents = step.tx.jobs.consents(job.id)
-        ask_again(step, job, [consents[node] for node in late if node in consents])
+        ask_again(step, job, [node for node in late if node in consents])
         void_attempt(step, job, attempt, party=late[0], code="left_behind")
     settle(step, job.organisation)
 
@@ -102,18 +108,18 @@ def _go_on(step: Step, job: JobRow) -> None:
 def _late(step: Step, job: JobRow, attempt: AttemptRow) -> list[str]:
     admitted, grace_s = step.office.admitted(job), step.office.limits.seal_grace_s
     oldest = step.now - grace_s
-    roster = step.tx.attempts.roster(attempt.id)
+    roster = step.tx.attempts.names(attempt.id)
     # An app may take long: who is connected is at work. Looked at each time, for absence is timed by looking.
-    at_work = {row.node for row in roster if step.office.away_s(row.node) < grace_s}
-    if attempt.opened_at > oldest or not all(no_cohort_yet(step.tx, job, row.node) for row in roster):
+    at_work = {node for node in roster if step.office.away_s(node) < grace_s}
+    if attempt.opened_at > oldest or not no_cohort_yet(step.tx, job, roster):
         return []
     busy = {row.node for row in step.tx.vectors.uploads(attempt.id) if row.touched_at > oldest}
-    there = busy | step.tx.vectors.counted(attempt.id).keys()
+    there = busy | step.tx.vectors.counted_names(attempt.id)
     if admitted.specification.steered:
         there |= at_work
-    late = [row.node for row in roster if row.node not in there]
+    late = [node for node in roster if node not in there]
     organisations = {member.node: member.organisation for member in step.tx.jobs.members(job.id)}
-    survivors = frozenset(organisations[row.node] for row in roster if row.node in there)
+    survivors = frozenset(organisations[node] for node in roster if node in there)
     return late if admitted.enough(survivors) else []
 
 
@@ -126,6 +132,13 @@ def _timed_out(step: Step, job: JobRow) -> TimedOut:
             remedy="ask again, and let `kapok job wait` run until the answer is there",
         )
     if not missing:
+        if not job.at_work:
+            return TimedOut(
+                f"the deadline passed while {counted(step.tx.jobs.ahead(job, LIVE), 'earlier job')} of yours "
+                "had their turn: nobody was asked",
+                code="deadline_passed",
+                remedy="ask fewer questions at a time, or give each more time (--deadline)",
+            )
         turn = job.state == JobState.GATHERING
         return TimedOut(
             "the deadline passed while another job of your organisation had first to fix the cohort"

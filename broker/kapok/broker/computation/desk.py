@@ -6,6 +6,7 @@ and may be called again with the same arguments.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from kapok.broker.computation import admission, deadlines, gathering, peers, releasing, sealing, steering
@@ -133,9 +134,9 @@ class JobDesk:
 
     # Nodes
 
-    def assignments(self, node: str) -> dict[AssignmentKey, Assignment]:
-        """What a node owes now."""
-        return assignments(self._office, node)
+    def assignments(self, nodes: Mapping[str, float | None]) -> dict[str, dict[AssignmentKey, Assignment]]:
+        """What each of these nodes owes now. See `assignments.assignments`."""
+        return assignments(self._office, nodes)
 
     def consent(self, caller: PartyName, job_id: str, token: str) -> None:
         """Take a consent. See `gathering.take_consent` for what it raises."""
@@ -174,6 +175,10 @@ class JobDesk:
         """Take a release. See `releasing.take_release` for what it raises."""
         with faults_noted(self._office, caller, job_id), self._office.step() as step:
             releasing.take_release(step, caller, job_id, token)
+
+    def now(self) -> float:
+        """The broker's clock, seconds since the epoch."""
+        return self._office.clock()
 
     # The clock, and work that nobody waits for
 

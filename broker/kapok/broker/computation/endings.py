@@ -14,6 +14,7 @@ import msgspec
 from kapok.broker.computation.cohorts import ask_neighbours_again
 from kapok.broker.computation.office import Move, Step
 from kapok.broker.computation.states import (
+    LIVE,
     AttemptEvent,
     AttemptState,
     JobEvent,
@@ -21,6 +22,7 @@ from kapok.broker.computation.states import (
     next_attempt_state,
     next_job_state,
 )
+from kapok.broker.computation.turns import give_turns
 from kapok.broker.store.schema import AttemptRow, EventRow, JobRow
 from kapok.errors import KapokError, error_class
 
@@ -64,7 +66,13 @@ def move_job(step: Step, job: JobRow, event: JobEvent, *, party: str = "", code:
         code=code[:_WORD],
     )
     step.tx.jobs.record(line)
-    step.touch_all(job)
+    # Of an answer that was fetched nodes have heard before: with its sum they were done.
+    if event is JobEvent.ACKNOWLEDGEMENT and left is JobState.SUMMED:
+        step.touch(job)
+    else:
+        step.touch_all(job)
+    if left in LIVE and state not in LIVE:
+        give_turns(step, job.analyst)
     _log.info(
         "job %s",
         event,

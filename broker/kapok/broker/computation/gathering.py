@@ -32,7 +32,7 @@ from kapok.broker.computation.states import (
     JobEvent,
     JobState,
 )
-from kapok.broker.store.jobs import CURRENT, STALE, SUPERSEDED
+from kapok.broker.store.jobs import CURRENT, STALE, SUPERSEDED, Given
 from kapok.broker.store.schema import AttemptRow, ConsentRow, JobRow, MemberRow
 from kapok.errors import KapokError, LocalProtocolError, PeerProtocolError
 from kapok.identity.names import PartyName
@@ -65,9 +65,13 @@ def take_consent(step: Step, caller: PartyName, job_id: str, token: str) -> None
         step.tx.jobs.add_consent(known)
     known.standing, member.left_behind, member.fault = CURRENT, False, None
     step.touch(job)
-    if job.state in (JobState.SEALING, JobState.STEERING):
-        _void_if_member(step, job, member.node, "keys_renewed")
-    settle(step, job.organisation)
+    if job.state in (JobState.SEALING, JobState.STEERING) and _void_if_member(
+        step, job, member.node, "keys_renewed"
+    ):
+        settle(step, job.organisation)
+    elif job.state == JobState.GATHERING:
+        # Nothing has ended: so nothing has changed for the other jobs.
+        _settle_job(step, job)
 
 
 def take_refusal(step: Step, caller: PartyName, job_id: str, token: str) -> None:
@@ -83,7 +87,7 @@ def take_refusal(step: Step, caller: PartyName, job_id: str, token: str) -> None
     if member.refusal is not None or job.state not in LIVE:
         return
     attempt = _attempt_of(step, job, member.node)
-    if attempt is not None and member.node in step.tx.attempts.releases(attempt.id):
+    if attempt is not None and step.tx.attempts.has_released(attempt.id, member.node):
         raise PeerProtocolError(
             f"{member.node} has released already", code="already_released", party=member.node
         )
@@ -110,8 +114,7 @@ def reseat(step: Step, job: JobRow, summed: AttemptRow) -> None:
     if not goes_on_without(step.tx, job, admitted, ahead=1):
         return
     verdict = choose_roster(admitted, answers_of(step.tx, job), grace_over=True)
-    roster = tuple(row.node for row in step.tx.attempts.roster(summed.id))
-    if isinstance(verdict, OpenWith) and verdict.names != roster:
+    if isinstance(verdict, OpenWith) and verdict.names != step.tx.attempts.names(summed.id):
         job.round, job.attempts = summed.round + 1, 0
         step.tx.vectors.delete_sum(summed.id)
         _seat(step, job, admitted, dict.fromkeys(verdict.names), step.tx.jobs.consents(job.id))
@@ -126,8 +129,10 @@ def settle(step: Step, organisation: str) -> None:
 
 def _settle_job(step: Step, job: JobRow) -> None:
     admitted = step.office.admitted(job)
+    if _waits(step, job, admitted):
+        return
     consents = step.tx.jobs.consents(job.id)
-    stated = {node: statement_of(row) for node, row in consents.items()}
+    stated = {node: statement_of(given) for node, given in consents.items()}
     match _verdict(step, job, admitted):
         case GiveUp(error):
             fail_job(step, job, error)
@@ -136,7 +141,7 @@ def _settle_job(step: Step, job: JobRow) -> None:
             old = () if job.asked_again else {*out_of_date(names, stated), *lost}
             if old:
                 job.asked_again = True
-                ask_again(step, job, [consents[name] for name in sorted(old)])
+                ask_again(step, job, sorted(old))
                 return
             if lost:
                 fail_job(step, job, _forgetful(lost[0]))
@@ -146,13 +151,29 @@ def _settle_job(step: Step, job: JobRow) -> None:
             pass
 
 
+def _waits(step: Step, job: JobRow, admitted: AdmittedJob) -> bool:
+    """Whether a first round is seen to wait without reading the answers: what almost every answer leads to.
+
+    So the work of a whole gathering grows with its members, and not with their square.
+    """
+    if job.round > FIRST_ROUND:
+        return False
+    tally = step.tx.jobs.tally(job.id)
+    if not tally.silent or tally.lost:
+        return False
+    return admitted.needs_everyone or not (tally.bound or _grace_is_over(step, job))
+
+
+def _grace_is_over(step: Step, job: JobRow) -> bool:
+    return step.now >= job.gathering_since + step.office.limits.consent_grace_s
+
+
 def _verdict(step: Step, job: JobRow, admitted: AdmittedJob) -> Verdict:
     answers = answers_of(step.tx, job)
     if job.round > FIRST_ROUND and not goes_on_without(step.tx, job, admitted):
         released = step.tx.attempts.of_round(job.id, job.round - 1, AttemptState.RELEASED)
-        return same_roster([row.node for row in step.tx.attempts.roster(released.id)], answers)
-    grace_over = step.now >= job.gathering_since + step.office.limits.consent_grace_s
-    return choose_roster(admitted, answers, grace_over=grace_over)
+        return same_roster(step.tx.attempts.names(released.id), answers)
+    return choose_roster(admitted, answers, grace_over=_grace_is_over(step, job))
 
 
 def _open(
@@ -160,7 +181,7 @@ def _open(
     job: JobRow,
     admitted: AdmittedJob,
     names: tuple[str, ...],
-    consents: Mapping[str, ConsentRow],
+    consents: Mapping[str, Given],
 ) -> None:
     """Open the next attempt with this roster, unless another has first to fix a cohort.
 
@@ -185,7 +206,7 @@ def _seat(
     job: JobRow,
     admitted: AdmittedJob,
     scopes: Mapping[str, str | None],
-    consents: Mapping[str, ConsentRow],
+    consents: Mapping[str, Given],
 ) -> bool:
     """Begin an attempt with the nodes of these scopes; a roster that cannot be ends the job."""
     try:
@@ -196,8 +217,7 @@ def _seat(
     job.attempts += 1
     open_attempt(step, job, [(name, consents[name].token, scope) for name, scope in scopes.items()])
     # Whoever has not answered by now is not waited for again if this attempt should be voided.
-    for member in step.tx.jobs.members(job.id):
-        member.left_behind = member.left_behind or member.node not in consents
+    step.tx.jobs.leave_behind(job.id, set(admitted.specification.members) - consents.keys())
     return True
 
 
@@ -206,10 +226,12 @@ def _may_shrink(step: Step, job: JobRow, attempt: AttemptRow) -> bool:
     return attempt.state == AttemptState.OPEN and goes_on_without(step.tx, job, step.office.admitted(job))
 
 
-def _void_if_member(step: Step, job: JobRow, node: str, code: str) -> None:
+def _void_if_member(step: Step, job: JobRow, node: str, code: str) -> bool:
+    """Void the open attempt if the node is in its roster; return whether it was."""
     attempt = _attempt_of(step, job, node, AttemptState.OPEN)
     if attempt is not None:
         void_attempt(step, job, attempt, party=node, code=code)
+    return attempt is not None
 
 
 def _attempt_of(step: Step, job: JobRow, node: str, state: AttemptState | None = None) -> AttemptRow | None:
@@ -217,8 +239,7 @@ def _attempt_of(step: Step, job: JobRow, node: str, state: AttemptState | None =
     attempt = step.tx.attempts.latest(job.id)
     if attempt is None or attempt.state == AttemptState.VOIDED or state not in (None, attempt.state):
         return None
-    roster = step.tx.attempts.roster(attempt.id)
-    return attempt if any(row.node == node for row in roster) else None
+    return attempt if step.tx.attempts.seats(attempt.id, node) else None
 
 
 def _consents_of(step: Step, job_id: str, node: str) -> Sequence[ConsentRow]:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 from kapok.broker.computation.admitted import AdmittedJob, read_admitted
 from kapok.broker.computation.states import JobState
@@ -49,8 +49,33 @@ class Move:
 Observe = Callable[[Sequence[Move]], None]
 """Told after each change that is on disk which jobs came to which states."""
 
-_MOST_CACHED: Final = 512
+# What is read once for all members of a job: so many members of jobs or attempts, all together.
+_MOST_CACHED: Final = 16_384
+_MEMBER_BYTES: Final = 4096
+_Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
+
+
+class _Cache(Generic[_Key, _Value]):
+    """Values by key, the last that were used, up to a weight in all; the newest whatever it weighs."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[_Key, tuple[int, _Value]] = OrderedDict()
+        self._weight = 0
+
+    def get(self, key: _Key, make: Callable[[], _Value], weigh: Callable[[_Value], int]) -> _Value:
+        """The value, made if it is not there."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key][1]
+        value = make()
+        weight = weigh(value)
+        self._kept[key] = (weight, value)
+        self._weight += weight
+        while self._weight > _MOST_CACHED and len(self._kept) > 1:
+            _, (less, _) = self._kept.popitem(last=False)
+            self._weight -= less
+        return value
 
 
 class Step:
@@ -77,7 +102,7 @@ class Step:
 
     def touch_all(self, job: JobRow) -> None:
         """Note that a job's analyst and all its nodes want to know."""
-        self.touch(job, (member.node for member in self.tx.jobs.members(job.id)))
+        self.touch(job, self.office.admitted(job).specification.members)
 
 
 class Office:
@@ -111,8 +136,12 @@ class Office:
         self.clock = clock
         self._announce, self._observe = announce, observe
         self._away: dict[str, float] = {}
-        self._admitted: OrderedDict[str, AdmittedJob] = OrderedDict()
-        self._rosters: OrderedDict[str, Roster] = OrderedDict()
+        self._admitted: _Cache[str, AdmittedJob] = _Cache()
+        self._tokens: _Cache[str, str] = _Cache()
+        self._rosters: _Cache[str, Roster] = _Cache()
+        self._of_attempts: _Cache[int, Roster] = _Cache()
+        self._consents: _Cache[int, tuple[str, ...]] = _Cache()
+        self._seals: _Cache[int, tuple[str, ...]] = _Cache()
 
     def absent(self, node: str) -> bool:
         """Whether a node is known not to be connected just now."""
@@ -143,9 +172,27 @@ class Office:
 
     def admitted(self, job: JobRow) -> AdmittedJob:
         """A stored job's specification and terms."""
-        return _cached(
-            self._admitted, job.id, lambda: read_admitted(job.id, PartyName.parse(job.analyst), job.payload)
+        return self._admitted.get(
+            job.id,
+            lambda: read_admitted(job.id, PartyName.parse(job.analyst), job.payload),
+            lambda admitted: len(admitted.specification.members),
         )
+
+    def specification(self, tx: Transaction, job_id: str) -> str:
+        """A stored job's specification as its analyst signed it, which may be long."""
+        return self._tokens.get(
+            job_id, lambda: tx.jobs.specification(job_id), lambda token: 1 + len(token) // _MEMBER_BYTES
+        )
+
+    def consents(self, tx: Transaction, attempt_id: int) -> tuple[str, ...]:
+        """The consents of an attempt that was opened by an earlier step, as signed."""
+        return self._consents.get(
+            attempt_id, lambda: tuple(seat.consent for seat in tx.attempts.roster(attempt_id)), len
+        )
+
+    def seals(self, tx: Transaction, attempt_id: int) -> tuple[str, ...]:
+        """The seals of an attempt that an earlier step has completed, as signed."""
+        return self._seals.get(attempt_id, lambda: _seals(tx, attempt_id), len)
 
     def params_hash(self, tx: Transaction, job: AdmittedJob, attempt: AttemptRow) -> bytes:
         """What an attempt's seals must carry: the question's hash, or that of its round's parameters."""
@@ -164,13 +211,25 @@ class Office:
             PeerProtocolError: a consent is malformed, or two of them are at odds; names the party.
         """
         digest = hashlib.sha256("\n".join((job.job_id, *consents)).encode()).hexdigest()
-        return _cached(self._rosters, digest, lambda: open_roster(job.terms, consents, self.verifier))
+        return self._rosters.get(
+            digest,
+            lambda: open_roster(job.terms, consents, self.verifier),
+            lambda roster: len(roster.members),
+        )
+
+    def roster_of(self, tx: Transaction, job: AdmittedJob, attempt: AttemptRow) -> Roster:
+        """The verified roster of an attempt that was opened by an earlier step; it never changes.
+
+        Raises:
+            IdentityInvalid, PeerProtocolError: as `roster`.
+        """
+        return self._of_attempts.get(
+            attempt.id,
+            lambda: self.roster(job, self.consents(tx, attempt.id)),
+            lambda roster: len(roster.members),
+        )
 
 
-def _cached(cache: OrderedDict[str, _Value], key: str, make: Callable[[], _Value]) -> _Value:
-    found = cache.get(key)
-    if found is None:
-        found = cache[key] = make()
-        if len(cache) > _MOST_CACHED:
-            cache.popitem(last=False)
-    return found
+def _seals(tx: Transaction, attempt_id: int) -> tuple[str, ...]:
+    counted = tx.vectors.counted(attempt_id)
+    return tuple(counted[node].token for node in sorted(counted, key=str.encode))

@@ -13,6 +13,7 @@ See `rosters` and `deadlines`, which decide; here it is also said, to the analys
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,8 +56,7 @@ def patience_of(tx: Transaction, job: JobRow, admitted: AdmittedJob, limits: Lim
             return Patience(0.0 if fixed else limits.consent_grace_s, fixed)
         case JobState.SEALING:
             attempt = tx.attempts.latest(job.id)
-            roster = tx.attempts.roster(attempt.id) if attempt is not None else ()
-            fixed = not all(no_cohort_yet(tx, job, row.node) for row in roster)
+            fixed = attempt is not None and not no_cohort_yet(tx, job, tx.attempts.names(attempt.id))
             return Patience(0.0 if fixed else limits.seal_grace_s, fixed)
         case _:
             return NEEDS_ALL
@@ -73,8 +73,7 @@ def goes_on_without(tx: Transaction, job: JobRow, admitted: AdmittedJob, *, ahea
     """
     if admitted.needs_everyone or job.round + ahead == FIRST_ROUND:
         return not admitted.needs_everyone
-    rules = {row.rule for row in tx.jobs.consents(job.id).values()}
-    return admitted.specification.steered and "fixed" not in rules
+    return admitted.specification.steered and "fixed" not in tx.jobs.rules(job.id)
 
 
 def answers_of(tx: Transaction, job: JobRow) -> list[Answer]:
@@ -92,7 +91,7 @@ def answers_of(tx: Transaction, job: JobRow) -> list[Answer]:
     ]
 
 
-def no_cohort_yet(tx: Transaction, job: JobRow, node: str) -> bool:
-    """Whether a node has consented, and no cohort of its own binds it."""
-    consent = tx.jobs.consents(job.id).get(node)
-    return consent is not None and (consent.rule != "fixed" or consent.cohorts == "[]")
+def no_cohort_yet(tx: Transaction, job: JobRow, nodes: Collection[str]) -> bool:
+    """Whether all of these nodes have consented, and no cohort of its own binds any of them."""
+    consents = tx.jobs.consents(job.id)
+    return all(node in consents and not consents[node].binds for node in nodes)

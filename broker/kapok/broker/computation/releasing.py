@@ -27,23 +27,19 @@ def take_release(step: Step, caller: PartyName, job_id: str, token: str) -> None
     """
     job, member = job_for(step, caller, job_id)
     attempt = step.tx.attempts.latest(job_id)
-    seals = step.tx.vectors.counted(attempt.id) if attempt is not None else {}
-    if (
-        attempt is None
-        or attempt.state in (AttemptState.OPEN, AttemptState.VOIDED)
-        or member.node not in seals
-    ):
+    sealed = None if attempt is None else step.tx.vectors.counted_of(attempt.id, member.node)
+    if attempt is None or attempt.state in (AttemptState.OPEN, AttemptState.VOIDED) or sealed is None:
         raise PeerProtocolError(
             "not all sealed vectors are in: nothing is released yet", code="not_complete", party=member.node
         )
     office, admitted = step.office, step.office.admitted(job)
-    roster = office.roster(admitted, [row.consent for row in step.tx.attempts.roster(attempt.id)])
+    roster = office.roster_of(step.tx, admitted, attempt)
     place = (admitted.terms, roster, attempt.round, attempt.number)
     params_hash = office.params_hash(step.tx, admitted, attempt)
-    seal = check_seal(*place, seals[member.node].token, office.verifier, params_hash=params_hash)
+    seal = check_seal(*place, sealed.token, office.verifier, params_hash=params_hash)
     statement = check_release(*place, seal, token, office.verifier)
     check_signer(caller, statement.name)
-    if member.node in step.tx.attempts.releases(attempt.id):
+    if step.tx.attempts.has_released(attempt.id, member.node):
         return
     if attempt.state != AttemptState.COMPLETE:
         raise PeerProtocolError("the job has ended", code="job_ended", party=member.node)
@@ -59,8 +55,10 @@ def sum_up(step: Step, job: JobRow, attempt: AttemptRow) -> bool:
 
     After the last round nobody but the analyst is needed any more; after any other it is the analyst's turn.
     """
-    names = {row.node for row in step.tx.attempts.roster(attempt.id)}
-    if attempt.folded < attempt.chunks or step.tx.attempts.releases(attempt.id).keys() != names:
+    if attempt.folded < attempt.chunks:
+        return False
+    # Members alone release, and each but once.
+    if step.tx.attempts.count_releases(attempt.id) < step.tx.attempts.size(attempt.id):
         return False
     move_attempt(step, attempt, AttemptEvent.SUMMING)
     step.tx.vectors.delete_chunks(attempt.id)

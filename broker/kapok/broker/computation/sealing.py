@@ -60,11 +60,11 @@ def begin_upload(office: Office, caller: PartyName, job_id: str, token: str) -> 
         attempt = step.tx.attempts.latest(job_id)
         if attempt is None or attempt.state == AttemptState.VOIDED or waits_for_parameters(job, attempt):
             raise _voided(member.node)
-        roster = step.tx.attempts.roster(attempt.id)
         admitted = office.admitted(job)
+        roster = office.roster_of(step.tx, admitted, attempt)
         statement = check_seal(
             admitted.terms,
-            office.roster(admitted, [row.consent for row in roster]),
+            roster,
             attempt.round,
             attempt.number,
             token,
@@ -72,14 +72,13 @@ def begin_upload(office: Office, caller: PartyName, job_id: str, token: str) -> 
             params_hash=office.params_hash(step.tx, admitted, attempt),
         )
         check_signer(caller, statement.name)
-        counted = step.tx.vectors.counted(attempt.id).get(member.node)
+        counted = step.tx.vectors.counted_of(attempt.id, member.node)
         if counted is not None and counted.digest == statement.vector_sha256.hex():
             return None
         if attempt.state != AttemptState.OPEN:
             raise _closed(member.node, attempt.state)
-        for older in step.tx.vectors.uploads(attempt.id):
-            if older.node == member.node:
-                step.tx.vectors.delete(older)
+        for older in step.tx.vectors.uploads(attempt.id, member.node):
+            step.tx.vectors.delete(older)
         row = SealedVectorRow(
             attempt=attempt.id,
             node=member.node,
@@ -89,7 +88,7 @@ def begin_upload(office: Office, caller: PartyName, job_id: str, token: str) -> 
             broker=office.broker,
         )
         step.tx.vectors.add(row)
-        return Upload(office, row.id, job, statement, chunk_lengths(admitted.terms, len(roster)))
+        return Upload(office, row.id, job, statement, chunk_lengths(admitted.terms, len(roster.members)))
 
 
 class Upload:
@@ -136,30 +135,26 @@ class Upload:
             PeerProtocolError: ``bad_chunk`` or ``bad_ciphertext`` naming the party; ``attempt_voided`` when
                 the upload is of no use any more.
         """
-        party = self._statement.name
-        for number, chunk in enumerate(chunks, start=self._received):
-            if number >= len(self._lengths) or len(chunk) != self._lengths[number]:
-                raise _bad_length(party)
-        check_chunks(self._terms, chunks, party=party)
+        self._check(chunks)
         with self._office.step() as step:
             step.tx.vectors.append(self._row(step), chunks, step.now)
-        for chunk in chunks:
-            self._digest.update(chunk)
-        self._received += len(chunks)
 
-    def finish(self) -> None:
-        """Count the vector, and complete the attempt if it was the last.
+    def finish(self, chunks: Sequence[bytes] = ()) -> None:
+        """Store the last chunks as `add`, count the vector, and complete the attempt if it was the last.
 
         Raises:
-            PeerProtocolError: ``bad_chunk`` when chunks are missing, ``digest_differs``, ``attempt_voided``.
+            PeerProtocolError: as `add`; ``bad_chunk`` when chunks are missing, ``digest_differs``,
+                ``attempt_voided``.
         """
+        self._check(chunks)
         if self._received != len(self._lengths):
             raise _bad_length(self._statement.name)
         check_vector(self._statement, self._digest.digest())
         with self._office.step() as step:
             row = self._row(step)
+            step.tx.vectors.append(row, chunks, step.now)
             attempt = _open_attempt(step, row)
-            older = step.tx.vectors.counted(row.attempt).get(row.node)
+            older = step.tx.vectors.counted_of(row.attempt, row.node)
             if older is not None:
                 step.tx.vectors.delete(older)
             row.counted = True
@@ -178,6 +173,16 @@ class Upload:
         _log.warning(
             "upload dropped", extra={"job": self._job_id, "party": self._statement.name, "code": code}
         )
+
+    def _check(self, chunks: Sequence[bytes]) -> None:
+        party = self._statement.name
+        for number, chunk in enumerate(chunks, start=self._received):
+            if number >= len(self._lengths) or len(chunk) != self._lengths[number]:
+                raise _bad_length(party)
+        check_chunks(self._terms, chunks, party=party)
+        for chunk in chunks:
+            self._digest.update(chunk)
+        self._received += len(chunks)
 
     def _row(self, step: Step) -> SealedVectorRow:
         row = step.tx.vectors.get(self._vector_id)
@@ -200,7 +205,7 @@ def fold_some(office: Office, job_id: str) -> bool:
         if not office.leads(step.tx, job_id):
             return False
         terms = office.admitted(job).terms
-        parties = sorted((row.node for row in step.tx.attempts.roster(attempt.id)), key=str.encode)
+        parties = step.tx.attempts.names(attempt.id)
         last = min(attempt.folded + max(1, _READ_AT_ONCE // len(parties)), attempt.chunks)
         try:
             for number in range(attempt.folded, last):
@@ -236,8 +241,8 @@ def _count(step: Step, attempt: AttemptRow, row: SealedVectorRow) -> None:
     job.bytes_received += row.bytes
     member.fault = None
     step.touch(job)
-    counted = step.tx.vectors.counted(attempt.id).keys() | {row.node}
-    if counted != {entry.node for entry in step.tx.attempts.roster(attempt.id)}:
+    # Members alone have a vector counted, and each but one.
+    if step.tx.vectors.count(attempt.id) < step.tx.attempts.size(attempt.id):
         return
     for upload in step.tx.vectors.uploads(attempt.id):
         if upload.id != row.id:

@@ -10,7 +10,8 @@ from kapok.broker.computation.office import Office
 from kapok.broker.computation.patience import NEEDS_ALL, patience_of
 from kapok.broker.computation.states import LIVE, AttemptState, JobState
 from kapok.broker.store import Transaction
-from kapok.broker.store.schema import AttemptRow, JobRow, MemberRow
+from kapok.broker.store.jobs import Asked
+from kapok.broker.store.schema import AttemptRow, JobRow
 from kapok.errors import NotFound
 from kapok.wire.messages import Evidence, JobStatus
 
@@ -28,7 +29,7 @@ def status_of(office: Office, tx: Transaction, job: JobRow) -> JobStatus:
     return JobStatus(
         job_id=job.id,
         state=JobState(job.state),
-        specification=job.specification,
+        specification=office.specification(tx, job.id),
         waiting_for=missing,
         roster=roster,
         refusals=tuple(member.refusal for member in members if member.refusal is not None),
@@ -41,6 +42,7 @@ def status_of(office: Office, tx: Transaction, job: JobRow) -> JobStatus:
         fewer_after_s=patience.fewer_after_s,
         cohort_fixed=patience.cohort_fixed,
         round=job.round,
+        turn_after=0 if job.at_work else tx.jobs.ahead(job, LIVE),
     )
 
 
@@ -53,22 +55,24 @@ def waited_for(tx: Transaction, job: JobRow) -> tuple[str, ...]:
 def _missing(
     tx: Transaction,
     job: JobRow,
-    members: Sequence[MemberRow],
+    members: Sequence[Asked],
     attempt: AttemptRow | None,
     roster: tuple[str, ...],
 ) -> tuple[str, ...]:
     match JobState(job.state):
+        case JobState.GATHERING if not job.at_work:
+            return ()
         case JobState.GATHERING:
-            consents = tx.jobs.consents(job.id)
+            consented = tx.jobs.consenting(job.id)
             return tuple(
                 member.node
                 for member in members
-                if member.refusal is None and not member.left_behind and member.node not in consents
+                if member.refusal is None and not member.left_behind and member.node not in consented
             )
         case JobState.SEALING if attempt is not None:
-            there = set(tx.vectors.counted(attempt.id))
+            there = tx.vectors.counted_names(attempt.id)
         case JobState.RELEASING if attempt is not None:
-            there = set(tx.attempts.releases(attempt.id))
+            there = tx.attempts.released_names(attempt.id)
         case _:
             return ()
     return tuple(node for node in roster if node not in there)
@@ -120,7 +124,7 @@ def evidence_of(tx: Transaction, attempt: AttemptRow) -> Evidence:
 
 
 def _roster(tx: Transaction, attempt: AttemptRow | None) -> tuple[str, ...]:
-    return () if attempt is None else tuple(row.node for row in tx.attempts.roster(attempt.id))
+    return () if attempt is None else tx.attempts.names(attempt.id)
 
 
 def _standing_attempt(tx: Transaction, job: JobRow) -> AttemptRow | None:

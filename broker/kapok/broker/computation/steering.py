@@ -93,25 +93,18 @@ class Incoming:
         Raises:
             PeerProtocolError: ``parameters_too_long``.
         """
-        self._bytes += sum(map(len, chunks))
-        if self._bytes > self._office.limits.vector_bytes_max:
-            raise PeerProtocolError(
-                "the parameters are longer than this broker takes",
-                code="parameters_too_long",
-                remedy="use a smaller model, or ask the broker's people to raise limits.vector_mib_max",
-            )
         with self._office.step() as step:
-            step.tx.attempts.add_chunks(self._upload, self._chunks, chunks)
-        self._chunks += len(chunks)
+            self._store(step, chunks)
 
-    def finish(self) -> None:
-        """Begin the round.
+    def finish(self, chunks: Sequence[bytes] = ()) -> None:
+        """Store the last chunks as `add`, and begin the round.
 
         Raises:
             Unavailable: ``upload_lost``: the chunks are not there any more; the same is to be sent again.
-            PeerProtocolError: as `begin_parameters`.
+            PeerProtocolError: as `add` and `begin_parameters`.
         """
         with self._office.step() as step:
+            self._store(step, chunks)
             job = step.tx.jobs.get(self._job_id)
             attempt = None if job is None else _place(step, job, self._statement)
             if job is None or attempt is None:
@@ -126,6 +119,17 @@ class Incoming:
             row.statement, row.upload, row.chunks = self._token, self._upload, self._chunks
             step.tx.attempts.add_parameters(row)
             move_job(step, job, JobEvent.CONTINUATION)
+
+    def _store(self, step: Step, chunks: Sequence[bytes]) -> None:
+        self._bytes += sum(map(len, chunks))
+        if self._bytes > self._office.limits.vector_bytes_max:
+            raise PeerProtocolError(
+                "the parameters are longer than this broker takes",
+                code="parameters_too_long",
+                remedy="use a smaller model, or ask the broker's people to raise limits.vector_mib_max",
+            )
+        step.tx.attempts.add_chunks(self._upload, self._chunks, chunks)
+        self._chunks += len(chunks)
 
     def abandon(self, _error: BaseException) -> None:
         """Forget what has been stored."""
@@ -148,7 +152,7 @@ def parameters_of(tx: Transaction, node: str, job_id: str, place: tuple[int, int
     attempt = tx.attempts.latest(job_id)
     if attempt is not None and (attempt.round, attempt.number) == place:
         row = tx.attempts.parameters(attempt.id)
-        if row is not None and any(member.node == node for member in tx.attempts.roster(attempt.id)):
+        if row is not None and tx.attempts.seats(attempt.id, node):
             return row.upload, row.chunks
     raise _gone()
 
@@ -190,13 +194,8 @@ def _place(step: Step, job: JobRow, statement: ParametersStatement) -> AttemptRo
             f"the job is {job.state}: it is not its analyst's turn", code="not_steering", party=job.analyst
         )
     admitted = step.office.admitted(job)
-    roster = step.tx.attempts.roster(attempt.id)
     number = attempt.round + (attempt.state == AttemptState.RELEASED)
-    wanted = (
-        bytes.fromhex(job.id),
-        number,
-        step.office.roster(admitted, [row.consent for row in roster]).hash,
-    )
+    wanted = (bytes.fromhex(job.id), number, step.office.roster_of(step.tx, admitted, attempt).hash)
     if (statement.job, statement.round, statement.roster) != wanted:
         raise PeerProtocolError(
             "the parameters are for another job, round or roster than the one whose turn it is",

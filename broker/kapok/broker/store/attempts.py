@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, delete, exists, func, insert, select
 from sqlalchemy.orm import Session
@@ -17,7 +17,16 @@ from kapok.broker.store.schema import (
     RosterRow,
 )
 
-__all__ = ["AttemptTable"]
+__all__ = ["AttemptTable", "Seat"]
+
+
+class Seat(NamedTuple):
+    """A member of an attempt: values, for nothing of it ever changes. See `RosterRow`."""
+
+    node: str
+    consent: str
+    scope: str | None
+
 
 # What is asked at every step is written down once: building a statement takes longer than running it.
 _LATEST: Final = (
@@ -27,8 +36,19 @@ _LATEST: Final = (
     .limit(1)
 )
 _MOST_LOOKED_AT: Final = 16
-_ROSTER: Final = select(RosterRow).where(RosterRow.attempt == bindparam("attempt"))
-_RELEASES: Final = select(ReleaseRow).where(ReleaseRow.attempt == bindparam("attempt"))
+_OF_ATTEMPT: Final = RosterRow.attempt == bindparam("attempt")
+_ROSTER: Final = select(RosterRow.node, RosterRow.consent, RosterRow.scope).where(_OF_ATTEMPT)
+_NAMES: Final = select(RosterRow.node).where(_OF_ATTEMPT)
+_SEATED: Final = _NAMES.where(RosterRow.node == bindparam("node"))
+_SIZE: Final = select(func.count()).select_from(RosterRow).where(_OF_ATTEMPT)
+_RELEASES: Final = select(ReleaseRow.node, ReleaseRow.token).where(ReleaseRow.attempt == bindparam("attempt"))
+_RELEASED_NAMES: Final = select(ReleaseRow.node).where(ReleaseRow.attempt == bindparam("attempt"))
+_RELEASED: Final = select(ReleaseRow.node).where(
+    ReleaseRow.attempt == bindparam("attempt"), ReleaseRow.node == bindparam("node")
+)
+_RELEASES_COUNTED: Final = (
+    select(func.count()).select_from(ReleaseRow).where(ReleaseRow.attempt == bindparam("attempt"))
+)
 
 
 class AttemptTable:
@@ -41,9 +61,11 @@ class AttemptTable:
         """Keep a new attempt with its roster: name, consent and open scope of each member."""
         self._session.add(row)
         self._session.flush()
-        for node, consent, scope in roster:
-            self._session.add(RosterRow(attempt=row.id, node=node, consent=consent, scope=scope))
-        self._session.flush()
+        seats = [
+            {"attempt": row.id, "node": node, "consent": consent, "scope": scope}
+            for node, consent, scope in roster
+        ]
+        self._session.execute(insert(RosterRow), seats)
 
     def get(self, attempt_id: int) -> AttemptRow | None:
         """The attempt of that row number."""
@@ -64,11 +86,22 @@ class AttemptTable:
             select(AttemptRow).where(AttemptRow.state == state).order_by(AttemptRow.id)
         ).all()
 
-    def roster(self, attempt_id: int) -> Sequence[RosterRow]:
+    def roster(self, attempt_id: int) -> Sequence[Seat]:
         """The members of an attempt, sorted by the UTF-8 bytes of the name."""
-        return sorted(
-            self._session.scalars(_ROSTER, {"attempt": attempt_id}), key=lambda row: row.node.encode()
-        )
+        seats = (Seat(*row) for row in self._session.execute(_ROSTER, {"attempt": attempt_id}))
+        return sorted(seats, key=lambda seat: seat.node.encode())
+
+    def names(self, attempt_id: int) -> tuple[str, ...]:
+        """The names of an attempt's members, sorted by their UTF-8 bytes."""
+        return tuple(sorted(self._session.scalars(_NAMES, {"attempt": attempt_id}), key=str.encode))
+
+    def size(self, attempt_id: int) -> int:
+        """How many members an attempt has."""
+        return self._session.scalar(_SIZE, {"attempt": attempt_id}) or 0
+
+    def seats(self, attempt_id: int, node: str) -> bool:
+        """Whether a node is a member of an attempt."""
+        return self._session.scalar(_SEATED, {"attempt": attempt_id, "node": node}) is not None
 
     def released_of(self, dataset: str, most: int) -> dict[AttemptRow, tuple[str, ...]]:
         """A dataset's newest attempts of which releases are in, with their rosters' names, newest first."""
@@ -163,4 +196,17 @@ class AttemptTable:
 
     def releases(self, attempt_id: int) -> dict[str, str]:
         """The release of each node that has sent one."""
-        return {row.node: row.token for row in self._session.scalars(_RELEASES, {"attempt": attempt_id})}
+        found = self._session.execute(_RELEASES, {"attempt": attempt_id})
+        return {node: token for node, token in found}  # noqa: C416 - rows, not pairs
+
+    def released_names(self, attempt_id: int) -> frozenset[str]:
+        """The nodes that have sent their release."""
+        return frozenset(self._session.scalars(_RELEASED_NAMES, {"attempt": attempt_id}))
+
+    def has_released(self, attempt_id: int, node: str) -> bool:
+        """Whether a node has sent its release."""
+        return self._session.scalar(_RELEASED, {"attempt": attempt_id, "node": node}) is not None
+
+    def count_releases(self, attempt_id: int) -> int:
+        """How many nodes have sent their release."""
+        return self._session.scalar(_RELEASES_COUNTED, {"attempt": attempt_id}) or 0

@@ -59,6 +59,11 @@ class CatalogueTable:
         self._session.add(row)
         self._session.flush()
 
+    def joined(self, dataset_hash: str) -> frozenset[str]:
+        """The names of the nodes that have joined."""
+        query = select(MembershipRow.node).where(MembershipRow.dataset == dataset_hash)
+        return frozenset(self._session.scalars(query))
+
     def memberships(self, dataset_hash: str) -> Sequence[MembershipRow]:
         """The nodes that have joined, by name."""
         query = select(MembershipRow).where(MembershipRow.dataset == dataset_hash)

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.orm import Session
 
 from kapok.broker.store.schema import InquiryNodeRow, InquiryRow
 
 __all__ = ["InquiryTable"]
+
+_TOKENS: Final = select(InquiryRow.id, InquiryRow.token).where(
+    InquiryRow.id.in_(bindparam("inquiries", expanding=True))
+)
+# Few are open at a time: all of them are read, whoever asks.
+_UNANSWERED: Final = (
+    select(InquiryNodeRow.inquiry, InquiryNodeRow.node)
+    .where(InquiryNodeRow.opinion.is_(None))
+    .order_by(InquiryNodeRow.inquiry)
+)
 
 
 class InquiryTable:
@@ -36,13 +47,16 @@ class InquiryTable:
             query = query.where(InquiryRow.organisation == organisation)
         return self._session.scalar(query) or 0
 
-    def owed_by(self, node: str) -> dict[str, str]:
-        """The inquiries that wait for a node's opinion: identity and token."""
-        query = select(InquiryRow.id, InquiryRow.token).join(
-            InquiryNodeRow, InquiryNodeRow.inquiry == InquiryRow.id
-        )
-        query = query.where(InquiryNodeRow.node == node, InquiryNodeRow.opinion.is_(None))
-        return {row.id: row.token for row in self._session.execute(query.order_by(InquiryRow.id))}
+    def owed_by(self, nodes: Collection[str]) -> dict[str, dict[str, str]]:
+        """For each of these nodes the inquiries that wait for its opinion: identity and token."""
+        owed: dict[str, dict[str, str]] = {node: {} for node in nodes}
+        waiting = [(inquiry, node) for inquiry, node in self._session.execute(_UNANSWERED) if node in owed]
+        if waiting:
+            wanted = {"inquiries": list({inquiry for inquiry, _ in waiting})}
+            tokens = {row.id: row.token for row in self._session.execute(_TOKENS, wanted)}
+            for inquiry, node in waiting:
+                owed[node][inquiry] = tokens[inquiry]
+        return owed
 
     def asked(self, inquiry_id: str, node: str) -> InquiryNodeRow | None:
         """One whom it asks."""

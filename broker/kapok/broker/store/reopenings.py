@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Final
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.orm import Session
 
 from kapok.broker.store.schema import ReopeningNodeRow, ReopeningRow, ReopeningSignatureRow
 from kapok.documents.reopening import SignedReopening
 
 __all__ = ["ReopeningTable"]
+
+_OWED: Final = (
+    select(ReopeningRow, ReopeningNodeRow.node)
+    .join(ReopeningNodeRow, ReopeningNodeRow.reopening == ReopeningRow.id)
+    .where(
+        ReopeningRow.complete.is_(True),
+        ReopeningRow.expires > bindparam("now"),
+        ReopeningNodeRow.accepted.is_(False),
+    )
+    .order_by(ReopeningRow.serial, ReopeningRow.id)
+)
 
 
 class ReopeningTable:
@@ -65,19 +77,13 @@ class ReopeningTable:
         """One whom it concerns."""
         return self._session.get(ReopeningNodeRow, (reopening_id, node))
 
-    def owed_to(self, node: str, now: float) -> Sequence[ReopeningRow]:
-        """What every organisation has signed and the node has not accepted, by serial."""
-        query = (
-            select(ReopeningRow)
-            .join(ReopeningNodeRow, ReopeningNodeRow.reopening == ReopeningRow.id)
-            .where(
-                ReopeningNodeRow.node == node,
-                ReopeningNodeRow.accepted.is_(False),
-                ReopeningRow.complete.is_(True),
-                ReopeningRow.expires > now,
-            )
-        )
-        return self._session.scalars(query.order_by(ReopeningRow.serial, ReopeningRow.id)).all()
+    def owed_to(self, nodes: Collection[str], now: float) -> dict[str, list[ReopeningRow]]:
+        """What every organisation has signed and each of these nodes has not accepted, by serial."""
+        owed: dict[str, list[ReopeningRow]] = {node: [] for node in nodes}
+        for row, node in self._session.execute(_OWED, {"now": now}):
+            if node in owed:
+                owed[node].append(row)
+        return owed
 
     def unsigned(self, organisation: str) -> int:
         """How many reopenings officers of an organisation have proposed that others have yet to sign."""

@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -93,7 +94,11 @@ class MembershipRow(Base):
 
 
 class JobRow(Base):
-    """A job: its specification as signed, and how far it is. `attempts` are those of its present `round`."""
+    """A job: its specification as signed, and how far it is. `attempts` are those of its present `round`.
+
+    `at_work` is false as long as it waits behind other jobs of its analyst: nobody is asked before.
+    Specification and payload are long, and read when they are asked for.
+    """
 
     __tablename__ = "job"
     __table_args__ = (
@@ -105,8 +110,8 @@ class JobRow(Base):
     ordinal: Mapped[int] = mapped_column(BigInteger, unique=True)
     analyst: Mapped[str] = mapped_column(_NAME, index=True)
     organisation: Mapped[str] = mapped_column(_NAME, index=True)
-    specification: Mapped[str] = mapped_column(Text)
-    payload: Mapped[bytes] = mapped_column(LargeBinary)
+    specification: Mapped[str] = mapped_column(Text, deferred=True)
+    payload: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
     state: Mapped[str] = mapped_column(_WORD)
     submitted_at: Mapped[float] = mapped_column(Float(53))
     changed_at: Mapped[float] = mapped_column(Float(53))
@@ -118,6 +123,7 @@ class JobRow(Base):
     bytes_received: Mapped[int] = mapped_column(BigInteger, default=0)
     error: Mapped[str | None] = mapped_column(Text, default=None)
     dataset: Mapped[str] = mapped_column(_HASH, default="")
+    at_work: Mapped[bool] = mapped_column(Boolean, default=True, server_default=true())
 
 
 class MemberRow(Base):

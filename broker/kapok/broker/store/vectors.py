@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from kapok.broker.store.schema import SealedChunkRow, SealedVectorRow, SumChunkRow
 
-__all__ = ["VectorTable"]
+__all__ = ["Counted", "VectorTable"]
 
-_COUNTED: Final = select(SealedVectorRow).where(
-    SealedVectorRow.attempt == bindparam("attempt"), SealedVectorRow.counted.is_(True)
+
+class Counted(NamedTuple):
+    """What is kept of a verified vector: the seal as signed, and the digest in it."""
+
+    token: str
+    digest: str
+
+
+_IS_COUNTED: Final = (SealedVectorRow.attempt == bindparam("attempt"), SealedVectorRow.counted.is_(True))
+_COUNTED: Final = select(SealedVectorRow.node, SealedVectorRow.token, SealedVectorRow.digest).where(
+    *_IS_COUNTED
 )
+_COUNTED_NAMES: Final = select(SealedVectorRow.node).where(*_IS_COUNTED)
+_COUNTED_OF: Final = select(SealedVectorRow).where(*_IS_COUNTED, SealedVectorRow.node == bindparam("node"))
+_COUNT: Final = select(func.count()).select_from(SealedVectorRow).where(*_IS_COUNTED)
+_UPLOADS: Final = select(SealedVectorRow).where(
+    SealedVectorRow.attempt == bindparam("attempt"), SealedVectorRow.counted.is_(False)
+)
+_UPLOADS_OF: Final = _UPLOADS.where(SealedVectorRow.node == bindparam("node"))
 
 
 class VectorTable:
@@ -44,16 +60,28 @@ class VectorTable:
         row.bytes += sum(map(len, chunks))
         row.touched_at = now
 
-    def counted(self, attempt_id: int) -> dict[str, SealedVectorRow]:
+    def counted(self, attempt_id: int) -> dict[str, Counted]:
         """The verified vector of each node that has sent one."""
-        return {row.node: row for row in self._session.scalars(_COUNTED, {"attempt": attempt_id})}
+        found = self._session.execute(_COUNTED, {"attempt": attempt_id})
+        return {node: Counted(token, digest) for node, token, digest in found}
 
-    def uploads(self, attempt_id: int) -> Sequence[SealedVectorRow]:
-        """Uploads to an attempt that are not whole yet."""
-        query = select(SealedVectorRow).where(
-            SealedVectorRow.attempt == attempt_id, SealedVectorRow.counted.is_(False)
-        )
-        return self._session.scalars(query).all()
+    def counted_names(self, attempt_id: int) -> frozenset[str]:
+        """The nodes that have sent a verified vector."""
+        return frozenset(self._session.scalars(_COUNTED_NAMES, {"attempt": attempt_id}))
+
+    def counted_of(self, attempt_id: int, node: str) -> SealedVectorRow | None:
+        """A node's verified vector, if it has sent one."""
+        return self._session.scalar(_COUNTED_OF, {"attempt": attempt_id, "node": node})
+
+    def count(self, attempt_id: int) -> int:
+        """How many nodes have sent a verified vector."""
+        return self._session.scalar(_COUNT, {"attempt": attempt_id}) or 0
+
+    def uploads(self, attempt_id: int, node: str | None = None) -> Sequence[SealedVectorRow]:
+        """Uploads to an attempt that are not whole yet, of one node or of all."""
+        if node is None:
+            return self._session.scalars(_UPLOADS, {"attempt": attempt_id}).all()
+        return self._session.scalars(_UPLOADS_OF, {"attempt": attempt_id, "node": node}).all()
 
     def delete(self, row: SealedVectorRow) -> None:
         """Forget one sealed vector."""

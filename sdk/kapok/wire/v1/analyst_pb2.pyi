@@ -82,6 +82,7 @@ class JobStatus(_message.Message):
     FEWER_AFTER_S_FIELD_NUMBER: _builtins.int
     COHORT_FIXED_FIELD_NUMBER: _builtins.int
     ROUND_FIELD_NUMBER: _builtins.int
+    TURN_AFTER_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     state: Global___JobState.ValueType
     specification: _builtins.str
@@ -101,6 +102,8 @@ class JobStatus(_message.Message):
     """It would settle for fewer, but earlier answers have fixed the cohort: it waits for exactly those nodes."""
     round: _builtins.int
     """the round that the job is in, from 1"""
+    turn_after: _builtins.int
+    """Nobody is asked yet: so many jobs of the same analyst have their turn before it. 0: it has its turn."""
     @_builtins.property
     def waiting_for(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """names of nodes"""
@@ -139,10 +142,11 @@ class JobStatus(_message.Message):
         fewer_after_s: _builtins.float = ...,
         cohort_fixed: _builtins.bool = ...,
         round: _builtins.int = ...,
+        turn_after: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "bytes_received", b"bytes_received", "changed_at", b"changed_at", "cohort_fixed", b"cohort_fixed", "error", b"error", "fewer_after_s", b"fewer_after_s", "job_id", b"job_id", "not_connected", b"not_connected", "refusals", b"refusals", "roster", b"roster", "round", b"round", "specification", b"specification", "state", b"state", "submitted_at", b"submitted_at", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "bytes_received", b"bytes_received", "changed_at", b"changed_at", "cohort_fixed", b"cohort_fixed", "error", b"error", "fewer_after_s", b"fewer_after_s", "job_id", b"job_id", "not_connected", b"not_connected", "refusals", b"refusals", "roster", b"roster", "round", b"round", "specification", b"specification", "state", b"state", "submitted_at", b"submitted_at", "turn_after", b"turn_after", "waiting_for", b"waiting_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

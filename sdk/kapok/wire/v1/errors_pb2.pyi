@@ -26,6 +26,7 @@ class ErrorDetail(_message.Message):
     REMEDY_FIELD_NUMBER: _builtins.int
     CLAUSE_FIELD_NUMBER: _builtins.int
     PARTY_FIELD_NUMBER: _builtins.int
+    RETRY_AFTER_S_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """name of the class in kapok.errors, e.g. "ConsentWithheld" """
     code: _builtins.str
@@ -38,6 +39,8 @@ class ErrorDetail(_message.Message):
     """the rule that failed; empty if none"""
     party: _builtins.str
     """whom it concerns; empty if none"""
+    retry_after_s: _builtins.float
+    """not to be tried again before so many seconds; 0 if nothing is known"""
     def __init__(
         self,
         *,
@@ -47,10 +50,11 @@ class ErrorDetail(_message.Message):
         remedy: _builtins.str = ...,
         clause: _builtins.str = ...,
         party: _builtins.str = ...,
+        retry_after_s: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clause", b"clause", "code", b"code", "kind", b"kind", "message", b"message", "party", b"party", "remedy", b"remedy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clause", b"clause", "code", b"code", "kind", b"kind", "message", b"message", "party", b"party", "remedy", b"remedy", "retry_after_s", b"retry_after_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
