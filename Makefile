@@ -6,6 +6,8 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 # Many tests wait for processes: twice as many at once as there are cores to be expected.
 TESTS_AT_ONCE ?= 4
+# Hundreds of processes are started: each would compile all of Kapok again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo bench test test-slow simulate fuzz coverage lint types contracts check format gen lock clean

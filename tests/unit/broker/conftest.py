@@ -433,9 +433,12 @@ def place(request, tmp_path):
     """Gives each world a store of its own; only one at a time may be open on PostgreSQL."""
     folders = (tmp_path / f"broker-{number}.db" for number in itertools.count())
     if getattr(request, "param", "sqlite") == "sqlite":
-        return lambda: next(folders)
+        yield lambda: next(folders)
+        return
     server = request.getfixturevalue("postgres")
-    return lambda: emptied(server)
+    yield lambda: emptied(server)
+    # The driver leaves its sockets to the garbage collector.
+    gc.collect()
 
 
 @pytest.fixture
@@ -453,7 +456,6 @@ def make_world(place, domain):
     yield make
     for world in worlds:
         world.close()
-    gc.collect()
 
 
 @pytest.fixture
