@@ -28,12 +28,12 @@ def finished(process):
         return answer["rows"], model["model"]
 
 
-def check(rows, model, exchanges, rounds):
+def check(network, rows, model, exchanges, rounds):
     """The right number of exchanges, and of those who took part exactly what a plain loop gives."""
     assert [(one.number, one.kind) for one in exchanges] == [
         (number, ("evaluate", "train")[number % 2]) for number in range(1, 2 * rounds + 1)
     ]
-    expected, losses = plain_loop(exchanges)
+    expected, losses = plain_loop(exchanges, everybody(network.nodes))
     assert np.abs(model - expected).max() < 1e-9
     assert np.abs(np.array([row[-1] for row in rows if row[1] == "evaluate"]) - losses).max() < 1e-9
 
@@ -71,7 +71,7 @@ def test_a_training_goes_on_without_a_killed_node_and_takes_it_back(four, begin)
         ash.wait_ready()
     assert short.parties == everybody(("birch", "cedar", "dogwood"))
     rows, model = finished(process)
-    check(rows, model, watched.exchanges, 10)
+    check(four, rows, model, watched.exchanges, 10)
     check_releases(watched, watched.exchanges)
     assert watched.exchanges[-1].parties == all_of_them
     assert [row[2] for row in rows] == [one.holders for one in watched.exchanges]
@@ -87,7 +87,7 @@ def test_ten_nodes_of_which_one_is_killed_in_every_other_round(tmp_path, begin, 
     with clinics(tmp_path, names, cohort, seal_grace_s=GRACE_S) as network:
         undisturbed, watched = Watched.of(network), None
         rows, model = finished(begin(network.analyst, *arguments(rounds)))
-        check(rows, model, undisturbed.exchanges, rounds)
+        check(network, rows, model, undisturbed.exchanges, rounds)
         watched = Watched.of(network)
         process, killed = begin(network.analyst, *arguments(rounds, 0.2, *at_least)), []
         for number in range(1, 2 * rounds, 4):
@@ -100,7 +100,7 @@ def test_ten_nodes_of_which_one_is_killed_in_every_other_round(tmp_path, begin, 
             victim.start()
             victim.wait_ready()
         disturbed = finished(process)
-        check(*disturbed, watched.exchanges, rounds)
+        check(network, *disturbed, watched.exchanges, rounds)
         check_releases(watched, watched.exchanges)
         fewer = [one.number for one in watched.exchanges if one.holders < len(names)]
         print(f"{cohort}: killed {killed}; exchanges of fewer: {fewer}")

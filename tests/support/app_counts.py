@@ -16,6 +16,7 @@ class Counted:
     app = APP
     columns = ("age",)
     config = {"learning-rate": 0.05}
+    clip_norm = None
 
     def __init__(self, question):
         self._question = question

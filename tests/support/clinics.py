@@ -24,6 +24,7 @@ from kapok.nodes.apps.bundles import Bundles
 from kapok.nodes.settings import load_settings
 
 APP = Path(__file__).parent / "clinic_app"
+STRATEGIES = ("FedAvg", "FedProx", "FedAvgM", "FedAdam", "FedYogi", "FedAdagrad")
 PATIENCE_S = 300.0
 _SCHEMA = """
 name = "clinics"
@@ -61,7 +62,7 @@ hash = "{app}"
 analysts = ["{analyst}"]
 dataset = "clinics"
 columns = ["*"]
-allow = ["num-server-rounds=1..100", "pause=0.0..60.0"]
+allow = ["num-server-rounds=1..100", "pause=0.0..60.0", "strategy={strategies}"]
 """
 
 
@@ -89,7 +90,10 @@ class Clinic:
         )
         (home / "policy.toml").write_text(
             _POLICY.format(
-                analyst=ANALYST_PATTERN, cohort=self.cohort, app=hashlib.sha256(self.app).hexdigest()
+                analyst=ANALYST_PATTERN,
+                cohort=self.cohort,
+                app=hashlib.sha256(self.app).hexdigest(),
+                strategies="|".join(STRATEGIES),
             )
         )
         Bundles(load_settings(home).apps_folder / "bundles").add(self.app)
@@ -115,8 +119,13 @@ def clinics(folder: Path, names: Sequence[str], cohort: str, **limits: float) ->
         yield network
 
 
-def plain_loop(exchanges: Sequence[Exchange]) -> tuple[np.ndarray, list[float]]:
-    """The model and the losses of a training in which just these nodes took part in each exchange."""
+def plain_loop(exchanges: Sequence[Exchange], nodes: Sequence[str]) -> tuple[np.ndarray, list[float]]:
+    """The model and the losses of a training in which just these nodes took part in each exchange.
+
+    Args:
+        exchanges: With who took part.
+        nodes: All that were asked, sorted: a clinic's random numbers go by its place among them.
+    """
     spec = importlib.util.spec_from_file_location("clinic_task", APP / "clinic" / "task.py")
     assert spec is not None
     assert spec.loader is not None
@@ -124,12 +133,17 @@ def plain_loop(exchanges: Sequence[Exchange]) -> tuple[np.ndarray, list[float]]:
     spec.loader.exec_module(task)
     model, losses = np.zeros(2), []
     for exchange in exchanges:
-        tables = [rows_of(party.split("/")[4]).T for party in exchange.parties]
-        weights = [len(x) for x, _ in tables]
+        tables = {nodes.index(party): rows_of(party.split("/")[4]).T for party in exchange.parties}
+        weights = [len(x) for x, _ in tables.values()]
         if exchange.kind == "train":
-            model = np.average([task.fit(x, y, *model) for x, y in tables], axis=0, weights=weights)
+            number = 1 + exchange.number // 2
+            fitted = [
+                task.fit(x, y, model, task.generator_of(7, number, place)) for place, (x, y) in tables.items()
+            ]
+            model = np.average(fitted, axis=0, weights=weights)
         else:
-            losses.append(float(np.average([task.loss(x, y, *model) for x, y in tables], weights=weights)))
+            found = [task.loss(x, y, model) for x, y in tables.values()]
+            losses.append(float(np.average(found, weights=weights)))
     return model, losses
 
 

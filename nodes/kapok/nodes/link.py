@@ -85,6 +85,8 @@ class Link:
         self._last: str | None = None
         self._runner, self._joining, self._dialler = runner, joining, dialler
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="node")
+        # An app may take hours: who asks something else does not wait for it.
+        self._apps = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="node-apps")
         self._room = asyncio.Semaphore(_AT_ONCE)
         # In the order in which they began: a set has none that would come again.
         self._answering: dict[asyncio.Task[None], None] = {}
@@ -101,7 +103,9 @@ class Link:
             # Work in a thread may still write to the journal, which is closed after this.
             with suppress(TimeoutError):
                 async with asyncio.timeout(_DRAIN_S):
+                    self._apps.shutdown(wait=False, cancel_futures=True)
                     await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+                    await asyncio.to_thread(self._apps.shutdown, wait=True)
 
     async def _stay(self, ready: Callable[[str], None] | None) -> None:
         backoff, loop, was_ready = self._dialler.backoff(0.5, 30.0), asyncio.get_running_loop(), False
@@ -197,7 +201,10 @@ class Link:
             if parameters is None:
                 return
             assignment = replace(asked, parameters=parameters)
-        answers = await self._persistently(lambda: self._in_thread(lambda: self._runner.handle(assignment)))
+        pool = self._apps if self._runner.runs_app(assignment) else self._threads
+        answers = await self._persistently(
+            lambda: self._in_thread(lambda: self._runner.handle(assignment), pool)
+        )
         for answer in answers or ():
             if isinstance(answer, Refusal) and answer.code == _OTHER_TAG_KEY:
                 await self._take_back(broker)
@@ -291,8 +298,8 @@ class Link:
             await asyncio.sleep(backoff.next_s(least_s))
         return None
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+    async def _in_thread(self, work: Callable[[], T], pool: ThreadPoolExecutor | None = None) -> T:
+        return await asyncio.get_running_loop().run_in_executor(pool or self._threads, work)
 
 
 async def _call(broker: Connection, answer: Outgoing) -> None:

@@ -31,7 +31,7 @@ from kapok.errors import (
     counted,
 )
 from kapok.identity.names import PartyName, PartyPattern, Role, command_to_ask
-from kapok.nodes.apps.approval import AppRule, faults
+from kapok.nodes.apps.approval import AppRule, bad_norm, faults
 from kapok.nodes.hours import Window, first_second_of_day, is_open, next_day, next_opening, time_zone
 from kapok.nodes.settings import POLICY_FILE
 from kapok.protocols.secure_sum.cohort import CohortRule, rule_in_force
@@ -73,6 +73,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     p_percent: int | None = None
     parameters_percent: int = ModelLimits().parameters_percent
     leverage_percent: int = ModelLimits().leverage_percent
+    clip_norm: float | None = None
     seals: tuple[Literal["paillier", "pad"], ...] = ("paillier",)
     key_profiles: tuple[KeyProfile, ...] = ("standard",)
     min_parties: int = LEAST_PARTIES_FLOOR
@@ -428,6 +429,8 @@ def _check_rule(path: Path, number: int, rule: Rule) -> None:
             raise bad(key, "is out of range", f"write a percentage from 1 to {most}")
     if rule.dominance and rule.dominance.n < 1:
         raise bad("dominance.n", "is less than 1", "write how many contributors are taken together")
+    if bad_norm(rule.clip_norm):
+        raise bad("clip_norm", "is not above 0", "write a number above 0, or leave it out")
     for key, listed in (
         ("analysts", rule.analysts),
         ("operations", rule.operations),

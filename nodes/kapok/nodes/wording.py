@@ -45,7 +45,7 @@ def rule_in_words(number: int, rule: Rule, timezone: str = "") -> tuple[str, ...
     """
     return (
         f"Rule {number}: {_either(rule.analysts)} may ask {rule.dataset}",
-        f"  for {', '.join(rule.operations)} over {_columns(rule)}{_functions(rule)}",
+        f"  for {', '.join(rule.operations)} over {_columns(rule)}{_functions(rule)}{_norm(rule)}",
         f"  {_how_often(rule, timezone)}",
         f"  {_with_whom(rule)}, {_sealed(rule)}; {_COHORT[rule.cohort]}",
         f"  suppressed: {'; '.join(_suppressed(rule))}",
@@ -78,6 +78,12 @@ def _functions(rule: Rule) -> str:
     if not rule.functions:
         return ", as they are: with no function applied to them"
     return f", with no functions but {', '.join(rule.functions)}"
+
+
+def _norm(rule: Rule) -> str:
+    if rule.clip_norm is None:
+        return ""
+    return f"; an app changes a model by a norm of {rule.clip_norm:g} at most"
 
 
 def _how_often(rule: Rule, timezone: str) -> str:

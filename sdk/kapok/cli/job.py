@@ -38,8 +38,13 @@ def list_jobs(json: Json = False, home: Home = None) -> None:
     elif not views:
         say("no jobs yet")
     else:
-        rows = [(view.job_id[:SHOWN_DIGITS], view.state, when(view.submitted_at), view.sql) for view in views]
-        print_table(("job", "state", "asked", "question"), rows)
+        print_table(
+            ("job", "state", "asked", "question"),
+            [
+                (view.job_id[:SHOWN_DIGITS], _state(view), when(view.submitted_at), plain(view.sql))
+                for view in views
+            ],
+        )
 
 
 @app.command("show")
@@ -115,10 +120,15 @@ def _document(view: JobView) -> dict[str, Any]:
     }
 
 
+def _state(view: JobView) -> str:
+    """Where a job is; of one of several rounds that is under way, in which."""
+    ended = view.state in ("opened", "finished", "failed", "cancelled")
+    return view.state if view.rounds == 1 or ended else f"{view.state} (round {view.round} of {view.rounds})"
+
+
 def _say_view(view: JobView) -> None:
     say(f"job       {view.job_id}")
-    in_round = f" (round {view.round} of {view.rounds})" if view.rounds > 1 else ""
-    say(f"state     {view.state}{in_round}")
+    say(f"state     {_state(view)}")
     say(f"question  {plain(view.sql)}")
     say(f"asked     {when(view.submitted_at)}")
     if view.deadline:

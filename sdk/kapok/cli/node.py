@@ -117,6 +117,7 @@ def approve(
     columns: node_apps.Columns = None,
     allow: node_apps.AllowedValues = None,
     limit: node_apps.Limits = None,
+    clip_norm: node_apps.ClipNorm = None,
     without_sandbox: node_apps.Unshut = False,
     yes: Yes = False,
     json: Json = False,
@@ -128,7 +129,9 @@ def approve(
 
     folder = resolved_home(home)
     if job_id == "app" and app_hash is not None:
-        rule = node_apps.rule_of(folder, app_hash, analyst, dataset, columns, allow, limit, without_sandbox)
+        rule = node_apps.rule_of(
+            folder, app_hash, analyst, dataset, columns, allow, limit, clip_norm, without_sandbox
+        )
         node_apps.approve_app(folder, rule, yes=yes, json=json)
         return
     if not json:

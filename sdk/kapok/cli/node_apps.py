@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AllowedValues",
+    "ClipNorm",
     "Columns",
     "Dataset",
     "For",
@@ -62,6 +63,15 @@ AllowedValues = Annotated[
 Limits = Annotated[
     list[str] | None,
     typer.Option("--limit", metavar="NAME=NUMBER", help="For an app: what it may use, e.g. memory_mib=4096."),
+]
+ClipNorm = Annotated[
+    float | None,
+    typer.Option(
+        "--clip-norm",
+        metavar="C",
+        help="For an app: largest norm by which it may change the model.  [default: any]",
+        show_default=False,
+    ),
 ]
 Unshut = Annotated[
     bool,
@@ -164,6 +174,7 @@ def rule_of(
     columns: str | None,
     allow: list[str] | None,
     limits: list[str] | None,
+    clip_norm: float | None,
     without_sandbox: bool,
 ) -> AppRule:
     """The approval that a command line means.
@@ -187,6 +198,7 @@ def rule_of(
         dataset=dataset or _only_dataset(folder),
         columns=tuple(name.strip() for name in columns.split(",")),
         allow=tuple(allow or ()),
+        clip_norm=clip_norm,
         isolation="none" if without_sandbox else "sandbox",
         limits=_limits(limits or []),
     )

@@ -98,7 +98,7 @@ class JobRecord(NeverPickled, msgspec.Struct, frozen=True, kw_only=True, forbid_
 
     Attributes:
         job_id: Lower-case hex.
-        sql: The question as it was typed.
+        sql: The question as it was typed; of a training, in words.
         specification: Signed specification, as it was or will be submitted.
         dataset: Payload of the dataset's document, which says how to read the sum.
         submitted_at: Seconds since the epoch, by this machine's clock.

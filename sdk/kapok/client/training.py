@@ -127,7 +127,8 @@ async def train(session: AsyncSession, request: TrainingRequest, progress: Liste
 
         def begin(record: JobRecord) -> JobRecord:
             Exchanges(session.folder.training_folder(record.job_id)).begin(started)
-            return msgspec.structs.replace(record, turn=first_turn(first))
+            title = question.title(f"{bundle.name} {bundle.version}")
+            return msgspec.structs.replace(record, sql=title, turn=first_turn(first))
 
         record = await prepared(session, asked, dataset, watch, begin)
         await session.send(record, watch)

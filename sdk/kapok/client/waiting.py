@@ -39,7 +39,7 @@ class JobView:
         state: A `kapok.wire.messages.JobState`, or ``opened`` once the answer lies here, or
             ``not at the broker``, ``not verified``, or ``damaged`` (its file here).
 
-        sql: The question.
+        sql: The question; of a training, in words.
         submitted_at: Seconds since the epoch.
         members: Names of the nodes that were asked.
         waiting_for: Names of the nodes whose turn it is.
@@ -123,7 +123,7 @@ def view_of(session: AsyncSession, status: JobStatus) -> JobView:
     return JobView(
         job_id=status.job_id,
         state="opened" if record and record.outcome == "opened" else status.state.value,
-        sql=record.sql if record else specification.question,
+        sql=_shown(specification, record),
         submitted_at=status.submitted_at,
         members=specification.members,
         waiting_for=status.waiting_for,
@@ -137,6 +137,21 @@ def view_of(session: AsyncSession, status: JobStatus) -> JobView:
         round=status.round,
         rounds=specification.rounds,
     )
+
+
+def _shown(specification: JobSpec, record: JobRecord | None) -> str:
+    """A job's question as people read it: as it was typed; of a training, what is trained for how long."""
+    text = record.sql if record else specification.question
+    if specification.computation != "federated" or not text.startswith("{"):
+        return text
+    import msgspec
+
+    from kapok.computations.federated.question import Question
+
+    try:
+        return msgspec.json.decode(text.encode(), type=Question).title()
+    except (KapokError, msgspec.MsgspecError, UnicodeError, RecursionError):
+        return text
 
 
 def view_or_why_not(session: AsyncSession, status: JobStatus) -> JobView:

@@ -85,6 +85,8 @@ async def test_the_question_follows_from_the_first_instruction_and_the_bounds(se
     record = session.folder.load(job)
     assert (record.outcome, record.turn.round, record.turn.data_versions) == ("open", 1, {})
     question = question_of(messages.read(record.turn.parameters))
+    title = f"{read_bundle(build_bundle(app())).hash[:12]}): up to 2 exchanges of a model of 3 values"
+    assert record.sql == f"train the app little 1.0.0 ({title}"
     for part in ('"word_bits":64', '"examples":900', '"clip_norm":2.0', '"columns":["age","sex"]'):
         assert part in spec.question
     assert f'"app":"{read_bundle(build_bundle(app())).hash}"' in spec.question

@@ -4,15 +4,22 @@ import asyncio
 import io
 import json
 import logging
+import sys
+import threading
 import time
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from support.daemons import furnish
 
 from kapok.cli.app import run as command
+from kapok.computations import registry
+from kapok.computations.query.entry import COMPUTATION as QUERY
 from kapok.errors import IdentityInvalid, InvalidInput, NotFound
 from kapok.nodes import approvals
 from kapok.nodes.app import check, run
+from kapok.nodes.link import _THREADS
 from kapok.wire.backoff import Backoff
 
 
@@ -60,6 +67,41 @@ async def test_a_node_takes_its_name_back_from_a_second_process_that_joined_unde
         (warned,) = [one for one in caplog.records if "another process has joined" in one.getMessage()]
         assert warned.levelno == logging.WARNING
         assert await net.answer(await net.submit(make_job)) == ((90,),)
+        for node in net.nodes.values():
+            await node.stop()
+
+
+async def test_other_questions_are_answered_while_more_apps_train_than_a_node_has_threads(
+    network, make_job, monkeypatch
+):
+    going, done = [], threading.Event()
+
+    def train(*asked):
+        going.append(1)
+        assert done.wait(600)
+        return QUERY.contribute(*asked)
+
+    slow = SimpleNamespace(COMPUTATION=replace(QUERY, name="slow", over="app", contribute=train))
+    monkeypatch.setitem(sys.modules, "slow_computation", slow)
+    monkeypatch.setitem(registry._MODULES, "slow", "slow_computation")
+    async with network() as net:
+        for letter in "abc":
+            await net.furnish(letter).start()
+        first = await net.submit(make_job)
+        assert await net.answer(first) == ((90,),)
+
+        def make_training(*given, **named):
+            return make_job(*given, kind="slow", **named)
+
+        trainings = [await net.submit(make_training, deadline_s=600) for _ in range(_THREADS + 1)]
+        async with asyncio.timeout(300):
+            while len(going) < 3 * _THREADS:
+                await asyncio.sleep(0.05)
+        assert await net.answer(await net.submit(make_job, "SELECT SUM(age) FROM clinic")) == ((3600,),)
+        assert len(going) == 3 * _THREADS
+        done.set()
+        for training in trainings:
+            assert await net.answer(training) == ((90,),)
         for node in net.nodes.values():
             await node.stop()
 

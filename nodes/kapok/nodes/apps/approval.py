@@ -6,6 +6,7 @@ names a bundle by its hash, so no other code, and no other version of it, is app
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,16 @@ from kapok.identity.names import PartyName, PartyPattern, Role
 from kapok.nodes.apps.limits import AppLimits, bad_limit
 from kapok.nodes.apps.overrides import Allowance, read_allowances
 
-__all__ = ["AppApproval", "AppRule", "ApprovedApp", "Isolation", "approved_app", "faults"]
+__all__ = [
+    "AppApproval",
+    "AppRule",
+    "ApprovedApp",
+    "Isolation",
+    "approved_app",
+    "bad_norm",
+    "faults",
+    "norm_objection",
+]
 
 Isolation = Literal["sandbox", "none"]
 
@@ -33,6 +43,7 @@ class AppRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     dataset: str
     columns: tuple[str, ...]
     allow: tuple[str, ...] = ()
+    clip_norm: float | None = None
     isolation: Isolation = "sandbox"
     limits: AppLimits = AppLimits()
 
@@ -76,6 +87,7 @@ def approved_app(
     columns: Iterable[str],
     caller: PartyName,
     *,
+    clip_norm: float | None,
     dataset: str,
     policy: Sequence[AppRule],
     by_hand: Iterable[AppApproval],
@@ -86,12 +98,14 @@ def approved_app(
         app: The bundle's hash, lower-case hex.
         columns: What the job wants it to see.
         caller: The analyst.
+        clip_norm: To which norm the job shortens what the app changes; None: to none.
         dataset: This node's name for it.
         policy: The ``[[app]]`` of the policy, in their order.
         by_hand: What officers have approved; those withdrawn do not count.
 
     Returns:
-        The approval, or why there is none: ``app_not_approved``, ``app_columns_not_allowed``.
+        The approval, or why there is none: ``app_not_approved``, ``app_columns_not_allowed``,
+        ``clip_norm_too_large``.
     """
     candidates = [ApprovedApp(rule, f"policy.app[{number}]") for number, rule in enumerate(policy, 1)]
     held = sorted((one for one in by_hand if one.withdrawn_at is None), key=lambda one: -one.number)
@@ -107,7 +121,7 @@ def approved_app(
                     clause=f"{found.clause}.columns",
                     remedy="ask for " + ", ".join(rule.columns),
                 )
-            return found
+            return norm_objection(clip_norm, rule.clip_norm, found.clause) or found
     return ConsentWithheld(
         "the holder has not approved this app for this analyst and dataset",
         code="app_not_approved",
@@ -115,6 +129,29 @@ def approved_app(
         remedy=f"send the bundle with the hash {app} to the holder, whose officer reads it, and approves it: "
         "`kapok node approve app`",
     )
+
+
+def norm_objection(asked: float | None, most: float | None, clause: str) -> Refused | None:
+    """Why a training may not change the model at this node by as much as it says; None when it may.
+
+    Args:
+        asked: To which norm the job shortens what the app changes; None: to none.
+        most: The holder's largest; None: any.
+        clause: Of the policy's rule, or of the approval.
+    """
+    if most is None or (asked is not None and asked <= most):
+        return None
+    return ConsentWithheld(
+        "the holder lets an app change the model by less than this training does",
+        code="clip_norm_too_large",
+        clause=f"{clause}.clip_norm",
+        remedy=f"have each holder's change shortened: --clip-norm {most!r}, or less",
+    )
+
+
+def bad_norm(norm: float | None) -> bool:
+    """Whether a largest norm is none that could be."""
+    return norm is not None and not (math.isfinite(norm) and norm > 0)
 
 
 def faults(rule: AppRule) -> Iterable[tuple[str, str, str]]:
@@ -134,6 +171,8 @@ def faults(rule: AppRule) -> Iterable[tuple[str, str, str]]:
                 yield "analysts", f"has {text!r}, not the name of an analyst", "name analysts"
         except InvalidInput as error:
             yield "analysts", f"has {text!r}, which cannot be used: {error.message}", error.remedy or ""
+    if bad_norm(rule.clip_norm):
+        yield "clip_norm", "is not above 0", "write a number above 0, or leave it out"
     try:
         read_allowances(rule.allow)
     except InvalidInput as error:

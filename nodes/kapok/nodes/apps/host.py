@@ -51,6 +51,11 @@ class AppQuestion(Protocol):
         """What the job changes in the app's configuration."""
         ...
 
+    @property
+    def clip_norm(self) -> float | None:
+        """To which norm it shortens what the app changes in the model; None: to none."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class HostedApp:
@@ -119,11 +124,17 @@ class AppHost:
         """What lets the question's app run here; from question, policy, approvals and bundle alone.
 
         Raises:
-            ConsentWithheld: ``app_not_approved``, ``app_columns_not_allowed``, ``app_not_here``,
-                ``override_not_allowed``, ``app_sandbox_missing``.
+            ConsentWithheld: ``app_not_approved``, ``app_columns_not_allowed``, ``clip_norm_too_large``,
+                ``app_not_here``, ``override_not_allowed``, ``app_sandbox_missing``.
         """
         found = approved_app(
-            question.app, question.columns, caller, dataset=dataset, policy=policy, by_hand=by_hand
+            question.app,
+            question.columns,
+            caller,
+            clip_norm=question.clip_norm,
+            dataset=dataset,
+            policy=policy,
+            by_hand=by_hand,
         )
         if isinstance(found, Refused):
             raise found

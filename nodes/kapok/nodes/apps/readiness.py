@@ -27,6 +27,7 @@ def app_in_words(what: str, rule: AppRule) -> tuple[str, ...]:
     columns = "all columns" if "*" in rule.columns else f"the columns {', '.join(rule.columns)}"
     allowed = ", ".join(rule.allow) if rule.allow else "nothing"
     limits = rule.limits
+    norm = "" if rule.clip_norm is None else f"; changes the model by a norm of {rule.clip_norm:g} at most"
     where = (
         "shut in a sandbox"
         if rule.isolation == "sandbox"
@@ -34,7 +35,7 @@ def app_in_words(what: str, rule: AppRule) -> tuple[str, ...]:
     )
     return (
         f"{what}: {rule.hash} may run for {' or '.join(rule.analysts)} over {rule.dataset}",
-        f"  sees {columns}; of its configuration a job may change {allowed}",
+        f"  sees {columns}; of its configuration a job may change {allowed}{norm}",
         f"  {where}; {limits.cpus} CPU, {limits.memory_mib} MiB memory, {limits.scratch_mib} MiB of files, "
         f"{limits.processes} processes, {limits.call_timeout_s} s a message",
     )

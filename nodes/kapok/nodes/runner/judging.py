@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kapok.errors import ConsentWithheld, Refused
+from kapok.nodes.apps.approval import norm_objection
 from kapok.nodes.apps.host import AppHost, AppQuestion, HostedApp
 from kapok.nodes.journal import Decision, JobRecord, Journal, NewJob, StoredSeal
 from kapok.nodes.policy import Policy, closed, judge, rule_for
@@ -110,6 +111,9 @@ def decide(
     if isinstance(verdict, Refused):
         raise verdict
     if isinstance(admitted.question, AppQuestion):
+        clause = f"policy.rule[{verdict.number}]"
+        if refusal := norm_objection(admitted.question.clip_norm, verdict.rule.clip_norm, clause):
+            raise refusal
         approved_for(admitted, admitted.question, in_force, journal, apps)
     return Decision(verdict.rule, verdict.number, in_force.number)
 

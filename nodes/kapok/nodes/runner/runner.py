@@ -17,7 +17,7 @@ from kapok.logs.traces import span
 from kapok.nodes.apps.at_work import AppsAtWork
 from kapok.nodes.apps.host import AppHost
 from kapok.nodes.journal import JobRecord, Journal
-from kapok.nodes.runner.admission import JoinedDataset, ReadSpec, read_spec, refusable_id
+from kapok.nodes.runner.admission import JoinedDataset, ReadSpec, claimed_id, read_spec, refusable_id
 from kapok.nodes.runner.attempts import answer_attempt
 from kapok.nodes.runner.judging import InForce
 from kapok.nodes.runner.notes import Notes, Observer
@@ -124,6 +124,18 @@ class Runner:
         if answers:
             self._office.journal.keep_up()
         return answers
+
+    def runs_app(self, assignment: Assignment) -> bool:
+        """Whether an assignment is of a job that an app works for: an answer may take as long as the app."""
+        match assignment:
+            case Offer(specification=token) | OpenAttempt(specification=token):
+                job_id = claimed_id(token)
+            case Completion(job_id=job_id) | Closed(job_id=job_id):
+                pass
+            case _:
+                return False
+        job = self._office.open.get(job_id)
+        return job is not None and job.admitted.computation.over == "app"
 
     def _answers(self, assignment: Assignment) -> list[Outgoing]:
         office = self._office

@@ -171,6 +171,18 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         """None: what is computed of single rows is the app's affair, which is approved by its hash."""
         return ()
 
+    def title(self, name: str = "") -> str:
+        """For a list of jobs: which app, for how long, how large a model.
+
+        Args:
+            name: The app's own, where it is known.
+        """
+        called = f"{name} ({self.app[:12]})" if name else self.app[:12]
+        return (
+            f"train the app {called}: up to {counted(self.exchanges, 'exchange')} of a model of "
+            f"{counted(self.values, 'value')}"
+        )
+
     def describe(self) -> str:
         """For a data holder."""
         config = "".join(f"; {key} = {value!r}" for key, value in sorted(self.config.items()))

@@ -7,34 +7,37 @@ from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordD
 from flwr.clientapp import ClientApp
 from flwr_datasets import FederatedDataset
 
-from clinic.task import fit, loss
+from clinic.task import fit, generator_of, loss
 
 app = ClientApp()
 
 
-def rows():
+def rows(context):
     """The clinic's own."""
-    table = FederatedDataset(dataset="clinics", partitioners={"train": 1}).load_partition(0)
-    found = table.with_format("numpy")
+    table = FederatedDataset(dataset="clinics", partitioners={"train": context.node_config["num-partitions"]})
+    found = table.load_partition(context.node_config["partition-id"]).with_format("numpy")
     return np.asarray(found["x"], dtype=float), np.asarray(found["y"], dtype=float)
 
 
 @app.train()
 def train(message: Message, context: Context) -> Message:
     """Fit, after a pause that stands for the work of a larger model."""
-    x, y = rows()
+    (x, y), config = rows(context), message.content["config"]
     time.sleep(context.run_config["pause"])
-    w, b = fit(x, y, *message.content["arrays"]["model"].numpy())
+    partition = context.node_config["partition-id"]
+    generator = generator_of(context.run_config["seed"], config["server-round"], partition)
+    model = message.content["arrays"]["model"].numpy()
+    fitted = fit(x, y, model, generator, config.get("proximal-mu", 0.0))
     content = {
-        "arrays": ArrayRecord({"model": Array(np.array([w, b]))}),
+        "arrays": ArrayRecord({"model": Array(fitted)}),
         "metrics": MetricRecord({"num-examples": len(x)}),
     }
     return Message(RecordDict(content), reply_to=message)
 
 
 @app.evaluate()
-def evaluate(message: Message, _context: Context) -> Message:
+def evaluate(message: Message, context: Context) -> Message:
     """The loss over the clinic's rows."""
-    x, y = rows()
-    metrics = {"num-examples": len(x), "loss": loss(x, y, *message.content["arrays"]["model"].numpy())}
+    x, y = rows(context)
+    metrics = {"num-examples": len(x), "loss": loss(x, y, message.content["arrays"]["model"].numpy())}
     return Message(RecordDict({"metrics": MetricRecord(metrics)}), reply_to=message)

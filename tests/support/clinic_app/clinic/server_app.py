@@ -2,14 +2,16 @@
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, Context
-from flwr.serverapp import Grid, ServerApp
-from flwr.serverapp.strategy import FedAvg
+from flwr.serverapp import Grid, ServerApp, strategy
 
 app = ServerApp()
 
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Federated averaging from zero."""
+    """From zero, under the strategy that the configuration names."""
+    kind = getattr(strategy, context.run_config["strategy"])
+    chosen = kind(proximal_mu=0.5) if kind is strategy.FedProx else kind()
     arrays = ArrayRecord({"model": Array(np.zeros(2))})
-    FedAvg().start(grid, arrays, num_rounds=context.run_config["num-server-rounds"])
+    result = chosen.start(grid, arrays, num_rounds=context.run_config["num-server-rounds"])
+    print("model", *map(repr, map(float, result.arrays["model"].numpy())))

@@ -26,8 +26,10 @@ def rule(**changes) -> AppRule:
     )
 
 
-def judged(policy=(), by_hand=(), app=APP, columns=("age",), caller=ALICE, dataset="heart"):
-    return approved_app(app, columns, caller, dataset=dataset, policy=policy, by_hand=by_hand)
+def judged(policy=(), by_hand=(), app=APP, columns=("age",), caller=ALICE, dataset="heart", clip_norm=None):
+    return approved_app(
+        app, columns, caller, clip_norm=clip_norm, dataset=dataset, policy=policy, by_hand=by_hand
+    )
 
 
 def by_hand(number=1, withdrawn_at=None, **changes) -> AppApproval:
@@ -68,6 +70,16 @@ def test_an_app_sees_the_approved_columns_alone():
     assert (refused.code, refused.clause) == ("app_columns_not_allowed", "policy.app[1].columns")
     assert "sex" in refused.message
     assert isinstance(judged((rule(columns=("*",)),), columns=("age", "sex", "zip")), ApprovedApp)
+
+
+def test_an_app_changes_the_model_by_the_approved_norm_at_most():
+    refused = judged((rule(clip_norm=2.5),))
+    assert (refused.code, refused.clause) == ("clip_norm_too_large", "policy.app[1].clip_norm")
+    assert "--clip-norm 2.5" in refused.remedy
+    assert judged((rule(clip_norm=2.5),), clip_norm=2.6).code == "clip_norm_too_large"
+    assert isinstance(judged((rule(clip_norm=2.5),), clip_norm=2.5), ApprovedApp)
+    assert isinstance(judged((rule(),), clip_norm=1e9), ApprovedApp)
+    assert [key for key, _, _ in faults(rule(clip_norm=0.0))] == ["clip_norm"]
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_from_the_file_to_the_approval_and_back(kapok, file, home):
     assert "not approved" in kapok("node", "apps")
     assert "   12      import subprocess" in kapok("node", "apps", "show", APP[:8], "--code")
     approve = ("node", "approve", "app", APP[:12], "--analyst", ANALYST, "--columns", "age, smoker")
-    changed = ("--allow", "learning-rate=0.0001..0.1", "--limit", "memory_mib=4096")
+    changed = ("--allow", "learning-rate=0.0001..0.1", "--limit", "memory_mib=4096", "--clip-norm", "2.5")
     assert "[not_confirmed]" in kapok(*approve, *changed, status=3)
     assert "is approved" in kapok(*approve, *changed, "--yes")
     assert "as it was before" in kapok(*approve, *changed, "--yes")
@@ -90,6 +90,7 @@ def test_from_the_file_to_the_approval_and_back(kapok, file, home):
         "learning-rate=0.0001..0.1",
         "shut in a sandbox",
         "4096 MiB",
+        "by a norm of 2.5 at most",
     ):
         assert said in listed
     (document,) = json.loads(kapok("node", "apps", "--json"))["apps"]
@@ -194,6 +195,7 @@ def test_the_policy_file_approves_apps_too(home):
 
 class Question:
     app, columns, config = APP, ("age",), {"learning-rate": 0.05}
+    clip_norm = None
 
 
 ALICE = PartyName.parse("spiffe://kapok.test/org/university/analyst/alice")
