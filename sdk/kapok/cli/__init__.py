@@ -6,13 +6,22 @@ needs when it runs. What a command does is in `client`, `broker`, `nodes` and `a
 
 from __future__ import annotations
 
-from typing import NoReturn
+import os
+from typing import Final, NoReturn
 
 __all__ = ["main"]
 
+_BLAS_THREADS: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
 
 def main() -> NoReturn:
-    """Run the command line with the process's arguments, and exit with its status."""
+    """Run the command line with the process's arguments, and exit with its status.
+
+    NumPy's BLAS gets one thread, unless the environment says otherwise: Kapok multiplies narrow matrices, and
+    further threads wait for such work by spinning, at the cost of everybody else on the machine.
+    """
+    for name in _BLAS_THREADS:
+        os.environ.setdefault(name, "1")
     from kapok.cli.app import run
 
     raise SystemExit(run())
