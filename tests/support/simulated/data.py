@@ -17,7 +17,7 @@ from unittest.mock import patch
 from kapok.computations.engines import Thresholds
 from kapok.documents.dataset import Column, Dataset
 from kapok.nodes.settings import CsvSource, EngineLimits
-from kapok.nodes.sources.files import open_files
+from kapok.nodes.sources.files import Idle, open_files
 from kapok.nodes.sources.version import FileDigests, VersionKey
 from support.several_rounds import ask
 
@@ -98,7 +98,7 @@ class Tables:
 
         @contextlib.contextmanager
         def opened(
-            source: CsvSource, limits: EngineLimits, key: VersionKey, digests: FileDigests
+            source: CsvSource, limits: EngineLimits, key: VersionKey, digests: FileDigests, _idle: Idle
         ) -> Iterator[KeptEngine]:
             name = source.path.stem
             if name not in self._engines:

@@ -1,5 +1,7 @@
 """Sources of several files and formats: one table, or a clear word on the file and column that do not fit."""
 
+import time
+
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.feather
@@ -288,3 +290,35 @@ def test_what_a_killed_engine_left_is_removed_and_nothing_else(tmp_path):
     (tmp_path / "other").mkdir()
     clear_spill(EngineLimits(spill=tmp_path))
     assert [one.name for one in tmp_path.iterdir()] == ["other"]
+
+
+def test_an_engine_is_kept_for_the_next_question_while_the_files_are_the_same(tmp_path, monkeypatch):
+    path = tmp_path / "a.parquet"
+    write(tmp_path, "a.parquet", [1, 2])
+    one = table(ParquetSource(path))
+    with one.reading() as first, one.reading() as beside:
+        assert first.engine is not beside.engine
+    with one.reading() as second:
+        assert second.engine is beside.engine
+        assert second.engine.fetch("SELECT sum(n) FROM source") == [(3,)]
+    with one.reading() as failing, pytest.raises(InvalidInput):
+        failing.engine.fetch("SELECT nothing FROM source")
+    assert failing.engine is second.engine
+    with one.reading() as fresh:
+        assert fresh.engine is not failing.engine
+    write(tmp_path, "a.parquet", [1, 2, 3])
+    monkeypatch.setattr("kapok.nodes.sources.files._IDLE_S", 0.01)
+    with one.reading() as changed:
+        assert changed.engine is not fresh.engine
+        assert changed.engine.fetch("SELECT sum(n) FROM source") == [(6,)]
+    for engine in (first.engine, failing.engine, fresh.engine):
+        with pytest.raises(InvalidInput):
+            engine.fetch("SELECT 1")
+    ended = time.monotonic() + 10
+    while time.monotonic() < ended:
+        try:
+            changed.engine.fetch("SELECT 1")
+        except InvalidInput:
+            break
+    else:
+        pytest.fail("the engine is never closed")

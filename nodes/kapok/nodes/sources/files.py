@@ -1,10 +1,11 @@
 """DuckDB over the files that the settings name: nothing else can be read, no setting changed.
 
-A connection lives for one question, so that an idle node holds no memory for it. External access is off but
-for exactly these files, extensions are neither loaded nor fetched, the configuration is locked, and only a
-single SELECT is run: the question's text was checked before (`kapok.computations`), and this is the second
-wall. The holder's own filter and query stand behind the same walls. Nothing is written, but what does not fit
-in memory, and that only where the settings name a folder for it.
+A connection lives for one question, and some seconds more for the next, as in a job of several rounds: an
+idle node holds no memory for it. External access is off but for exactly these files, extensions are neither
+loaded nor fetched, the configuration is locked, and only a single SELECT is run: the question's text was
+checked before (`kapok.computations`), and this is the second wall. The holder's own filter and query stand
+behind the same walls. Nothing is written, but what does not fit in memory, and that only where the settings
+name a folder for it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import re
 import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +33,7 @@ from kapok.nodes.sources.formats import Files, arrow_dataset, check_agreement, n
 from kapok.nodes.sources.spelling import DUCKDB, literal, quoted
 from kapok.nodes.sources.version import FileDigests, VersionKey
 
-__all__ = ["FilesEngine", "clear_spill", "open_files"]
+__all__ = ["FilesEngine", "Idle", "clear_spill", "open_files"]
 
 _LINE: Final = re.compile(r"\bLine: (\d+)")
 _REASONS: Final = {
@@ -44,6 +47,7 @@ _PATTERN: Final = frozenset("*?[]{}")
 _SPILL: Final = "kapok-spill-"
 _MOST_FILES: Final = 10_000
 _BATCH_ROWS: Final = 16_384
+_IDLE_S: Final = 5.0
 _INTERRUPTED: Final = "INTERRUPT Error"  # as a stream says it, which raises no error of the engine itself
 _NO_ROOM: Final = ("max_temp_directory_size", "No space left", "Disk quota exceeded")
 _MORE_ROOM: Final = "give the engine more: memory_mib, spill and spill_mib under [engine] in node.toml"
@@ -70,6 +74,11 @@ class FilesEngine(SourceEngine):
         self._timeout_s = timeout_s
         self._still = still
         self._starts: list[tuple[int, Path]] | None = None
+        self._defined = ""
+
+    def reads(self, tables: Mapping[str, tuple[Files, tuple[Path, ...]]]) -> bool:
+        """Whether it is over exactly these files, read so."""
+        return self._tables == tables
 
     def run(self, select_sql: str) -> list[tuple[object, ...]]:
         """See `SourceEngine`."""
@@ -81,7 +90,7 @@ class FilesEngine(SourceEngine):
         except duckdb.Error as error:
             raise _said(error) from None
         finally:
-            stopper.cancel()
+            _stopped(stopper)
 
     _answer = run
 
@@ -95,11 +104,13 @@ class FilesEngine(SourceEngine):
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise _said(error) from None
         finally:
-            stopper.cancel()
+            _stopped(stopper)
 
     def define(self, select_sql: str) -> None:
         """See `SourceEngine`."""
-        self._view("source", select_sql)
+        if select_sql != self._defined:
+            self._view("source", select_sql)
+            self._defined = select_sql
 
     def check_whole(self) -> None:
         """See `SourceEngine`."""
@@ -180,11 +191,81 @@ class FilesEngine(SourceEngine):
         return statements[0]
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """An engine, and what closes it."""
+
+    engine: FilesEngine
+    closing: contextlib.ExitStack
+
+
+class Idle:
+    """Keeps the engine of the last question over one source: to start one takes longer than most questions.
+
+    It is the next question's if the files are what they were, and closed after some seconds if none comes.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: _Opened | None = None
+        self._closer: threading.Timer | None = None
+
+    def take(self, version: str, tables: Mapping[str, tuple[Files, tuple[Path, ...]]]) -> _Opened | None:
+        """The kept engine, for one question alone, if it reads these files in this version."""
+        with self._lock:
+            kept, self._kept = self._kept, None
+            if self._closer is not None:
+                self._closer.cancel()
+        if kept is None or (kept.engine.version == version and kept.engine.reads(tables)):
+            return kept
+        kept.closing.close()
+        return None
+
+    def leave(self, opened: _Opened) -> None:
+        """Keep an engine that has answered, or close it if another is kept already."""
+        with self._lock:
+            if self._kept is None:
+                self._kept = opened
+                # It knows neither of them: a program that ends meanwhile leaves nothing open.
+                known = weakref.ref(self), weakref.ref(opened.engine)
+                self._closer = threading.Timer(_IDLE_S, _close, known)
+                self._closer.daemon = True
+                self._closer.start()
+                return
+        opened.closing.close()
+
+    def close(self, engine: FilesEngine) -> None:
+        """Close this engine, unless somebody has taken it."""
+        with self._lock:
+            kept = self._kept
+            if kept is None or kept.engine is not engine:
+                return
+            self._kept = None
+        kept.closing.close()
+
+
+def _close(idle: weakref.ref[Idle], engine: weakref.ref[FilesEngine]) -> None:
+    keeper, kept = idle(), engine()
+    if keeper is not None and kept is not None:
+        keeper.close(kept)
+
+
 @contextlib.contextmanager
 def open_files(
-    source: Files | QuerySource, limits: EngineLimits, key: VersionKey, digests: FileDigests
+    source: Files | QuerySource,
+    limits: EngineLimits,
+    key: VersionKey,
+    digests: FileDigests,
+    idle: Idle | None = None,
 ) -> Iterator[FilesEngine]:
     """Open the files for as long as the block runs.
+
+    Args:
+        source: From the settings.
+        limits: Of one question.
+        key: For versions.
+        digests: Of the files, as far as they are known.
+        idle: Whose engine to use, and where to leave it.
 
     Raises:
         Unreadable: a file is not there or not of its format, or the holder's SQL is
@@ -207,10 +288,21 @@ def open_files(
 
     tables = found()
     named_so = version(tables)
-    with _connected(limits, [path for _, paths in tables.values() for path in paths]) as connection:
-        engine = FilesEngine(connection, named_so, tables, limits.timeout_s, lambda: version(found()))
-        engine.take(source.query if isinstance(source, QuerySource) else "", source.filter)
-        yield engine
+    opened = None if idle is None else idle.take(named_so, tables)
+    if opened is None:
+        with contextlib.ExitStack() as stack:
+            paths = [path for _, paths in tables.values() for path in paths]
+            connection = stack.enter_context(_connected(limits, paths))
+            engine = FilesEngine(connection, named_so, tables, limits.timeout_s, lambda: version(found()))
+            engine.take(source.query if isinstance(source, QuerySource) else "", source.filter)
+            opened = _Opened(engine, stack.pop_all())
+    with contextlib.ExitStack() as stack:
+        stack.callback(opened.closing.close)
+        yield opened.engine
+        # What one has written to a disk goes with it; one that has failed is not asked again.
+        if idle is not None and limits.spill is None and not opened.engine.failure:
+            stack.pop_all()
+            idle.leave(opened)
 
 
 def clear_spill(limits: EngineLimits) -> None:
@@ -272,6 +364,12 @@ def _spill_folder(folder: Path) -> Iterator[str]:
         raise Unreadable(
             "the folder spill cannot be used", "mend spill under [engine] in node.toml"
         ) from None
+
+
+def _stopped(stopper: threading.Timer) -> None:
+    """Not before its last moment is over: it must not interrupt the next question."""
+    stopper.cancel()
+    stopper.join()
 
 
 def _of_holder(whose: str, error: duckdb.Error) -> Unreadable:

@@ -16,7 +16,7 @@ from kapok.documents.dataset import Dataset
 from kapok.nodes.settings import EngineLimits, PostgresSource, SourceSettings
 from kapok.nodes.sources.check import Problem, TableReport, check_table, count_unfiltered, define_source
 from kapok.nodes.sources.engine import SourceEngine, Unreadable
-from kapok.nodes.sources.files import open_files
+from kapok.nodes.sources.files import Idle, open_files
 from kapok.nodes.sources.postgres import Server
 from kapok.nodes.sources.version import FileDigests, VersionKey
 
@@ -56,7 +56,7 @@ class Table:
             read = [source.rename.get(column.name, column.name) for column in dataset.columns]
             self._open = Server(source, read, limits, key).open
         else:
-            self._open = partial(open_files, source, limits, key, FileDigests())
+            self._open = partial(open_files, source, limits, key, FileDigests(), Idle())
         self._lock = threading.Lock()
         self._checked: tuple[str, TableReport] | None = None
 
