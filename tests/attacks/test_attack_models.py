@@ -235,6 +235,21 @@ def test_a_condition_inside_of_an_expression(frames):
     assert fit("age ~ I(ill + 2 * I(cost > 2500))", DATASET, engines, RULES).converged
 
 
+def test_a_condition_that_leaves_one_person_out_or_asks_whether_there_is_one(frames):
+    """A model less the one without that person is its row; none left out is as few as one."""
+    engines = [FrameEngine(frame) for frame in frames]
+    others = f"person <> {PERSON}"
+    whole = fit("cost ~ 1", DATASET, engines, OPEN)
+    rest = fit("cost ~ 1", DATASET, engines, OPEN, where=others)
+    sums = [found.coefficients["(intercept)"] * found.rows_used for found in (whole, rest)]
+    assert sums[0] - sums[1] == pytest.approx(COST)
+    for condition in (others, "person <> 999", f"person = {PERSON}", "age + cost >= 0"):
+        refused = fit("cost ~ age", DATASET, engines, RULES, where=condition)
+        assert refused.status == "suppressed", condition
+        assert refused.coefficients == {}
+    assert fit("cost ~ age", DATASET, engines, RULES, where="age >= 58").converged
+
+
 def test_rows_of_one_value_are_not_left_out_by_nullif(engines):
     with pytest.raises(InvalidInput, match="NULLIF in a model would leave out") as caught:
         fit("ill ~ 1", DATASET, engines, RULES, weights=f"age + 0 * nullif(person, {PERSON})")

@@ -87,6 +87,37 @@ def test_a_condition_inside_of_a_term_of_proportional_hazards(engines):
     assert cox(text, engines, RULES).reasons == (f"nearly_constant: condition person = {PERSON}",)
 
 
+def test_a_condition_that_leaves_one_person_out_of_proportional_hazards(engines):
+    text = "COX time EVENT died ON age GRID (10, 20, 30) ROUNDS 9 FROM stays WHERE {}"
+    others = f"person <> {PERSON}"
+    assert cox(text.format(others), engines, LAX).converged
+    refused = cox(text.format(others), engines, RULES)
+    assert refused.reasons == (f"nearly_constant: condition {others}",)
+    assert cox(text.format("age < 60"), engines, RULES).converged
+
+
+def test_the_one_event_of_another_value_that_comes_first_of_many(engines):
+    # Σ x over events is that row's own where all other events have 0, and it is the first that is read.
+    n = 9000
+    random = np.random.default_rng(6)
+    died = np.arange(n) >= n - 900
+    age = np.where(died, 0, random.integers(20, 70, n))
+    died[0], age[0] = True, 119
+    rows = pd.DataFrame({"person": 1, "age": age, "time": random.integers(1, 30, n), "died": died})
+    many = Dataset(name="stays", rows_max=n, empty_cells="hide", columns=DATASET.columns)
+    text = "COX time EVENT died ON age GRID (10, 20) RIDGE 1 ROUNDS 9 FROM stays"
+
+    def asked(thresholds):
+        return HazardsFit(Outcome(run("cox", text, many, [engine, *engines[1:]], thresholds)))
+
+    engine = FrameEngine(rows)
+    try:
+        assert asked(LAX).converged
+        assert asked(RULES).reasons == ("few_events: age",)
+    finally:
+        engine.connection.close()
+
+
 def test_coefficients_that_choose_one_row_of_an_interval(engines):
     kind = computation("cox")
     model = kind.parse("COX time EVENT died ON age GRID (10, 20, 30) ROUNDS 9 FROM stays", DATASET)

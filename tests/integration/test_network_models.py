@@ -2,7 +2,10 @@
 
 import csv
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -58,7 +61,7 @@ def test_what_a_holder_does_not_show_is_named_by_rule_and_column(network):
     finished = network.kapok("glm", *ASKED, *REST)
     assert finished.status == 0, finished.stderr
     assert "SUPPRESSED" in finished.stdout
-    assert "few rows beside the commonest value of num > 0" in finished.stdout
+    assert "fewer than `min_cell` rows beside the commonest value of sex, num > 0" in finished.stdout
     assert "switzerland" not in finished.stdout.partition("SUPPRESSED")[2]
 
 
@@ -95,3 +98,28 @@ def test_a_source_that_changes_between_rounds_ends_the_job(network, until, job_s
         assert "va" in error["party"]
     finally:
         path.write_bytes(content)
+
+
+def test_what_each_holder_would_say_to_a_model(network):
+    finished = network.kapok("glm", *ASKED, "--where", "age > 50", "--explain", "--json")
+    assert finished.status == 0, finished.stderr
+    document = finished.document()
+    assert document["operations"] == ["glm"]
+    assert document["columns"] == ["age", "exang", "num", "oldpeak", "sex"]
+    assert document["allowed"] is True
+    assert "with age > 50" in document["in_words"]
+    shown = network.kapok("survival", "Surv(age, num > 0) ~ 1", "--dataset", "heart", "--explain")
+    assert shown.stdout.count(" allow\n") == 4
+    refused = network.kapok("glm", *ASKED, "--explain", "--detach")
+    assert refused.status == 2
+
+
+@pytest.mark.slow
+def test_the_example_of_a_regression_runs():
+    script = Path(__file__).parents[2] / "examples" / "heart_regression.py"
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    hidden, shown = done.stdout.split("Least cell 1")
+    assert "SUPPRESSED" in hidden
+    assert "num > 0" in hidden
+    for digits in ("-4.70379", "0.0464154", "1.49948", "0.650018", "1.68074", "0.614664", "714.364"):
+        assert digits in shown

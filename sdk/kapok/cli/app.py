@@ -21,7 +21,6 @@ from kapok.cli import (
     enroll,
     explain,
     fl,
-    glm,
     job,
     key,
     node,
@@ -63,7 +62,7 @@ def _root(
 
 app.command("query")(query.query)
 app.command("explain")(explain.explain)
-app.command("glm")(glm.glm)
+app.command("glm")(analyses.glm)
 app.command("survival")(analyses.survival)
 app.command("cox")(analyses.cox)
 app.command("test")(analyses.compare)

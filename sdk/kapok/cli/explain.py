@@ -13,9 +13,14 @@ from kapok.client.progress import short_name
 from kapok.errors import plain
 
 if TYPE_CHECKING:
-    from kapok.client.explaining import Explanation, Opinion
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
-__all__ = ["explain"]
+    from kapok.client.explaining import Explanation, Opinion
+    from kapok.client.progress import Listener
+    from kapok.client.session import AsyncSession
+
+__all__ = ["explain", "show_explanation"]
 
 
 def explain(
@@ -31,20 +36,36 @@ def explain(
 
     It spends nothing: the question is not asked, and no holder counts it.
     """
+    question = question_of(sql, file)
+
+    async def ask(session: AsyncSession, progress: Listener) -> Explanation:
+        return await session.explain(
+            question, seal=seal, at_least=at_least, parties=party or None, progress=progress
+        )
+
+    show_explanation(ask, home=home, json=json)
+
+
+def show_explanation(
+    ask: Callable[[AsyncSession, Listener], Awaitable[Explanation]], *, home: Path | None, json: bool
+) -> None:
+    """Show what the holders would say.
+
+    Args:
+        ask: Puts the question to them.
+        home: The profile's folder.
+        json: Whether it is shown as JSON.
+    """
     import asyncio
 
     from kapok.client.session import connect_async
 
-    question = question_of(sql, file)
-
-    async def ask(live: Live) -> Explanation:
+    async def asked(live: Live) -> Explanation:
         async with await connect_async(home) as session:
-            return await session.explain(
-                question, seal=seal, at_least=at_least, parties=party or None, progress=live
-            )
+            return await ask(session, live)
 
     with Live(quiet=json) as live:
-        found = asyncio.run(ask(live))
+        found = asyncio.run(asked(live))
     if json:
         print_json(_document(found))
     else:

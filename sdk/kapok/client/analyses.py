@@ -1,19 +1,23 @@
-"""How survival, tests and matrices are asked for: each a text that its computation writes."""
+"""How models, survival, tests and matrices are asked for: each a text that its computation writes."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Unpack, cast
 
-from kapok.client.models import HowToAsk, HowToFit, fit_of, submit_glm
+from kapok.client.models import HowToAsk, HowToFit
 from kapok.client.progress import Listener, Stopwatch, silent
 from kapok.client.waiting import follow
 from kapok.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from kapok.client.catalogue import VerifiedDataset
+    from kapok.client.explaining import Explanation
     from kapok.client.session import AsyncSession
+    from kapok.client.submission import Request
     from kapok.computations.comparison.view import Test
     from kapok.computations.cox.view import HazardsFit
     from kapok.computations.glm.fit import Fit
@@ -22,25 +26,34 @@ if TYPE_CHECKING:
     from kapok.computations.survival.view import Curves
     from kapok.documents.dataset import Dataset
 
-__all__ = ["Analyses", "HowToFitHazards", "HowToSurvive", "HowToTest", "Kind", "submit_analysis"]
+__all__ = [
+    "Analyses",
+    "HowToFitHazards",
+    "HowToSurvive",
+    "HowToTest",
+    "Kind",
+    "request_analysis",
+    "submit_analysis",
+    "written",
+]
 
-Kind: TypeAlias = Literal["survival", "cox", "comparison", "matrices", "meta"]
+Kind: TypeAlias = Literal["glm", "survival", "cox", "comparison", "matrices", "meta"]
 
 _WRITERS: Final[Mapping[Kind, str]] = {
+    "glm": "model_text",
     "survival": "survival_text",
     "cox": "cox_text",
     "comparison": "comparison_text",
     "matrices": "matrix_text",
     "meta": "meta_text",
 }
-_ASKED: Final = frozenset({"seal", "at_least", "parties", "deadline_s"})
 
 
 class HowToTest(HowToAsk, total=False):
     """What tests and matrices have beside what they are of.
 
     Attributes:
-        where: A condition of the rows that count, as ``age > 60``.
+        where: A condition of the rows that count, as questions have it: ``age > 60 AND sex = 1``.
     """
 
     where: str | None
@@ -64,13 +77,41 @@ class HowToFitHazards(HowToAsk, total=False):
     Attributes:
         grid, every: As for curves.
         ridge: λ of the penalty λ/2 Σ β².
+        where: A condition of the rows that count, as ``age > 60``.
         rounds: Most rounds, 15 where nothing is said. Policies may allow fewer.
     """
 
+    where: str | None
     grid: Sequence[float] | None
     every: float | None
     ridge: float | None
     rounds: int
+
+
+async def request_analysis(
+    session: AsyncSession, kind: Kind, what: str | Sequence[str], dataset: str, how: Mapping[str, Any]
+) -> tuple[Request, VerifiedDataset]:
+    """What an analysis asks, and of which dataset.
+
+    Args:
+        session: Whose profile asks.
+        kind: Of the computation.
+        what: A formula, or the columns of a matrix.
+        dataset: Its name.
+        how: All the rest: what is in `HowToAsk`, and what the kind's own text takes.
+
+    Raises:
+        InvalidInput: ``no_formulaic``: it is not installed; or what is wrong with the question.
+        KapokError: the dataset cannot be fetched.
+    """
+    # Slow, and not needed before the dataset is there.
+    loading = asyncio.ensure_future(asyncio.to_thread(_load))
+    chosen = await session.dataset(dataset)
+    await loading
+    asked = {name: value for name, value in how.items() if name in HowToAsk.__annotations__}
+    said = {name: value for name, value in how.items() if name not in asked}
+    text = await asyncio.to_thread(written, kind, what, chosen.schema, said)
+    return session.request(text, computation=kind, **asked), chosen
 
 
 async def submit_analysis(
@@ -81,29 +122,26 @@ async def submit_analysis(
     progress: Listener,
     how: Mapping[str, Any],
 ) -> str:
-    """Ask for an analysis and return its job's identity at once.
-
-    Args:
-        session: Whose profile asks.
-        kind: Of the computation.
-        what: A formula, or the columns of a matrix.
-        dataset: Its name.
-        progress: Told how it goes on.
-        how: All the rest: what is in `HowToAsk`, and what the kind's own text takes.
+    """Ask for an analysis and return its job's identity at once. See `request_analysis`.
 
     Raises:
-        InvalidInput: ``no_formulaic``: it is not installed; or what is wrong with the question.
         KapokError: as for any question.
     """
-    chosen = await session.dataset(dataset)
-    asked = {name: value for name, value in how.items() if name in _ASKED}
-    said = {name: value for name, value in how.items() if name not in asked}
-    text = await asyncio.to_thread(_written, kind, what, chosen.schema, said)
-    request = session.request(text, computation=kind, **asked)
+    request, chosen = await request_analysis(session, kind, what, dataset, how)
     return await session.ask(request, chosen, progress)
 
 
-def _written(kind: Kind, what: str | Sequence[str], schema: Dataset, said: Mapping[str, Any]) -> str:
+def _load() -> None:
+    with contextlib.suppress(ModuleNotFoundError):
+        import formulaic.parser  # noqa: F401
+
+
+def written(kind: Kind, what: str | Sequence[str], schema: Dataset, said: Mapping[str, Any]) -> str:
+    """The text of an analysis, as its kind writes it.
+
+    Raises:
+        InvalidInput: ``no_formulaic``; or what is wrong with the question.
+    """
     try:
         writer = getattr(import_module(f"kapok.computations.{kind}.formula"), _WRITERS[kind])
         return str(writer(what, schema, **said))
@@ -121,7 +159,7 @@ class Analyses:
     async def glm(
         self, formula: str, *, dataset: str, progress: Listener = silent, **how: Unpack[HowToFit]
     ) -> Fit:
-        """Fit a generalised linear model to the rows of all holders together. See `kapok.client.models`.
+        """Fit a generalised linear model to the rows of all holders together.
 
         Args:
             formula: ``num > 0 ~ age + C(cp) + sex:oldpeak``.
@@ -129,9 +167,34 @@ class Analyses:
             progress: Told how it goes on.
             how: Family, link, offset and so on, and how it is asked; see `HowToFit`.
         """
-        session, watch = cast("AsyncSession", self), Stopwatch(progress)
-        job_id = await submit_glm(session, formula, dataset, watch, how)
-        return fit_of(await follow(session, session.folder.load(job_id), watch))
+        return cast("Fit", await self._analysed("glm", formula, dataset, progress, how))
+
+    async def explain_analysis(
+        self,
+        kind: Kind,
+        what: str | Sequence[str],
+        *,
+        dataset: str,
+        progress: Listener = silent,
+        **how: Any,
+    ) -> Explanation:
+        """What each holder's node would say to an analysis. It spends nothing and counts for nothing.
+
+        Args:
+            kind: ``glm``, ``survival``, ``cox``, ``comparison``, ``matrices`` or ``meta``.
+            what: A formula, or the columns of a matrix.
+            dataset: Its name, as ``heart`` or ``heart@ab12cd``.
+            progress: Told how it goes on.
+            how: All that the analysis itself takes.
+
+        Raises:
+            KapokError: as `AsyncSession.explain`.
+        """
+        from kapok.client.explaining import INQUIRY_S, explain
+
+        session = cast("AsyncSession", self)
+        asked = {**how, "deadline_s": INQUIRY_S}
+        return await explain(session, *await request_analysis(session, kind, what, dataset, asked), progress)
 
     async def _analysed(
         self, kind: Kind, what: str | Sequence[str], dataset: str, progress: Listener, how: Mapping[str, Any]

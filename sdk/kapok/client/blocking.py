@@ -20,7 +20,7 @@ from kapok.client.session import AsyncSession, connect_async
 from kapok.errors import LocalProtocolError
 
 if TYPE_CHECKING:
-    from kapok.client.analyses import HowToFitHazards, HowToSurvive, HowToTest
+    from kapok.client.analyses import HowToFitHazards, HowToSurvive, HowToTest, Kind
     from kapok.client.catalogue import VerifiedDataset
     from kapok.client.explaining import Explanation
     from kapok.client.models import HowToFit
@@ -163,6 +163,14 @@ class Session:
         """What each holder's node would say to a question, which is not asked by it."""
         return self._thread.call(
             self._session.explain(sql, seal=seal, at_least=at_least, parties=parties, progress=progress)
+        )
+
+    def explain_analysis(
+        self, kind: Kind, what: str | Sequence[str], *, dataset: str, progress: Listener = silent, **how: Any
+    ) -> Explanation:
+        """What each holder's node would say to an analysis. See `AsyncSession.explain_analysis`."""
+        return self._thread.call(
+            self._session.explain_analysis(kind, what, dataset=dataset, progress=progress, **how)
         )
 
     def glm(self, formula: str, *, dataset: str, progress: Listener = silent, **how: Unpack[HowToFit]) -> Fit:

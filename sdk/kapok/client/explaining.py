@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from kapok.client.opening import read_specification
 from kapok.computations.registry import computation
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from kapok.computations.registry import Asked
     from kapok.protocols.secure_sum.params import Verifier
 
-__all__ = ["Explanation", "Opinion", "explain", "explanation_of", "read_opinion"]
+__all__ = ["INQUIRY_S", "Explanation", "Opinion", "explain", "explanation_of", "read_opinion"]
+
+INQUIRY_S: Final = 60
+"""How long a node that was delayed may still take an inquiry for one of now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,14 @@
-"""How models are asked for: from a formula to a job, and from a result to a fit."""
+"""What is said beside a question of any kind, and beside a model's formula."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypedDict, cast
-
-from kapok.errors import InvalidInput
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
-    from kapok.client.progress import Listener
-    from kapok.client.result import Result
-    from kapok.client.session import AsyncSession
-    from kapok.client.submission import Request, SealName
-    from kapok.computations.glm.fit import Fit
-    from kapok.documents.dataset import Dataset
+    from kapok.client.submission import SealName
 
-__all__ = ["HowToAsk", "HowToFit", "fit_of", "submit_glm"]
+__all__ = ["HowToAsk", "HowToFit"]
 
 
 class HowToAsk(TypedDict, total=False):
@@ -41,6 +32,7 @@ class HowToFit(HowToAsk, total=False):
         weights: An expression: prior weights.
         ridge: λ of the penalty λ/2 Σ β² on all coefficients but the intercept's.
         complete: Further columns that a row must not lack.
+        where: A condition of the rows that count, as questions have it: ``age > 60 AND sex = 1``.
         rounds: Most rounds, 25 where nothing is said. Policies may allow fewer.
     """
 
@@ -51,60 +43,5 @@ class HowToFit(HowToAsk, total=False):
     weights: str | None
     ridge: float | None
     complete: Sequence[str]
+    where: str | None
     rounds: int
-
-
-async def submit_glm(
-    session: AsyncSession, formula: str, dataset: str, progress: Listener, how: HowToFit
-) -> str:
-    """Ask for a generalised linear model and return its job's identity at once.
-
-    Args:
-        session: Whose profile asks.
-        formula: As the analyst wrote it.
-        dataset: Its name.
-        progress: Told how it goes on.
-        how: All the rest.
-
-    Raises:
-        InvalidInput: ``no_formulaic``: it is not installed; or what is wrong with the model.
-        KapokError: as for any question.
-    """
-    # Slow, and not needed before the dataset is there.
-    loading = asyncio.ensure_future(asyncio.to_thread(_load))
-    chosen = await session.dataset(dataset)
-    await loading
-    request = await asyncio.to_thread(_request, session.request, formula, chosen.schema, how)
-    return await session.ask(request, chosen, progress)
-
-
-def _load() -> None:
-    with contextlib.suppress(ModuleNotFoundError):
-        import formulaic.parser  # noqa: F401
-
-
-def _request(request: Callable[..., Request], formula: str, schema: Dataset, how: HowToFit) -> Request:
-    try:
-        from kapok.computations.glm.formula import model_text
-    except ModuleNotFoundError:
-        raise _missing() from None
-    asked = {name: value for name, value in how.items() if name in HowToAsk.__annotations__}
-    fitted = {name: value for name, value in how.items() if name not in asked}
-    try:
-        text = model_text(formula, schema, **fitted)  # type: ignore[arg-type]  # as HowToFit has them
-    except ModuleNotFoundError:
-        raise _missing() from None
-    return request(text, computation="glm", **asked)
-
-
-def fit_of(result: Result) -> Fit:
-    """The fit that a result holds."""
-    return cast("Fit", result.view)
-
-
-def _missing() -> InvalidInput:
-    return InvalidInput(
-        "formulas are read with formulaic, which is not installed here",
-        code="no_formulaic",
-        remedy="pip install 'kapok[models]'",
-    )

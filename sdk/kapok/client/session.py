@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from kapok.client.analyses import Analyses
 from kapok.client.catalogue import VerifiedDataset, choose_members, read_all, resolve, split_label
@@ -49,9 +49,6 @@ if TYPE_CHECKING:
     from kapok.protocols.paillier.public import EncodedKey
 
 __all__ = ["AsyncSession", "connect_async"]
-
-# How long a node that was delayed may still take an inquiry for one of now.
-_INQUIRY_S: Final = 60
 
 
 class AsyncSession(Analyses):
@@ -208,9 +205,9 @@ class AsyncSession(Analyses):
         Raises:
             KapokError: the question cannot be asked, or the broker cannot be reached.
         """
-        from kapok.client.explaining import explain
+        from kapok.client.explaining import INQUIRY_S, explain
 
-        request = self.request(sql, seal, at_least, parties, _INQUIRY_S)
+        request = self.request(sql, seal, at_least, parties, INQUIRY_S)
         return await explain(self, request, await self._dataset_of(sql, progress), progress)
 
     async def train(self, request: TrainingRequest, *, progress: Listener = silent) -> Result:

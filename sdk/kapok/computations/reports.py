@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["METADATA", "Report", "Reported", "Shown", "number_text", "p_text", "reported"]
+__all__ = ["METADATA", "Report", "Reported", "Shown", "left_out", "number_text", "p_text", "reported"]
 
 METADATA: Final = b"kapok.report"
 _LEAST_P: Final = 0.0001
@@ -217,6 +217,11 @@ def _cell(name: str, cell: object) -> str:
     if isinstance(cell, float):
         return p_text(cell) if name == "p_value" else number_text(cell)
     return str(cell)
+
+
+def left_out(absent: Sequence[str]) -> str:
+    """Of levels that nobody has, for people; nothing where there are none."""
+    return f"LEFT OUT: {', '.join(absent)}, which no row has." if absent else ""
 
 
 def number_text(value: float | None) -> str:

@@ -199,7 +199,7 @@ def test_the_answer_is_one_table_that_says_everything(frame, engines):
     table = mine.to_arrow()
     assert table.column_names == ["term", "estimate", "std_error", "z", "p_value", "ci_low", "ci_high"]
     assert table["term"].to_pylist() == ["(intercept)", "x"]
-    kept = json.loads(table.schema.metadata[b"kapok.glm"])
+    kept = json.loads(table.schema.metadata[b"kapok.report"])
     assert kept["status"] == "converged"
     assert kept["text"].startswith("GLM yb ON 1, x FAMILY binomial LINK logit")
     assert mine.to_pandas().loc["x", "estimate"] == mine.coefficients["x"]

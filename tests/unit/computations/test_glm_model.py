@@ -6,11 +6,12 @@ import msgspec
 import numpy as np
 import pandas as pd
 import pytest
-from support.models import LAX, FrameEngine, Outcome, fit, run, split
+import statsmodels.api as sm
+import statsmodels.formula.api as smf
+from support.models import LAX, FrameEngine, Outcome, close, fit, run, split
 
-from kapok.client.models import _request
+from kapok.client.analyses import written
 from kapok.computations import Thresholds, computation
-from kapok.computations.design.sums import Scale, Total
 from kapok.computations.engines import ModelLimits
 from kapok.computations.glm.coefficients import Coefficients, encode, read
 from kapok.computations.glm.fit import Fit
@@ -119,6 +120,22 @@ def test_what_cannot_be_asked_is_named(formula, code):
     assert "\x1b" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("formula", "how", "said"),
+    [
+        ("y ~ x | z", {}, "no random effects"),
+        ("y ~ .", {}, "all other columns"),
+        ("z ~ x", {"family": "gamma"}, "max(y, 0.1)"),
+        ("x ~ z", {"family": "poisson"}, "least value of 0"),
+        ("z ~ x", {"family": "binomial"}, "num > 0"),
+    ],
+)
+def test_what_is_refused_says_why_and_what_to_write(formula, how, said):
+    with pytest.raises(InvalidInput) as caught:
+        Model.parse(model_text(formula, DATASET, **how), DATASET)
+    assert said in f"{caught.value.message}: {caught.value.remedy}"
+
+
 def test_a_formula_without_a_response_says_what_is_missing():
     with pytest.raises(InvalidInput, match="has no ~"):
         model_text("y > 0", DATASET)
@@ -163,7 +180,9 @@ def test_a_response_that_a_family_cannot_have(response, family):
         "SELECT 1 FROM data",
         "GLM y",
         "GLM y ON 1, x FAMILY binomial LINK logit ROUNDS 25",
-        "GLM y ON 1, x FAMILY binomial LINK logit ROUNDS 25 FROM data WHERE x > 1",
+        "GLM y ON 1, x FAMILY binomial LINK logit ROUNDS 25 FROM data WHERE",
+        "GLM y ON 1, x FAMILY binomial LINK logit ROUNDS 25 FROM data WHERE x > 1 LIMIT 3",
+        "GLM y ON 1, x FAMILY binomial LINK logit ROUNDS 25 FROM data WHERE x",
         "GLM y ON 1, x FAMILY binomial LINK logit ROUNDS 2.5 FROM data",
         "GLM y ON x POWERS x FAMILY binomial LINK logit ROUNDS 25 FROM data",
         "GLM y ON x LEVELS () FAMILY binomial LINK logit ROUNDS 25 FROM data",
@@ -219,9 +238,24 @@ def test_dependent_columns_are_named(engines):
     assert fit("y ~ x + I(2 * x + 1)", DATASET, engines, family="binomial", ridge=1).converged
 
 
-def test_a_level_that_nobody_has_is_a_dependent_column(engines):
-    found = fit("y ~ C(g)", DATASET, engines, family="binomial")
-    assert (found.status, found.reasons) == ("dependent_columns", ("g[c]",))
+def test_a_level_that_nobody_has_is_left_out_and_named(frame, engines):
+    for formula in ("y ~ x * C(g)", "y ~ 0 + x:C(g) + C(g)"):
+        found = fit(formula, DATASET, engines, family="binomial")
+        there = fit(formula.replace("C(g)", "C(g, levels=['a', 'b'])"), DATASET, engines, family="binomial")
+        assert found.converged
+        assert set(found.report.absent) == {"g[c]", "x:g[c]"}
+        assert found.coefficients.keys() == there.coefficients.keys()
+        close(found.coefficients, list(there.coefficients.values()), 1e-10)
+        close(found.errors, list(there.errors.values()), 1e-10)
+        assert found.report.degrees == there.report.degrees
+        assert "LEFT OUT: g[c], x:g[c], which no row has." in str(found)
+        told = found.predict({"x": [1, 1, 1], "g": ["a", "b", "c"]})
+        close(told[:2], there.predict({"x": [1, 1], "g": ["a", "b"]}), 1e-10)
+        assert np.isnan(told[2])
+    # One that all others are compared with is asked for anew.
+    found = fit("y ~ C(g, reference='c')", DATASET, engines, family="binomial")
+    assert (found.status, found.reasons) == ("dependent_columns", ("g[b]",))
+    assert "reference=" in found.message
 
 
 def test_bounds_far_wider_than_the_values_cost_no_digits_of_coefficients(frame, engines):
@@ -294,6 +328,27 @@ def test_rows_that_lack_something_are_dropped_and_counted(frame):
     assert (found.status, found.reasons) == ("suppressed", ("few_rows",))
     assert told == [("the model", "few_rows")] * 3
     assert "too few complete rows" in found.message
+
+
+def test_rows_that_a_condition_leaves_out_do_not_count(frame):
+    lacking = frame.copy()
+    lacking.loc[:49, "z"] = None
+    engines = split(lacking)
+    found = fit("y ~ x + z", DATASET, engines, family="binomial", where="z > 10 AND g = 'a'")
+    rows = lacking[(lacking.z > 10) & (lacking.g == "a")].astype({"z": float})
+    pooled = smf.glm("y ~ x + z", rows, family=sm.families.Binomial()).fit(tol=1e-14)
+    assert (found.rows_used, found.rows_dropped) == (len(rows), 0)
+    close(found.coefficients, pooled.params)
+    close(found.errors, pooled.bse)
+    # What it leaves out does not lack anything to be counted for.
+    dropped = int((lacking.z.isna() & (lacking.g == "a")).sum())
+    assert fit("y ~ z", DATASET, engines, family="binomial", where="g = 'a'").rows_dropped == dropped
+    told = Model.parse(model_text("y ~ x", DATASET, where="ill AND z IN (1, 2)"), DATASET)
+    assert "all rows of data with ill AND z IN (1, 2)" in told.describe()
+    assert told.columns == ("ill", "x", "y", "z")
+    with pytest.raises(InvalidInput) as caught:
+        model_text("y ~ x", DATASET, where="h == 1")
+    assert caught.value.remedy == "write h = 1"
 
 
 def test_a_level_that_one_holder_lacks_is_normal(frame):
@@ -394,25 +449,6 @@ def test_steps_beyond_what_has_a_mean_are_halved():
     assert np.abs(design.T @ ((counts.z - mean) / mean)).max() < 1e-6
 
 
-def test_fixed_point_keeps_a_doubles_digits():
-    scale = Scale(10**6, 3.0)
-    values = [1.0, -1 / 3, 1e-20, 12345.678, 0.0]
-    np.testing.assert_allclose([scale.value(word) for word in scale.words(values)], values, rtol=1e-14)
-    with pytest.raises(OverflowError):
-        scale.words([3e6 * 5])
-    with pytest.raises((OverflowError, ValueError)):
-        scale.words([float("nan")])
-
-
-def test_a_running_sum_loses_nothing_over_many_blocks():
-    total = Total(1)
-    for _ in range(10_000):
-        total.add(np.array([0.1]))
-        total.add(np.array([1e12]))
-        total.add(np.array([-1e12]))
-    assert total.value[0] == pytest.approx(1000.0, rel=1e-13)
-
-
 def test_confidence_levels_and_documents(engines):
     found = fit("y ~ x", DATASET, engines, family="binomial")
     narrow, wide = found.confidence(0.5)["x"], found.confidence(0.999)["x"]
@@ -440,7 +476,7 @@ def test_without_formulaic_it_says_what_to_install(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(InvalidInput) as caught:
-        _request(lambda *_a, **_k: None, "y ~ x", DATASET, {})
+        written("glm", "y ~ x", DATASET, {})
     assert caught.value.code == "no_formulaic"
     assert "kapok[models]" in caught.value.remedy
 

@@ -112,6 +112,17 @@ def test_proportional_hazards_are_those_of_the_pooled_rows(frame, engines):
     assert mine.report.rows_dropped == len(frame) - len(known)
 
 
+def test_a_level_that_nobody_has_is_left_out_of_proportional_hazards(engines):
+    mine = cox("Surv(time, event) ~ x + arm", engines, grid=GRID)
+    there = cox("Surv(time, event) ~ x + C(arm, levels=['drug', 'placebo'])", engines, grid=GRID)
+    assert mine.report.absent == ("arm[none]",)
+    assert mine.coefficients.keys() == there.coefficients.keys()
+    close(mine.coefficients, list(there.coefficients.values()), 1e-10)
+    close(mine.errors, list(there.errors.values()), 1e-10)
+    close(list(mine.baseline.values())[1:], list(there.baseline.values())[1:], 1e-10)
+    assert "LEFT OUT: arm[none], which no row has." in str(mine)
+
+
 def test_a_coarse_grid_is_the_pooled_rows_with_times_rounded_up(frame, engines):
     mine = curves("SURVIVAL time EVENT status = 2 GRID (3, 6, 10, 15, 20, 30) FROM data WHERE x > 0", engines)
     known = on_grid(frame[frame.x > 0])
@@ -227,3 +238,21 @@ def test_holders_hide_intervals_of_few_rows_and_coefficients_that_choose_one(fra
             lambda _what, why: told.append(why),
         )
         assert bool(told) == bool(steep), told
+
+
+def test_what_is_said_of_grids_and_of_curves_that_are_hidden(engines):
+    from kapok.computations.survival.formula import survival_text
+
+    with pytest.raises(InvalidInput) as caught:
+        survival_text("Surv(time, event) ~ 1", DATASET, every=0.1)
+    assert caught.value.code == "bad_grid"
+    assert "are 600" in caught.value.message
+    assert "take them 1 apart or more" in caught.value.remedy
+    for every in (0, -1, float("nan")):
+        with pytest.raises(InvalidInput, match="above 0"):
+            survival_text("Surv(time, event) ~ 1", DATASET, every=every)
+    hidden = curves("SURVIVAL time EVENT event GRID (1, 60) FROM data", engines, Thresholds(10, 50))
+    assert "no time of its curve is shown" in str(hidden)
+    assert "0 events" not in str(hidden)
+    few = cox("Surv(time, event) ~ x", engines, Thresholds(10, 5), every=1)
+    assert "(`min_cell`, `parameters_percent`, `leverage_percent`)" in few.message

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kapok.computations.comparison.params import Statement, text_of
 from kapok.computations.design.formula import expression_of
+from kapok.computations.design.options import condition_of
 from kapok.computations.language.hints import refuse
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def comparison_text(formula: str, dataset: Dataset, *, test: str, where: str | N
         formula: ``chol ~ sex``: what is compared, and between which groups.
         dataset: Over whose columns.
         test: ``t``, ``anova`` or ``chi2``.
-        where: A condition of the rows that count, as the formula's expressions are written.
+        where: A condition of the rows that count, as questions have it.
 
     Raises:
         InvalidInput: ``no_scipy``: it is not installed; ``bad_formula`` or what is wrong with an expression.
@@ -39,7 +40,5 @@ def comparison_text(formula: str, dataset: Dataset, *, test: str, where: str | N
             "write it as in chol ~ sex",
             "bad_formula",
         )
-    condition = None if where is None else expression_of(where, dataset)
-    return text_of(
-        Statement(test, expression_of(value, dataset), expression_of(group, dataset), dataset.name, condition)
-    )
+    compared = expression_of(value, dataset), expression_of(group, dataset)
+    return text_of(Statement(test, *compared, dataset.name, condition_of(where)))

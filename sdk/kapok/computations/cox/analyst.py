@@ -8,7 +8,7 @@ sum at β ─▶ likelihood lower than before, or weights out of range? ─▶ h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -17,9 +17,9 @@ import numpy as np
 
 from kapok.computations.cox.coefficients import Coefficients, encode
 from kapok.computations.cox.report import fitted, without_fit
-from kapok.computations.design.solving import dependent_columns, solved
+from kapok.computations.design.flags import broken_rules, impossible
+from kapok.computations.design.solving import dependent_columns, levels_of_nobody, set_aside, solved
 from kapok.computations.registry import Next
-from kapok.errors import PeerProtocolError
 from kapok.protocols.secure_sum.params import MOST_MEMBERS
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class _Kept(msgspec.Struct, frozen=True):
         halvings: How often in a row the way back was halved.
         steps: For each step how far it went.
         decrement: By how many standard errors the last step moved.
+        absent: Columns of levels that no row has: their coefficients stay where they are, at 0.
     """
 
     number: int
@@ -60,6 +61,7 @@ class _Kept(msgspec.Struct, frozen=True):
     halvings: int = 0
     steps: list[float] = []
     decrement: float = 1e300
+    absent: list[int] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Likelihood:
         score: Its slope, shape (columns,).
         information: Its curvature, shape (columns, columns).
         hazard: The baseline's increments, shape (times,), of a row of standardised columns that are zero.
+        absent: Columns of levels that no row has.
     """
 
     used: int
@@ -82,6 +85,7 @@ class Likelihood:
     score: Floats
     information: Floats
     hazard: Floats
+    absent: list[int]
 
 
 def advance(model: Hazards, _dataset: Dataset, state: bytes | None, words: Sequence[int]) -> Next | Reported:
@@ -100,7 +104,7 @@ def advance(model: Hazards, _dataset: Dataset, state: bytes | None, words: Seque
     """
     kept = None if state is None else msgspec.json.decode(state, type=_Kept)
     number = 1 if kept is None else kept.number
-    if broken := _broken(model, words):
+    if broken := broken_rules(model, model.layout.flags, words):
         return without_fit(model, "suppressed", broken, number, None)
     at = np.zeros(len(model.names)) if kept is None else np.array(kept.at)
     sums = _read(model, words, at)
@@ -108,7 +112,7 @@ def advance(model: Hazards, _dataset: Dataset, state: bytes | None, words: Seque
         if refused := _cannot(model, sums):
             return without_fit(model, *refused, 1, sums)
         nothing = [0.0] * len(at)
-        kept = _Kept(1, nothing, nothing, -np.inf, sums.value)
+        kept = _Kept(1, nothing, nothing, -np.inf, sums.value, absent=sums.absent)
     return _Step(model, sums, kept).next()
 
 
@@ -119,10 +123,11 @@ class _Step:
         self._model, self._sums, self._kept = model, sums, kept
         self._at = np.array(kept.at)
         penalty = model.ridge / model.design.half**2
-        self._information = sums.information + np.diag(penalty)
-        score = sums.score - penalty * self._at
+        self._information, score = set_aside(
+            sums.information + np.diag(penalty), sums.score - penalty * self._at, kept.absent
+        )
         self._move = solved(self._information, score)
-        self._decrement = float(np.sqrt(max(0.0, score @ self._move)))
+        self._decrement = max(0.0, float(score @ self._move)) ** 0.5
         self._objective = sums.value - float(penalty @ self._at**2) / 2
 
     def next(self) -> Next | Reported:
@@ -145,9 +150,8 @@ class _Step:
         if is_last:
             return self._fit("not_converged", ())
         at = (self._at + self._move).tolist()
-        return self._on(
-            _Kept(kept.number + 1, at, kept.at, self._objective, kept.null, 0, steps, self._decrement)
-        )
+        went = (0, steps, self._decrement, kept.absent)
+        return self._on(_Kept(kept.number + 1, at, kept.at, self._objective, kept.null, *went))
 
     def _endless(self, steps: list[float]) -> tuple[str, ...]:
         """The columns whose coefficients go on and on, while the likelihood hardly rises any more."""
@@ -171,7 +175,8 @@ class _Step:
         at = self._at + self._move if status == "complete" else self._at
         covariance = solved(self._information, np.eye(len(at)))
         kept = self._kept
-        return fitted(self._model, status, columns, kept.number, at, covariance, kept.null, self._sums)
+        sums = replace(self._sums, absent=kept.absent)
+        return fitted(self._model, status, columns, kept.number, at, covariance, kept.null, sums)
 
 
 def _cannot(model: Hazards, sums: Likelihood) -> tuple[str, tuple[str, ...]] | None:
@@ -180,22 +185,11 @@ def _cannot(model: Hazards, sums: Likelihood) -> tuple[str, tuple[str, ...]] | N
         return "no_events", ()
     if model.ridge:
         return None
-    if sums.events <= len(model.names):
+    if sums.events <= len(model.names) - len(sums.absent):
         return "too_few_rows", ()
-    if dependent := dependent_columns(sums.information):
+    if dependent := dependent_columns(set_aside(sums.information, sums.score, sums.absent)[0]):
         return "dependent_columns", tuple(model.names[place] for place in dependent)
     return None
-
-
-def _broken(model: Hazards, words: Sequence[int]) -> tuple[str, ...]:
-    """What somebody's rows broke; then no other word means anything."""
-    if len(words) != model.words:
-        raise _impossible(f"it has {len(words)} words, not {model.words}")
-    names = model.layout.flags
-    flags = words[: len(names)]
-    if not all(0 <= flag < MOST_MEMBERS << model.random_bits for flag in flags):
-        raise _impossible("a flag is out of range")
-    return tuple(name for name, flag in zip(names, flags, strict=True) if flag)
 
 
 def _read(model: Hazards, words: Sequence[int], at: Floats) -> Likelihood:
@@ -206,10 +200,10 @@ def _read(model: Hazards, words: Sequence[int], at: Floats) -> Likelihood:
     rest = words[start + layout.counts :]
     most = MOST_MEMBERS * model.scale.bound
     if min(used, dropped, outside, *counted) < 0 or any(abs(word) > most for word in rest):
-        raise _impossible("a word is larger than the holders' rows can make it")
+        raise impossible("a word is larger than the holders' rows can make it")
     leaving, events = np.array(counted[:many], dtype=float), np.array(counted[many:], dtype=float)
     if leaving.sum() != used or np.any(events > leaving):
-        raise _impossible("its counts do not fit together")
+        raise impossible("its counts do not fit together")
     values = np.array([model.scale.value(word) for word in rest])
     happened = values[:columns]
     upper = np.triu_indices(columns + 1)
@@ -220,7 +214,7 @@ def _read(model: Hazards, words: Sequence[int], at: Floats) -> Likelihood:
     kept = np.flatnonzero(events)
     total = at_risk[kept, 0, 0]
     if np.any(total <= 0):
-        raise _impossible("somebody has the event whom nobody watches")
+        raise impossible("somebody has the event whom nobody watches")
     means = at_risk[kept, 0, 1:] / total[:, None]
     seconds = np.triu(at_risk[kept][:, 1:, 1:]) + np.swapaxes(np.triu(at_risk[kept][:, 1:, 1:], 1), 1, 2)
     spread = seconds / total[:, None, None] - means[:, :, None] * means[:, None, :]
@@ -235,12 +229,5 @@ def _read(model: Hazards, words: Sequence[int], at: Floats) -> Likelihood:
         happened - events[kept] @ means,
         np.einsum("j,jab->ab", events[kept], spread),
         hazard[:-1],
-    )
-
-
-def _impossible(why: str) -> PeerProtocolError:
-    return PeerProtocolError(
-        f"no holders within the schema can have sent this sum: {why}",
-        code="impossible_sum",
-        remedy="ask again; if it goes on, ask the holders' people which version of Kapok they run",
+        levels_of_nobody(model.design, at_risk[0, 0, 0], at_risk[0, 0, 1:], np.diag(at_risk[0])[1:]),
     )

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from kapok.computations.cox.params import Statement, text_of
 from kapok.computations.design.features import INTERCEPT
 from kapok.computations.design.formula import read_formula
+from kapok.computations.design.options import above_zero, condition_of
 from kapok.computations.design.surv import grid_of, read_surv
 from kapok.computations.language.hints import refuse
-from kapok.computations.language.literals import number_of
 
 if TYPE_CHECKING:
-    from kapok.computations.language.syntax import Number
     from kapok.documents.dataset import Dataset
 
 __all__ = ["DEFAULT_ROUNDS", "cox_text"]
@@ -29,6 +27,7 @@ def cox_text(
     grid: Sequence[float] | None = None,
     every: float | None = None,
     ridge: float | None = None,
+    where: str | None = None,
     rounds: int = DEFAULT_ROUNDS,
 ) -> str:
     """The canonical text of proportional hazards.
@@ -39,6 +38,7 @@ def cox_text(
         grid: The times to which others are rounded up.
         every: How far apart they are, where they are not listed.
         ridge: λ of the penalty λ/2 Σ β².
+        where: A condition of the rows that count, as questions have it.
         rounds: Most rounds that it may take.
 
     Raises:
@@ -61,17 +61,9 @@ def cox_text(
             surv.event,
             terms,
             grid_of(surv.time, dataset, grid, every),
-            _number(ridge),
+            above_zero("ridge", ridge),
             rounds,
             dataset.name,
+            condition_of(where),
         )
     )
-
-
-def _number(value: float | None) -> Number | None:
-    if value is None or value == 0:
-        return None
-    try:
-        return number_of(f"{Decimal(str(value)):f}")
-    except ArithmeticError:
-        raise refuse("the ridge penalty is no number", "write it as digits", "bad_model") from None

@@ -20,15 +20,15 @@ of its own.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kapok.computations.cox.coefficients import Coefficients
 from kapok.computations.cox.params import LARGEST, RULES, Hazards
+from kapok.computations.design.flags import leaving
 from kapok.computations.design.guards import Shares, Watch
 from kapok.computations.design.rows import Blocks, Kept, engine_sql
 from kapok.computations.design.sums import Total
@@ -75,21 +75,13 @@ def contribute_at(
     flags = model.layout.flags
     try:
         select = engine_sql(model.sources, model.columns, dataset, engine.dialect)
-        words, broken = _Look(model, coefficients, thresholds, dataset).words(
-            Blocks(engine, select, model.sources)
-        )
+        rows = Blocks(engine, select, model.sources, model.where)
+        words, broken = _Look(model, coefficients, thresholds, dataset).words(rows)
     except Exception as error:  # noqa: BLE001  whatever it is, it depends on data: nobody outside may notice
         # The class alone: an engine's message can quote a value.
         note("the model", f"the engine could not answer ({type(error).__name__})")
         words, broken = [], [True] + [False] * (len(flags) - 1)
-    if any(broken):
-        for flag, is_broken in zip(flags[1:], broken[1:], strict=True):
-            if is_broken:
-                note("the model", flag)
-        words = [secrets.randbits(model.random_bits) for _ in range(model.words - len(broken))]
-    # Uniform in [1, 2^w) where the rule is broken.
-    noise = [is_broken and 1 + secrets.randbelow((1 << model.random_bits) - 1) for is_broken in broken]
-    return WordVector.from_integers([*map(int, noise), *words], model.word_bits)
+    return leaving(model, flags, broken, words, note)
 
 
 @dataclass(slots=True)
@@ -98,8 +90,7 @@ class _Block:
 
     Attributes:
         matrix: Standardised, shape (rows, columns).
-        raw: The same in the schema's units.
-        watched: The same, and the conditions inside of expressions.
+        watched: Its columns in the schema's units, and the conditions inside of expressions.
         interval: In which interval each row leaves.
         event: Whether it leaves with the event, within the grid.
         weights: exp(xβ).
@@ -107,24 +98,26 @@ class _Block:
     """
 
     matrix: Floats
-    raw: Floats
-    watched: Floats
+    watched: list[Floats]
     interval: npt.NDArray[np.intp]
     event: npt.NDArray[np.bool_]
     weights: Floats
     outside: int
 
     @property
-    def size(self) -> int:
-        """Bytes that are kept for a second look."""
-        return 2 * self.matrix.nbytes + self.watched.nbytes + 3 * self.weights.nbytes
+    def second(self) -> tuple[Any, ...]:
+        """What the second look is at, as `_parts` takes it."""
+        return self.interval, self.matrix, self.weights
 
-    def parts(self) -> Iterator[tuple[int, Floats, Floats]]:
-        """For each interval that rows leave in: its place, matrix after a column of ones, and weights."""
-        order = np.argsort(self.interval, kind="stable")
-        places, starts = np.unique(self.interval[order], return_index=True)
-        for place, rows in zip(places, np.split(order, starts[1:]), strict=True):
-            yield int(place), np.column_stack([np.ones(len(rows)), self.matrix[rows]]), self.weights[rows]
+
+def _parts(
+    interval: npt.NDArray[np.intp], matrix: Floats, weights: Floats
+) -> Iterator[tuple[int, Floats, Floats]]:
+    """For each interval that rows leave in: its place, matrix after a column of ones, and weights."""
+    order = np.argsort(interval, kind="stable")
+    places, starts = np.unique(interval[order], return_index=True)
+    for place, rows in zip(places, np.split(order, starts[1:]), strict=True):
+        yield int(place), np.column_stack([np.ones(len(rows)), matrix[rows]]), weights[rows]
 
 
 class _Look:
@@ -148,47 +141,49 @@ class _Look:
     def words(self, rows: Blocks) -> tuple[list[int], list[bool]]:
         """The words after the flags, and for each flag whether its rule is broken."""
         many, columns = len(self._times) + 1, len(self._model.names)
-        blocks = Kept(lambda: (self._block(values) for values in rows), lambda block: block.size)
+        blocks = Kept(lambda: (self._block(values) for values in rows), lambda block: block.second)
         products, happened = Total((many, columns + 1, columns + 1)), Total(columns)
-        leaving, events = np.zeros(many, dtype=np.int64), np.zeros(many, dtype=np.int64)
+        left, events = np.zeros(many, dtype=np.int64), np.zeros(many, dtype=np.int64)
         outside = 0
         for block in blocks.first():
             found = np.zeros((many, columns + 1, columns + 1))
-            for place, matrix, weights in block.parts():
+            for place, matrix, weights in _parts(*block.second):
                 found[place] = matrix.T @ (matrix * weights[:, None])
             products.add(found)
             happened.add(block.matrix[block.event].sum(axis=0))
-            leaving += np.bincount(block.interval, minlength=many)
+            left += np.bincount(block.interval, minlength=many)
             events += np.bincount(block.interval[block.event], minlength=many)
             outside += block.outside
             self._watch.look(block.watched)
             if block.event.any():
-                self._watch_events.look(block.raw[block.event])
-        used, dropped = int(leaving.sum()), rows.dropped
-        broken = self._broken(leaving, events, products.value, blocks)
+                self._watch_events.look([column[block.event] for column in block.watched[:columns]])
+        used, dropped = int(left.sum()), rows.dropped
+        few = [] if self._model.where is None else [rows.few(self._thresholds.min_cell)]
+        broken = self._broken(left, events, products.value, blocks, few)
         upper = np.triu_indices(columns + 1)
         sums = np.concatenate([happened.value, products.value[:, *upper].ravel()])
-        counts = [used, dropped, outside, *leaving.tolist(), *events.tolist()]
+        counts = [used, dropped, outside, *left.tolist(), *events.tolist()]
         return [*counts, *self._model.scale.words(sums.tolist())], broken
 
     def _broken(
         self,
-        leaving: npt.NDArray[np.int64],
+        left: npt.NDArray[np.int64],
         events: npt.NDArray[np.int64],
         products: Floats,
-        blocks: Kept[_Block],
+        blocks: Kept[_Block, tuple[Any, ...]],
+        few_chosen: list[bool],
     ) -> list[bool]:
         least, limits = self._thresholds, self._thresholds.models
-        used, columns = int(leaving.sum()), len(self._model.names)
+        used, columns = int(left.sum()), len(self._model.names)
         if used < max(least.min_rows, 2 * least.min_cell, 1):
             return [False, True] + [False] * (len(self._model.layout.flags) - len(RULES))
         shares = [Shares(information) for information in products]
-        for block in blocks.again():
-            for place, matrix, weights in block.parts():
+        for part in blocks.again():
+            for place, matrix, weights in _parts(*part):
                 shares[place].look(matrix, weights)
         latest = self._model.sources[self._model.time].bounds.high
         possible = [True] * len(self._times) + [latest > self._times[-1]]
-        counted = zip(possible, leaving.tolist(), events.tolist(), shares, strict=True)
+        counted = zip(possible, left.tolist(), events.tolist(), shares, strict=True)
         few = [
             bool(
                 (possible and (gone in self._few or gone - happened in self._few))
@@ -199,7 +194,8 @@ class _Look:
             for place, (possible, gone, happened, share) in enumerate(counted)
         ]
         watched = self._watch.few.tolist()
-        return [False, False, *few, *watched[:columns], *self._watch_events.few.tolist(), *watched[columns:]]
+        events_few = self._watch_events.few.tolist()
+        return [False, False, *few, *watched[:columns], *events_few, *watched[columns:], *few_chosen]
 
     def _block(self, values: Sequence[Floats]) -> _Block:
         model = self._model
@@ -211,5 +207,5 @@ class _Look:
         risk = matrix @ self._at.columns
         most = np.log(LARGEST)
         outside = int(np.count_nonzero(np.abs(risk) > most))
-        watched = np.column_stack([raw, *(values[place] for place in model.choices)])
-        return _Block(matrix, raw, watched, interval, event, np.exp(np.clip(risk, -most, most)), outside)
+        watched = [*raw.T, *(values[place] for place in model.choices)]
+        return _Block(matrix, watched, interval, event, np.exp(np.clip(risk, -most, most)), outside)

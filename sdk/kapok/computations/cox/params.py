@@ -1,6 +1,7 @@
 """Proportional hazards, public to everybody it concerns, and the layout of their words.
 
     COX time EVENT e ON term, term, … GRID (number, number, …) [RIDGE number] ROUNDS number FROM dataset
+        [WHERE condition]
 
 What a term is: `kapok.computations.design.reading`.
 """
@@ -14,20 +15,18 @@ from typing import Final
 from kapok.computations.design.choices import choices, place_of
 from kapok.computations.design.columns import Design, Source, Sources
 from kapok.computations.design.features import INTERCEPT, Term, expressions, written
-from kapok.computations.design.reading import read_terms, value_of
+from kapok.computations.design.model import ModelQuestion, check_dataset
+from kapok.computations.design.reading import read_above_zero, read_rounds, read_terms, read_where
 from kapok.computations.design.sums import Scale
 from kapok.computations.design.times import Grid, check_event, check_time, read_grid
 from kapok.computations.language.grammar import Reader
 from kapok.computations.language.hints import refuse
-from kapok.computations.language.syntax import Call, Expression, Name, Number, walk
-from kapok.computations.language.vocabulary import FUNCTIONS
+from kapok.computations.language.syntax import Expression, Number
 from kapok.computations.language.writing import identifier, write
-from kapok.computations.widths import random_bits, word_bits
 from kapok.documents.dataset import Dataset
 
 __all__ = ["LARGEST", "RULES", "Hazards", "Layout", "Statement", "text_of"]
 
-_MOST_ROUNDS: Final = 100
 _MOST_WORDS: Final = 100_000
 LARGEST: Final = 2.0**24
 """What one row adds to a sum at most: coefficients that lead beyond are not the last."""
@@ -40,7 +39,11 @@ _COUNTS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a model's text says, before anything is known of the dataset."""
+    """What a model's text says, before anything is known of the dataset.
+
+    Attributes:
+        where: Which rows count; None: all.
+    """
 
     time: Expression
     event: Expression
@@ -49,6 +52,7 @@ class Statement:
     ridge: Number | None
     rounds: int
     dataset: str
+    where: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Hazards:
+class Hazards(ModelQuestion):
     """A model over one dataset. Made by `parse` only, which checks all that is said here.
 
     Attributes:
@@ -92,6 +96,7 @@ class Hazards:
         time: Place of the time among the sources.
         event: Place of the event among the sources.
         choices: Places of the conditions inside of expressions.
+        where: Place of the condition of the rows that count; None without.
         scale: How sums become words.
     """
 
@@ -101,6 +106,7 @@ class Hazards:
     time: int = field(compare=False)
     event: int = field(compare=False)
     choices: tuple[int, ...] = field(compare=False)
+    where: int | None = field(compare=False)
     scale: Scale = field(compare=False)
 
     @classmethod
@@ -123,19 +129,9 @@ class Hazards:
         return text_of(self.statement)
 
     @property
-    def substance(self) -> str:
-        """What it asks: as its text, for nothing in it has a name of its own."""
-        return self.text
-
-    @property
     def times(self) -> tuple[float, ...]:
         """The grid."""
         return self.statement.grid.values
-
-    @property
-    def ridge(self) -> float:
-        """λ of the penalty λ/2 Σ β²; 0 without."""
-        return 0.0 if self.statement.ridge is None else float(value_of(self.statement.ridge))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -152,43 +148,18 @@ class Hazards:
             *(f"nearly_constant: {name}" for name in self.names),
             *(f"few_events: {name}" for name in self.names),
             *(f"nearly_constant: condition {write(one)}" for one in choices(_numbers(self.statement))),
+            *(
+                []
+                if self.statement.where is None
+                else [f"nearly_constant: condition {write(self.statement.where)}"]
+            ),
         )
         return Layout(flags, len(self.times), len(self.names))
 
     @property
-    def words(self) -> int:
-        """Number of words of one contribution, in every round."""
-        return self.layout.words
-
-    @property
-    def rounds(self) -> int:
-        """Most rounds that it takes; it ends earlier once it has converged."""
-        return self.statement.rounds
-
-    @property
-    def random_bits(self) -> int:
-        """Width of the random words that stand for what is suppressed."""
-        return random_bits(self.scale.bound)
-
-    @property
-    def word_bits(self) -> int:
-        """Width of a word."""
-        return word_bits(self.scale.bound)
-
-    def _expressions(self) -> Iterator[Expression]:
-        yield from _numbers(self.statement)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of all columns that it reads, sorted."""
-        found = {part.name for root in self._expressions() for part in walk(root) if isinstance(part, Name)}
-        return tuple(sorted(found))
-
-    @property
-    def functions(self) -> tuple[str, ...]:
-        """Names of the functions that are applied to single rows, sorted."""
-        calls = {part.name for root in self._expressions() for part in walk(root) if isinstance(part, Call)}
-        return tuple(sorted(calls & FUNCTIONS))
+    def roots(self) -> Iterator[Expression]:
+        """All that is computed of each row, or looked at."""
+        return _numbers(self.statement)
 
     @property
     def operations(self) -> tuple[str, ...]:
@@ -198,10 +169,11 @@ class Hazards:
     def describe(self) -> str:
         """The model as a sentence for a data holder."""
         one, ends = self.statement, len(self.times) + 1
+        rows = f"all rows of {one.dataset}" + ("" if one.where is None else f" with {write(one.where)}")
         return (
             f"Fits proportional hazards of {write(one.time)} until {write(one.event)} on "
-            f"{written(one.terms)}, over all rows of {one.dataset} that lack nothing, in at most "
-            f"{one.rounds} rounds; each adds up, for the rows that leave in each of {ends} intervals, "
+            f"{written(one.terms)}, over {rows} that lack nothing, in at most {one.rounds} rounds; each adds "
+            f"up, for the rows that leave in each of {ends} intervals, "
             f"products of {len(self.names)} columns at coefficients that the analyst has found."
         )
 
@@ -209,6 +181,7 @@ class Hazards:
 def _numbers(one: Statement) -> Iterator[Expression]:
     """What is computed of each row."""
     yield from (one.time, one.event, *expressions(one.terms))
+    yield from () if one.where is None else (one.where,)
 
 
 def _read(text: str) -> Statement:
@@ -220,39 +193,23 @@ def _read(text: str) -> Statement:
     reader.expect_word("on", "after the event")
     terms = read_terms(reader)
     grid = read_grid(reader)
-    ridge = _number(reader, "RIDGE") if reader.take_word("ridge") else None
-    reader.expect_word("rounds", "after the model")
-    rounds = _number(reader, "ROUNDS")
+    ridge = read_above_zero(reader, "RIDGE") if reader.take_word("ridge") else None
+    rounds = read_rounds(reader)
     reader.expect_word("from", "at the end of a model")
     dataset = reader.identifier("the dataset's name")
-    if reader.token.kind != "end":
-        raise reader.unexpected("the model ends after the dataset's name")
-    if rounds.decimals or not 2 <= rounds.units <= _MOST_ROUNDS:
-        raise refuse(f"a model takes 2 to {_MOST_ROUNDS} rounds", "ask for so many", "bad_model")
-    return Statement(time, event, terms, grid, ridge, rounds.units, dataset)
-
-
-def _number(reader: Reader, what: str) -> Number:
-    found = reader.expression()
-    if not isinstance(found, Number) or found.units <= 0:
-        raise refuse(f"{what} takes a number above 0", "write it as digits", "bad_model")
-    return found
+    return Statement(time, event, terms, grid, ridge, rounds, dataset, read_where(reader))
 
 
 def text_of(one: Statement) -> str:
     """The canonical text of a model."""
     parts = ["COX", write(one.time), "EVENT", write(one.event), "ON", written(one.terms), one.grid.text]
     parts += [] if one.ridge is None else ["RIDGE", write(one.ridge)]
-    return " ".join([*parts, "ROUNDS", str(one.rounds), "FROM", identifier(one.dataset)])
+    parts += ["ROUNDS", str(one.rounds), "FROM", identifier(one.dataset)]
+    return " ".join([*parts, *([] if one.where is None else ["WHERE", write(one.where)])])
 
 
 def _compiled(one: Statement, dataset: Dataset) -> Hazards:
-    if one.dataset != dataset.name:
-        raise refuse(
-            f"the model is of {one.dataset}, not {dataset.name}",
-            f"write FROM {dataset.name}",
-            "unknown_dataset",
-        )
+    check_dataset(one.dataset, dataset)
     check_time(one.time, dataset)
     check_event(one.event, dataset)
     if INTERCEPT in one.terms:
@@ -263,8 +220,9 @@ def _compiled(one: Statement, dataset: Dataset) -> Hazards:
     design = Design(whole.columns[1:], whole.centre[1:], whole.half[1:])
     time, event = sources.number("a time", one.time), sources.number("an event", one.event)
     chosen = tuple(place_of(condition, sources) for condition in choices(_numbers(one)))
+    where = None if one.where is None else place_of(one.where, sources)
     scale = Scale(dataset.rows_max, LARGEST)
-    model = Hazards(one, tuple(sources.listed), design, time, event, chosen, scale)
+    model = Hazards(one, tuple(sources.listed), design, time, event, chosen, where, scale)
     if model.words > _MOST_WORDS:
         raise refuse(
             f"the model takes {model.words} sums a round, and {_MOST_WORDS} are allowed",

@@ -39,6 +39,7 @@ class HazardsReport(Report, frozen=True, kw_only=True):
         null_log_likelihood: Where no column has an effect.
         times: The grid.
         baseline: Breslow's cumulative hazard of a row whose columns are all zero, at each time.
+        absent: Columns of levels that no row has: left out.
     """
 
     names: tuple[str, ...] = ()
@@ -52,6 +53,7 @@ class HazardsReport(Report, frozen=True, kw_only=True):
     null_log_likelihood: float | None = None
     times: tuple[float, ...] = ()
     baseline: tuple[float, ...] = ()
+    absent: tuple[str, ...] = ()
 
     @property
     def errors(self) -> tuple[float, ...]:
@@ -98,13 +100,15 @@ def fitted(
     half, centre = model.design.half, model.design.centre
     coefficients = at / half
     shift = math.exp(-float(coefficients @ centre))
+    there = [place for place in range(len(at)) if place not in sums.absent]
+    covariance = (covariance / np.outer(half, half))[np.ix_(there, there)]
     report = HazardsReport(
         text=model.text,
         status=status,
         reasons=tuple(reasons),
-        names=model.names,
-        coefficients=tuple(coefficients.tolist()),
-        covariance=tuple((covariance / np.outer(half, half)).ravel().tolist()),
+        names=tuple(model.names[place] for place in there),
+        coefficients=tuple(coefficients[there].tolist()),
+        covariance=tuple(covariance.ravel().tolist()),
         rounds=rounds,
         rows_used=sums.used,
         rows_dropped=sums.dropped,
@@ -113,6 +117,7 @@ def fitted(
         null_log_likelihood=null,
         times=model.times,
         baseline=tuple((np.cumsum(sums.hazard) * shift).tolist()),
+        absent=tuple(model.names[place] for place in sums.absent),
     )
     return _answer(report)
 

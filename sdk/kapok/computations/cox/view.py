@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from kapok.computations.cox.report import HazardsReport
-from kapok.computations.reports import Shown, number_text, p_text
+from kapok.computations.design.reasons import in_words
+from kapok.computations.reports import Shown, left_out, number_text, p_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,14 +29,21 @@ class HazardsFit(Shown[HazardsReport]):
         "ask for a simpler model.",
         "separated": "SEPARATED: events can be told by {}, whose coefficients grow without end; these are "
         "the last round's. Leave a column out, or add a ridge penalty.",
-        "suppressed": "SUPPRESSED: at a holder or more the rows do not let this model be shown ({}). Take a "
-        "coarser grid, leave out what is named, or merge levels.",
+        "suppressed": "SUPPRESSED: a holder or more does not show this model: {}. What helps: a coarser "
+        "grid, fewer columns, merged levels, or to ask without that holder (--party); or a policy with other "
+        "numbers.",
         "dependent_columns": "NOT FITTED: what follows from other columns, or hardly varies within the "
-        "schema's bounds: {}. Leave it out, or add a ridge penalty. levels=[…] leaves out a level "
-        "that nobody has.",
+        "schema's bounds: {}. Leave it out, or add a ridge penalty; where nobody has the level that a "
+        "factor is compared with, name another: C(x, reference=…).",
         "too_few_rows": "NOT FITTED: there are no more events than coefficients.",
         "no_events": "NOT FITTED: nothing happens up to the last time of the grid.",
     }
+
+    @property
+    def message(self) -> str:
+        """What hinders it and what helps, and what is left out, in words; empty when nothing is."""
+        said = self.messages.get(self.status, "").format(in_words(self.reasons))
+        return " ".join(filter(None, (said, left_out(self.report.absent))))
 
     @property
     def converged(self) -> bool:

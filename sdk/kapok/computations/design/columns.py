@@ -295,8 +295,8 @@ class Design:
         return next((place for place, column in enumerate(self.columns) if not column.parts), None)
 
     def raw(self, values: Sequence[Floats], rows: int) -> Floats:
-        """The matrix in the schema's units, shape (rows, columns)."""
-        found = np.ones((rows, len(self.columns)))
+        """The matrix in the schema's units, shape (rows, columns), each column in one piece of memory."""
+        found = np.ones((len(self.columns), rows)).T
         for place, column in enumerate(self.columns):
             for part in column.parts:
                 found[:, place] *= part.of(values)

@@ -56,6 +56,19 @@ _INSTEAD: Final = {
         ("scale", "center", "standardize"), "leave it out: it depends on all data, a fit does not"
     ),
 }
+_SIGNS: Final = (
+    (
+        re.compile(r"\|"),
+        "a formula has no | here: there are no random effects, instruments or strata",
+        "write the groups as a factor, C(g); an or of conditions stands in I(…)",
+    ),
+    (
+        re.compile(r"(?<![\w)\]])\.(?!\d)"),
+        "a dot would stand for all other columns, and rows that lack any of them would be dropped",
+        "name the columns that the model is to have",
+    ),
+)
+"""What formulaic reads otherwise than it is meant, and what to say then."""
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*m|[⧛⧚]|\[[0-9;]+m")
 
 
@@ -125,6 +138,9 @@ def _parsed(right: str) -> list[list[str]]:
         found = [[str(factor.expr) for factor in term.factors] for term in terms]
     except (FormulaicError, SyntaxError, AttributeError, TypeError, ValueError, RecursionError) as error:
         # formulaic raises its own errors, and Python's where it parses a factor or has no use for a part.
+        for sign, what, remedy in _SIGNS:
+            if sign.search(right):
+                raise _bad(what, remedy) from None
         said = _ANSI.sub("", str(error)).split("\n", 1)[0].strip().rstrip(".")
         is_told = isinstance(error, FormulaicError | SyntaxError) and len(said) <= _MOST_SAID
         raise _bad(

@@ -65,25 +65,41 @@ class Watch:
         self._min_cell = min_cell
         self._rows = 0
         self._others = np.zeros(len(bare), dtype=np.int64)
+        self._waiting: list[Sequence[Floats]] = []
         self._commonest: Floats | None = None
 
-    def look(self, block: Floats) -> Floats:
-        """Look at some rows, shape (rows, columns).
+    def look(self, columns: Sequence[Floats]) -> None:
+        """Look at some rows: each column's values in them."""
+        self._rows += len(columns[0]) if columns else 0
+        self._waiting.append(columns)
+        if self._commonest is not None or self._rows >= 2 * self._min_cell:
+            self._count()
 
-        Returns:
-            The commonest value of each column, if more than half of the first rows have one. A value of all
-            rows but a few has: a block is of far more rows than `min_cell`, or of all of them.
+    @property
+    def commonest(self) -> Floats:
+        """The value that all rows of a column have but fewer than `min_cell`, where there is one.
+
+        Of the first rows, twice as many as that, more than half have it: it is the one in their middle.
         """
+        self._count()
+        return np.zeros(len(self._others)) if self._commonest is None else self._commonest
+
+    def _count(self) -> None:
+        """Count the rows that wait to be counted."""
+        if not self._rows:
+            return
         if self._commonest is None:
-            middle = len(block) // 2
-            self._commonest = np.partition(block, middle, axis=0)[middle]
-        self._others += np.count_nonzero(block != self._commonest, axis=0)
-        self._rows += len(block)
-        return self._commonest
+            first = [np.concatenate(parts) for parts in zip(*self._waiting, strict=True)]
+            self._commonest = np.array([np.partition(one, len(one) // 2)[len(one) // 2] for one in first])
+        for columns in self._waiting:
+            pairs = zip(columns, self._commonest, strict=True)
+            self._others += [np.count_nonzero(column != value) for column, value in pairs]
+        self._waiting = []
 
     @property
     def few(self) -> npt.NDArray[np.bool_]:
         """For each column whether too few rows have another value than most."""
+        self._count()
         smaller = np.where(self._indicator, np.minimum(self._others, self._rows - self._others), self._others)
         # One row is enough for whoever says so, and then none is as well.
         none = (smaller == 0) & (self._bare | (self._min_cell <= 1))
@@ -129,8 +145,8 @@ class Shares:
     def look(self, matrix: Floats, weights: Floats) -> None:
         """Look at some rows, shapes (rows, columns) and (rows,)."""
         if len(matrix) and self._root.shape[1]:
-            within = matrix @ self._root
-            self.largest = max(self.largest, float((weights * np.einsum("ij,ij->i", within, within)).max()))
+            within = self._root.T @ matrix.T
+            self.largest = max(self.largest, float((weights * np.einsum("ij,ij->j", within, within)).max()))
 
 
 def whitening(information: Floats) -> Floats:

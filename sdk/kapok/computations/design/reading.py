@@ -16,13 +16,14 @@ from kapok.computations.language.grammar import Reader
 from kapok.computations.language.hints import refuse
 from kapok.computations.language.syntax import Expression, Number, Text
 
-__all__ = ["read_terms", "value_of"]
+__all__ = ["read_above_zero", "read_rounds", "read_terms", "read_where", "value_of"]
 
 _Item = TypeVar("_Item")
 
 _MOST_DEGREE: Final = 8
 _MOST_KNOTS: Final = 12
 _MOST_LEVELS: Final = 256
+_MOST_ROUNDS: Final = 100
 
 
 def read_terms(reader: Reader) -> tuple[Term, ...]:
@@ -37,6 +38,43 @@ def read_terms(reader: Reader) -> tuple[Term, ...]:
     if len(set(terms)) != len(terms):
         raise refuse("a term stands in the model twice", "leave one out", "bad_model")
     return tuple(terms)
+
+
+def read_above_zero(reader: Reader, what: str) -> Number:
+    """Read the number that a word takes.
+
+    Raises:
+        InvalidInput: ``bad_model``.
+    """
+    found = reader.expression()
+    if not isinstance(found, Number) or found.units <= 0:
+        raise refuse(f"{what} takes a number above 0", "write it as digits", "bad_model")
+    return found
+
+
+def read_rounds(reader: Reader) -> int:
+    """Read ``ROUNDS number``.
+
+    Raises:
+        InvalidInput: ``bad_model``.
+    """
+    reader.expect_word("rounds", "after the model")
+    rounds = read_above_zero(reader, "ROUNDS")
+    if rounds.decimals or not 2 <= rounds.units <= _MOST_ROUNDS:
+        raise refuse(f"a model takes 2 to {_MOST_ROUNDS} rounds", "ask for so many", "bad_model")
+    return rounds.units
+
+
+def read_where(reader: Reader) -> Expression | None:
+    """Read ``[WHERE condition]`` at a model's end.
+
+    Raises:
+        InvalidInput: ``bad_sql`` when there is more.
+    """
+    where = reader.expression() if reader.take_word("where") else None
+    if reader.token.kind != "end":
+        raise reader.unexpected("the model ends before")
+    return where
 
 
 def value_of(number: Number) -> Fraction:

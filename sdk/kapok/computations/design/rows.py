@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import numpy as np
 from sqlglot import exp
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Blocks", "Kept", "engine_sql"]
 
-_BLOCK_ROWS: Final = 16_384
+_BLOCK_ROWS: Final = 4_096  # what is made of them on the way fits in a processor's own memory
 _MOST_BYTES: Final = 2**27
 _Block = TypeVar("_Block")
+_Part = TypeVar("_Part", bound="tuple[Any, ...]")
 
 
 def engine_sql(sources: Sequence[Source], columns: tuple[str, ...], dataset: Dataset, dialect: str) -> str:
@@ -58,17 +59,22 @@ class Blocks:
         engine: Beside the data.
         select_sql: As `engine_sql` writes it.
         sources: What its columns are.
-        dropped: Rows so far that lacked something.
+        where: Place of the condition of the rows that count, 1 or 0; None: all count.
+        dropped: Rows so far that counted and lacked something.
+        chosen, left: Rows so far that lacked nothing and counted, or did not.
     """
 
     engine: Engine
     select_sql: str
     sources: Sequence[Source]
+    where: int | None = None
     dropped: int = field(default=0, init=False)
+    chosen: int = field(default=0, init=False)
+    left: int = field(default=0, init=False)
 
     def __iter__(self) -> Iterator[list[Floats]]:
-        """For each block the values of each source, all of one length, at most some 30,000."""
-        self.dropped = 0
+        """For each block the values of each source, all of one length, at most some 8,000."""
+        self.dropped = self.chosen = self.left = 0
         waiting: list[list[Floats]] = []
         rows = 0
         for batch in self.engine.batches(self.select_sql):
@@ -86,13 +92,24 @@ class Blocks:
         for column in batch.columns:
             if column.null_count:
                 known &= column.is_valid().to_numpy(zero_copy_only=False)
+        if self.where is not None:
+            counts = batch.column(self.where).to_numpy(zero_copy_only=False) != 0
+            self.left += int((known & ~counts).sum())
+            self.dropped += int((~known & counts).sum())
+            known &= counts
+        else:
+            self.dropped += batch.num_rows - int(known.sum())
         kept = int(known.sum())
-        self.dropped += batch.num_rows - kept
+        self.chosen += kept
         found = []
         for source, column in zip(self.sources, batch.columns, strict=True):
             steps = column.fill_null(0).to_numpy(zero_copy_only=False)
             found.append(source.value(steps if kept == batch.num_rows else steps[known]))
         return found
+
+    def few(self, min_cell: int) -> bool:
+        """Whether the condition keeps too few rows, or leaves out too few: none is too few as well."""
+        return self.where is not None and min_cell > 1 and min(self.chosen, self.left) < min_cell
 
 
 def _joined(blocks: list[list[Floats]]) -> list[Floats]:
@@ -101,32 +118,33 @@ def _joined(blocks: list[list[Floats]]) -> list[Floats]:
     return [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
 
 
-class Kept(Generic[_Block]):
-    """What was made of each block, for a second look: kept while it fits, and else made again."""
+class Kept(Generic[_Block, _Part]):
+    """What a second look needs of each block: kept while it fits, and else made again."""
 
-    def __init__(self, make: Callable[[], Iterator[_Block]], size: Callable[[_Block], int]) -> None:
+    def __init__(self, make: Callable[[], Iterator[_Block]], part: Callable[[_Block], _Part]) -> None:
         """Nothing is made yet.
 
         Args:
-            make: Gives everything from the beginning.
-            size: Bytes of one of them.
+            make: Gives all blocks from the beginning.
+            part: What the second look needs of one.
         """
-        self._make, self._size = make, size
-        self._kept: list[_Block] | None = None
+        self._make, self._part = make, part
+        self._kept: list[_Part] | None = None
 
     def first(self) -> Iterator[_Block]:
-        """The first look."""
-        kept: list[_Block] = []
+        """The first look, at whole blocks."""
+        kept: list[_Part] = []
         room = _MOST_BYTES
         for block in self._make():
-            room -= self._size(block)
+            yield block
+            part = self._part(block)
+            room -= sum(array.nbytes for array in part)
             if room >= 0:
-                kept.append(block)
+                kept.append(part)
             else:
                 kept.clear()
-            yield block
         self._kept = kept if room >= 0 else None
 
-    def again(self) -> Iterator[_Block]:
+    def again(self) -> Iterator[_Part]:
         """The second look."""
-        return self._make() if self._kept is None else iter(self._kept)
+        return map(self._part, self._make()) if self._kept is None else iter(self._kept)

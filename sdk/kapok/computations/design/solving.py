@@ -1,4 +1,4 @@
-"""Newton's equations: solved with columns brought to one scale, and which of them the others give."""
+"""Newton's equations: solved with columns brought to one scale, and which of them cannot be solved for."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 if TYPE_CHECKING:
-    from kapok.computations.design.columns import Floats
+    from collections.abc import Sequence
 
-__all__ = ["dependent_columns", "solved"]
+    from kapok.computations.design.columns import Design, Floats
+
+__all__ = ["dependent_columns", "levels_of_nobody", "set_aside", "solved"]
 
 _DEPENDENT: Final = 1e-12
 
@@ -41,3 +43,31 @@ def dependent_columns(information: Floats) -> list[int]:
             continue
         left = left - np.outer(left[:, place], left[place]) / pivot
     return sorted(found)
+
+
+def levels_of_nobody(design: Design, weight: float, sums: Floats, squares: Floats) -> list[int]:
+    """The columns of levels, and of their products, that no row has: 0 in every row.
+
+    Args:
+        design: The matrix.
+        weight: Σ w over all rows; 0 where the design has no constant, by which columns are not moved then.
+        sums: Σ w x of each standardised column.
+        squares: Σ w x².
+    """
+    nothing = -design.centre / design.half
+    spread = squares - 2 * nothing * sums + nothing**2 * weight
+    return [
+        place
+        for place, column in enumerate(design.columns)
+        if any(part.kind == "level" for part in column.parts)
+        and spread[place] <= _DEPENDENT * nothing[place] ** 2 * weight
+    ]
+
+
+def set_aside(information: Floats, score: Floats, places: Sequence[int]) -> tuple[Floats, Floats]:
+    """The equations with some coefficients left out: these move nowhere and nothing depends on them."""
+    information, score = information.copy(), score.copy()
+    for place in places:
+        information[place, :] = information[:, place] = 0.0
+        information[place, place], score[place] = 1.0, 0.0
+    return information, score

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,7 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from kapok.computations.design.formula import expression_of
-from kapok.computations.design.times import Grid, check_time
+from kapok.computations.design.times import MOST_TIMES, Grid, check_time
 from kapok.computations.language.hints import refuse
 from kapok.computations.language.literals import number_of
 from kapok.computations.language.syntax import Number
@@ -82,9 +83,16 @@ def grid_of(time: Expression, dataset: Dataset, grid: Sequence[float] | None, ev
     if grid is not None:
         return Grid(tuple(_number(one) for one in grid))
     _, high = check_time(time, dataset)
+    if every is not None and not 0 < every < math.inf:
+        raise refuse("times are a number above 0 apart", "say every=30", "bad_grid")
     step = high / _STEPS if every is None else Fraction(Decimal(str(every)))
-    if step <= 0 or high / step > 10_000:
-        raise refuse("the grid's times are too close", "take them further apart", "bad_grid")
+    if high > MOST_TIMES * step:
+        raise refuse(
+            f"times {float(step):g} apart up to the schema's bound of {float(high):g} are "
+            f"{math.ceil(high / step)}, and a grid has {MOST_TIMES} at most",
+            f"take them {math.ceil(high / MOST_TIMES)} apart or more, or list those that matter in grid=",
+            "bad_grid",
+        )
     if every is None and high >= _STEPS:
         step = Fraction(-(-high // _STEPS))
     times = [step * place for place in range(1, int(-(-high // step)) + 1)]

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from kapok.computations.language.grammar import Reader
     from kapok.documents.dataset import Dataset
 
-__all__ = ["Grid", "check_event", "check_time", "read_grid"]
+__all__ = ["MOST_TIMES", "Grid", "check_event", "check_time", "read_grid"]
 
-_MOST_TIMES: Final = 500
+MOST_TIMES: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ def read_grid(reader: Reader) -> Grid:
     reader.expect_sign("(", "before the list")
     times = reader.listed("after the times")
     values = [value_of(time) for time in times if isinstance(time, Number)]
-    if len(values) != len(times) or len(times) > _MOST_TIMES or values != sorted({*values}) or values[0] < 0:
+    if len(values) != len(times) or len(times) > MOST_TIMES or values != sorted({*values}) or values[0] < 0:
         raise refuse(
-            f"a grid has 1 to {_MOST_TIMES} numbers from 0, each larger than the one before",
+            f"a grid has 1 to {MOST_TIMES} numbers from 0, each larger than the one before",
             "list the times in order, as in 30, 60, 90",
             "bad_grid",
         )

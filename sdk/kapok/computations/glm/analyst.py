@@ -20,17 +20,17 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from kapok.computations.design.solving import dependent_columns, solved
+from kapok.computations.design.flags import broken_rules, impossible
+from kapok.computations.design.solving import dependent_columns, levels_of_nobody, set_aside, solved
 from kapok.computations.glm.coefficients import Coefficients, encode
-from kapok.computations.glm.report import Report, answer_of, without_fit
+from kapok.computations.glm.report import fitted, without_fit
 from kapok.computations.registry import Next
-from kapok.errors import PeerProtocolError
 from kapok.protocols.secure_sum.params import MOST_MEMBERS
 
 if TYPE_CHECKING:
     from kapok.computations.design.columns import Floats
     from kapok.computations.glm.params import Model
-    from kapok.computations.glm.report import FitAnswer
+    from kapok.computations.reports import Reported
     from kapok.documents.dataset import Dataset
 
 __all__ = ["advance"]
@@ -56,6 +56,7 @@ class _Kept(msgspec.Struct, frozen=True):
         halvings: How often in a row the way back was halved.
         steps: For each round how far its step went, in units of η.
         decrement: By how many standard errors the last step moved.
+        absent: Columns of levels that no row has: their coefficients stay where they are, at 0.
     """
 
     number: int
@@ -65,6 +66,7 @@ class _Kept(msgspec.Struct, frozen=True):
     halvings: int = 0
     steps: list[float] = []
     decrement: float = 1e300
+    absent: list[int] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class Sums:
     prior: float
 
 
-def advance(model: Model, dataset: Dataset, state: bytes | None, words: Sequence[int]) -> Next | FitAnswer:
+def advance(model: Model, dataset: Dataset, state: bytes | None, words: Sequence[int]) -> Next | Reported:
     """Take a round's sum into account.
 
     Args:
@@ -113,12 +115,12 @@ def advance(model: Model, dataset: Dataset, state: bytes | None, words: Sequence
     sums = _read(model, words)
     columns = len(model.design.columns)
     if state is None:
-        kept = _Kept(1, [0.0] * (columns + 1), [0.0] * (columns + 1))
+        kept = _Kept(1, [0.0] * (columns + 1), [0.0] * (columns + 1), absent=_absent(model, sums))
     else:
         kept = msgspec.json.decode(state, type=_Kept)
     if sums.broken:
         return without_fit(model, "suppressed", sums.broken, kept.number, sums.used, sums.dropped)
-    if kept.number == 1 and (refused := _cannot(model, sums)):
+    if kept.number == 1 and (refused := _cannot(model, sums, kept.absent)):
         return without_fit(model, *refused, 1, sums.used, sums.dropped)
     step = _Step(model, dataset, sums, kept)
     return step.first() if kept.number == 1 else step.next()
@@ -134,8 +136,9 @@ class _Step:
         if model.design.intercept is not None:
             penalty[model.design.intercept] = 0.0
         self._penalty = penalty
-        self._information = sums.information + np.diag(penalty)
-        score = sums.score - penalty * self._at
+        self._information, score = set_aside(
+            sums.information + np.diag(penalty), sums.score - penalty * self._at, kept.absent
+        )
         self._move = solved(self._information, score)
         self._gain = max(0.0, float(score @ self._move))
         self._null_move = sums.null_score / sums.null_information if sums.null_information > 0 else 0.0
@@ -147,9 +150,10 @@ class _Step:
         before = [null] + [0.0] * len(self._at)
         if (place := self._model.design.intercept) is not None:
             before[place + 1] = null
-        return self._on(_Kept(2, [null, *(self._at + self._move).tolist()], before))
+        at = [null, *(self._at + self._move).tolist()]
+        return self._on(_Kept(2, at, before, absent=self._kept.absent))
 
-    def next(self) -> Next | FitAnswer:
+    def next(self) -> Next | Reported:
         """After a later round."""
         kept, sums = self._kept, self._sums
         worst = sums.outside > 0 or not np.isfinite(self._objective)
@@ -170,7 +174,7 @@ class _Step:
         if kept.number == self._model.rounds:
             return self._fit("not_converged", ())
         at = [kept.at[0] + self._null_move, *(self._at + self._move).tolist()]
-        on = _Kept(kept.number + 1, at, kept.at, self._objective, 0, steps, decrement)
+        on = _Kept(kept.number + 1, at, kept.at, self._objective, 0, steps, decrement, kept.absent)
         return self._on(on)
 
     @property
@@ -183,7 +187,8 @@ class _Step:
         """By how many standard errors the next step would move, of the constant alone too."""
         spread, null_spread = 1.0, 1.0
         if self._model.family.estimated:
-            spread = max(self._sums.pearson / max(1, self._sums.used - len(self._at)), 1e-300)
+            fitted = len(self._at) - len(self._kept.absent)
+            spread = max(self._sums.pearson / max(1, self._sums.used - fitted), 1e-300)
             null_spread = max(self._sums.null_deviance / max(1, self._sums.used - 1), 1e-300)
         null = self._null_move * self._sums.null_score
         return float(np.sqrt(max(self._gain / spread, null / null_spread, 0.0)))
@@ -204,7 +209,7 @@ class _Step:
         named = zip(self._model.design.columns, far, strict=True)
         return tuple(column.name for column, is_far in named if is_far)
 
-    def _back(self) -> Next | FitAnswer:
+    def _back(self) -> Next | Reported:
         """Half the way back to where it was better."""
         kept = self._kept
         if kept.number == self._model.rounds:
@@ -218,41 +223,47 @@ class _Step:
         parameters = encode(Coefficients(np.array(kept.at[1:]), kept.at[0]))
         return Next(parameters, msgspec.json.encode(kept))
 
-    def _fit(self, status: str, columns: tuple[str, ...]) -> FitAnswer:
+    def _fit(self, status: str, columns: tuple[str, ...]) -> Reported:
         at = self._at + self._move if status == "converged" else self._at
+        kept = self._kept
         covariance = solved(self._information, np.eye(len(at)))
-        rounds = self._kept.number
-        return answer_of(
-            Report.of(self._model, self._dataset, status, columns, rounds, at, covariance, self._sums)
+        return fitted(
+            self._model, self._dataset, status, columns, kept.number, at, covariance, kept.absent, self._sums
         )
 
 
-def _cannot(model: Model, sums: Sums) -> tuple[str, tuple[str, ...]] | None:
+def _absent(model: Model, sums: Sums) -> list[int]:
+    """The columns that are of levels that no row has."""
+    constant = model.design.intercept
+    information = sums.information
+    weight, firsts = (
+        (0.0, information[0] * 0.0)
+        if constant is None
+        else (float(information[constant, constant]), information[constant])
+    )
+    return levels_of_nobody(model.design, weight, firsts, np.diag(information))
+
+
+def _cannot(model: Model, sums: Sums, absent: Sequence[int]) -> tuple[str, tuple[str, ...]] | None:
     """Why there is no fit, whatever the coefficients."""
     if model.ridge:
         return None
-    if sums.used <= len(model.design.columns):
+    if sums.used <= len(model.design.columns) - len(absent):
         return "too_few_rows", ()
-    if dependent := dependent_columns(sums.information):
+    if dependent := dependent_columns(set_aside(sums.information, sums.score, absent)[0]):
         return "dependent_columns", tuple(model.design.columns[place].name for place in dependent)
     return None
 
 
 def _read(model: Model, words: Sequence[int]) -> Sums:
-    if len(words) != model.words:
-        raise _impossible(f"it has {len(words)} words, not {model.words}")
     layout = model.layout
-    flags, rest = words[: len(layout.flags)], words[len(layout.flags) :]
-    if not all(0 <= flag < MOST_MEMBERS << model.random_bits for flag in flags):
-        raise _impossible("a flag is out of range")
-    broken = tuple(name for name, flag in zip(layout.flags, flags, strict=True) if flag)
-    if broken:
+    if broken := broken_rules(model, layout.flags, words):
         nothing = np.zeros((layout.columns, layout.columns))
         return Sums(broken, 0, 0, 0, nothing, nothing[0], *[0.0] * 7)
-    used, dropped, outside, *sums = rest
+    used, dropped, outside, *sums = words[len(layout.flags) :]
     most = MOST_MEMBERS * model.scale.bound
     if min(used, dropped, outside) < 0 or any(abs(word) > most for word in sums):
-        raise _impossible("a word is larger than the holders' rows can make it")
+        raise impossible("a word is larger than the holders' rows can make it")
     values = [model.scale.value(word) for word in sums]
     upper = np.triu_indices(layout.columns)
     information = np.zeros((layout.columns, layout.columns))
@@ -260,11 +271,3 @@ def _read(model: Model, words: Sequence[int]) -> Sums:
     information.T[upper] = values[: layout.pairs]
     score = np.array(values[layout.pairs : layout.pairs + layout.columns])
     return Sums((), used, dropped, outside, information, score, *values[layout.pairs + layout.columns :])
-
-
-def _impossible(why: str) -> PeerProtocolError:
-    return PeerProtocolError(
-        f"no holders within the schema can have sent this sum: {why}",
-        code="impossible_sum",
-        remedy="ask again; if it goes on, ask the holders' people which version of Kapok they run",
-    )

@@ -132,8 +132,8 @@ LINKS: Final = {
 
 def _ratio_log(upper: Floats, lower: Floats) -> Floats:
     """X log(x / μ), 0 where x is 0."""
-    safe = np.where(upper > 0, upper, 1.0)
-    return np.where(upper > 0, upper * np.log(safe / lower), 0.0)
+    found: Floats = upper * np.log(upper / lower + (upper == 0))
+    return found
 
 
 def _log_gamma(values: Floats) -> Floats:

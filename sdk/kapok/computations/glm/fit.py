@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-import msgspec
 import numpy as np
 
 from kapok.computations.design.own_rows import OwnRows
+from kapok.computations.design.reasons import in_words
 from kapok.computations.glm.params import Model
-from kapok.computations.glm.report import METADATA, Report, lines_of, report_statistic
+from kapok.computations.glm.report import FitReport, lines_of, report_statistic
+from kapok.computations.reports import Shown, left_out
 from kapok.documents.dataset import Dataset
 from kapok.errors import InvalidInput
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
     from kapok.computations.design.columns import Floats
 
@@ -33,48 +30,24 @@ _WORDS: Final = {
     "for a simpler model.",
     "separated": "SEPARATED: a combination of {} tells the responses apart, so that its coefficients grow "
     "without end; these are the last round's. Leave a column out, or add a ridge penalty.",
-    "suppressed": "SUPPRESSED: at a holder or more the rows do not let this model be shown ({}). Leave out "
-    "what is named, merge levels, or ask without such a holder.",
+    "suppressed": "SUPPRESSED: a holder or more does not show this model: {}. What helps: leave out what is "
+    "named, merge levels, drop fewer rows, or ask without that holder (--party); or a policy with other "
+    "numbers.",
     "dependent_columns": "NOT FITTED: what follows from other columns, or hardly varies within the schema's "
-    "bounds: {}. Leave it out, or add a ridge penalty. levels=[…] leaves out a level that nobody has.",
+    "bounds: {}. Leave it out, or add a ridge penalty; where nobody has the level that a factor is compared "
+    "with, name another: C(x, reference=…).",
     "too_few_rows": "NOT FITTED: there are no more complete rows than coefficients.",
 }
-_RULES: Final = {
-    "table": "a table that cannot be read",
-    "few_rows": "too few complete rows",
-    "parameters": "too many columns for the rows",
-    "leverage": "a row that decides a combination of columns nearly alone",
-    "dominance": "a row whose response or residual outweighs the others",
-}
 
 
-class _Result(Protocol):
-    """What is known of a result, of whatever kind."""
-
-    @property
-    def dataset(self) -> str: ...
-    @property
-    def job_id(self) -> str: ...
-    @property
-    def parties(self) -> Sequence[Any]: ...
-    def to_arrow(self) -> pa.Table: ...
-
-
-class Fit:
+class Fit(Shown[FitReport]):
     """A generalised linear model that was fitted to the rows of all holders together.
 
     `summary` (or print) shows it; `coefficients`, `errors`, `covariance`, `deviance` … are its numbers.
     """
 
-    def __init__(self, result: _Result) -> None:
-        self.result = result
-        metadata = result.to_arrow().schema.metadata or {}
-        self.report = msgspec.json.decode(metadata[METADATA], type=Report)
-
-    @property
-    def status(self) -> str:
-        """``converged``, or what hindered it; see `Report`."""
-        return self.report.status
+    kind = FitReport
+    title = "Generalised linear model, pooled over all holders"
 
     @property
     def converged(self) -> bool:
@@ -82,15 +55,10 @@ class Fit:
         return self.report.status == "converged"
 
     @property
-    def reasons(self) -> tuple[str, ...]:
-        """The columns or rules that the status is about."""
-        return self.report.reasons
-
-    @property
     def message(self) -> str:
         """What is wrong with the fit and what helps, in words; empty when nothing is."""
-        reasons = [_reason(one) for one in self.report.reasons]
-        return _WORDS[self.report.status].format(", ".join(reasons) or "a column")
+        said = _WORDS[self.status].format(in_words(self.reasons) or "a column")
+        return " ".join(filter(None, (said, left_out(self.report.absent))))
 
     @property
     def coefficients(self) -> dict[str, float]:
@@ -143,16 +111,6 @@ class Fit:
         """How many rounds it took."""
         return self.report.rounds
 
-    @property
-    def parties(self) -> Sequence[Any]:
-        """Who took part, with the version of the data that each answered from."""
-        return self.result.parties
-
-    @property
-    def job_id(self) -> str:
-        """The job's identity, lower-case hex."""
-        return self.result.job_id
-
     def confidence(self, level: float = 0.95) -> dict[str, tuple[float, float]]:
         """The confidence interval of each coefficient, by name.
 
@@ -175,7 +133,8 @@ class Fit:
             kind: ``mean``: the expected response; ``link``: the linear predictor.
 
         Returns:
-            One number for each row, shape (rows,); NaN where a row lacks something.
+            One number for each row, shape (rows,); NaN where a row lacks something, or has a level that
+            nobody had whose rows were fitted.
 
         Raises:
             InvalidInput: ``no_fit``; ``missing_column``, ``bad_cell`` or ``bad_rows``.
@@ -194,7 +153,12 @@ class Fit:
         values: list[Any] = [None] * len(model.sources)
         for place, column in zip(model.predictors, found, strict=True):
             values[place] = column
-        eta = model.design.raw(values, own.count) @ np.array(self.report.coefficients)
+        matrix = model.design.raw(values, own.count)
+        at = [self.coefficients.get(column.name, 0.0) for column in model.design.columns]
+        for place, one in enumerate(model.design.columns):
+            if one.name in self.report.absent:
+                known &= matrix[:, place] == 0
+        eta = matrix @ np.array(at)
         if model.offset is not None:
             eta = eta + values[model.offset]
         predicted = eta if kind == "link" else model.link.inverse(eta)
@@ -209,65 +173,28 @@ class Fit:
     def __repr__(self) -> str:
         return f"<Fit {self.report.status}: {', '.join(self.report.names)}>"
 
-    def _repr_html_(self) -> str:
-        """The fit for notebooks; everything in it is escaped."""
-        facts = "".join(
-            f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
-            for name, value in self._facts
-        )
-        head = "".join(f"<th>{html.escape(title)}</th>" for title in ("", *self._titles))
-        rows = "".join(
-            f"<tr><th>{html.escape(name)}</th>" + "".join(f"<td>{cell}</td>" for cell in line) + "</tr>"
-            for name, line in self._lines
-        )
-        note = f"<p><b>{html.escape(self.message)}</b></p>" if self.message else ""
-        body = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if rows else ""
-        return f"<p>{html.escape(self.report.text)}</p><table>{facts}</table>{body}{note}"
-
-    def to_arrow(self) -> pa.Table:
-        """One line for each coefficient; the metadata have the rest."""
-        return self.result.to_arrow()
-
     def to_pandas(self) -> pd.DataFrame:
-        """One line for each coefficient, with its name as the index.
-
-        Raises:
-            InvalidInput: ``no_pandas``.
-        """
-        try:
-            import pandas  # noqa: F401
-        except ModuleNotFoundError:
-            raise InvalidInput(
-                "pandas is not installed",
-                code="no_pandas",
-                remedy="pip install 'kapok[pandas]', or use to_arrow()",
-            ) from None
-        frame: pd.DataFrame = self.to_arrow().to_pandas()
-        return frame.set_index("term")
+        """One line for each coefficient, with its name as the index."""
+        return super().to_pandas().set_index("term")
 
     def to_document(self) -> dict[str, Any]:
         """The fit as part of a JSON document."""
-        found = msgspec.to_builtins(self.report)
+        found: dict[str, Any] = super().to_document()["report"]
         del found["schema"]
-        found["errors"] = list(self.report.errors) if self.report.has_fit else []
-        return {"fit": found | {"message": self.message or None}}
-
-    @cached_property
-    def _titles(self) -> list[str]:
-        return [title or report_statistic(self.report) for title in _TITLES]
+        return {"fit": found | {"errors": list(self.report.errors)}}
 
     @property
-    def _lines(self) -> list[tuple[str, list[str]]]:
-        if not self.report.has_fit:
-            return []
-        lines = zip(self.report.names, lines_of(self.report), strict=True)
-        return [
-            (name, [_number(value, is_p=place == 3) for place, value in enumerate(line)])
+    def _lines(self) -> tuple[list[str], list[list[str]]]:
+        titles = ["", *(title or report_statistic(self.report) for title in _TITLES)]
+        lines = zip(self.report.names, lines_of(self.report), strict=True) if self.report.has_fit else ()
+        return titles, [
+            [name, *(_number(value, is_p=place == 3) for place, value in enumerate(line))]
             for name, line in lines
         ]
 
     @property
-    def _facts(self) -> list[tuple[str, str]]:
+    def facts(self) -> list[tuple[str, str]]:
+        """The single numbers, who took part at the end."""
         report = self.report
         who = ", ".join(sorted({str(party.organisation_name) for party in self.parties}))
         facts = [
@@ -292,8 +219,9 @@ class Fit:
         return [*facts, ("parties", who)]
 
     def _head(self) -> list[str]:
-        facts, half = self._facts[:-1], _WIDTH // 2
-        lines = ["Generalised linear model, pooled over all holders".center(_WIDTH).rstrip(), "=" * _WIDTH]
+        *facts, who = self.facts
+        half = _WIDTH // 2
+        lines = [self.title.center(_WIDTH).rstrip(), "=" * _WIDTH]
         left, right = facts[: (len(facts) + 1) // 2], facts[(len(facts) + 1) // 2 :]
         for place, (name, value) in enumerate(left):
             text = f"{name + ':':<18}{value:>18}".ljust(half)
@@ -301,25 +229,20 @@ class Fit:
                 name, value = right[place]
                 text += f"  {name + ':':<20}{value:>18}"
             lines.append(text.rstrip())
-        return [*lines, f"parties:          {self._facts[-1][1]}"]
+        return [*lines, f"parties:          {who[1]}"]
 
     def _body(self) -> list[str]:
-        if not self.report.has_fit:
+        titles, lines = self._lines
+        if not lines:
             return []
         wide = max(12, *(len(name) for name in self.report.names)) + 1
-        rule = "-" * max(_WIDTH, wide + _CELL * len(self._titles))
-        lines = [" " * wide + "".join(f"{title:>{_CELL}}" for title in self._titles), rule]
-        for name, cells in self._lines:
-            lines.append(f"{name:<{wide}}" + "".join(f"{cell:>{_CELL}}" for cell in cells))
-        return [*lines, rule]
+        rule = "-" * max(_WIDTH, wide + _CELL * (len(titles) - 1))
+        head, *body = [
+            f"{name:<{wide}}" + "".join(f"{cell:>{_CELL}}" for cell in cells)
+            for name, *cells in (titles, *lines)
+        ]
+        return [head, rule, *body, rule]
 
 
 def _number(value: float, *, is_p: bool = False) -> str:
     return f"{value:.3g}" if is_p else f"{value:.6g}"
-
-
-def _reason(reason: str) -> str:
-    rule, _, column = reason.partition(": ")
-    if column:
-        return f"few rows beside the commonest value of {column}"
-    return _RULES.get(rule, rule)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from kapok.computations.design.formula import expression_of, read_formula
+from kapok.computations.design.options import above_zero, condition_of
 from kapok.computations.glm.families import FAMILIES
 from kapok.computations.glm.params import Statement, text_of
 from kapok.computations.language.hints import refuse
-from kapok.computations.language.literals import number_of
-from kapok.computations.language.syntax import Call, Expression, Number
+from kapok.computations.language.syntax import Call, Expression
 
 if TYPE_CHECKING:
     from kapok.documents.dataset import Dataset
@@ -33,6 +31,7 @@ def model_text(
     weights: str | None = None,
     ridge: float | None = None,
     complete: Sequence[str] = (),
+    where: str | None = None,
     rounds: int = DEFAULT_ROUNDS,
 ) -> str:
     """The canonical text of a model.
@@ -47,6 +46,7 @@ def model_text(
         weights: An expression: how much each row counts.
         ridge: λ of the penalty λ/2 Σ β².
         complete: Further columns that a row must not lack.
+        where: A condition of the rows that count, as questions have it.
         rounds: Most rounds that it may take.
 
     Raises:
@@ -68,24 +68,17 @@ def model_text(
             read.response,
             read.terms,
             family,
-            _number("dispersion", dispersion),
+            above_zero("dispersion", dispersion),
             (link or default).lower().replace("-", "_"),
             _sum(read.offset, None if offset is None else expression_of(offset, dataset)),
             None if weights is None else expression_of(weights, dataset),
-            _number("ridge", ridge),
+            above_zero("ridge", ridge),
             rounds,
             dataset.name,
             tuple(sorted({dataset.column(name).name for name in complete})),
+            condition_of(where),
         )
     )
-
-
-def _number(what: str, value: float | None) -> Number | None:
-    if value is None or value == 0:
-        return None
-    if not 0 < value < math.inf:
-        raise refuse(f"{what} is a number above 0", "write another, or leave it out", "bad_model")
-    return number_of(f"{Decimal(str(value)):f}")
 
 
 def _sum(one: Expression | None, other: Expression | None) -> Expression | None:

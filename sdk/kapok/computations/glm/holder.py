@@ -9,19 +9,19 @@ Why is said in the holder's own log, and by one flag in the mask (`kapok.computa
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kapok.computations.design.flags import leaving
 from kapok.computations.design.guards import Distances, Shares, Watch, exceeds
 from kapok.computations.design.rows import Blocks, Kept, engine_sql
 from kapok.computations.design.sums import Total
 from kapok.computations.engines import Engine, Note, Thresholds, unheard
 from kapok.computations.glm.coefficients import Coefficients
-from kapok.computations.glm.params import RULES, Model
+from kapok.computations.glm.params import Model
 from kapok.documents.dataset import Dataset
 from kapok.protocols.words import WordVector
 
@@ -69,23 +69,18 @@ def _contribute(
     thresholds: Thresholds,
     note: Note,
 ) -> WordVector:
+    flags = model.layout.flags
     try:
         select = engine_sql(model.sources, model.columns, dataset, engine.dialect)
+        rows = Blocks(engine, select, model.sources, model.where)
         # What is no number shows in the sums, and suppresses them; a warning would say so on the way.
         with np.errstate(all="ignore"):
-            words, broken = _Look(model, at, thresholds).words(Blocks(engine, select, model.sources))
+            words, broken = _Look(model, at, thresholds).words(rows)
     except Exception as error:  # noqa: BLE001  whatever it is, it depends on data: nobody outside may notice
         # The class alone: an engine's message can quote a value.
         note("the model", f"the engine could not answer ({type(error).__name__})")
-        words, broken = [], [True] + [False] * (len(model.layout.flags) - 1)
-    if any(broken):
-        for flag, is_broken in zip(model.layout.flags[1:], broken[1:], strict=True):
-            if is_broken:
-                note("the model", flag)
-        words = [secrets.randbits(model.random_bits) for _ in range(model.words - len(broken))]
-    # Uniform in [1, 2^w) where the rule is broken.
-    flags = [is_broken and 1 + secrets.randbelow((1 << model.random_bits) - 1) for is_broken in broken]
-    return WordVector.from_integers([*map(int, flags), *words], model.word_bits)
+        words, broken = [], [True] + [False] * (len(flags) - 1)
+    return leaving(model, flags, broken, words, note)
 
 
 @dataclass(slots=True)
@@ -94,8 +89,8 @@ class _Block:
 
     Attributes:
         matrix: Standardised, shape (rows, columns).
-        watched: The matrix without the intercept, response, offset and weights in the schema's units, and the
-            conditions inside of them.
+        watched: The matrix's columns without the intercept, response, offset and weights, all in the schema's
+            units, and the conditions inside of them.
         response: y.
         prior: w.
         information: ω.
@@ -108,7 +103,7 @@ class _Block:
     """
 
     matrix: Floats
-    watched: Floats
+    watched: list[Floats]
     response: Floats
     prior: Floats
     information: Floats
@@ -120,9 +115,9 @@ class _Block:
     outside: int
 
     @property
-    def size(self) -> int:
-        """Bytes that are kept for a second look."""
-        return self.matrix.nbytes + self.watched.nbytes + 10 * self.prior.nbytes
+    def second(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """What the second look is at: matrix, ω, r and y."""
+        return self.matrix, self.information, self.score, self.response
 
 
 class _Look:
@@ -146,24 +141,19 @@ class _Look:
     def words(self, rows: Blocks) -> tuple[list[int], list[bool]]:
         """The words after the flags, and for each flag whether its rule is broken."""
         model, columns = self._model, len(self._model.design.columns)
-        blocks = Kept(lambda: (self._block(values) for values in rows), lambda block: block.size)
+        blocks = Kept(lambda: (self._block(values) for values in rows), lambda block: block.second)
         information, score, single = Total((columns, columns)), Total(columns), Total(7)
         used = outside = 0
-        responses = Distances()
-        # Of two values one is the distance of none: that there are few of the other is what `Watch` sees.
-        has_distances = not model.sources[model.response].indicator
         for block in blocks.first():
             weighted = block.matrix * block.information[:, None]
             information.add(block.matrix.T @ weighted)
             score.add(block.score @ block.matrix)
             single.add(np.array([found.sum() for found in self._singles(block)]))
-            commonest = self._watch.look(block.watched)
-            if has_distances:
-                responses.look(np.abs(block.response - commonest[columns - self._constants]))
+            self._watch.look(block.watched)
             used += int(np.count_nonzero(block.prior))
             outside += block.outside
         dropped = rows.dropped
-        broken = self._broken(used, information.value, responses, blocks)
+        broken = self._broken(used, information.value, blocks, rows.few(self._thresholds.min_cell))
         upper = information.value[np.triu_indices(columns)]
         found = np.concatenate([upper, score.value, single.value])
         return [used, dropped, outside, *model.scale.words(found.tolist())], broken
@@ -177,16 +167,21 @@ class _Look:
         return (*block.null, *block.deviance, block.pearson, block.saturated, block.prior)
 
     def _broken(
-        self, used: int, information: Floats, responses: Distances, blocks: Kept[_Block]
+        self, used: int, information: Floats, blocks: Kept[_Block, tuple[Floats, ...]], few: bool
     ) -> list[bool]:
         least, limits = self._thresholds, self._thresholds.models
         columns = len(self._model.design.columns)
         if used < max(least.min_rows, 2 * least.min_cell, 1):
-            return [False, True] + [False] * (len(RULES) - 2 + len(self._model.watched))
-        shares, residuals = Shares(information), Distances()
-        for block in blocks.again():
-            shares.look(block.matrix, block.information)
-            residuals.look(np.abs(block.score))
+            return [False, True] + [False] * (len(self._model.layout.flags) - 2)
+        shares, residuals, responses = Shares(information), Distances(), Distances()
+        # Of two values one is the distance of none: that there are few of the other is what `Watch` sees.
+        has_distances = not self._model.sources[self._model.response].indicator
+        commonest = self._watch.commonest[columns - self._constants]
+        for matrix, weights, score, response in blocks.again():
+            shares.look(matrix, weights)
+            residuals.look(np.abs(score))
+            if has_distances:
+                responses.look(np.abs(response - commonest))
         percent = limits.leverage_percent
         return [
             False,
@@ -195,6 +190,7 @@ class _Look:
             exceeds(shares.largest, percent, 1.0),
             responses.dominated(percent, least.min_cell) or residuals.dominated(percent, least.min_cell),
             *self._watch.few.tolist(),
+            *([] if self._model.where is None else [few]),
         ]
 
     def _block(self, values: Sequence[Floats]) -> _Block:
@@ -216,7 +212,7 @@ class _Look:
         null = self._working(null_eta, null_means, response, prior)
         return _Block(
             matrix,
-            np.column_stack([raw[:, self._constants :], *(values[one] for one in self._single_sources())]),
+            [*raw.T[self._constants :], *(values[one] for one in self._single_sources())],
             response,
             prior,
             information,

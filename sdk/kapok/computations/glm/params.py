@@ -1,7 +1,7 @@
 """A generalised linear model, public to everybody it concerns, and the layout of its words.
 
     GLM e ON term, term, … FAMILY name [DISPERSION number] LINK name [OFFSET e] [WEIGHTS e] [RIDGE number]
-    ROUNDS number FROM dataset [COMPLETE (column, …)]
+    ROUNDS number FROM dataset [COMPLETE (column, …)] [WHERE condition]
 
 What a term is: `kapok.computations.design.reading`. What an analyst writes is a formula (`formula`); this is
 what travels, what nodes judge and what their officers read.
@@ -16,21 +16,19 @@ from typing import Final
 from kapok.computations.design.choices import choices, place_of
 from kapok.computations.design.columns import Design, Source, Sources
 from kapok.computations.design.features import Term, expressions, written
-from kapok.computations.design.reading import read_terms, value_of
+from kapok.computations.design.model import ModelQuestion, check_dataset
+from kapok.computations.design.reading import read_above_zero, read_rounds, read_terms, read_where, value_of
 from kapok.computations.design.sums import Scale
 from kapok.computations.glm.families import FAMILIES, LINKS, Family, Link
 from kapok.computations.language.grammar import Reader
 from kapok.computations.language.hints import refuse
-from kapok.computations.language.syntax import Call, Expression, Name, Number, walk
-from kapok.computations.language.vocabulary import FUNCTIONS
+from kapok.computations.language.syntax import Expression, Name, Number, walk
 from kapok.computations.language.writing import identifier, write
-from kapok.computations.widths import random_bits, word_bits
 from kapok.documents.dataset import Dataset
 from kapok.errors import InvalidInput, near
 
 __all__ = ["RULES", "Layout", "Model", "Statement", "read_statement", "text_of"]
 
-MOST_ROUNDS: Final = 100
 _MARGIN: Final = 2.0**24
 """How much more a row may add to a sum on the way than the response's bounds let it at the end."""
 
@@ -47,6 +45,7 @@ class Statement:
 
     Attributes:
         complete: Further columns that a row must not lack, sorted.
+        where: Which rows count; None: all.
     """
 
     response: Expression
@@ -60,6 +59,7 @@ class Statement:
     rounds: int
     dataset: str
     complete: tuple[str, ...]
+    where: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class Model(ModelQuestion):
     """A model over one dataset. Made by `parse` only, which checks all that is said here.
 
     Attributes:
@@ -97,6 +97,7 @@ class Model:
         offset: Place of the offset; None without.
         weights: Place of the weights; None without.
         choices: Places of the conditions inside of expressions.
+        where: Place of the condition of the rows that count; None without.
         scale: How sums become words.
         largest: What one row adds to a sum at most.
     """
@@ -108,6 +109,7 @@ class Model:
     offset: int | None = field(compare=False)
     weights: int | None = field(compare=False)
     choices: tuple[int, ...] = field(compare=False)
+    where: int | None = field(compare=False)
     scale: Scale = field(compare=False)
     largest: float = field(compare=False)
 
@@ -132,11 +134,6 @@ class Model:
         return text_of(self.statement)
 
     @property
-    def substance(self) -> str:
-        """What it asks: as its text, for nothing in it has a name of its own."""
-        return self.text
-
-    @property
     def family(self) -> Family:
         """The distribution of the response."""
         return FAMILIES[self.statement.family]
@@ -152,11 +149,6 @@ class Model:
         return 0.0 if self.statement.dispersion is None else float(value_of(self.statement.dispersion))
 
     @property
-    def ridge(self) -> float:
-        """λ of the penalty λ/2 Σ β² on all coefficients but the intercept's; 0 without."""
-        return 0.0 if self.statement.ridge is None else float(value_of(self.statement.ridge))
-
-    @property
     def watched(self) -> tuple[str, ...]:
         """Names of the columns that the holders look at for values of few rows."""
         names = [column.name for column in self.design.columns if column.parts]
@@ -170,38 +162,16 @@ class Model:
     @property
     def layout(self) -> Layout:
         """Which word is what."""
-        flags = (*RULES, *(f"nearly_constant: {name}" for name in self.watched))
-        return Layout(flags, len(self.design.columns))
+        names = list(self.watched)
+        if self.statement.where is not None:
+            names.append(f"condition {write(self.statement.where)}")
+        return Layout((*RULES, *(f"nearly_constant: {name}" for name in names)), len(self.design.columns))
 
     @property
-    def words(self) -> int:
-        """Number of words of one contribution, in every round."""
-        return self.layout.words
-
-    @property
-    def rounds(self) -> int:
-        """Most rounds that it takes; it ends earlier once it has converged."""
-        return self.statement.rounds
-
-    @property
-    def random_bits(self) -> int:
-        """Width of the random words that stand for what is suppressed."""
-        return random_bits(self.scale.bound)
-
-    @property
-    def word_bits(self) -> int:
-        """Width of a word."""
-        return word_bits(self.scale.bound)
-
-    def _expressions(self) -> Iterator[Expression]:
+    def roots(self) -> Iterator[Expression]:
+        """All that is computed of each row, or looked at."""
         yield from _numbers(self.statement)
         yield from map(Name, self.statement.complete)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of all columns that it reads, sorted."""
-        found = {part.name for root in self._expressions() for part in walk(root) if isinstance(part, Name)}
-        return tuple(sorted(found))
 
     @property
     def predictors(self) -> tuple[int, ...]:
@@ -217,12 +187,6 @@ class Model:
         return tuple(sorted({part.name for root in roots for part in walk(root) if isinstance(part, Name)}))
 
     @property
-    def functions(self) -> tuple[str, ...]:
-        """Names of the functions that are applied to single rows, sorted."""
-        calls = {part.name for root in self._expressions() for part in walk(root) if isinstance(part, Call)}
-        return tuple(sorted(calls & FUNCTIONS))
-
-    @property
     def operations(self) -> tuple[str, ...]:
         """As policies list it."""
         return ("glm",)
@@ -234,18 +198,19 @@ class Model:
         shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
         extra = f", offset {write(one.offset)}" if one.offset is not None else ""
         extra += f", weights {write(one.weights)}" if one.weights is not None else ""
+        rows = f"all rows of {one.dataset}" + ("" if one.where is None else f" with {write(one.where)}")
         return (
             f"Fits a {one.family.replace('_', ' ')} regression ({one.link.replace('_', ' ')} link) of "
-            f"{write(one.response)} on {shown or 'a constant alone'}{extra}, over all rows of {one.dataset} "
-            f"that lack nothing, in at most {one.rounds} rounds; each adds up products of "
-            f"{len(self.design.columns)} columns at coefficients that the analyst has found."
+            f"{write(one.response)} on {shown or 'a constant alone'}{extra}, over {rows} that lack nothing, "
+            f"in at most {one.rounds} rounds; each adds up products of {len(self.design.columns)} columns at "
+            "coefficients that the analyst has found."
         )
 
 
 def _numbers(one: Statement) -> Iterator[Expression]:
     """What is computed of each row."""
     yield from (one.response, *expressions(one.terms))
-    yield from (found for found in (one.offset, one.weights) if found is not None)
+    yield from (found for found in (one.offset, one.weights, one.where) if found is not None)
 
 
 def read_statement(text: str) -> Statement:
@@ -261,23 +226,19 @@ def read_statement(text: str) -> Statement:
     terms = read_terms(reader)
     reader.expect_word("family", "after the terms")
     family = reader.identifier("the family")
-    dispersion = _number(reader, "DISPERSION") if reader.take_word("dispersion") else None
+    dispersion = read_above_zero(reader, "DISPERSION") if reader.take_word("dispersion") else None
     reader.expect_word("link", "after the family")
     link = reader.identifier("the link")
     offset = reader.expression() if reader.take_word("offset") else None
     weights = reader.expression() if reader.take_word("weights") else None
-    ridge = _number(reader, "RIDGE") if reader.take_word("ridge") else None
-    reader.expect_word("rounds", "after the model")
-    rounds = _number(reader, "ROUNDS")
+    ridge = read_above_zero(reader, "RIDGE") if reader.take_word("ridge") else None
+    rounds = read_rounds(reader)
     reader.expect_word("from", "at the end of a model")
     dataset = reader.identifier("the dataset's name")
     complete = _complete(reader) if reader.take_word("complete") else ()
-    if reader.token.kind != "end":
-        raise reader.unexpected("the model ends after the dataset's name")
-    if rounds.decimals or not 2 <= rounds.units <= MOST_ROUNDS:
-        raise refuse(f"a model takes 2 to {MOST_ROUNDS} rounds", "ask for so many", "bad_model")
+    where = read_where(reader)
     return Statement(
-        response, terms, family, dispersion, link, offset, weights, ridge, rounds.units, dataset, complete
+        response, terms, family, dispersion, link, offset, weights, ridge, rounds, dataset, complete, where
     )
 
 
@@ -290,13 +251,6 @@ def _complete(reader: Reader) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _number(reader: Reader, what: str) -> Number:
-    found = reader.expression()
-    if not isinstance(found, Number) or found.units <= 0:
-        raise refuse(f"{what} takes a number above 0", "write it as digits", "bad_model")
-    return found
-
-
 def text_of(one: Statement) -> str:
     """The canonical text of a model."""
     parts = ["GLM", write(one.response), "ON", written(one.terms), "FAMILY", one.family]
@@ -305,18 +259,12 @@ def text_of(one: Statement) -> str:
     for word, found in (("OFFSET", one.offset), ("WEIGHTS", one.weights), ("RIDGE", one.ridge)):
         parts += [] if found is None else [word, write(found)]
     parts += ["ROUNDS", str(one.rounds), "FROM", identifier(one.dataset)]
-    return " ".join(
-        [*parts, *([f"COMPLETE ({', '.join(map(identifier, one.complete))})"] if one.complete else [])]
-    )
+    parts += [f"COMPLETE ({', '.join(map(identifier, one.complete))})"] if one.complete else []
+    return " ".join([*parts, *([] if one.where is None else ["WHERE", write(one.where)])])
 
 
 def _compiled(one: Statement, dataset: Dataset) -> Model:
-    if one.dataset != dataset.name:
-        raise refuse(
-            f"the model is of {one.dataset}, not {dataset.name}",
-            f"write FROM {dataset.name}",
-            "unknown_dataset",
-        )
+    check_dataset(one.dataset, dataset)
     family = _family(one)
     sources = Sources(dataset)
     design = Design.of(one.terms, sources)
@@ -326,7 +274,7 @@ def _compiled(one: Statement, dataset: Dataset) -> Model:
         raise refuse(
             f"{write(one.response)} can be {bounds.low:g} to {bounds.high:g}, and a {one.family} response is "
             + _range(family),
-            "take another family, or make a condition of it, as in num > 0",
+            _other_response(family),
             "response_out_of_range",
         )
     if bounds.low == bounds.high:
@@ -341,6 +289,7 @@ def _compiled(one: Statement, dataset: Dataset) -> Model:
     for name in one.complete:
         sources.known(Name(name))
     chosen = tuple(place_of(condition, sources) for condition in choices(_numbers(one)))
+    where = None if one.where is None else place_of(one.where, sources)
     largest = heaviest * max(1.0, bounds.largest) ** 2 * _MARGIN
     return Model(
         one,
@@ -350,6 +299,7 @@ def _compiled(one: Statement, dataset: Dataset) -> Model:
         offset,
         weights,
         chosen,
+        where,
         Scale(dataset.rows_max, largest),
         largest,
     )
@@ -374,6 +324,14 @@ def _unknown(what: str, name: str, known: list[str], code: str = "unknown_family
     meant = near(name, known)
     hint = f"did you mean {meant[0]}? " if meant else ""
     return refuse(f"there is no {what} called {name}", f"{hint}there are {', '.join(known)}", code)
+
+
+def _other_response(family: Family) -> str:
+    if family.high < float("inf"):
+        return "take another family, or make a condition of it, as in num > 0"
+    if family.strict:
+        return "take another family; or publish the column with a least value above 0, or model max(y, 0.1)"
+    return "take another family; or publish the column with a least value of 0"
 
 
 def _range(family: Family) -> str:

@@ -1,44 +1,36 @@
-"""What came of a model: coefficients in the schema's units and all that is said beside, as an Arrow table.
-
-The table has one line for each coefficient; its metadata have the rest as JSON under ``kapok.glm``, so that a
-file of it is the whole fit.
-"""
+"""What came of a model: coefficients in the schema's units, and all that is said beside."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 import numpy as np
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+from kapok.computations.reports import Report, Reported, reported
 
+if TYPE_CHECKING:
     from kapok.computations.design.columns import Floats
     from kapok.computations.glm.analyst import Sums
     from kapok.computations.glm.params import Model
     from kapok.documents.dataset import Dataset
 
-__all__ = ["METADATA", "FitAnswer", "Report", "answer_of", "quantile", "without_fit"]
+__all__ = ["FitReport", "fitted", "lines_of", "quantile", "report_statistic", "without_fit"]
 
-METADATA: Final = b"kapok.glm"
 LEVEL: Final = 0.95
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class FitReport(Report, frozen=True, kw_only=True):
     """Everything that a fit says, but who took part.
 
     Attributes:
-        text: The model's canonical text.
         schema: The dataset's document, for predictions.
         family: Of the response.
         link: Its link.
         status: ``converged``; ``not_converged`` or ``separated``, of the last round; else there is no fit:
             ``suppressed``, ``dependent_columns``, ``too_few_rows``.
-        reasons: The columns or rules that the status is about.
         names: Of the coefficients.
         coefficients: In the schema's units; empty without a fit.
         covariance: Of the coefficients, line after line.
@@ -50,14 +42,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         dispersion: 1, or Pearson's χ² by the degrees of freedom; of a negative binomial 1.
         log_likelihood: At the fit; None of a weighted gamma or where there is no fit.
         aic: Akaike's criterion, None likewise.
+        absent: Columns of levels that no row has: left out.
     """
 
-    text: str
     schema: str = ""
     family: str
     link: str
-    status: str
-    reasons: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     coefficients: tuple[float, ...] = ()
     covariance: tuple[float, ...] = ()
@@ -71,45 +61,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     dispersion: float = 1.0
     log_likelihood: float | None = None
     aic: float | None = None
-
-    @classmethod
-    def of(
-        cls,
-        model: Model,
-        dataset: Dataset,
-        status: str,
-        reasons: tuple[str, ...],
-        rounds: int,
-        at: Floats,
-        covariance: Floats,
-        sums: Sums,
-    ) -> Report:
-        """What a round's sum says at coefficients of the standardised columns."""
-        degrees = sums.used - len(at)
-        dispersion = sums.pearson / degrees if model.family.estimated and degrees > 0 else 1.0
-        transform = _to_units(model)
-        likelihood = _log_likelihood(model, sums, dispersion)
-        return cls(
-            text=model.text,
-            schema=dataset.to_payload().decode(),
-            family=model.statement.family,
-            link=model.statement.link,
-            status=status,
-            reasons=reasons,
-            names=tuple(column.name for column in model.design.columns),
-            coefficients=tuple((transform @ at).tolist()),
-            covariance=tuple((dispersion * (transform @ covariance @ transform.T)).ravel().tolist()),
-            rounds=rounds,
-            rows_used=sums.used,
-            rows_dropped=sums.dropped,
-            degrees=degrees,
-            deviance=sums.deviance,
-            null_deviance=sums.null_deviance,
-            pearson=sums.pearson,
-            dispersion=dispersion,
-            log_likelihood=likelihood,
-            aic=None if likelihood is None else 2 * (len(at) - likelihood),
-        )
+    absent: tuple[str, ...] = ()
 
     @property
     def has_fit(self) -> bool:
@@ -154,34 +106,62 @@ def _log_likelihood(model: Model, sums: Sums, dispersion: float) -> float | None
             return sums.saturated - sums.deviance / 2
 
 
-@dataclass(frozen=True, slots=True)
-class FitAnswer:
-    """An opened fit, or why there is none.
-
-    Attributes:
-        table: As `answer_of` makes it.
-        suppressed: Nothing: a suppressed model has no cells.
-    """
-
-    table: pa.Table
-    suppressed: tuple[tuple[int, str], ...] = ()
-
-    def to_arrow(self) -> pa.Table:
-        """The table."""
-        return self.table
+def fitted(
+    model: Model,
+    dataset: Dataset,
+    status: str,
+    reasons: Sequence[str],
+    rounds: int,
+    at: Floats,
+    covariance: Floats,
+    absent: Sequence[int],
+    sums: Sums,
+) -> Reported:
+    """The answer at coefficients of the standardised columns, with the sums of the last round."""
+    names = [column.name for column in model.design.columns]
+    there = [place for place in range(len(at)) if place not in absent]
+    degrees = sums.used - len(there)
+    dispersion = sums.pearson / degrees if model.family.estimated and degrees > 0 else 1.0
+    transform = _to_units(model)[np.ix_(there, there)]
+    spread = dispersion * (transform @ covariance[np.ix_(there, there)] @ transform.T)
+    likelihood = _log_likelihood(model, sums, dispersion)
+    return _answer(
+        FitReport(
+            text=model.text,
+            schema=dataset.to_payload().decode(),
+            family=model.statement.family,
+            link=model.statement.link,
+            status=status,
+            reasons=tuple(reasons),
+            names=tuple(names[place] for place in there),
+            coefficients=tuple((transform @ at[there]).tolist()),
+            covariance=tuple(spread.ravel().tolist()),
+            rounds=rounds,
+            rows_used=sums.used,
+            rows_dropped=sums.dropped,
+            degrees=degrees,
+            deviance=sums.deviance,
+            null_deviance=sums.null_deviance,
+            pearson=sums.pearson,
+            dispersion=dispersion,
+            log_likelihood=likelihood,
+            aic=None if likelihood is None else 2 * (len(there) - likelihood),
+            absent=tuple(names[place] for place in absent),
+        )
+    )
 
 
 def without_fit(
-    model: Model, status: str, reasons: tuple[str, ...], rounds: int, used: int, dropped: int
-) -> FitAnswer:
+    model: Model, status: str, reasons: Sequence[str], rounds: int, used: int, dropped: int
+) -> Reported:
     """The answer of a model that cannot be fitted, or must not."""
-    return answer_of(
-        Report(
+    return _answer(
+        FitReport(
             text=model.text,
             family=model.statement.family,
             link=model.statement.link,
             status=status,
-            reasons=reasons,
+            reasons=tuple(reasons),
             rounds=rounds,
             rows_used=used,
             rows_dropped=dropped,
@@ -189,28 +169,20 @@ def without_fit(
     )
 
 
-def answer_of(report: Report) -> FitAnswer:
-    """The report as a table."""
-    import pyarrow as pa
-
+def _answer(report: FitReport) -> Reported:
+    """The report, with one line for each coefficient."""
     lines = lines_of(report) if report.has_fit else []
-    builder = pa.lib.StringBuilder()
-    for name in report.names[: len(lines)]:
-        builder.append(name)
     titles = ("estimate", "std_error", report_statistic(report), "p_value", "ci_low", "ci_high")
-    arrays = [builder.finish()]
-    # By way of NumPy: `pyarrow.array` of a list would import pandas wherever that is installed.
-    arrays += [pa.array(np.array([line[place] for line in lines], dtype=np.float64)) for place in range(6)]
-    table = pa.Table.from_arrays(arrays, names=["term", *titles])
-    return FitAnswer(table.replace_schema_metadata({METADATA: msgspec.json.encode(report)}))
+    numbers = {title: ("double", [line[place] for line in lines]) for place, title in enumerate(titles)}
+    return reported(report, {"term": ("string", list(report.names[: len(lines)])), **numbers})
 
 
-def report_statistic(report: Report) -> str:
+def report_statistic(report: FitReport) -> str:
     """What the coefficient by its standard error is called."""
     return "t" if report.by_t else "z"
 
 
-def lines_of(report: Report, level: float = LEVEL) -> list[tuple[float, ...]]:
+def lines_of(report: FitReport, level: float = LEVEL) -> list[tuple[float, ...]]:
     """For each coefficient: estimate, standard error, statistic, p, and its confidence interval's ends."""
     far = quantile(report, level)
     lines: list[tuple[float, ...]] = []
@@ -221,7 +193,7 @@ def lines_of(report: Report, level: float = LEVEL) -> list[tuple[float, ...]]:
     return lines
 
 
-def quantile(report: Report, level: float) -> float:
+def quantile(report: FitReport, level: float) -> float:
     """How many standard errors a two-sided interval of that level reaches to either side."""
     if report.by_t:
         from scipy.special import stdtrit
@@ -230,7 +202,7 @@ def quantile(report: Report, level: float) -> float:
     return NormalDist().inv_cdf(0.5 + level / 2)
 
 
-def _two_sided(report: Report, statistic: float) -> float:
+def _two_sided(report: FitReport, statistic: float) -> float:
     if report.by_t:
         from scipy.special import stdtr
 

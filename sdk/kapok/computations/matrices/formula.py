@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kapok.computations.design.formula import expression_of
+from kapok.computations.design.options import condition_of
 from kapok.computations.matrices.params import Statement, text_of
 
 if TYPE_CHECKING:
@@ -23,11 +24,10 @@ def matrix_text(
         columns: Names of columns, or expressions as in formulas.
         dataset: Over whose columns.
         form: One of `FORMS`.
-        where: A condition of the rows that count.
+        where: A condition of the rows that count, as questions have it.
 
     Raises:
         InvalidInput: what is wrong with an expression.
     """
     listed = tuple(expression_of(column, dataset) for column in columns)
-    condition = None if where is None else expression_of(where, dataset)
-    return text_of(Statement(form, listed, dataset.name, condition))
+    return text_of(Statement(form, listed, dataset.name, condition_of(where)))

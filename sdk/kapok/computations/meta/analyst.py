@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 
 from kapok.computations.chi2 import chi2_tail
+from kapok.computations.design.flags import broken_rules, impossible
 from kapok.computations.meta.params import SUMS, Meta
 from kapok.computations.reports import Report, Reported, reported
 from kapok.documents.dataset import Dataset
-from kapok.errors import PeerProtocolError
 from kapok.protocols.secure_sum.params import MOST_MEMBERS
 
 __all__ = ["MetaReport", "answer"]
@@ -40,18 +40,14 @@ def answer(meta: Meta, _dataset: Dataset, words: Sequence[int]) -> Reported:
     Raises:
         PeerProtocolError: ``impossible_sum`` when no holders within the schema can have sent such words.
     """
-    if len(words) != meta.words:
-        raise _impossible(f"it has {len(words)} words, not {meta.words}")
     many = len(meta.names)
-    flags, (studies, rows, *rest) = words[: len(meta.flags)], words[len(meta.flags) :]
-    if not all(0 <= flag < MOST_MEMBERS << meta.random_bits for flag in flags):
-        raise _impossible("a flag is out of range")
-    if broken := tuple(name for name, flag in zip(meta.flags, flags, strict=True) if flag):
+    if broken := broken_rules(meta, meta.flags, words):
         return _reported(
             MetaReport(text=meta.text, status="suppressed", reasons=broken), (), np.zeros((10, 0))
         )
+    studies, rows, *rest = words[len(meta.flags) :]
     if not 0 < studies <= MOST_MEMBERS or rows < 0:
-        raise _impossible("its counts are out of range")
+        raise impossible("its counts are out of range")
     half = meta.model.design.half
     sums = np.array(
         [
@@ -60,7 +56,7 @@ def answer(meta: Meta, _dataset: Dataset, words: Sequence[int]) -> Reported:
         ]
     )
     if len(sums) != SUMS or np.any(sums[[0, 3]] <= 0):
-        raise _impossible("a weight is not above zero")
+        raise impossible("a weight is not above zero")
     report = MetaReport(text=meta.text, status="complete", studies=studies, rows_used=rows)
     return _reported(report, meta.names, _combined(studies, sums, half))
 
@@ -92,11 +88,3 @@ def _reported(report: MetaReport, names: Sequence[str], found: np.ndarray) -> Re
         for title, values in zip((*titles, "tau_squared"), found.tolist(), strict=True)
     }
     return reported(report, {"term": ("string", list(names)), **columns})
-
-
-def _impossible(why: str) -> PeerProtocolError:
-    return PeerProtocolError(
-        f"no holders within the schema can have sent this sum: {why}",
-        code="impossible_sum",
-        remedy="ask again; if it goes on, ask the holders' people which version of Kapok they run",
-    )

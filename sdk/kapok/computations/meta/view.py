@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from kapok.computations.design.reasons import in_words
 from kapok.computations.meta.analyst import MetaReport
 from kapok.computations.reports import Shown
 
@@ -20,9 +21,14 @@ class MetaAnalysis(Shown[MetaReport]):
     kind = MetaReport
     title = "Meta-analysis of the holders' own fits (inverse variance; Q, I², τ² of DerSimonian and Laird)"
     messages: ClassVar = {
-        "suppressed": "SUPPRESSED: a holder or more has no fit that may be shown ({}). Ask for a simpler "
-        "model, without such a holder, or for the pooled fit: kapok glm.",
+        "suppressed": "SUPPRESSED: a holder or more has no fit that may be shown: {}. What helps: a simpler "
+        "model, to ask without that holder (--party), or the pooled fit: kapok glm.",
     }
+
+    @property
+    def message(self) -> str:
+        """What hinders it and what helps, in words; empty when nothing does."""
+        return self.messages.get(self.status, "").format(in_words(self.reasons))
 
     def to_pandas(self) -> pd.DataFrame:
         """One line for each coefficient, with its name as the index."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kapok.computations.design.formula import expression_of
+from kapok.computations.design.options import condition_of
 from kapok.computations.design.surv import grid_of, read_surv
 from kapok.computations.survival.params import Statement, text_of
 
@@ -30,7 +31,7 @@ def survival_text(
         dataset: Over whose columns.
         grid: The times to which others are rounded up.
         every: How far apart they are, where they are not listed.
-        where: A condition of the rows that count, as the formula's expressions are written.
+        where: A condition of the rows that count, as questions have it.
 
     Raises:
         InvalidInput: ``bad_formula``, ``bad_grid``, ``negative_times`` or what is wrong with an expression.
@@ -43,6 +44,6 @@ def survival_text(
             None if surv.right == "1" else expression_of(surv.right, dataset),
             grid_of(surv.time, dataset, grid, every),
             dataset.name,
-            None if where is None else expression_of(where, dataset),
+            condition_of(where),
         )
     )

@@ -42,8 +42,10 @@ class Curves(Shown[CurveReport]):
         report, facts = self.report, []
         for place, name in enumerate(report.names):
             rows, until, middle = report.rows[place], report.until[place], report.medians[place]
-            said = "suppressed" if rows < 0 else f"{rows} rows, {report.events[place]} events"
-            said += "" if until is None else f" up to {until:g}"
+            said = "suppressed" if rows < 0 else f"{rows} rows"
+            if rows >= 0:
+                seen = f"{report.events[place]} events up to"
+                said += ", no time of its curve is shown" if until is None else f", {seen} {until:g}"
             said += "" if middle is None else f", median {middle:g}"
             facts.append((f"{report.group} {name}".strip(), said))
         if (test := report.log_rank) is not None:
