@@ -89,6 +89,19 @@ def test_detached_job_is_waited_for_shown_listed_and_kept(network):
     assert record.stat().st_mode & 0o077 == 0
 
 
+def test_every_line_about_a_job_says_of_which(network):
+    daemons = (network.broker, *network.nodes.values())
+    before = {daemon: len(daemon.log_entries()) for daemon in daemons}
+    job = network.kapok("query", "SELECT COUNT(*) FROM heart WHERE age < 61", "--json").document()["job"]
+    rooms = ("kapok.broker.computation", "kapok.nodes.runner")
+    steps = {"job opening", "job completion", "job summing"}
+    for daemon in daemons:
+        lines = [one for one in daemon.log_entries()[before[daemon] :] if one["logger"].startswith(rooms)]
+        assert {one["job"] for one in lines} == {job}
+        expected = steps if daemon is network.broker else {"consented", "sealed", "released"}
+        assert {one["message"] for one in lines} >= expected
+
+
 def test_python_without_await_works_beside_a_running_loop(network):
     async def notebook() -> list[tuple[object, ...]]:
         await asyncio.sleep(0)

@@ -1,3 +1,4 @@
+import asyncio
 import io
 import json
 import logging
@@ -80,3 +81,61 @@ def test_unknown_level_is_refused() -> None:
     with pytest.raises(InvalidInput) as caught:
         logs.configure(io.StringIO(), "loud")
     assert caught.value.code == "bad_log_level"
+
+
+def test_what_is_logged_for_a_job_says_so_whoever_logs_it() -> None:
+    stream = io.StringIO()
+    logs.configure(stream)
+    log = logging.getLogger("kapok.x")
+    logs.told(job="nobody's")
+    with logs.about(party="ada"):
+        log.info("called")
+        logs.told(job="ab")
+        with logs.about(attempt=2):
+            log.info("within")
+            logs.told(attempt=3)
+            log.info("its own", extra={"job": "cd"})
+        log.info("without")
+    log.info("after")
+    found = [{key: one.get(key) for key in ("job", "party", "attempt")} for one in lines(stream)]
+    assert found == [
+        {"job": None, "party": "ada", "attempt": None},
+        {"job": "ab", "party": "ada", "attempt": 2},
+        {"job": "cd", "party": "ada", "attempt": 3},
+        {"job": "ab", "party": "ada", "attempt": None},
+        {"job": None, "party": None, "attempt": None},
+    ]
+
+
+async def test_tasks_at_once_are_logged_apart() -> None:
+    stream = io.StringIO()
+    logs.configure(stream)
+
+    async def work(job: str) -> None:
+        with logs.about():
+            logs.told(job=job)
+            await asyncio.sleep(0)
+            logging.getLogger("kapok.x").info(job)
+
+    await asyncio.gather(*(work(job) for job in "abc"))
+    assert [(one["message"], one["job"]) for one in lines(stream)] == [("a", "a"), ("b", "b"), ("c", "c")]
+
+
+def test_text_for_people_is_one_line_and_says_the_same() -> None:
+    stream = io.StringIO()
+    logs.configure(stream, "info", "text")
+    with logs.about(job="ab"):
+        logging.getLogger("kapok.x").warning(
+            "job %s\x1b[2J\nopened", 1, extra={"party": "a b", "code": "", "members": ("a", "b"), "n": 3}
+        )
+        try:
+            raise ValueError("cell 4711")
+        except ValueError:
+            logging.getLogger("kapok.x").exception("failed")
+    first, second = stream.getvalue().splitlines()
+    time, _, rest = first.partition(" ")
+    assert time.endswith("+00:00")
+    assert rest == ('warning job 1\\u001b[2J opened party="a b" members="[\\"a\\", \\"b\\"]" n=3 job=ab')
+    assert "failed job=ab exception=" in second
+    assert "4711" not in second
+    assert "ValueError" in second

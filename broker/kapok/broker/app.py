@@ -43,7 +43,7 @@ from kapok.identity.keyfiles import read_private_file
 from kapok.identity.names import Role
 from kapok.identity.renewal import Current
 from kapok.identity.revocation import Revocations
-from kapok.logs import configure, traces
+from kapok.logs import about, configure, traces
 from kapok.settings import load
 from kapok.wire.desks import AnalystDesk, CatalogueDesk, NodeDesk, OfficerDesk
 from kapok.wire.health import Health
@@ -110,7 +110,7 @@ async def run(
     home = Path(home)
     credentials = Credentials.load(home, passphrase, role=Role.BROKER, clock=clock)
     settings = load(home / SETTINGS_FILE, BrokerSettings)
-    configure(sys.stderr, settings.log_level)
+    configure(sys.stderr, settings.log_level, settings.log_format)
     traces.configure("broker", settings.traces)
     stop = stop or asyncio.Event()
     with alone(home, "broker"), stopped_by_sigterm(stop):
@@ -246,8 +246,9 @@ async def _take_care(worker: Worker, jobs: JobDesk, fold: asyncio.Event, health:
         fold.clear()
         try:
             for job_id in await worker.run(jobs.unfolded):
-                while await worker.run(jobs.fold_some, job_id):
-                    pass
+                with about(job=job_id):
+                    while await worker.run(jobs.fold_some, job_id):
+                        pass
             if loop.time() - ticked >= _TICK_S:
                 await worker.run(jobs.tick)
                 ticked = loop.time()

@@ -36,6 +36,8 @@ __all__ = ["BrokerAnalystDesk", "BrokerCatalogueDesk", "BrokerNodeDesk", "Broker
 
 _IDLE_S: Final = 15.0
 _SEND_AGAIN_S: Final = 60.0
+_PAUSE_OF_EACH_S: Final = 0.001
+_LONGEST_PAUSE_S: Final = 0.2
 # What has ended since a node's last look is told; so much longer ago, for clocks of brokers may differ.
 _CLOSED_AGAIN_S: Final = 60.0
 # An upload is written down in batches of so many chunks, and of fewer while many come in at once: all their
@@ -110,6 +112,8 @@ class BrokerAnalystDesk:
                 if status != last:
                     yield status
                     last = status
+                    # A look reads as much as there are members: with many, not after the answer of each.
+                    await asyncio.sleep(min(len(status.waiting_for) * _PAUSE_OF_EACH_S, _LONGEST_PAUSE_S))
                     continue
                 await rings(bell, _IDLE_S)
 

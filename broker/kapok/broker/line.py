@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from functools import partial
 from threading import Lock
 from typing import Final, Generic, ParamSpec, TypeVar
@@ -41,7 +42,7 @@ class Worker:
         **named: _Parameters.kwargs,
     ) -> _Answer:
         """Do one thing in the worker thread. What has begun is finished there, even if the caller leaves."""
-        call = partial(work, *arguments, **named)
+        call = partial(copy_context().run, partial(work, *arguments, **named))
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     def close(self) -> None:

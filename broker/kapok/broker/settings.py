@@ -8,7 +8,7 @@ import msgspec
 
 from kapok.documents.statements import MOST_DEADLINE_S
 from kapok.errors import InvalidInput
-from kapok.logs import LogLevel
+from kapok.logs import LogFormat, LogLevel
 from kapok.wire.address import Address
 from kapok.wire.limits import Limits as WireLimits
 
@@ -101,6 +101,7 @@ class BrokerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             password.
         store_password_file: File, relative to the home folder, that holds the password of the URL's user.
         log_level: Least level that is logged.
+        log_format: One JSON object for each line, or text.
         metrics: ``host:port`` where metrics are told over HTTP; empty for nowhere.
         traces: Collector of spans, ``http://host:port`` of OTLP over gRPC; empty for none.
         drain_s: How long calls in flight may go on after SIGTERM.
@@ -114,6 +115,7 @@ class BrokerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     store: str = "broker.db"
     store_password_file: str = ""
     log_level: LogLevel = "info"
+    log_format: LogFormat = "json"
     metrics: str = ""
     traces: str = ""
     drain_s: float = 5.0

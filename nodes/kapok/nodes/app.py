@@ -95,7 +95,7 @@ async def run(
     credentials = Credentials.load(home, passphrase, role=Role.NODE, clock=clock)
     settings_text = settings_files.read(home / SETTINGS_FILE)
     settings = load_settings(home, settings_text)
-    configure(sys.stderr, settings.log_level)
+    configure(sys.stderr, settings.log_level, settings.log_format)
     traces.configure("node", settings.traces)
     make_private_folder(settings.state_folder)
     stop = stop or asyncio.Event()

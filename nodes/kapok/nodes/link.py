@@ -13,11 +13,13 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
+from contextvars import copy_context
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
 from kapok.errors import KapokError, NotFound, Unavailable
+from kapok.logs import about
 from kapok.nodes.fetching import fetched
 from kapok.nodes.joining import Joining
 from kapok.nodes.runner import (
@@ -191,10 +193,16 @@ class Link:
     def _answered(self, task: asyncio.Task[None]) -> None:
         self._answering.pop(task, None)
         self._room.release()
-        if not task.cancelled() and (error := task.exception()):
-            _log.error("an assignment could not be answered", exc_info=error)
 
     async def _answer(self, broker: Connection, assignment: Assignment) -> None:
+        """Answer one assignment; what is logged meanwhile is of its job, which the runner says."""
+        with about():
+            try:
+                await self._work_off(broker, assignment)
+            except Exception as error:  # noqa: BLE001 - one assignment must not take the others with it
+                _log.error("an assignment could not be answered", exc_info=error)
+
+    async def _work_off(self, broker: Connection, assignment: Assignment) -> None:
         if isinstance(assignment, OpenAttempt) and assignment.parameters is not None:
             asked, statement = assignment, assignment.parameters.statement
             parameters = await self._persistently(lambda: fetched(broker, asked, statement))
@@ -299,7 +307,8 @@ class Link:
         return None
 
     async def _in_thread(self, work: Callable[[], T], pool: ThreadPoolExecutor | None = None) -> T:
-        return await asyncio.get_running_loop().run_in_executor(pool or self._threads, work)
+        within = partial(copy_context().run, work)
+        return await asyncio.get_running_loop().run_in_executor(pool or self._threads, within)
 
 
 async def _call(broker: Connection, answer: Outgoing) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from kapok import settings
 from kapok.errors import InvalidInput
-from kapok.logs import LogLevel
+from kapok.logs import LogFormat, LogLevel
 from kapok.nodes.source_settings import (
     ArrowSource,
     CsvSource,
@@ -95,6 +95,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         instance: File that mirrors the journal's counter.
         accept_rollback: The number that an officer confirms after the journal was restored, or None.
         log_level: Least level that is logged.
+        log_format: One JSON object for each line, or text.
         metrics: ``host:port`` where metrics are told over HTTP; empty for nowhere.
         traces: Collector of spans, ``http://host:port`` of OTLP over gRPC; empty for none.
         open_jobs_max: Most jobs open at a time.
@@ -110,6 +111,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instance: Path | None = None
     accept_rollback: int | None = None
     log_level: LogLevel = "info"
+    log_format: LogFormat = "json"
     metrics: str = ""
     traces: str = ""
     open_jobs_max: int = 256

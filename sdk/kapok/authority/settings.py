@@ -15,7 +15,7 @@ from kapok import settings
 from kapok.errors import InvalidInput, NotFound
 from kapok.identity.issuing import check_host
 from kapok.identity.names import PartyName, Role
-from kapok.logs import LogLevel
+from kapok.logs import LogFormat, LogLevel
 from kapok.wire.address import Address
 
 __all__ = ["AuthorityHome", "AuthoritySettings", "template"]
@@ -41,6 +41,7 @@ class AuthoritySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     token_lifetime_s: float = 86_400
     revocation_days: int = 30
     log_level: LogLevel = "info"
+    log_format: LogFormat = "json"
 
     def __post_init__(self) -> None:
         PartyName(self.trust_domain, "authority", Role.AUTHORITY, "authority")

@@ -70,7 +70,8 @@ def run(home: Home = None) -> None:
     from kapok.cli.serving import serve
 
     folder = resolved_home(home)
-    serve(partial(enrolment, folder), AuthorityHome(folder).load().log_level)
+    settings = AuthorityHome(folder).load()
+    serve(partial(enrolment, folder), settings.log_level, settings.log_format)
 
 
 Broker = Annotated[

@@ -6,9 +6,12 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from kapok.cli.terminal import say
+
+if TYPE_CHECKING:
+    from kapok.logs import LogFormat
 
 __all__ = ["Daemon", "serve"]
 
@@ -21,16 +24,17 @@ class Daemon(Protocol):
         ...
 
 
-def serve(daemon: Daemon, log_level: str = "info") -> None:
+def serve(daemon: Daemon, log_level: str = "info", log_format: LogFormat = "json") -> None:
     """Run a daemon in the foreground until it ends.
 
     Args:
         daemon: What runs.
         log_level: Least level of what is logged on stderr, until its own settings say otherwise.
+        log_format: How a line looks, until then.
     """
     from kapok.logs import configure
 
-    configure(sys.stderr, log_level)
+    configure(sys.stderr, log_level, log_format)
 
     async def run() -> None:
         await daemon(ready=lambda address: say(json.dumps({"ready": address})))

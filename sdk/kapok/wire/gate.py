@@ -29,6 +29,7 @@ from google.protobuf.message import Message
 from kapok.errors import InternalError, KapokError, TimedOut, Unavailable
 from kapok.identity.names import PartyName
 from kapok.identity.revocation import Revocations, revoked_error
+from kapok.logs import about, told
 from kapok.logs.traces import continued
 from kapok.wire import failures, peers, version
 from kapok.wire.limits import Limits
@@ -110,8 +111,9 @@ class Gate:
             make = grpc.stream_unary_rpc_method_handler
         elif streams_out:
             make = grpc.unary_stream_rpc_method_handler
+        answer = self._stream if streams_out else self._single
         return make(
-            self._stream(service, method, limit_s) if streams_out else self._single(service, method, limit_s),
+            _logged(method, answer(service, method, limit_s)),
             request_deserializer=self._reader(method),
             response_serializer=self._write,
         )
@@ -203,6 +205,7 @@ class Gate:
         caller, serial = peers.identify(auth, self.trust_domain, self.clock(), revoked)
         if call is not None:
             self.calls[call] = (caller, serial)
+        told(party=str(caller))
         peers.require_role(caller, service.role, service.descriptor.name)
         return caller
 
@@ -258,6 +261,18 @@ class Gate:
             await asyncio.gather(*pending, return_exceptions=True)
 
 
+def _logged(method: MethodDescriptor, answer: Handler) -> Handler:
+    """The same, with every line that is logged meanwhile about the caller and, once known, the job."""
+
+    async def within(request: Any, context: Context) -> Any:
+        with about():
+            if not method.client_streaming and "job_id" in method.input_type.fields_by_name:
+                told(job=request.job_id)
+            return await answer(request, context)
+
+    return within
+
+
 def _metadata(context: Context) -> tuple[tuple[str, str | bytes], ...]:
     return cast("Any", context.invocation_metadata()) or ()
 
@@ -296,19 +311,21 @@ async def _drain(requests: AsyncIterator[Message]) -> None:
 async def _refuse(context: Context, error: Exception, method: str, caller: PartyName | None) -> NoReturn:
     """End the call with an error."""
     if isinstance(error, KapokError):
-        told: KapokError = error
+        shown: KapokError = error
         if isinstance(error, InternalError):
             _log.error("%s for %s: %s", method, caller or context.peer(), error.code, exc_info=error)
         else:
-            _log.info("%s for %s: %s", method, caller or context.peer(), error.code)
+            _log.info(
+                "%s for %s: %s", method, caller or context.peer(), error.code, extra={"code": error.code}
+            )
     else:
         incident = secrets.token_hex(4)
         _log.error(
             "%s for %s failed, incident %s", method, caller or context.peer(), incident, exc_info=error
         )
-        told = InternalError(
+        shown = InternalError(
             f"the service failed inside: incident {incident}",
             remedy=f"tell whoever runs the service: its log has the details under incident {incident}",
         )
-    status, text = failures.status_line(told)
-    await context.abort(status, text, failures.trailing(told))
+    status, text = failures.status_line(shown)
+    await context.abort(status, text, failures.trailing(shown))

@@ -15,6 +15,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from kapok.errors import InvalidInput
 from kapok.identity.names import PartyName, Role
+from kapok.logs import told
 from kapok.wire import codec
 from kapok.wire.desks import AnalystDesk, CatalogueDesk, EnrolmentDesk, NodeDesk, OfficerDesk
 from kapok.wire.v1 import analyst_pb2, catalogue_pb2, enrolment_pb2, node_pb2, officer_pb2
@@ -155,6 +156,7 @@ class _AnalystMethods:
     ) -> analyst_pb2.SteerJobResponse:
         header = _header(await anext(aiter(parts), None))
         job_id = codec.read_id("job", header.job_id)
+        told(job=job_id)
         await self._desk.steer(caller, job_id, header.statement, _chunks(parts))
         return analyst_pb2.SteerJobResponse()
 
@@ -222,6 +224,7 @@ class _NodeMethods:
     ) -> node_pb2.SealResponse:
         header = _header(await anext(aiter(parts), None))
         job_id = codec.read_id("job", header.job_id)
+        told(job=job_id)
         await self._desk.seal(caller, job_id, header.seal, _chunks(parts))
         return node_pb2.SealResponse()
 

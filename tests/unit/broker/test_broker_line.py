@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from kapok import logs
 from kapok.broker import desks
 from kapok.broker.desks import BrokerNodeDesk
 from kapok.broker.line import Bells, Presence, Together, Worker
@@ -44,6 +45,15 @@ async def test_the_worker_does_one_thing_at_a_time_in_order(worker):
     await asyncio.gather(*(worker.run(work, number) for number in range(50)))
     assert [number for number, _ in done] == list(range(50))
     assert {name for _, name in done} == {"broker_0"}
+
+
+async def test_what_the_worker_logs_is_of_the_job_that_it_works_for(worker):
+    def who():
+        return logs._about.get()
+
+    with logs.about(job="ab"):
+        assert await worker.run(who) == {"job": "ab"}
+    assert await worker.run(who) is None
 
 
 async def test_what_many_want_while_the_worker_is_busy_is_done_once(worker):

@@ -178,10 +178,10 @@ def test_a_newer_upload_of_the_same_node_ends_the_older(world, ada, opened):
     older = world.desk.begin_upload(ash.name, opened.id, sealed.token)
     older.add(sealed.chunks[:1])
     newer = world.desk.begin_upload(ash.name, opened.id, sealed.token)
+    newer.add(sealed.chunks[:1])
     with pytest.raises(PeerProtocolError):
         older.add(sealed.chunks[1:])
-    newer.add(sealed.chunks)
-    newer.finish()
+    newer.finish(sealed.chunks[1:])
     older.abandon(PeerProtocolError("late"))
     world.run()
     assert ada.open(opened) == world.truth()

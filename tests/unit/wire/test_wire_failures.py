@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import logging
 
 import grpc
 import pytest
 
-from kapok import errors
+from kapok import errors, logs
 from kapok.errors import (
     InternalError,
     InvalidInput,
@@ -67,6 +69,35 @@ async def test_each_class_arrives_as_it_was_raised(broker, analyst, kind):
     assert caught.value.diagnostics() == raised.diagnostics()
     assert caught.value.exit_status == kind.exit_status
     assert caught.value.__cause__.code() is failures.STATUS[kind]
+
+
+async def test_a_refused_call_is_logged_with_its_job_and_its_caller(
+    broker, analyst, node, analyst_credentials, node_credentials
+):
+    """Whatever else a service logs while it answers a call says so too."""
+    stream = io.StringIO()
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    logs.configure(stream)
+    try:
+        broker.analysts.raises = broker.nodes.raises = NotFound("gone")
+        with pytest.raises(NotFound):
+            await analyst.analyst.job(JOB)
+        with pytest.raises(NotFound):
+            await node.node.seal(JOB, "seal", [b"chunk"])
+        with pytest.raises(NotFound):
+            await node.node.join("membership")
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    entries = [json.loads(line) for line in stream.getvalue().splitlines()]
+    lines = [one for one in entries if one["logger"] == "kapok.wire.gate"]
+    told = [(one["code"], one["party"], one.get("job")) for one in lines]
+    assert told == [
+        ("not_found", str(analyst_credentials.name), JOB),
+        ("not_found", str(node_credentials.name), JOB),
+        ("not_found", str(node_credentials.name), None),
+    ]
 
 
 async def test_what_is_unknown_about_an_error_stays_unknown(broker, analyst):

@@ -17,6 +17,7 @@ from kapok.documents.envelope import document_id
 from kapok.documents.statements import JOB_TYP, NONCE_BYTES, JobSpec
 from kapok.errors import CohortTooSmall, InvalidInput, NotAuthorised, NotFound, Unavailable, counted
 from kapok.identity.names import PartyName, Role
+from kapok.logs import told
 from kapok.protocols.secure_sum.aggregator import vector_bytes
 from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR, SUITE
 from kapok.protocols.secure_sum.vector import check_result_key
@@ -58,6 +59,7 @@ def admit(step: Step, caller: PartyName, token: str) -> str:
             remedy="ask with the identity of an analyst",
         )
     job_id = document_id(signed.payload)
+    told(job=job_id)
     known = step.tx.jobs.get(job_id)
     if known is not None:
         if known.analyst != str(caller):

@@ -17,6 +17,7 @@ from kapok.broker.computation.turns import give_turns
 from kapok.broker.store.schema import AttemptRow, JobRow
 from kapok.errors import NotFound, TimedOut, counted
 from kapok.identity.names import PartyName, command_to_ask
+from kapok.logs import about
 from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR
 
 __all__ = ["tick"]
@@ -59,13 +60,14 @@ def _ids(jobs: Sequence[JobRow]) -> list[str]:
 
 def _once(office: Office, job_id: str, act: Callable[[Step, JobRow], None]) -> None:
     """One transaction for each job: what goes wrong with one does not hold up the others."""
-    try:
-        with office.step() as step:
-            job = step.tx.jobs.get(job_id)
-            if job is not None:
-                act(step, job)
-    except Exception:  # noqa: BLE001 - tried again at the next tick; the other jobs' clocks go on
-        _log.exception("the clock failed on a job", extra={"job": job_id})
+    with about(job=job_id):
+        try:
+            with office.step() as step:
+                job = step.tx.jobs.get(job_id)
+                if job is not None:
+                    act(step, job)
+        except Exception:  # noqa: BLE001 - tried again at the next tick; the other jobs' clocks go on
+            _log.exception("the clock failed on a job")
 
 
 def _run_out(step: Step, job: JobRow) -> None:

@@ -166,6 +166,12 @@ class Office:
         if self._announce and (step.nodes or step.jobs):
             self._announce(frozenset(step.nodes), frozenset(step.jobs))
 
+    @contextmanager
+    def look(self) -> Iterator[Step]:
+        """Read at one instant: nothing that is changed within is kept, and nobody is told."""
+        with self.store.snapshot() as tx:
+            yield Step(self, tx, self.clock())
+
     def leads(self, tx: Transaction, work: str) -> bool:
         """Whether some work that one process does at a time is this one's: it is taken, if nobody has it."""
         return not self.store.shared or tx.brokers.take(work, self.broker)

@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 
 
 def begin_upload(office: Office, caller: PartyName, job_id: str, token: str) -> Upload | None:
-    """Check a seal statement and make room for its vector.
+    """Check a seal statement, before a byte of its vector is taken. Nothing is written yet.
 
     Returns:
         Where the chunks go; None when this very vector has been counted already.
@@ -55,7 +55,7 @@ def begin_upload(office: Office, caller: PartyName, job_id: str, token: str) -> 
         PeerProtocolError: ``attempt_voided``, ``attempt_complete``, ``job_ended``, ``not_the_signer``, or
             what `kapok.protocols.secure_sum.aggregator.check_seal` raises.
     """
-    with office.step() as step:
+    with office.look() as step:
         job, member = job_for(step, caller, job_id)
         attempt = step.tx.attempts.latest(job_id)
         if attempt is None or attempt.state == AttemptState.VOIDED or waits_for_parameters(job, attempt):
@@ -77,36 +77,36 @@ def begin_upload(office: Office, caller: PartyName, job_id: str, token: str) -> 
             return None
         if attempt.state != AttemptState.OPEN:
             raise _closed(member.node, attempt.state)
-        for older in step.tx.vectors.uploads(attempt.id, member.node):
-            step.tx.vectors.delete(older)
-        row = SealedVectorRow(
-            attempt=attempt.id,
-            node=member.node,
-            token=token,
-            digest=statement.vector_sha256.hex(),
-            touched_at=step.now,
-            broker=office.broker,
-        )
-        step.tx.vectors.add(row)
-        return Upload(office, row.id, job, statement, chunk_lengths(admitted.terms, len(roster.members)))
+        lengths = chunk_lengths(admitted.terms, len(roster.members))
+        return Upload(office, job, attempt.id, token, statement, lengths)
 
 
 class Upload:
     """One vector on its way in. What it keeps in memory is lost with the process, and the node begins again.
 
+    It is on record from its first chunks on; then an older upload of the same node is of no use any more.
+
     Args:
         office: Where it is stored.
-        vector_id: Its row number.
         job: Its job.
-        statement: The checked seal statement.
+        attempt_id: Row number of its attempt.
+        token: The seal statement as signed.
+        statement: The same, checked.
         lengths: The length that each chunk must have.
     """
 
     def __init__(
-        self, office: Office, vector_id: int, job: JobRow, statement: SealStatement, lengths: Sequence[int]
+        self,
+        office: Office,
+        job: JobRow,
+        attempt_id: int,
+        token: str,
+        statement: SealStatement,
+        lengths: Sequence[int],
     ) -> None:
         self._office = office
-        self._vector_id = vector_id
+        self._attempt_id, self._token = attempt_id, token
+        self._vector_id: int | None = None
         self._job_id = job.id
         self._terms = office.admitted(job).terms
         self._statement = statement
@@ -137,7 +137,9 @@ class Upload:
         """
         self._check(chunks)
         with self._office.step() as step:
-            step.tx.vectors.append(self._row(step), chunks, step.now)
+            row = self._row(step)
+            step.tx.vectors.append(row, chunks, step.now)
+        self._vector_id = row.id
 
     def finish(self, chunks: Sequence[bytes] = ()) -> None:
         """Store the last chunks as `add`, count the vector, and complete the attempt if it was the last.
@@ -163,10 +165,11 @@ class Upload:
     def abandon(self, error: BaseException) -> None:
         """Forget what has been stored; remember what was wrong with it."""
         with self._office.step() as step:
-            row = step.tx.vectors.get(self._vector_id)
-            if row is None or row.counted:
+            row = None if self._vector_id is None else step.tx.vectors.get(self._vector_id)
+            if row is not None and row.counted:
                 return
-            step.tx.vectors.delete(row)
+            if row is not None:
+                step.tx.vectors.delete(row)
         if isinstance(error, PeerProtocolError):
             note_fault(self._office, self._statement.name, self._job_id, error.code)
         code = error.code if isinstance(error, KapokError) else "cut_off"
@@ -184,7 +187,23 @@ class Upload:
             self._digest.update(chunk)
         self._received += len(chunks)
 
+    def _begun(self, step: Step) -> SealedVectorRow:
+        """Put it on record."""
+        party = self._statement.name
+        attempt = step.tx.attempts.get(self._attempt_id)
+        if attempt is None or attempt.state != AttemptState.OPEN:
+            raise _voided(party)
+        for older in step.tx.vectors.uploads(attempt.id, party):
+            step.tx.vectors.delete(older)
+        row = SealedVectorRow(attempt=attempt.id, node=party, token=self._token, touched_at=step.now)
+        row.digest, row.broker = self._statement.vector_sha256.hex(), self._office.broker
+        row.chunks = row.bytes = 0
+        step.tx.vectors.add(row)
+        return row
+
     def _row(self, step: Step) -> SealedVectorRow:
+        if self._vector_id is None:
+            return self._begun(step)
         row = step.tx.vectors.get(self._vector_id)
         if row is None or row.counted:
             raise PeerProtocolError(

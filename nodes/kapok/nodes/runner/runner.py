@@ -13,6 +13,7 @@ from functools import partial
 from typing import Final, assert_never
 
 from kapok.errors import InternalError, KapokError, Unavailable
+from kapok.logs import told
 from kapok.logs.traces import span
 from kapok.nodes.apps.at_work import AppsAtWork
 from kapok.nodes.apps.host import AppHost
@@ -233,6 +234,7 @@ class Runner:
 
     def _guarded_job(self, what: str, job_id: str, work: Callable[[], list[Outgoing]]) -> list[Outgoing]:
         """One job's failure is that job's: a refusal goes out, and the daemon goes on."""
+        told(job=job_id)
         with self._office.open.working_on(job_id):
             try:
                 with span(what, job=job_id):
