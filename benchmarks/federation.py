@@ -18,6 +18,7 @@ import sqlite3
 import statistics
 import subprocess
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -79,6 +80,10 @@ allow = ["values=1..100000000", "num-server-rounds=1..100"]
 isolation = "{isolation}"
 limits = {{reply_mib = 1024, memory_mib = 8192}}
 """
+
+
+_Spent = dict[tuple[str, int], float]
+"""Processor seconds so far: by whose process it is, and its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,20 +175,26 @@ def measure(network: Network, values: int, exchanges: int, *, seal: str) -> Exch
     if process.returncode != 0:
         raise BenchmarkError(f"a training failed: {err.strip()}")
     _check(Path(json.loads(out)["model"]), len(network.nodes), exchanges)
-    spent = {name: (last[name] - first[name]) / (exchanges - 1) for name in first}
-    nodes = [spent.pop(name) for name in network.nodes]
-    apps = [spent.pop(f"app of {name}") for name in network.nodes]
-    cpu = {"node": statistics.median(nodes), "app": statistics.median(apps), **spent}
+    spent: dict[str, float] = defaultdict(float)
+    for process_of, seconds in last.items():
+        if process_of in first:
+            spent[process_of[0]] += (seconds - first[process_of]) / (exchanges - 1)
+    cpu = {
+        "node": statistics.median(spent[name] for name in network.nodes),
+        "app": statistics.median(spent[f"app of {name}"] for name in network.nodes),
+        "broker": spent["broker"],
+        "analyst": spent["analyst"],
+    }
     return Exchanges(_phases(network, job, exchanges), cpu, _sent(network, job) / exchanges)
 
 
 def _watch(
     network: Network, process: subprocess.Popen[str], before: set[str], exchanges: int
-) -> tuple[str, dict[str, float], dict[str, float]]:
+) -> tuple[str, _Spent, _Spent]:
     """The job, and processor seconds so far when the first exchange was done, and when the last was."""
     until, job = time.monotonic() + _PATIENCE_S, ""
-    first: dict[str, float] = {}
-    last: dict[str, float] = {}
+    first: _Spent = {}
+    last: _Spent = {}
     while time.monotonic() < until:
         job = job or next(iter(_jobs(network) - before), "")
         done = _done(network, job)
@@ -210,22 +221,19 @@ def _jobs(network: Network) -> set[str]:
     return {path.stem for path in (network.analyst / "jobs").glob("*.json")}
 
 
-def _spent(network: Network, analyst: int) -> dict[str, float]:
-    """Processor seconds so far of every process; empty when one of them has just ended."""
+def _spent(network: Network, analyst: int) -> _Spent:
+    """Of every process; empty when one of them has just ended."""
+    whose = [("analyst", psutil.Process(analyst)), ("broker", psutil.Process(network.broker.pid))]
     try:
-        found = {"analyst": _of(psutil.Process(analyst)), "broker": _of(psutil.Process(network.broker.pid))}
         for name, daemon in network.nodes.items():
             node = psutil.Process(daemon.pid)
-            found[name] = _of(node)
-            found[f"app of {name}"] = sum(_of(child) for child in node.children(recursive=True))
+            whose += [
+                (name, node),
+                *((f"app of {name}", child) for child in node.children(recursive=True)),
+            ]
+        return {(who, process.pid): sum(process.cpu_times()[:2]) for who, process in whose}
     except psutil.Error:
         return {}
-    return found
-
-
-def _of(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 def _phases(network: Network, job: str, exchanges: int) -> dict[str, list[float]]:

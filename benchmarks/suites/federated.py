@@ -4,21 +4,26 @@
     broker    fold: check and add what comes from ten
     analyst   open: signatures, masks, tag                      decode: words → the mean
 
-Each step alone, on one core, among ten parties; transport is left out (`query` measures whole rounds between
-processes). A mean is compared with that of the plain floats before anything counts. Under the seal `paillier`
-the models are smaller: a million values take a node seconds.
+Each step alone, on one core, among ten parties; a mean is compared with that of the plain floats before
+anything counts. Then whole exchanges between processes, transport and all (`benchmarks.federation`). Under
+the seal `paillier` models end at a million values: ten million take each of ten nodes more than a minute of a
+core, and the analyst eight.
 """
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks.errors import WrongResult
+from benchmarks.federation import PHASES, Exchanges, federation, measure
 from benchmarks.keys import benchmark_key
+from benchmarks.machine import own_cores
 from benchmarks.measuring import Contender
 from benchmarks.parties import WORD_BITS
 from benchmarks.peers.flower import SecAggPlusClient
@@ -56,6 +61,51 @@ def run(session: Session) -> None:
     for bits in session.options.bits:
         for values in (10_000,) if short else (100_000, _MILLION):
             _size(session, values, bits)
+    _whole(session)
+
+
+def _whole(session: Session) -> None:
+    """Exchanges of a training, ten nodes as processes of their own."""
+    short, bits = session.options.short, session.options.bits[0]
+    wanted = [("pad", values, 4) for values in (100_000, _MILLION, 10_000_000)]
+    wanted += [("paillier", values, 3) for values in (100_000, _MILLION)]
+    with tempfile.TemporaryDirectory(prefix="kapok-benchmark-") as folder:
+        session.say(f"federated: {PARTIES} nodes, a broker and an analyst as processes")
+        with federation(Path(folder) / "network", PARTIES, bits) as network:
+            for seal, values, exchanges in wanted[:2] if short else wanted:
+                session.say(f"federated: exchanges of {values} values under {seal}")
+                found = measure(network, values, exchanges, seal=seal)
+                named = seal if seal == "pad" else f"{seal} {bits}"
+                _exchange(session, found, {"seal": named, "values": values, "parties": PARTIES})
+
+
+def _exchange(session: Session, found: Exchanges, parameters: Parameters) -> None:
+    whole = [sum(phases) for phases in zip(*(found.wall[phase] for phase in PHASES), strict=True)]
+    for title, seconds in (("whole", whole), *((phase, found.wall[phase]) for phase in PHASES)):
+        session.fact(
+            "federated/exchange-wall",
+            f"an exchange between processes: {title}",
+            "s",
+            seconds,
+            parameters=parameters,
+            note=f"wall time; all processes share {len(own_cores())} cores",
+        )
+    for who, spent in found.cpu.items():
+        session.fact(
+            "federated/exchange-cpu",
+            f"an exchange: {who}",
+            "s",
+            spent,
+            parameters=parameters,
+            note="CPU time",
+        )
+    session.fact(
+        "federated/exchange-bytes",
+        "bytes that a node sends for each value, as the broker counted",
+        "B",
+        found.bytes_up / PARTIES / int(parameters["values"]),
+        parameters=parameters,
+    )
 
 
 def _size(session: Session, values: int, bits: int | None) -> None:

@@ -62,7 +62,7 @@ hash = "{app}"
 analysts = ["{analyst}"]
 dataset = "clinics"
 columns = ["*"]
-allow = ["num-server-rounds=1..100", "pause=0.0..60.0", "strategy={strategies}"]
+allow = ["num-server-rounds=1..100", "pause=0.0..60.0", "min-nodes=2..100", "strategy={strategies}"]
 """
 
 

@@ -18,9 +18,10 @@ __all__ = ["forget_home", "pasteable", "remember_home"]
 
 _COMMAND: Final = re.compile(r"`kapok (?P<group>[a-z]+)(?P<rest>[^`\n]*)`")
 _ANALYST: Final = frozenset(
-    {"query", "glm", "survival", "cox", "test", "matrix", "meta", "job", "dataset", "key"}
+    {"query", "glm", "survival", "cox", "test", "matrix", "meta", "job", "dataset", "key", "fl"}
 )
 _ENROLMENT: Final = "enroll"
+_OF_NO_FOLDER: Final = ("fl build", "fl inspect")
 
 _given: ContextVar[tuple[str, str] | None] = ContextVar("kapok_home", default=None)
 """The group of the command that runs, and its folder as it was typed; None where no folder was."""
@@ -47,7 +48,8 @@ def pasteable(text: str) -> str:
 
     def with_home(found: re.Match[str]) -> str:
         own = found["group"] == _ENROLMENT or found["group"] in (_ANALYST if group in _ANALYST else {group})
-        if not own or "--home" in found["rest"]:
+        of_no_folder = (found["group"] + found["rest"]).startswith(_OF_NO_FOLDER)
+        if not own or of_no_folder or "--home" in found["rest"]:
             return found[0]
         return f"`kapok {found['group']}{found['rest']} --home {home}`"
 

@@ -10,6 +10,7 @@ Ports are picked by the system. Tests bring up the same network.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -162,10 +163,13 @@ class Network:
         self._tell("each holder names the schema by its hash, writes its policy, and starts its node")
         for holder in self.scenario.holders:
             holder.furnish(self.nodes[holder.name].home, self.broker.address, self.dataset_hash)
-        for node in self.nodes.values():
-            node.start()
-        for node in self.nodes.values():
-            node.wait_ready()
+        nodes, at_once = list(self.nodes.values()), max(_AT_ONCE, os.cpu_count() or 1)
+        for first in range(0, len(nodes), at_once):
+            # Not more than there are processors: many that start at once are all late.
+            for node in nodes[first : first + at_once]:
+                node.start()
+            for node in nodes[first : first + at_once]:
+                node.wait_ready()
         self.wait_until_joined()
 
     def _must(self, arguments: Sequence[str], home: Path, *, given: str | None = None) -> Finished:

@@ -133,7 +133,7 @@ class ServerProgram:
     def _run(self) -> None:
         error: BaseException | None = None
         try:
-            with _quiet(), guarded(self._starting, self._finished):
+            with _quiet(), _stand_ins(), guarded(self._starting, self._finished):
                 self._call()
         except BaseException as raised:  # noqa: BLE001 - told to whoever waits, in another thread
             error = raised
@@ -206,6 +206,23 @@ def _loaded(component: str, folder: Path) -> Any:
 
 def _arrays(result: Result) -> dict[str, Array]:
     return {name: array.numpy() for name, array in result.arrays.items()}
+
+
+@contextlib.contextmanager
+def _stand_ins() -> Iterator[None]:
+    """Behind all that is installed: what only the client half of an app uses (`kapok.flower.absent`)."""
+    folder = str(Path(__file__).parent / "absent")
+    sys.path.append(folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+        for name in [name for name, one in list(sys.modules.items()) if _is_in(one, folder)]:
+            del sys.modules[name]
+
+
+def _is_in(module: object, folder: str) -> bool:
+    return str(getattr(module, "__file__", None) or "").startswith(folder + "/flwr_datasets")
 
 
 @contextlib.contextmanager

@@ -1,5 +1,8 @@
 """A server app runs in a thread, asks, and is answered; run again it asks the same."""
 
+import importlib.util
+import sys
+
 import numpy as np
 import pytest
 from support.apps import archive, files_of
@@ -74,6 +77,25 @@ def test_the_same_replies_make_it_ask_the_same_again(program):
     assert first[0] != changed[0]
     # FedAdam adds to the model that it had: its moments are among what is run again.
     assert not np.allclose(messages.read(first[2]).arrays["w"], 2.0)
+
+
+SHARED = """
+from flwr_datasets import FederatedDataset
+from flwr_datasets.partitioner import IidPartitioner
+parts = {"train": IidPartitioner(num_partitions=3)}
+"""
+
+
+def test_a_server_app_may_share_a_module_that_imports_the_clients_data(program):
+    assert importlib.util.find_spec("flwr_datasets") is None
+    asked, ended = carried(program(SHARED + SERVER))
+    assert (len(asked), ended.error) == (3, None)
+    _, ended = carried(
+        program(SHARED + SERVER.replace("    w =", "    FederatedDataset(dataset='iris')\n    w ="))
+    )
+    assert "pip install flwr-datasets" in server_app_failed(ended.error).message
+    assert importlib.util.find_spec("flwr_datasets") is None
+    assert "flwr_datasets" not in sys.modules
 
 
 def test_it_says_how_its_strategy_starts(program):

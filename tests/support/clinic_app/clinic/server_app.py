@@ -11,7 +11,9 @@ app = ServerApp()
 def main(grid: Grid, context: Context) -> None:
     """From zero, under the strategy that the configuration names."""
     kind = getattr(strategy, context.run_config["strategy"])
-    chosen = kind(proximal_mu=0.5) if kind is strategy.FedProx else kind()
+    least = context.run_config["min-nodes"]
+    given = {"min_train_nodes": least, "min_evaluate_nodes": least, "min_available_nodes": least}
+    chosen = kind(**given, proximal_mu=0.5) if kind is strategy.FedProx else kind(**given)
     arrays = ArrayRecord({"model": Array(np.zeros(2))})
     result = chosen.start(grid, arrays, num_rounds=context.run_config["num-server-rounds"])
     print("model", *map(repr, map(float, result.arrays["model"].numpy())))
