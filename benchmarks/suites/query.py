@@ -1,7 +1,7 @@
 """A question end to end: `kapok demo --json`.
 
-An authority, a broker, four nodes and an analyst are real processes over mutual TLS, which share all cores that
-the harness was given; the demonstration itself compares the answers with the pooled truth.
+An authority, a broker, four nodes and an analyst are real processes over mutual TLS, which share all cores
+that the harness was given; the demonstration itself compares the answers with the pooled truth.
 """
 
 from __future__ import annotations
