@@ -12,6 +12,7 @@ core, and the analyst eight.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ import numpy.typing as npt
 from benchmarks.errors import WrongResult
 from benchmarks.federation import PHASES, Exchanges, federation, measure
 from benchmarks.keys import benchmark_key
-from benchmarks.machine import own_cores
+from benchmarks.machine import unpinned
 from benchmarks.measuring import Contender
 from benchmarks.parties import WORD_BITS
 from benchmarks.peers.flower import SecAggPlusClient
@@ -69,7 +70,7 @@ def _whole(session: Session) -> None:
     short, bits = session.options.short, session.options.bits[0]
     wanted = [("pad", values, 4) for values in (100_000, _MILLION, 10_000_000)]
     wanted += [("paillier", values, 3) for values in (100_000, _MILLION)]
-    with tempfile.TemporaryDirectory(prefix="kapok-benchmark-") as folder:
+    with unpinned(), tempfile.TemporaryDirectory(prefix="kapok-benchmark-") as folder:
         session.say(f"federated: {PARTIES} nodes, a broker and an analyst as processes")
         with federation(Path(folder) / "network", PARTIES, bits) as network:
             for seal, values, exchanges in wanted[:2] if short else wanted:
@@ -88,7 +89,7 @@ def _exchange(session: Session, found: Exchanges, parameters: Parameters) -> Non
             "s",
             seconds,
             parameters=parameters,
-            note=f"wall time; all processes share {len(own_cores())} cores",
+            note=f"wall time; all processes share {os.cpu_count()} cores",
         )
     for who, spent in found.cpu.items():
         session.fact(
