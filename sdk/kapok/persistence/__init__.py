@@ -20,8 +20,9 @@ import importlib.resources
 import io
 import logging
 import os
+import sqlite3
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -115,8 +116,8 @@ def examine_database(
     try:
         with _plain_errors(shown), _scripts(migrations) as config, engine.connect() as connection:
             script = _directory(config)
-            _refuse_newer(connection, script, shown)
-            heads = MigrationContext.configure(connection).get_current_heads()
+            heads = _heads(connection)
+            _refuse_newer(heads, script, shown)
             if heads and current and set(heads) != set(script.get_heads()):
                 raise InvalidInput(
                     f"{shown} was written by an earlier version of Kapok",
@@ -202,7 +203,12 @@ def _set_pragmas(page_bytes: int, connection: Any, _record: object) -> None:
 
 def _begin(connection: Connection) -> None:
     read_only = connection.get_execution_options().get("read_only", False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
+    try:
+        connection.connection.driver_connection.execute(begin)  # type: ignore[union-attr]
+    except sqlite3.Error as error:
+        # As of any other statement; one that has no parameters and no rows need not go SQLAlchemy's long way.
+        raise sqlalchemy.exc.OperationalError(begin, None, error) from error
 
 
 @contextlib.contextmanager
@@ -239,8 +245,9 @@ def _scripts(migrations: str | ModuleType) -> Iterator[Config]:
 def _upgrade(engine: Engine, migrations: str | ModuleType, shown: str) -> None:
     with _scripts(migrations) as config, engine.begin() as connection:
         script = _directory(config)
-        _refuse_newer(connection, script, shown)
-        if set(MigrationContext.configure(connection).get_current_heads()) != set(script.get_heads()):
+        heads = _heads(connection)
+        _refuse_newer(heads, script, shown)
+        if set(heads) != set(script.get_heads()):
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
@@ -256,8 +263,13 @@ def _read_directory(folder: Path, _names: tuple[str, ...]) -> ScriptDirectory:
     return ScriptDirectory(str(folder))
 
 
-def _refuse_newer(connection: Connection, script: ScriptDirectory, shown: str) -> None:
-    for revision in MigrationContext.configure(connection).get_current_heads():
+def _heads(connection: Connection) -> tuple[str, ...]:
+    """The revisions that a database is at; none where nothing is in it yet."""
+    return tuple(MigrationContext.configure(connection).get_current_heads())
+
+
+def _refuse_newer(heads: Sequence[str], script: ScriptDirectory, shown: str) -> None:
+    for revision in heads:
         try:
             known = script.get_revision(revision) is not None
         except CommandError:

@@ -7,6 +7,7 @@ refused instead of ignored. A `pathlib.Path` in it is read relative to the folde
 from __future__ import annotations
 
 import copy
+import functools
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -62,7 +63,8 @@ def load(
         InvalidInput: ``bad_settings``, naming file, key and what is expected.
     """
     path = Path(path)
-    fields = _fields(struct_type) | {key: tuple(sorted(values)) for key, values in (choices or {}).items()}
+    listed = {key: tuple(sorted(values)) for key, values in (choices or {}).items()}
+    fields = {**_fields(struct_type), **listed}
     document = _parse(path, read(path) if text is None else text)
     convert = partial(msgspec.convert, type=struct_type, dec_hook=_path_reader(path.parent))
     try:
@@ -196,7 +198,8 @@ def _bad(path: Path, what: str, remedy: str) -> InvalidInput:
     return InvalidInput(f"{path}: {what}", code="bad_settings", remedy=remedy)
 
 
-def _fields(struct_type: type[msgspec.Struct]) -> dict[str, tuple[str, ...]]:
+@functools.cache
+def _fields(struct_type: type[msgspec.Struct]) -> Mapping[str, tuple[str, ...]]:
     """All keys of a structure and those in it, with the values that each may have, if they are listed.
 
     A structure that ignores unknown keys is a defect.

@@ -22,6 +22,7 @@ from support.hospitals import NOW, Realm
 from support.simulated.checks import Checks
 from support.simulated.data import DATASET, DATASET_HASH, MIN_CELL, MIN_ROWS, Tables
 from support.simulated.disk import Disks, watched
+from support.simulated.kept import kept
 from support.simulated.loop import NothingLeft, SimulatedLoop
 from support.simulated.machines import AnalystMachine, BrokerMachine, Machine, NodeMachine
 from support.simulated.network import ADDRESS, Network
@@ -168,7 +169,7 @@ class World:
         collecting = gc.isenabled()
         gc.disable()  # iterators are put away when nobody holds them any more, not at some time later
         try:
-            with _heard(self), watched(self.disks), self.tables.kept():
+            with _heard(self), watched(self.disks), kept(), self.tables.kept():
                 asyncio.set_event_loop(self.loop)
                 self.loop.set_exception_handler(self._unheard)
                 try:

@@ -167,7 +167,7 @@ def test_rounds_count_as_one_question(world, job, begun):
     other = world.job("SELECT COUNT(*) FROM clinic")
     other.consent()
     journal = world.nodes["a"].journal
-    assert journal.tries_before(journal.job(other.id)) == 1
+    assert journal.history(journal.job(other.id)).questions == 1
 
 
 # What a broker, or an analyst, may do to parameters.

@@ -45,7 +45,7 @@ def journal(tmp_path, clock):
 def test_tries_are_numbered_in_the_order_of_asking(journal):
     found = [journal.count_try(replace(NEW, job_id=numbered(index))) for index in (3, 1, 2, 3)]
     assert [one.number for one in found] == [1, 2, 3, 1]
-    assert [journal.tries_before(one) for one in found] == [0, 1, 2, 0]
+    assert [journal.history(one).questions for one in found] == [0, 1, 2, 0]
     assert {one.state for one in found} == {NodeJobState.OFFERED}
 
 
@@ -70,7 +70,9 @@ def test_tries_are_as_many_as_counting_them_would_give(journal, clock):
             if one.organisation == job.organisation and one.asset in (job.asset, "")
         ]
         for since in (0.0, began, job.asked_at - 100, job.asked_at, job.asked_at + 1):
-            assert journal.tries_before(job, since) == sum(moment >= since for moment in moments)
+            history = journal.history(job, since)
+            assert history.questions == len(moments)
+            assert history.today == sum(moment >= since for moment in moments)
 
 
 def test_to_know_them_takes_no_longer_the_more_there_are(journal, clock):
@@ -79,7 +81,7 @@ def test_to_know_them_takes_no_longer_the_more_there_are(journal, clock):
         job = journal.count_try(replace(NEW, job_id=numbered(index)))
         if index in (20, 79):
             with journal._read() as connection, counted_steps(connection) as count:
-                assert tries_so_far(connection, "t", "o", before=job.number, since=1.0) == index
+                assert tries_so_far(connection, "t", "o", before=job.number, day=1.0) == (index, index)
             steps.append(count())
     assert steps[0] == steps[1] > 0
 
@@ -170,7 +172,7 @@ def test_tries_of_an_older_journal_are_counted_when_it_is_opened(journal, tmp_pa
         connection.execute("UPDATE alembic_version SET version_num = '0003'")
     again = Journal.open(tmp_path / "journal.db", tmp_path / "instance", clock=lambda: 9.0)
     try:
-        assert [again.tries_before(again.job(numbered(index))) for index in (1, 2, 3, 5)] == [0, 1, 1, 2]
-        assert again.tries_before(again.count_try(replace(NEW, job_id=numbered(6)))) == 3
+        assert [again.history(again.job(numbered(index))).questions for index in (1, 2, 3, 5)] == [0, 1, 1, 2]
+        assert again.history(again.count_try(replace(NEW, job_id=numbered(6)))).questions == 3
     finally:
         again.close()

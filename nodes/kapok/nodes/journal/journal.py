@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from kapok.documents.reopening import Reopening, SignedReopening
 from kapok.errors import InvalidInput, LocalProtocolError
 from kapok.nodes.apps.approval import AppApproval
-from kapok.nodes.journal import tables
+from kapok.nodes.journal import statements, tables
 from kapok.nodes.journal.apps import app_approvals
 from kapok.nodes.journal.forgetting import empty_texts, has_old_texts
 from kapok.nodes.journal.instance import Mirror, number_of, take_on
@@ -28,6 +28,7 @@ from kapok.nodes.journal.reading import (
 )
 from kapok.nodes.journal.records import Decision, JobRecord, NewJob, Pause, Scope, StoredRelease, StoredSeal
 from kapok.nodes.journal.reopening import accept_reopening
+from kapok.nodes.policy import History
 from kapok.nodes.states import REFUSABLE, Event, NodeJobState, after
 from kapok.persistence import examine_database, open_database
 from kapok.protocols.secure_sum.cohort import CohortStatement, check_release, rule_in_force
@@ -37,11 +38,6 @@ __all__ = ["MIGRATIONS", "Journal"]
 
 MIGRATIONS = "kapok.nodes.journal.migrations"
 
-_DECIDED = sa.select(tables.job).where(tables.job.c.state.in_((NodeJobState.APPROVED, NodeJobState.DENIED)))
-_OF_OVERDUE = tables.seal.c.job_id.in_(
-    sa.select(tables.job.c.job_id).where(tables.job.c.deadline <= sa.bindparam("now"))
-)
-_ANY_OVERDUE = sa.select(tables.seal.c.job_id).where(_OF_OVERDUE).limit(1)
 _STOPPED_BY_A_PAUSE = (Event.DEFERRAL, Event.CONSENT, Event.SEALING, Event.RELEASE)
 
 
@@ -50,6 +46,7 @@ class Journal:
 
     def __init__(self, engine: sa.Engine, mirror: Mirror, clock: Callable[[], float]) -> None:
         self._engine = engine
+        self._reader = engine.execution_options(read_only=True)
         self._mirror = mirror
         self._clock = clock
 
@@ -146,40 +143,45 @@ class Journal:
             if found := find_job(connection, new.job_id):
                 return found
             now = self._clock()
-            connection.execute(
-                tables.job.insert().values(
-                    job_id=new.job_id,
-                    analyst=new.analyst,
-                    organisation=new.organisation,
-                    dataset=new.dataset,
-                    asset=new.asset,
-                    question=new.question,
-                    in_words=new.in_words,
-                    rule="",
-                    specification="",
-                    deadline=new.deadline,
-                    state=NodeJobState.REFUSED if new.refusal else NodeJobState.OFFERED,
-                    refusal=new.refusal,
-                    asked_at=now,
-                    changed_at=now,
-                    counted=not new.refusal,
-                    rule_number=new.rule_number,
-                    in_force=new.in_force,
-                    tries=tries_so_far(connection, new.asset, new.organisation),
-                )
-            )
+            values = {
+                "job_id": new.job_id,
+                "analyst": new.analyst,
+                "organisation": new.organisation,
+                "dataset": new.dataset,
+                "asset": new.asset,
+                "question": new.question,
+                "in_words": new.in_words,
+                "rule": "",
+                "specification": "",
+                "deadline": new.deadline,
+                "state": NodeJobState.REFUSED if new.refusal else NodeJobState.OFFERED,
+                "refusal": new.refusal,
+                "asked_at": now,
+                "changed_at": now,
+                "counted": not new.refusal,
+                "rule_number": new.rule_number,
+                "in_force": new.in_force,
+                "tries": tries_so_far(connection, new.asset, new.organisation)[0],
+            }
+            connection.execute(statements.ADD_JOB, values)
             return self._found(connection, new.job_id)
 
-    def tries_before(self, job: JobRecord, since: float = 0.0) -> int:
-        """How many tries of the asset the organisation had before this one, since a moment where given.
+    def history(self, job: JobRecord, day: float = 0.0) -> History:
+        """What a judgement needs to know of the scope of a job, and of the tries before it.
 
         Those that came while their dataset was not joined here count as well: of what, nobody can tell.
+
+        Args:
+            job: As it was counted.
+            day: Of tries that came at this moment or later, how many there were is told apart.
         """
         with self._read() as connection:
-            return sum(
-                tries_so_far(connection, asset, job.organisation, before=job.number, since=since)
+            scope = scope_of(connection, job.asset, job.organisation)
+            tries = [
+                tries_so_far(connection, asset, job.organisation, before=job.number, day=day)
                 for asset in {job.asset, ""}
-            )
+            ]
+        return scope.history(sum(ever for ever, _ in tries), sum(of_day for _, of_day in tries))
 
     def defer(self, job_id: str, *, specification: str, decision: Decision) -> None:
         """The question waits for the local officer.
@@ -198,18 +200,11 @@ class Journal:
         Raises:
             ConsentWithheld: ``holder_paused``.
         """
-        earlier = sa.select(tables.consent.c.job_id).where(tables.consent.c.job_id == job_id).limit(1)
         with self._write() as connection:
-            first = connection.scalar(earlier) is None
+            first = connection.scalar(statements.CONSENTED, {"of_job": job_id}) is None
             self._step(connection, job_id, Event.CONSENT, specification=specification, **_decided(decision))
-            connection.execute(
-                tables.consent.insert().values(
-                    job_id=job_id,
-                    cohort=_json(cohort),
-                    given_at=self._clock(),
-                    in_force=decision.in_force,
-                )
-            )
+            values = {"job_id": job_id, "cohort": _json(cohort), "in_force": decision.in_force}
+            connection.execute(statements.ADD_CONSENT, values | {"given_at": self._clock()})
             return first
 
     def refuse(self, job_id: str, token: str, *, in_force: int) -> str:
@@ -230,22 +225,22 @@ class Journal:
     def decided(self) -> Sequence[JobRecord]:
         """Jobs that the officer has decided and the broker does not know of yet."""
         with self._read() as connection:
-            return [job_record(row) for row in connection.execute(_DECIDED)]
+            return [job_record(row) for row in connection.execute(statements.DECIDED)]
 
     def close_job(self, job_id: str) -> None:
         """The job has ended: what could still release it is forgotten. Unknown jobs are not noted."""
         with self._write() as connection:
             if find_job(connection, job_id):
                 self._step(connection, job_id, Event.CLOSING)
-                connection.execute(tables.seal.delete().where(tables.seal.c.job_id == job_id))
+                connection.execute(statements.FORGET_SEALS, {"of_job": job_id})
 
     def forget_expired(self, now: float) -> None:
         """Forget what could still release jobs whose deadline has passed: nobody waits for them any more."""
         with self._read() as connection:
-            if connection.scalar(_ANY_OVERDUE, {"now": now}) is None:
+            if connection.scalar(statements.ANY_OVERDUE, {"now": now}) is None:
                 return
         with self._write() as connection:
-            connection.execute(tables.seal.delete().where(_OF_OVERDUE), {"now": now})
+            connection.execute(statements.FORGET_OVERDUE, {"now": now})
 
     def forget_texts(self, before: float) -> int:
         """Empty texts of jobs that ended before a time and released nothing; return of how many."""
@@ -273,17 +268,9 @@ class Journal:
                     raise LocalProtocolError("this attempt was sealed otherwise", code="sealed_otherwise")
                 return
             self._step(connection, job_id, Event.SEALING)
-            connection.execute(
-                tables.seal.insert().values(
-                    job_id=job_id,
-                    round=record.round,
-                    attempt=record.attempt,
-                    record=encoded,
-                    sealed_at=self._clock(),
-                    in_force=in_force,
-                    question=question,
-                )
-            )
+            place = {"job_id": job_id, "round": record.round, "attempt": record.attempt}
+            values = {"record": encoded, "sealed_at": self._clock(), "in_force": in_force, "question": question}
+            connection.execute(statements.ADD_SEAL, place | values)
 
     def sealed(self, job_id: str, round_: int, attempt: int) -> StoredSeal | None:
         """What the release of an attempt needs, if it was sealed here and its job is not closed."""
@@ -295,14 +282,8 @@ class Journal:
 
     def released(self, job_id: str, round_: int) -> StoredRelease | None:
         """The one release of a round, if there is one."""
-        table = tables.release
         with self._read() as connection:
-            row = connection.execute(
-                sa.select(table.c.attempt, table.c.token).where(
-                    table.c.job_id == job_id, table.c.round == round_
-                )
-            ).first()
-        return None if row is None else StoredRelease(row.attempt, row.token)
+            return _released(connection, job_id, round_)
 
     def release(self, record: ReleaseRecord, token: str, *, decision: Decision, question: bytes) -> str:
         """A release is about to be sent: the last check, and the note that forbids every other.
@@ -330,31 +311,25 @@ class Journal:
                 rule_in_force(decision.rule.cohort, record.cohort.rule), scope.fixed_with
             )
             check_release(in_force, past, scope.releases, scope.reopened)
-            stored = connection.scalar(
-                sa.select(tables.release.c.token).where(
-                    tables.release.c.job_id == job.job_id, tables.release.c.round == record.round
-                )
-            )
-            if stored is not None:
-                return str(stored)
+            if stored := _released(connection, job.job_id, record.round):
+                return stored.token
             self._step(connection, job.job_id, Event.RELEASE, **_decided(decision))
-            connection.execute(
-                tables.release.insert().values(
-                    job_id=job.job_id,
-                    round=record.round,
-                    attempt=record.attempt,
-                    asset=job.asset,
-                    organisation=job.organisation,
-                    rule=in_force,
-                    names=_json(record.names),
-                    question=question,
-                    roster=record.roster,
-                    token=token,
-                    released_at=self._clock(),
-                    in_force=decision.in_force,
-                    reopening=b"" if scope.reopened is None else scope.reopened.id,
-                )
-            )
+            values = {
+                "job_id": job.job_id,
+                "round": record.round,
+                "attempt": record.attempt,
+                "asset": job.asset,
+                "organisation": job.organisation,
+                "rule": in_force,
+                "names": _json(record.names),
+                "question": question,
+                "roster": record.roster,
+                "token": token,
+                "released_at": self._clock(),
+                "in_force": decision.in_force,
+                "reopening": b"" if scope.reopened is None else scope.reopened.id,
+            }
+            connection.execute(statements.ADD_RELEASE, values)
             return token
 
     def reopen(self, asset: str, reopening: Reopening, document: SignedReopening) -> bool:
@@ -378,11 +353,10 @@ class Journal:
         Raises:
             InvalidInput: ``asset_renamed``: under its new name the table would have no cohort.
         """
-        table = tables.place
         with self._write() as connection:
-            known = connection.scalar(sa.select(table.c.asset).where(table.c.path == path))
+            known = connection.scalar(statements.PLACE, {"of_path": path})
             if known is None:
-                connection.execute(table.insert().values(path=path, asset=asset))
+                connection.execute(statements.ADD_PLACE, {"path": path, "asset": asset})
             elif known != asset:
                 raise InvalidInput(
                     f"{path} was joined as the asset {known!r} before, and is {asset!r} now",
@@ -398,14 +372,13 @@ class Journal:
         Returns:
             The number that decisions refer to.
         """
-        table = tables.in_force
         hashes = {"policy_hash": _hash(policy), "settings_hash": _hash(settings)}
         with self._write() as connection:
-            last = connection.execute(sa.select(table).order_by(table.c.number.desc()).limit(1)).first()
+            last = connection.execute(statements.LAST_IN_FORCE).first()
             if last and (last.policy_hash, last.settings_hash) == tuple(hashes.values()):
                 return int(last.number)
             values = {"policy": policy, "settings": settings, "since": self._clock()}
-            made = connection.execute(table.insert().values(**hashes, **values)).inserted_primary_key
+            made = connection.execute(statements.ADD_IN_FORCE, hashes | values).inserted_primary_key
             return int(made[0] if made else 0)
 
     def app_approvals(self) -> tuple[AppApproval, ...]:
@@ -447,11 +420,8 @@ class Journal:
             # In the same transaction: once a pause is on record, nothing of these is recorded after it.
             refuse_if_paused(connection)
         state = after(self._found(connection, job_id).state, event)
-        connection.execute(
-            tables.job.update()
-            .where(tables.job.c.job_id == job_id)
-            .values(state=state, changed_at=self._clock(), **values)
-        )
+        changed = {"of_job": job_id, "state": state, "changed_at": self._clock()}
+        connection.execute(statements.CHANGE_JOB, changed | values)
 
     def _found(self, connection: sa.Connection, job_id: str) -> JobRecord:
         found = find_job(connection, job_id)
@@ -461,7 +431,7 @@ class Journal:
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[sa.Connection]:
-        with plain_errors(), self._engine.connect().execution_options(read_only=True) as connection:
+        with plain_errors(), self._reader.connect() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -477,10 +447,13 @@ class Journal:
 def _seal(
     connection: sa.Connection, job_id: str, round_: int, attempt: int
 ) -> sa.Row[bytes, int, bytes] | None:
-    table = tables.seal
-    of_attempt = (table.c.job_id == job_id) & (table.c.round == round_) & (table.c.attempt == attempt)
-    columns = sa.select(table.c.record, table.c.in_force, table.c.question)
-    return connection.execute(columns.where(of_attempt)).first()
+    place = {"of_job": job_id, "of_round": round_, "of_attempt": attempt}
+    return connection.execute(statements.SEAL, place).first()
+
+
+def _released(connection: sa.Connection, job_id: str, round_: int) -> StoredRelease | None:
+    row = connection.execute(statements.RELEASED, {"of_job": job_id, "of_round": round_}).first()
+    return None if row is None else StoredRelease(row.attempt, row.token)
 
 
 def _decided(decision: Decision) -> dict[str, object]:

@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from kapok.errors import ConsentWithheld, Unavailable
-from kapok.nodes.journal import tables
+from kapok.nodes.journal import statements, tables
 from kapok.nodes.journal.records import JobRecord, Pause, Scope
 from kapok.nodes.policy import Rule
 from kapok.nodes.states import NodeJobState
@@ -31,23 +31,6 @@ __all__ = [
 ]
 
 _AFTER_ALL: Final = sys.maxsize
-# What is asked at every step is written down once: building a statement takes longer than running it.
-_JOB: Final = sa.select(tables.job).where(tables.job.c.job_id == sa.bindparam("job_id"))
-_REOPENING: Final = (
-    sa.select(tables.reopening)
-    .where(
-        tables.reopening.c.asset == sa.bindparam("asset"),
-        tables.reopening.c.organisation == sa.bindparam("organisation"),
-    )
-    .order_by(tables.reopening.c.serial.desc())
-    .limit(1)
-)
-_PAUSE: Final = (
-    sa.select(tables.pause)
-    .where(tables.pause.c.resumed_at.is_(None))
-    .order_by(tables.pause.c.number.desc())
-    .limit(1)
-)
 
 
 @contextlib.contextmanager
@@ -78,8 +61,8 @@ def asked_before(job: JobRecord) -> sa.ColumnElement[bool]:
 
 
 def tries_so_far(
-    connection: sa.Connection, asset: str, organisation: str, *, before: int = _AFTER_ALL, since: float = 0.0
-) -> int:
+    connection: sa.Connection, asset: str, organisation: str, *, before: int = _AFTER_ALL, day: float = 0.0
+) -> tuple[int, int]:
     """How many tries of an asset an organisation has had, by the running count in the rows.
 
     Args:
@@ -87,30 +70,22 @@ def tries_so_far(
         asset: The table's name; empty for what came while its dataset was not joined here.
         organisation: In full.
         before: Number of the job that they came before.
-        since: Only those after the first that came at this moment or later, that one included.
+        day: A moment.
+
+    Returns:
+        How many ever, and how many after the first that came at that moment or later, that one included.
     """
-    table = tables.job
-    here = (table.c.asset == asset) & (table.c.organisation == organisation)
-    last = connection.execute(
-        sa.select(table.c.tries + sa.cast(table.c.counted, sa.Integer))
-        .where(here & (table.c.number < before))
-        .order_by(table.c.number.desc())
-        .limit(1)
-    ).scalar()
-    if not last or since <= 0:
-        return int(last or 0)
-    first = connection.execute(
-        sa.select(table.c.tries, table.c.number)
-        .where(here & (table.c.asked_at >= since))
-        .order_by(table.c.asked_at, table.c.number)
-        .limit(1)
-    ).first()
-    return 0 if first is None or first.number >= before else max(int(last) - int(first.tries), 0)
+    here = {"asset": asset, "organisation": organisation}
+    last = int(connection.scalar(statements.LAST_TRY, here | {"before": before}) or 0)
+    if not last or day <= 0:
+        return last, last
+    first = connection.execute(statements.FIRST_TRY_SINCE, here | {"since": day}).first()
+    return last, 0 if first is None or first.number >= before else max(last - int(first.tries), 0)
 
 
 def find_job(connection: sa.Connection, job_id: str) -> JobRecord | None:
     """The job of that id."""
-    row = connection.execute(_JOB, {"job_id": job_id}).first()
+    row = connection.execute(statements.JOB, {"of_job": job_id}).first()
     return None if row is None else job_record(row)
 
 
@@ -154,16 +129,17 @@ def scope_of(
         question: Stands for a question: also what was released for it.
         job_id: Of a job: also all of its own releases, in whatever scope.
     """
-    table, reopened = tables.release, _last_reopening(connection, asset, organisation)
-    scope = (table.c.asset == asset) & (table.c.organisation == organisation)
-    current = scope & (table.c.reopening == (b"" if reopened is None else reopened.id))
-    rows = list(_first_of_each(connection, current, table.c.names))
+    reopened = _last_reopening(connection, asset, organisation)
+    scope = {"asset": asset, "organisation": organisation}
+    current = scope | {"reopening": b"" if reopened is None else reopened.id}
+    rows = list(_first_of_each(connection, statements.NEXT_COHORT, "names", current))
     if question is not None:
-        rows += _first_of_each(connection, current & (table.c.question == question), table.c.names)
+        of_question = current | {"question": question}
+        rows += _first_of_each(connection, statements.NEXT_COHORT_OF_QUESTION, "names", of_question)
     if job_id:
-        rows += connection.execute(sa.select(table).where(table.c.job_id == job_id))
+        rows += connection.execute(statements.RELEASES_OF_JOB, {"of_job": job_id})
     fixed_with: CohortRule | None = None
-    for row in (*rows, *_first_of_each(connection, scope, table.c.rule)):
+    for row in (*rows, *_first_of_each(connection, statements.NEXT_RULE, "rule", scope)):
         fixed_with = rule_in_force(msgspec.convert(row.rule, type=CohortRule), fixed_with)
     return Scope(
         tuple(_past_release(row) for row in sorted(rows, key=lambda row: float(row.released_at))),
@@ -174,17 +150,13 @@ def scope_of(
 
 
 def _first_of_each(
-    connection: sa.Connection, where: sa.ColumnElement[bool], column: sa.Column[str]
+    connection: sa.Connection, following: sa.Select[Any], column: str, where: dict[str, object]
 ) -> Iterator[sa.Row[Any]]:
     """One release for each value of a column, by skipping from value to value in the index."""
-    skipped = where
-    while True:
-        chosen = sa.select(tables.release).where(skipped).order_by(column).limit(1)
-        row = connection.execute(chosen).first()
-        if row is None:
-            return
+    beyond = ""
+    while row := connection.execute(following, where | {"beyond": beyond}).first():
         yield row
-        skipped = where & (column > getattr(row, column.name))
+        beyond = getattr(row, column)
 
 
 def _past_release(row: sa.Row[Any]) -> PastRelease:
@@ -201,7 +173,7 @@ def _past_release(row: sa.Row[Any]) -> PastRelease:
 
 def pause_of(connection: sa.Connection) -> Pause | None:
     """The pause that is on; None while the node answers."""
-    row = connection.execute(_PAUSE).first()
+    row = connection.execute(statements.PAUSE).first()
     return None if row is None else pause_record(row)
 
 
@@ -231,7 +203,7 @@ def holder_paused() -> ConsentWithheld:
 
 
 def _last_reopening(connection: sa.Connection, asset: str, organisation: str) -> Reopened | None:
-    row = connection.execute(_REOPENING, {"asset": asset, "organisation": organisation}).first()
+    row = connection.execute(statements.REOPENING, {"asset": asset, "organisation": organisation}).first()
     if row is None:
         return None
     return Reopened(

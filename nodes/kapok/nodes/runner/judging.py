@@ -94,18 +94,13 @@ def decide(
     Raises:
         Refused: what `kapok.nodes.policy.judge` returns, and `AppHost.approved` raises.
     """
-    scope = journal.scope(record.asset, record.organisation)
-    history = scope.history(
-        journal.tries_before(record),
-        journal.tries_before(record, since=in_force.policy.day_of(record.asked_at)),
-    )
     verdict = judge(
         admitted.read.spec,
         admitted.question,
         admitted.read.caller,
         dataset=admitted.joined.name,
         policy=in_force.policy,
-        history=history,
+        history=journal.history(record, in_force.policy.day_of(record.asked_at)),
         asked_at=record.asked_at,
     )
     if isinstance(verdict, Refused):
