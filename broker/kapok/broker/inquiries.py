@@ -120,7 +120,7 @@ class Inquiries:
             asked = step.tx.inquiries.asked(inquiry_id, str(caller))
             if asked is not None and asked.opinion is None:
                 asked.opinion = token
-                step.jobs.add(inquiry_id)
+                step.jobs[inquiry_id] = None
 
     def _open(self, caller: PartyName, inquiry_id: str, token: str, asked: Collection[str]) -> None:
         with self._office.step() as step:

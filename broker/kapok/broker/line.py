@@ -117,7 +117,7 @@ class Bells:
 
     def announce(self, nodes: Iterable[str], jobs: Iterable[str]) -> None:
         """Ring for these, in an order that does not hang on chance. May be called from any thread."""
-        self.ring((*sorted(nodes), *sorted(jobs)))
+        self.ring((*sorted(nodes), *jobs))
 
     def ring(self, keys: Collection[str] | None) -> None:
         """Ring for these, or with None for all. May be called from any thread."""

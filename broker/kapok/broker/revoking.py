@@ -48,7 +48,7 @@ class Revoking:
                 return
             row = RevocationListRow(number=found.number, der=der, received_at=step.now)
             step.tx.catalogue.replace_revocations(row)
-            step.jobs.add(_BELL)
+            step.jobs[_BELL] = None
         _log.warning(
             "a list of revocations has come",
             extra={"party": str(caller), "number": found.number, "revoked": len(found.serials)},

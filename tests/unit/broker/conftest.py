@@ -360,7 +360,7 @@ class World:
             self.verifier,
             self.clock,
             self.limits,
-            announce=lambda nodes, jobs: self.announced.append((nodes, jobs)),
+            announce=lambda nodes, jobs: self.announced.append((nodes, frozenset(jobs))),
             connected=self.up.__contains__,
         )
         self.desk = DrivenDesk(self.office)

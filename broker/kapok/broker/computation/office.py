@@ -25,7 +25,7 @@ __all__ = ["FIRST_ROUND", "Announce", "Move", "Observe", "Office", "Step"]
 
 FIRST_ROUND: Final = 1
 
-Announce = Callable[[frozenset[str], frozenset[str]], None]
+Announce = Callable[[frozenset[str], tuple[str, ...]], None]
 """Told after each change that is on disk: nodes that may owe something new, and jobs that have changed."""
 
 
@@ -92,12 +92,13 @@ class Step:
         self.tx = tx
         self.now = now
         self.nodes: set[str] = set()
-        self.jobs: set[str] = set()
+        # In the order in which they were touched: their ids are drawn, and order nothing.
+        self.jobs: dict[str, None] = {}
         self.moves: list[Move] = []
 
     def touch(self, job: JobRow, nodes: Iterable[str] = ()) -> None:
         """Note that a job's analyst wants to know, and that these nodes may owe something new."""
-        self.jobs.add(job.id)
+        self.jobs[job.id] = None
         self.nodes.update(nodes)
 
     def touch_all(self, job: JobRow) -> None:
@@ -160,11 +161,11 @@ class Office:
         with self.store.transaction() as tx:
             step = Step(self, tx, self.clock())
             yield step
-            tx.announce(step.nodes | step.jobs)
+            tx.announce((*step.nodes, *step.jobs))
         if self._observe and step.moves:
             self._observe(step.moves)
         if self._announce and (step.nodes or step.jobs):
-            self._announce(frozenset(step.nodes), frozenset(step.jobs))
+            self._announce(frozenset(step.nodes), tuple(step.jobs))
 
     @contextmanager
     def look(self) -> Iterator[Step]:

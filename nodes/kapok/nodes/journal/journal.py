@@ -269,7 +269,12 @@ class Journal:
                 return
             self._step(connection, job_id, Event.SEALING)
             place = {"job_id": job_id, "round": record.round, "attempt": record.attempt}
-            values = {"record": encoded, "sealed_at": self._clock(), "in_force": in_force, "question": question}
+            values = {
+                "record": encoded,
+                "sealed_at": self._clock(),
+                "in_force": in_force,
+                "question": question,
+            }
             connection.execute(statements.ADD_SEAL, place | values)
 
     def sealed(self, job_id: str, round_: int, attempt: int) -> StoredSeal | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -150,11 +150,11 @@ def scope_of(
 
 
 def _first_of_each(
-    connection: sa.Connection, following: sa.Select[Any], column: str, where: dict[str, object]
+    connection: sa.Connection, following: sa.Select[Any], column: str, where: Mapping[str, object]
 ) -> Iterator[sa.Row[Any]]:
     """One release for each value of a column, by skipping from value to value in the index."""
     beyond = ""
-    while row := connection.execute(following, where | {"beyond": beyond}).first():
+    while row := connection.execute(following, {**where, "beyond": beyond}).first():
         yield row
         beyond = getattr(row, column)
 

@@ -13,7 +13,7 @@ from kapok.nodes.journal import tables
 from kapok.nodes.states import NodeJobState
 
 _job, _consent, _seal, _release = tables.job, tables.consent, tables.seal, tables.release
-_OF_JOB: Final = sa.bindparam("of_job")
+_OF_JOB: Final[sa.BindParameter[Any]] = sa.bindparam("of_job")
 
 # --- jobs ---------------------------------------------------------------------------------------------------
 
