@@ -1,5 +1,6 @@
 """Makes `tests/support` importable for every test, and keeps costly keys for the session."""
 
+import logging
 import signal
 import sys
 from pathlib import Path
@@ -23,6 +24,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return _LONGEST_FIRST.index(room) if room in _LONGEST_FIRST else len(_LONGEST_FIRST)
 
     items.sort(key=turn)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before():
+    """A daemon that runs in this process sets what is logged; the next test expects it as it was."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")
