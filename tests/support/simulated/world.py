@@ -220,7 +220,8 @@ def _heard(world: World) -> Iterator[None]:
                 world.defect(error)
 
     logger, ear = logging.getLogger("kapok"), Ear(logging.WARNING)
-    before, propagate = logger.level, logger.propagate
+    root = logging.getLogger()
+    before, propagate, of_all = logger.level, logger.propagate, root.level
     logger.addHandler(ear)
     logger.setLevel(logging.WARNING)
     logger.propagate = False
@@ -230,3 +231,4 @@ def _heard(world: World) -> Iterator[None]:
         logger.removeHandler(ear)
         logger.setLevel(before)
         logger.propagate = propagate
+        root.setLevel(of_all)  # which the daemons have set
