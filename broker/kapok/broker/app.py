@@ -26,6 +26,7 @@ from kapok.broker.computation import peers
 from kapok.broker.computation.desk import JobDesk
 from kapok.broker.computation.office import Office
 from kapok.broker.desks import BrokerAnalystDesk, BrokerCatalogueDesk, BrokerNodeDesk, BrokerOfficerDesk
+from kapok.broker.greeter import Greeter
 from kapok.broker.inquiries import Inquiries
 from kapok.broker.line import Bells, Presence, Worker
 from kapok.broker.metrics import BrokerMetrics
@@ -159,7 +160,7 @@ async def _served(
             limits=settings.limits.wire,
             current=lambda: current.now,
             revocations=revocations,
-            **_desks(office, jobs, worker, bells, presence, fold, revoking, revocations),
+            **_desks(office, jobs, worker, bells, presence, fold, revoking, revocations, lambda: current.now),
         )
         metrics.tell_traffic(server.traffic)
         chores = [
@@ -189,12 +190,13 @@ def _desks(
     fold: asyncio.Event,
     revoking: Revoking,
     revocations: Revocations,
+    current: Callable[[], Credentials],
 ) -> dict[str, Any]:
     """What answers the calls of each audience, by the names that `kapok.wire.server.serve` has for them."""
     catalogue, reopenings = Catalogue(office, presence.connected), Reopenings(office)
     inquiries = Inquiries(office, worker, bells, presence.connected)
     return {
-        "catalogue": BrokerCatalogueDesk(worker, catalogue, revoking),
+        "catalogue": BrokerCatalogueDesk(worker, catalogue, revoking, Greeter(current, revocations)),
         "analysts": BrokerAnalystDesk(worker, jobs, bells, inquiries, office.limits.upload_idle_s),
         "nodes": BrokerNodeDesk(
             worker,

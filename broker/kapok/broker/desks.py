@@ -10,6 +10,7 @@ from kapok.broker.catalogue import Catalogue
 from kapok.broker.computation.assignments import AssignmentKey
 from kapok.broker.computation.desk import JobDesk
 from kapok.broker.computation.states import ENDED
+from kapok.broker.greeter import Greeter
 from kapok.broker.inquiries import Inquiries
 from kapok.broker.line import Bells, Presence, Together, Worker, rings
 from kapok.broker.reopenings import Reopenings
@@ -23,6 +24,7 @@ from kapok.wire.messages import (
     CohortEvidence,
     Completion,
     Evidence,
+    Greeted,
     Idle,
     Inquiry,
     JobStatus,
@@ -52,10 +54,11 @@ _Owed = tuple[dict[AssignmentKey, Assignment], dict[str, Inquiry], float]
 class BrokerCatalogueDesk:
     """Datasets, for every enrolled party."""
 
-    def __init__(self, worker: Worker, catalogue: Catalogue, revoking: Revoking) -> None:
+    def __init__(self, worker: Worker, catalogue: Catalogue, revoking: Revoking, greeter: Greeter) -> None:
         self._worker = worker
         self._catalogue = catalogue
         self._revoking = revoking
+        self._greeter = greeter
 
     async def publish_dataset(self, caller: PartyName, document: str) -> str:
         """Keep a signed dataset document; return the dataset's hash, lower-case hex."""
@@ -64,6 +67,10 @@ class BrokerCatalogueDesk:
     async def publish_revocations(self, caller: PartyName, der: bytes) -> None:
         """Take a list of revoked certificates, from whoever brings it: the root has signed it."""
         await self._worker.run(self._revoking.publish, caller, der)
+
+    async def greet(self, caller: PartyName, nonce: bytes) -> Greeted:
+        """Sign for the caller that it is this broker who answers, and hand on who is revoked."""
+        return self._greeter.greet(caller, nonce)
 
     async def datasets(self, name: str | None) -> Sequence[CatalogueEntry]:
         """Return all datasets, or those of that name."""

@@ -216,7 +216,9 @@ def _wire(
         open_jobs_max=settings.open_jobs_max,
         observer=metrics,
     )
-    return runner, Link(current, settings.brokers, runner, joining, revocations, dialler, metrics.heard)
+    return runner, Link(
+        current, settings.brokers, runner, joining, revocations, dialler, metrics.heard, clock
+    )
 
 
 def _warn_of_apps(settings: NodeSettings, in_force: InForce, journal: Journal) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
@@ -35,6 +36,7 @@ from kapok.nodes.runner import (
 from kapok.wire.backoff import least_wait_s
 from kapok.wire.channel import Connection
 from kapok.wire.dialler import Dialler
+from kapok.wire.greeting import check_broker
 from kapok.wire.messages import Assignment, Idle, OpenAttempt, RevocationNotice
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ class Link:
         revocations: The list of revoked certificates, which the broker hands on.
         dialler: Reaches the broker, and spaces tries.
         heard: Told True whenever the broker is heard, and False when the line has ended.
+        clock: Seconds since the epoch.
     """
 
     def __init__(
@@ -79,7 +82,9 @@ class Link:
         revocations: Revocations,
         dialler: Dialler,
         heard: Callable[[bool], None] = lambda _connected: None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self._clock = clock
         self._heard = heard
         self._current, self._places, self._revocations = current, places, revocations
         self._renewed = asyncio.Event()
@@ -137,7 +142,13 @@ class Link:
     async def _connected(self, is_ready: Callable[[], None]) -> None:
         """One connection, until it ends."""
         self._renewed.clear()
-        broker = await self._dialler.connect_any(self._current.now, self._places, after=self._last)
+        broker = await self._dialler.connect_any(
+            self._current.now,
+            self._places,
+            after=self._last,
+            revocations=self._revocations,
+            clock=self._clock,
+        )
         self._last = broker.address
         chores: set[asyncio.Task[None]] = set()
         try:
@@ -172,23 +183,26 @@ class Link:
                     is_ready()
                     continue
                 if isinstance(assignment, RevocationNotice):
-                    self._revoke(assignment.der)
+                    if self._revoke(assignment.der):
+                        await check_broker(broker, self._current.now, self._revocations, self._clock)
                     continue
                 await self._room.acquire()
                 task = asyncio.create_task(self._answer(broker, assignment))
                 self._answering[task] = None
                 task.add_done_callback(self._answered)
 
-    def _revoke(self, der: bytes) -> None:
-        """Let a newer list count: what its parties sign is refused from now on."""
+    def _revoke(self, der: bytes) -> bool:
+        """Let a newer list count, for what parties sign and for the broker; return whether it was newer."""
         try:
             if self._revocations.take(der) and (newest := self._revocations.current) is not None:
                 _log.warning(
                     "a list of revocations has come",
                     extra={"number": newest.number, "revoked": len(newest.serials)},
                 )
+                return True
         except KapokError as error:
             _log.error("the broker's list of revocations is not taken", extra=_told(error))
+        return False
 
     def _answered(self, task: asyncio.Task[None]) -> None:
         self._answering.pop(task, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -52,7 +53,16 @@ class Pauses:
 class Line:
     """One connection of a profile to its broker, made when it is first needed."""
 
-    def __init__(self, profile: Profile, credentials: Credentials, dialler: Dialler) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        credentials: Credentials,
+        dialler: Dialler,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """For a profile; the list of revoked certificates that it has seen is kept in its folder."""
+        self._clock = clock
+        self._revocations = profile.revocations(credentials)
         traces.configure("analyst", profile.settings.traces)
         self._profile = profile
         self._credentials = credentials
@@ -72,14 +82,21 @@ class Line:
         async with self._lock:
             if self._connection is None:
                 self._connection = await self.dialler.connect_any(
-                    self._credentials, self._places, after=self._left
+                    self._credentials,
+                    self._places,
+                    after=self._left,
+                    revocations=self._revocations,
+                    clock=self._clock,
                 )
             return self._connection
 
     async def move_on(self, error: KapokError) -> None:
-        """After an error that may pass: dial another broker next time, where the profile names several."""
+        """After an error that may pass: dial anew next time, the next broker where the profile names several.
+
+        Who answers then has to prove anew who it is.
+        """
         async with self._lock:
-            if self._connection is not None and error.retryable and len(self._places) > 1:
+            if self._connection is not None and error.retryable:
                 self._left = self._connection.address
                 await self._connection.close()
                 self._connection = None

@@ -4,7 +4,7 @@
 <home>/identity/         certificate, its private key, the root that everyone trusts
 <home>/result-key.json   private Paillier key under which sums travel, mode 0600, made at its first use
 <home>/jobs/             one file for each job (`kapok.client.jobs`)
-<home>/known/            who was seen to have joined which dataset (`kapok.client.known`)
+<home>/known/            who was seen to have joined which dataset (`kapok.client.known`), and who is revoked
 
 With a passphrase (KAPOK_PASSPHRASE) it locks the result key and the secrets of jobs (`kapok.client.vault`).
 """
@@ -27,12 +27,15 @@ from kapok.wire.address import Addresses, addresses
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kapok.identity.credentials import Credentials
+    from kapok.identity.revocation import Revocations
     from kapok.protocols.paillier.private import PrivateKey
 
 __all__ = ["HOME_VARIABLE", "AnalystSettings", "Profile", "home_folder"]
 
 HOME_VARIABLE: Final = "KAPOK_HOME"
 _KEY_PURPOSE: Final = "result key"
+_REVOCATIONS: Final = "revoked.crl"
 
 
 class AnalystSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -104,6 +107,23 @@ class Profile:
     def known_folder(self) -> Path:
         """Where it is kept who was seen to have joined which dataset."""
         return self.home / "known"
+
+    def revocations(self, credentials: Credentials) -> Revocations:
+        """The newest list of revoked certificates that this profile has seen; a newer one is kept.
+
+        Raises:
+            IdentityInvalid: ``bad_revocation_list``.
+        """
+        from kapok.identity.keyfiles import make_private_folder, read_public_file, replace_file
+        from kapok.identity.revocation import Revocations
+
+        file = self.known_folder / _REVOCATIONS
+
+        def keep(der: bytes) -> None:
+            make_private_folder(self.known_folder)
+            replace_file(file, der)
+
+        return Revocations(credentials.root, read_public_file(file) if file.exists() else None, keep)
 
     @property
     def key_path(self) -> Path:

@@ -82,7 +82,7 @@ class AsyncSession(Analyses):
         self.known = KnownMembers(profile.known_folder)
         self.signer = JwsSigner(self._credentials)
         self.verifier = JwsVerifier(self._credentials.root_pem, clock)
-        self.line = Line(profile, self._credentials, dialler or Dialler())
+        self.line = Line(profile, self._credentials, dialler or Dialler(), clock)
         self._key: tuple[int, PrivateKey] | None = None
 
     async def __aenter__(self) -> Self:

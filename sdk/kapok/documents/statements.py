@@ -19,6 +19,7 @@ from kapok.protocols.secure_sum.roster import params_hash_of
 from kapok.protocols.sizes import WRAP_KEY_BYTES, KeyProfile
 
 __all__ = [
+    "GREETING_TYP",
     "INQUIRY_TYP",
     "JOB_TYP",
     "MEMBERSHIP_TYP",
@@ -26,6 +27,7 @@ __all__ = [
     "NONCE_BYTES",
     "OPINION_TYP",
     "REFUSAL_TYP",
+    "Greeting",
     "JobSpec",
     "Membership",
     "OpinionStatement",
@@ -39,6 +41,7 @@ REFUSAL_TYP: Final = "kapok-refusal+jws"
 INQUIRY_TYP: Final = "kapok-inquiry+jws"
 """A specification signed under this type is an inquiry: it says all that a job would, and is none."""
 OPINION_TYP: Final = "kapok-opinion+jws"
+GREETING_TYP: Final = "kapok-greeting+jws"
 NONCE_BYTES: Final = 32
 MOST_DEADLINE_S: Final = 30 * 24 * 3600
 """Farthest deadline of a job from the moment it is asked: 30 days, which journals have to remember."""
@@ -50,6 +53,18 @@ class ResultKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     n: bytes
     h_s: bytes
     profile: KeyProfile
+
+
+class Greeting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom a broker answers just now. Signed by the broker, for the caller whom TLS has shown to it alone.
+
+    Attributes:
+        caller: The caller's name.
+        nonce: What the caller has drawn for this once, `NONCE_BYTES` long.
+    """
+
+    caller: str
+    nonce: bytes
 
 
 class Membership(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

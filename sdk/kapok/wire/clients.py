@@ -16,6 +16,7 @@ from kapok.wire.messages import (
     CatalogueEntry,
     CohortEvidence,
     Evidence,
+    Greeted,
     JobStatus,
     KeptReopening,
     RoundParameters,
@@ -57,6 +58,11 @@ class CatalogueClient:
         """Bring a list of revoked certificates, signed by the root, DER."""
         request = catalogue_pb2.PublishRevocationsRequest(list=der)
         await self._line.ask(self._stub.PublishRevocations, request)
+
+    async def greet(self, nonce: bytes) -> Greeted:
+        """Let the broker sign that it is it who answers; see `kapok.wire.greeting`."""
+        answer = await self._line.ask(self._stub.Greet, catalogue_pb2.GreetRequest(nonce=nonce))
+        return Greeted(answer.greeting, answer.revocations or None)
 
     async def datasets(self, name: str | None = None) -> list[CatalogueEntry]:
         """Return all datasets, or those of that name."""

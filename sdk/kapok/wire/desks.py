@@ -19,6 +19,7 @@ from kapok.wire.messages import (
     CatalogueEntry,
     CohortEvidence,
     Evidence,
+    Greeted,
     JobStatus,
     KeptReopening,
 )
@@ -35,6 +36,10 @@ class CatalogueDesk(Protocol):
 
     async def publish_revocations(self, caller: PartyName, der: bytes) -> None:
         """Take a list of revoked certificates, from whoever brings it: the root has signed it."""
+        ...
+
+    async def greet(self, caller: PartyName, nonce: bytes) -> Greeted:
+        """Sign for the caller that it is this service who answers, and hand on who is revoked."""
         ...
 
     async def datasets(self, name: str | None) -> Sequence[CatalogueEntry]:

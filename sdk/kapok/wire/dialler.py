@@ -6,14 +6,17 @@ as well, and what they wait for, they wait for on the event loop.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from kapok.errors import KapokError
 from kapok.wire.backoff import Backoff
+from kapok.wire.greeting import check_broker
 
 if TYPE_CHECKING:
     from kapok.identity.credentials import Credentials
+    from kapok.identity.revocation import Revocations
     from kapok.wire.channel import Connection
 
 __all__ = ["Dialler"]
@@ -29,14 +32,22 @@ class Dialler:
         return await connect(credentials, address)
 
     async def connect_any(
-        self, credentials: Credentials, places: Sequence[str], *, after: str | None = None
+        self,
+        credentials: Credentials,
+        places: Sequence[str],
+        *,
+        after: str | None = None,
+        revocations: Revocations | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> Connection:
-        """Connect to the first broker that answers, of several on one store.
+        """Connect to the first broker that answers and is not revoked, of several on one store.
 
         Args:
             credentials: This party's own.
             places: Their addresses, at least one.
             after: Begin with the one behind this: the one whose connection has ended.
+            revocations: Hold the broker to this list, as `kapok.wire.greeting` does.
+            clock: Seconds since the epoch.
 
         Raises:
             KapokError: as `connect`, of the first that was tried.
@@ -45,10 +56,28 @@ class Dialler:
         failed: KapokError | None = None
         for place in (*places[first:], *places[:first]):
             try:
-                return await self.connect(credentials, place)
+                return await self._proven(credentials, place, revocations, clock)
             except KapokError as error:
                 failed = failed or error
         raise failed or AssertionError("there is no address to connect to")
+
+    async def _proven(
+        self,
+        credentials: Credentials,
+        place: str,
+        revocations: Revocations | None,
+        clock: Callable[[], float],
+    ) -> Connection:
+        """Connect to a broker, and stay only with one that is not revoked."""
+        broker = await self.connect(credentials, place)
+        if revocations is None:
+            return broker
+        try:
+            await check_broker(broker, credentials, revocations, clock)
+        except BaseException:
+            await broker.close()
+            raise
+        return broker
 
     def backoff(self, first_s: float, most_s: float) -> Backoff:
         """Waits between tries. See `Backoff`."""

@@ -24,6 +24,7 @@ __all__ = [
     "CohortEvidence",
     "Completion",
     "Evidence",
+    "Greeted",
     "Idle",
     "Inquiry",
     "JobState",
@@ -60,6 +61,19 @@ class CatalogueEntry:
     document: str
     memberships: tuple[str, ...]
     connected: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Greeted:
+    """What a broker says of itself to a caller.
+
+    Attributes:
+        greeting: Signed by the broker.
+        revocations: The newest list of revoked certificates, a CRL in DER; None while there is none.
+    """
+
+    greeting: str
+    revocations: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from google.protobuf.descriptor import ServiceDescriptor
 
+from kapok.documents.statements import NONCE_BYTES
 from kapok.errors import InvalidInput
 from kapok.identity.names import PartyName, Role
 from kapok.logs import told
@@ -98,7 +99,16 @@ def catalogue_service(desk: CatalogueDesk) -> Service:
         await desk.publish_revocations(caller, request.list)
         return catalogue_pb2.PublishRevocationsResponse()
 
+    async def greet(caller: PartyName, request: catalogue_pb2.GreetRequest) -> catalogue_pb2.GreetResponse:
+        if len(request.nonce) != NONCE_BYTES:
+            raise InvalidInput(
+                f"a greeting answers {NONCE_BYTES} bytes", code="bad_nonce", remedy="draw so many at random"
+            )
+        greeted = await desk.greet(caller, request.nonce)
+        return catalogue_pb2.GreetResponse(greeting=greeted.greeting, revocations=greeted.revocations or b"")
+
     methods: dict[str, Callable[..., Any]] = {
+        "Greet": greet,
         "PublishRevocations": revoke,
         "PublishDataset": publish,
         "ListDatasets": listing,

@@ -13,6 +13,7 @@ import kapok.wire  # noqa: F401 - first: it silences gRPC's core, which reads it
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from kapok.broker.greeter import Greeter
 from kapok.client.catalogue import VerifiedDataset, verified
 from kapok.client.opening import read_specification
 from kapok.client.session import AsyncSession, connect_async
@@ -25,6 +26,7 @@ from kapok.identity.credentials import Credentials
 from kapok.identity.issuing import issue, new_root
 from kapok.identity.keyfiles import encode_key, make_private_folder, write_new_file
 from kapok.identity.names import PartyName, Role
+from kapok.identity.revocation import Revocations
 from kapok.protocols.secure_sum.aggregator import fold
 from kapok.protocols.secure_sum.analyst import tag_seed_info
 from kapok.protocols.secure_sum.cohort import CohortStatement
@@ -32,7 +34,7 @@ from kapok.protocols.secure_sum.holder import Holder, release
 from kapok.protocols.secure_sum.params import RosterRules
 from kapok.protocols.words import WordVector
 from kapok.protocols.wraps import WrapKey
-from kapok.wire.messages import CatalogueEntry, Evidence, JobState, JobStatus
+from kapok.wire.messages import CatalogueEntry, Evidence, Greeted, JobState, JobStatus
 from kapok.wire.server import serve
 
 HOSPITALS = ("cleveland", "hungarian", "switzerland", "va")
@@ -188,9 +190,13 @@ class Broker:
     opinions: Callable[[str], Iterable[str]] = lambda _inquiry: ()
     inquiries: list[str] = field(default_factory=list)
     address: str = ""
+    greeter: Greeter = field(init=False)
 
     async def publish_dataset(self, caller: PartyName, document: str) -> str:
         raise InternalError("not here")
+
+    async def greet(self, caller: PartyName, nonce: bytes) -> Greeted:
+        return self.greeter.greet(caller, nonce)
 
     async def datasets(self, name: str | None) -> list[CatalogueEntry]:
         return (self.entries or [self.entry]) if name in (None, "heart") else []
@@ -268,6 +274,7 @@ async def broker(domain, heart) -> AsyncIterator[Broker]:
     )
     desks = Broker(domain.entry(heart))
     credentials = Credentials(key, certificate, domain.root, time.time())
+    desks.greeter = Greeter(lambda: credentials, Revocations(domain.root))
     server = await serve(
         credentials, "127.0.0.1:0", catalogue=desks, analysts=desks, nodes=desks, officers=desks
     )

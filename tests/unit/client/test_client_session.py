@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 
 import msgspec
 import pytest
@@ -23,7 +24,9 @@ from kapok.errors import (
     TimedOut,
     Unavailable,
 )
+from kapok.identity.issuing import revocation_list
 from kapok.identity.names import Role
+from kapok.identity.revocation import Revocations
 from kapok.wire.messages import Evidence, JobState
 
 SQL = "SELECT COUNT(*) FROM heart"
@@ -59,6 +62,23 @@ async def test_a_broker_without_room_is_asked_again_until_the_deadline_and_not_s
     with pytest.raises(Unavailable) as caught:
         await session.submit(SQL, deadline_s=6)
     assert caught.value.code == "too_many_jobs"
+
+
+async def test_an_analyst_keeps_the_list_that_it_was_shown_and_holds_every_broker_to_it(
+    domain, session, broker
+):
+    serial, now = broker.greeter._known.certificate.serial_number, time.time()
+    der = revocation_list(domain.key, domain.root.certificate, {serial: now}, number=5, now=now, days=30)
+    await session.datasets()
+    await session.line.close()
+    handed_on, withheld = Revocations(domain.root, der), Revocations(domain.root)
+    for hands_on in (handed_on, withheld):
+        broker.greeter._revocations = hands_on
+        async with AsyncSession(session.profile) as later:
+            with pytest.raises(IdentityInvalid) as caught:
+                await later.datasets()
+            assert caught.value.code == "certificate_revoked"
+    assert (session.profile.known_folder / "revoked.crl").read_bytes() == der
 
 
 async def test_broker_that_stays_away_leaves_the_job_to_be_sent_later(session, broker):

@@ -17,6 +17,8 @@ from kapok.cli.app import run as command
 from kapok.computations import registry
 from kapok.computations.query.entry import COMPUTATION as QUERY
 from kapok.errors import IdentityInvalid, InvalidInput, NotFound
+from kapok.identity.issuing import revocation_list
+from kapok.identity.names import Role
 from kapok.nodes import approvals
 from kapok.nodes.app import check, run
 from kapok.nodes.link import _THREADS
@@ -44,6 +46,32 @@ async def test_nodes_answer_stop_start_and_wait_for_their_broker(network, make_j
         assert await net.answer(await net.submit(make_job)) == ((90,),)
         for node in net.nodes.values():
             await node.stop()
+
+
+async def test_a_node_leaves_a_broker_that_is_revoked_and_does_not_come_back_to_it(network, caplog):
+    """The list comes by that very broker, which shares a store with others; the node keeps it."""
+    async with network() as net:
+        await net.furnish("a").start()
+        await net.joined(1)
+        realm, now = net.realm, time.time()
+        revoked = realm.credentials("exchange", Role.BROKER, "main", hosts=(net.host,)).certificate
+        serials = {revoked.serial_number: now}
+        der = revocation_list(realm._key, realm._root, serials, number=1, now=now, days=30)
+        await net.line.catalogue.publish_revocations(der)
+
+        def left():
+            lines = [one for one in caplog.records if "no connection" in one.getMessage()]
+            return [one.code for one in lines].count("certificate_revoked") > 1
+
+        async with asyncio.timeout(60):
+            while not left():
+                await asyncio.sleep(0.05)
+        assert (await net.members()) == {}
+        assert (net.nodes["a"].home / "state" / "revoked.crl").read_bytes() == der
+        await net.nodes["a"].stop()
+        with pytest.raises(IdentityInvalid) as caught:
+            await net.nodes["a"].start()
+        assert caught.value.code == "certificate_revoked"
 
 
 async def test_a_node_takes_its_name_back_from_a_second_process_that_joined_under_it(

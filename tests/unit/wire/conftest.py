@@ -16,11 +16,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from kapok.broker.greeter import Greeter
 from kapok.errors import InvalidInput, NotFound
 from kapok.identity.certificates import TrustRoot
 from kapok.identity.credentials import Credentials
 from kapok.identity.issuing import issue, new_root
 from kapok.identity.names import PartyName, Role
+from kapok.identity.revocation import Revocations
 from kapok.wire.channel import Connection, connect
 from kapok.wire.messages import (
     Assignment,
@@ -29,6 +31,7 @@ from kapok.wire.messages import (
     CohortEvidence,
     Completion,
     Evidence,
+    Greeted,
     Idle,
     Inquiry,
     JobState,
@@ -109,12 +112,17 @@ class Shelf(Record):
     def __init__(self) -> None:
         super().__init__()
         self.entries: dict[str, CatalogueEntry] = {}
+        self.greeter: Greeter
 
     async def publish_dataset(self, caller: PartyName, document: str) -> str:
         await self.note("publish", caller, document)
         dataset_hash = f"{len(self.entries):064x}"
         self.entries[dataset_hash] = CatalogueEntry(document, ("m1", "m2"), (str(caller),))
         return dataset_hash
+
+    async def greet(self, caller: PartyName, nonce: bytes) -> Greeted:
+        await self.note("greet", caller, nonce)
+        return self.greeter.greet(caller, nonce)
 
     async def publish_revocations(self, caller: PartyName, der: bytes) -> None:
         await self.note("revocations", caller, der)
@@ -347,6 +355,7 @@ def officer_credentials(realm: Realm) -> Credentials:
 @pytest.fixture
 async def broker(broker_credentials: Credentials) -> AsyncIterator[Broker]:
     catalogue, analysts, nodes, officers = Shelf(), Jobs(), Assignments(), Cohorts()
+    catalogue.greeter = Greeter(lambda: broker_credentials, Revocations(broker_credentials.root))
     server = await serve(
         broker_credentials,
         "127.0.0.1:0",

@@ -24,31 +24,35 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dkapok/wire/v1/catalogue.proto\x12\rkapok.wire.v1\")\n\x19PublishRevocationsRequest\x12\x0c\n\x04list\x18\x01 \x01(\x0c\"\x1c\n\x1aPublishRevocationsResponse\")\n\x15PublishDatasetRequest\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\".\n\x16PublishDatasetResponse\x12\x14\n\x0c\x64\x61taset_hash\x18\x01 \x01(\t\"#\n\x13ListDatasetsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"D\n\x14ListDatasetsResponse\x12,\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1d.kapok.wire.v1.CatalogueEntry\")\n\x11GetDatasetRequest\x12\x14\n\x0c\x64\x61taset_hash\x18\x01 \x01(\t\"B\n\x12GetDatasetResponse\x12,\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1d.kapok.wire.v1.CatalogueEntry\"J\n\x0e\x43\x61talogueEntry\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\x12\x13\n\x0bmemberships\x18\x02 \x03(\t\x12\x11\n\tconnected\x18\x03 \x03(\t2\x8a\x03\n\x10\x43\x61talogueService\x12]\n\x0ePublishDataset\x12$.kapok.wire.v1.PublishDatasetRequest\x1a%.kapok.wire.v1.PublishDatasetResponse\x12Y\n\x0cListDatasets\x12\".kapok.wire.v1.ListDatasetsRequest\x1a#.kapok.wire.v1.ListDatasetsResponse0\x01\x12Q\n\nGetDataset\x12 .kapok.wire.v1.GetDatasetRequest\x1a!.kapok.wire.v1.GetDatasetResponse\x12i\n\x12PublishRevocations\x12(.kapok.wire.v1.PublishRevocationsRequest\x1a).kapok.wire.v1.PublishRevocationsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dkapok/wire/v1/catalogue.proto\x12\rkapok.wire.v1\"\x1d\n\x0cGreetRequest\x12\r\n\x05nonce\x18\x01 \x01(\x0c\"6\n\rGreetResponse\x12\x10\n\x08greeting\x18\x01 \x01(\t\x12\x13\n\x0brevocations\x18\x02 \x01(\x0c\")\n\x19PublishRevocationsRequest\x12\x0c\n\x04list\x18\x01 \x01(\x0c\"\x1c\n\x1aPublishRevocationsResponse\")\n\x15PublishDatasetRequest\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\".\n\x16PublishDatasetResponse\x12\x14\n\x0c\x64\x61taset_hash\x18\x01 \x01(\t\"#\n\x13ListDatasetsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"D\n\x14ListDatasetsResponse\x12,\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1d.kapok.wire.v1.CatalogueEntry\")\n\x11GetDatasetRequest\x12\x14\n\x0c\x64\x61taset_hash\x18\x01 \x01(\t\"B\n\x12GetDatasetResponse\x12,\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1d.kapok.wire.v1.CatalogueEntry\"J\n\x0e\x43\x61talogueEntry\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\x12\x13\n\x0bmemberships\x18\x02 \x03(\t\x12\x11\n\tconnected\x18\x03 \x03(\t2\xce\x03\n\x10\x43\x61talogueService\x12]\n\x0ePublishDataset\x12$.kapok.wire.v1.PublishDatasetRequest\x1a%.kapok.wire.v1.PublishDatasetResponse\x12Y\n\x0cListDatasets\x12\".kapok.wire.v1.ListDatasetsRequest\x1a#.kapok.wire.v1.ListDatasetsResponse0\x01\x12Q\n\nGetDataset\x12 .kapok.wire.v1.GetDatasetRequest\x1a!.kapok.wire.v1.GetDatasetResponse\x12i\n\x12PublishRevocations\x12(.kapok.wire.v1.PublishRevocationsRequest\x1a).kapok.wire.v1.PublishRevocationsResponse\x12\x42\n\x05Greet\x12\x1b.kapok.wire.v1.GreetRequest\x1a\x1c.kapok.wire.v1.GreetResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kapok.wire.v1.catalogue_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PUBLISHREVOCATIONSREQUEST']._serialized_start=48
-  _globals['_PUBLISHREVOCATIONSREQUEST']._serialized_end=89
-  _globals['_PUBLISHREVOCATIONSRESPONSE']._serialized_start=91
-  _globals['_PUBLISHREVOCATIONSRESPONSE']._serialized_end=119
-  _globals['_PUBLISHDATASETREQUEST']._serialized_start=121
-  _globals['_PUBLISHDATASETREQUEST']._serialized_end=162
-  _globals['_PUBLISHDATASETRESPONSE']._serialized_start=164
-  _globals['_PUBLISHDATASETRESPONSE']._serialized_end=210
-  _globals['_LISTDATASETSREQUEST']._serialized_start=212
-  _globals['_LISTDATASETSREQUEST']._serialized_end=247
-  _globals['_LISTDATASETSRESPONSE']._serialized_start=249
-  _globals['_LISTDATASETSRESPONSE']._serialized_end=317
-  _globals['_GETDATASETREQUEST']._serialized_start=319
-  _globals['_GETDATASETREQUEST']._serialized_end=360
-  _globals['_GETDATASETRESPONSE']._serialized_start=362
-  _globals['_GETDATASETRESPONSE']._serialized_end=428
-  _globals['_CATALOGUEENTRY']._serialized_start=430
-  _globals['_CATALOGUEENTRY']._serialized_end=504
-  _globals['_CATALOGUESERVICE']._serialized_start=507
-  _globals['_CATALOGUESERVICE']._serialized_end=901
+  _globals['_GREETREQUEST']._serialized_start=48
+  _globals['_GREETREQUEST']._serialized_end=77
+  _globals['_GREETRESPONSE']._serialized_start=79
+  _globals['_GREETRESPONSE']._serialized_end=133
+  _globals['_PUBLISHREVOCATIONSREQUEST']._serialized_start=135
+  _globals['_PUBLISHREVOCATIONSREQUEST']._serialized_end=176
+  _globals['_PUBLISHREVOCATIONSRESPONSE']._serialized_start=178
+  _globals['_PUBLISHREVOCATIONSRESPONSE']._serialized_end=206
+  _globals['_PUBLISHDATASETREQUEST']._serialized_start=208
+  _globals['_PUBLISHDATASETREQUEST']._serialized_end=249
+  _globals['_PUBLISHDATASETRESPONSE']._serialized_start=251
+  _globals['_PUBLISHDATASETRESPONSE']._serialized_end=297
+  _globals['_LISTDATASETSREQUEST']._serialized_start=299
+  _globals['_LISTDATASETSREQUEST']._serialized_end=334
+  _globals['_LISTDATASETSRESPONSE']._serialized_start=336
+  _globals['_LISTDATASETSRESPONSE']._serialized_end=404
+  _globals['_GETDATASETREQUEST']._serialized_start=406
+  _globals['_GETDATASETREQUEST']._serialized_end=447
+  _globals['_GETDATASETRESPONSE']._serialized_start=449
+  _globals['_GETDATASETRESPONSE']._serialized_end=515
+  _globals['_CATALOGUEENTRY']._serialized_start=517
+  _globals['_CATALOGUEENTRY']._serialized_end=591
+  _globals['_CATALOGUESERVICE']._serialized_start=594
+  _globals['_CATALOGUESERVICE']._serialized_end=1056
 # @@protoc_insertion_point(module_scope)

@@ -19,6 +19,50 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class GreetRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NONCE_FIELD_NUMBER: _builtins.int
+    nonce: _builtins.bytes
+    """32 bytes that the caller has drawn"""
+    def __init__(
+        self,
+        *,
+        nonce: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nonce", b"nonce"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GreetRequest: _TypeAlias = GreetRequest  # noqa: Y015
+
+@_typing.final
+class GreetResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GREETING_FIELD_NUMBER: _builtins.int
+    REVOCATIONS_FIELD_NUMBER: _builtins.int
+    greeting: _builtins.str
+    """JWS, typ kapok-greeting+jws: the caller and its nonce, signed by the broker"""
+    revocations: _builtins.bytes
+    """CRL, DER; empty while there is none"""
+    def __init__(
+        self,
+        *,
+        greeting: _builtins.str = ...,
+        revocations: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["greeting", b"greeting", "revocations", b"revocations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GreetResponse: _TypeAlias = GreetResponse  # noqa: Y015
+
+@_typing.final
 class PublishRevocationsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

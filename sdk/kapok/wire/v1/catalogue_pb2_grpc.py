@@ -54,6 +54,11 @@ class CatalogueServiceStub(object):
                 request_serializer=kapok_dot_wire_dot_v1_dot_catalogue__pb2.PublishRevocationsRequest.SerializeToString,
                 response_deserializer=kapok_dot_wire_dot_v1_dot_catalogue__pb2.PublishRevocationsResponse.FromString,
                 _registered_method=True)
+        self.Greet = channel.unary_unary(
+                '/kapok.wire.v1.CatalogueService/Greet',
+                request_serializer=kapok_dot_wire_dot_v1_dot_catalogue__pb2.GreetRequest.SerializeToString,
+                response_deserializer=kapok_dot_wire_dot_v1_dot_catalogue__pb2.GreetResponse.FromString,
+                _registered_method=True)
 
 
 class CatalogueServiceServicer(object):
@@ -85,6 +90,13 @@ class CatalogueServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Greet(self, request, context):
+        """Who answers proves with which certificate, and hands on the newest list of revoked certificates.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogueServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -107,6 +119,11 @@ def add_CatalogueServiceServicer_to_server(servicer, server):
                     servicer.PublishRevocations,
                     request_deserializer=kapok_dot_wire_dot_v1_dot_catalogue__pb2.PublishRevocationsRequest.FromString,
                     response_serializer=kapok_dot_wire_dot_v1_dot_catalogue__pb2.PublishRevocationsResponse.SerializeToString,
+            ),
+            'Greet': grpc.unary_unary_rpc_method_handler(
+                    servicer.Greet,
+                    request_deserializer=kapok_dot_wire_dot_v1_dot_catalogue__pb2.GreetRequest.FromString,
+                    response_serializer=kapok_dot_wire_dot_v1_dot_catalogue__pb2.GreetResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -217,6 +234,33 @@ class CatalogueService(object):
             '/kapok.wire.v1.CatalogueService/PublishRevocations',
             kapok_dot_wire_dot_v1_dot_catalogue__pb2.PublishRevocationsRequest.SerializeToString,
             kapok_dot_wire_dot_v1_dot_catalogue__pb2.PublishRevocationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Greet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kapok.wire.v1.CatalogueService/Greet',
+            kapok_dot_wire_dot_v1_dot_catalogue__pb2.GreetRequest.SerializeToString,
+            kapok_dot_wire_dot_v1_dot_catalogue__pb2.GreetResponse.FromString,
             options,
             channel_credentials,
             insecure,

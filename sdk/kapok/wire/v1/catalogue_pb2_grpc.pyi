@@ -37,6 +37,8 @@ class CatalogueServiceStub:
     GetDataset: _grpc.UnaryUnaryMultiCallable[_catalogue_pb2.GetDatasetRequest, _catalogue_pb2.GetDatasetResponse]
     PublishRevocations: _grpc.UnaryUnaryMultiCallable[_catalogue_pb2.PublishRevocationsRequest, _catalogue_pb2.PublishRevocationsResponse]
     """Takes a list of revoked certificates that the root has signed; one that is not newer changes nothing."""
+    Greet: _grpc.UnaryUnaryMultiCallable[_catalogue_pb2.GreetRequest, _catalogue_pb2.GreetResponse]
+    """Who answers proves with which certificate, and hands on the newest list of revoked certificates."""
 
 @_typing.type_check_only
 class CatalogueServiceAsyncStub(CatalogueServiceStub):
@@ -47,6 +49,8 @@ class CatalogueServiceAsyncStub(CatalogueServiceStub):
     GetDataset: _aio.UnaryUnaryMultiCallable[_catalogue_pb2.GetDatasetRequest, _catalogue_pb2.GetDatasetResponse]  # type: ignore[assignment]
     PublishRevocations: _aio.UnaryUnaryMultiCallable[_catalogue_pb2.PublishRevocationsRequest, _catalogue_pb2.PublishRevocationsResponse]  # type: ignore[assignment]
     """Takes a list of revoked certificates that the root has signed; one that is not newer changes nothing."""
+    Greet: _aio.UnaryUnaryMultiCallable[_catalogue_pb2.GreetRequest, _catalogue_pb2.GreetResponse]  # type: ignore[assignment]
+    """Who answers proves with which certificate, and hands on the newest list of revoked certificates."""
 
 class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -78,5 +82,13 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalogue_pb2.PublishRevocationsResponse, _abc.Awaitable[_catalogue_pb2.PublishRevocationsResponse]]:
         """Takes a list of revoked certificates that the root has signed; one that is not newer changes nothing."""
+
+    @_abc_1.abstractmethod
+    def Greet(
+        self,
+        request: _catalogue_pb2.GreetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalogue_pb2.GreetResponse, _abc.Awaitable[_catalogue_pb2.GreetResponse]]:
+        """Who answers proves with which certificate, and hands on the newest list of revoked certificates."""
 
 def add_CatalogueServiceServicer_to_server(servicer: CatalogueServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
