@@ -1,6 +1,8 @@
 """One real broker under a thousand nodes: memory, rounds, fairness, restart, and a soak.
 
-    python -m benchmarks.load [--nodes N] [--members N] [--analysts N] [--seconds S] [--soak S] [--out FILE]
+    python -m benchmarks.load [--nodes N] [--members N,…] [--analysts N,…] [--seconds S] [--soak S] [--out F]
+
+Rounds are measured for each number of members with each number of analysts; restart and soak with the last.
 
 This process plays every node and analyst, each over a TLS connection of its own. They speak the broker's
 protocol with true signatures and consent to everything; their vectors are noise of the right length, for a
@@ -22,14 +24,14 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psutil
 
 from benchmarks.actors import Analyst, Node, Party, Realm
 from benchmarks.machine import describe
 
-SAMPLE_S: Final = 1.0
+SAMPLE_S: Final = 10.0
 AT_ONCE: Final = 32
 IDLE_S: Final = 15.0
 PATIENCE_S: Final = 180.0
@@ -83,6 +85,15 @@ class Broker:
             self.process.wait()
 
 
+class Sample(NamedTuple):
+    """The broker's process at some second of a soak."""
+
+    at_s: float
+    memory_mib: float
+    handles: int
+    threads: int
+
+
 @dataclass
 class Load:
     """What is measured, and the parties."""
@@ -90,7 +101,8 @@ class Load:
     broker: Broker
     nodes: list[Node]
     analysts: list[Analyst]
-    members: int
+    sizes: list[int]
+    crowds: list[int]
     found: dict[str, Any] = field(default_factory=dict)
 
     async def connect(self) -> None:
@@ -116,15 +128,15 @@ class Load:
             while not all(node.connected for node in self.nodes):
                 await asyncio.sleep(0.05)
 
-    async def rounds(self, analysts: list[Analyst], seconds: float) -> dict[str, Any]:
-        """Rounds of `members` nodes, one after the other for each analyst, until the time is over."""
+    async def rounds(self, members: int, analysts: list[Analyst], seconds: float) -> dict[str, Any]:
+        """Rounds of some members, one after the other for each analyst, until the time is over."""
         until, cpu, own = time.perf_counter() + seconds, self.broker.cpu_s(), time.process_time()
         began = time.perf_counter()
 
         async def ask(analyst: Analyst) -> list[float]:
             took: list[float] = []
             while time.perf_counter() < until:
-                took.append(await analyst.round(self.nodes, self.members))
+                took.append(await analyst.round(self.nodes, members))
             return took
 
         each = await asyncio.gather(*map(ask, analysts))
@@ -132,6 +144,7 @@ class Load:
         every = sorted(one for took in each for one in took)
         counts = [len(took) for took in each]
         return {
+            "members": members,
             "analysts": len(analysts),
             "rounds": len(every),
             "rounds_per_s": len(every) / lasted,
@@ -145,6 +158,15 @@ class Load:
             "driver_cpu_s_per_round": (time.process_time() - own) / len(every),
         }
 
+    async def all_rounds(self, seconds: float) -> list[dict[str, Any]]:
+        """Rounds of each size with each crowd of analysts."""
+        found = []
+        for members in self.sizes:
+            for crowd in self.crowds:
+                found.append(await self.rounds(members, self.analysts[:crowd], seconds))
+                say({"rounds": found[-1]})
+        return found
+
     async def restart(self) -> dict[str, Any]:
         """Kill the broker and start it: until it answers, all nodes are back, and a round is done."""
         self.broker.kill()
@@ -154,37 +176,47 @@ class Load:
         ready = await asyncio.to_thread(self.broker.start)
         await self.all_there()
         back = time.perf_counter() - began
-        await self.analysts[0].round(self.nodes, self.members)
+        await self.analysts[0].round(self.nodes, self.sizes[-1])
         return {"ready_s": ready, "all_nodes_back_s": back, "first_round_done_s": time.perf_counter() - began}
 
     async def soak(self, seconds: float) -> dict[str, Any]:
         """Rounds for a while, and the broker's memory and handles meanwhile."""
-        samples: list[tuple[float, int, int]] = []
+        samples: list[Sample] = []
+        began = time.perf_counter()
+
+        def sample() -> None:
+            seen = self.broker.seen
+            at = time.perf_counter() - began
+            samples.append(Sample(at, self.broker.memory() / 2**20, seen.num_fds(), seen.num_threads()))
 
         async def watch() -> None:
             while True:
-                samples.append((time.perf_counter(), self.broker.memory(), self.broker.seen.num_fds()))
+                sample()
                 await asyncio.sleep(SAMPLE_S)
 
         watching = asyncio.create_task(watch())
         try:
-            done = await self.rounds(self.analysts, seconds)
+            done = await self.rounds(self.sizes[-1], self.analysts[: self.crowds[-1]], seconds)
         finally:
             watching.cancel()
+        sample()
         third = max(1, len(samples) // 3)
         first, last = samples[third : 2 * third], samples[2 * third :]
         return {
             "seconds": seconds,
             "rounds": done["rounds"],
+            "lines_lost": done["lines_lost"],
             "memory_mib_middle_and_last_third": [mean_mib(first), mean_mib(last)],
-            "most_memory_mib": max(one[1] for one in samples) / 2**20,
-            "handles_first_and_last": [samples[third][2], samples[-1][2]],
+            "most_memory_mib": max(one.memory_mib for one in samples),
+            "handles_first_and_last": [samples[0].handles, samples[-1].handles],
+            "threads_first_and_last": [samples[0].threads, samples[-1].threads],
+            "samples": [[round(value, 1) for value in one] for one in samples],
         }
 
 
-def mean_mib(samples: list[tuple[float, int, int]]) -> float:
+def mean_mib(samples: list[Sample]) -> float:
     """Mean memory of some samples."""
-    return statistics.fmean(one[1] for one in samples) / 2**20
+    return statistics.fmean(one.memory_mib for one in samples)
 
 
 def quantile(values: list[float], q: float) -> float:
@@ -209,8 +241,9 @@ async def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]
     broker = Broker(realm.furnish_broker(folder / "broker", arguments.store))
     started = await asyncio.to_thread(broker.start)
     nodes = [Node(realm, f"h{number:04}", broker) for number in range(arguments.nodes)]
-    analysts = [Analyst(realm, f"u{number}", broker) for number in range(arguments.analysts)]
-    load = Load(broker, nodes, analysts, arguments.members, {"broker_start_s": started})
+    analysts = [Analyst(realm, f"u{number}", broker) for number in range(max(arguments.analysts))]
+    sizes, crowds = arguments.members, arguments.analysts
+    load = Load(broker, nodes, analysts, sizes, crowds, {"broker_start_s": started})
     try:
         dataset = await analysts[0].publish()
         for node in nodes:
@@ -219,9 +252,8 @@ async def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]
             analyst.dataset = dataset
         await load.connect()
         say(load.found)
-        works: dict[str, Callable[[], Awaitable[dict[str, Any]]]] = {
-            "one_analyst": lambda: load.rounds(analysts[:1], arguments.seconds),
-            "many_analysts": lambda: load.rounds(analysts, arguments.seconds),
+        works: dict[str, Callable[[], Awaitable[Any]]] = {
+            "rounds": lambda: load.all_rounds(arguments.seconds),
             "restart": load.restart,
             "soak": lambda: load.soak(arguments.soak),
         }
@@ -235,6 +267,16 @@ async def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]
     return load.found
 
 
+def numbers(text: str) -> list[int]:
+    """Numbers in a row, as the command line gives them."""
+    return [int(one) for one in text.split(",")]
+
+
+def row(many: list[int]) -> str:
+    """The same, as they were given."""
+    return ",".join(map(str, many))
+
+
 def say(found: dict[str, Any]) -> None:
     """Print what was found."""
     print(json.dumps(found, indent=2), flush=True)
@@ -246,18 +288,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--nodes", type=int, default=1000)
-    parser.add_argument("--members", type=int, default=200)
-    parser.add_argument("--analysts", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=40.0)
-    parser.add_argument("--soak", type=float, default=60.0)
+    parser.add_argument("--members", type=numbers, default=[10, 50, 200], help="of a round, ascending")
+    parser.add_argument("--analysts", type=numbers, default=[1, 8], help="at once, ascending")
+    parser.add_argument("--seconds", type=float, default=40.0, help="of each kind of rounds")
+    parser.add_argument("--soak", type=float, default=300.0, help="seconds of rounds, sampled each 10 s")
     parser.add_argument("--store", default="broker.db", help="as in broker.toml")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kapok-load-") as folder:
         found = asyncio.run(measure(arguments, Path(folder)))
     document = {
-        "command": f"python -m benchmarks.load --nodes {arguments.nodes} --members {arguments.members} "
-        f"--analysts {arguments.analysts} --seconds {arguments.seconds:g} --soak {arguments.soak:g}",
+        "command": f"python -m benchmarks.load --nodes {arguments.nodes} --members {row(arguments.members)} "
+        f"--analysts {row(arguments.analysts)} --seconds {arguments.seconds:g} --soak {arguments.soak:g}",
         "machine": describe(),
         "found": found,
     }

@@ -34,7 +34,7 @@ from kapok.broker.reopenings import Reopenings
 from kapok.broker.revoking import Revoking
 from kapok.broker.settings import BrokerSettings
 from kapok.broker.store import Store
-from kapok.daemon import alone, stopped_by_sigterm
+from kapok.daemon import alone, room_for_connections, stopped_by_sigterm
 from kapok.daemon.metrics import metrics_served
 from kapok.documents.envelope import JwsVerifier
 from kapok.errors import KapokError
@@ -114,6 +114,7 @@ async def run(
     configure(sys.stderr, settings.log_level, settings.log_format)
     traces.configure("broker", settings.traces)
     stop = stop or asyncio.Event()
+    files = room_for_connections()
     with alone(home, "broker"), stopped_by_sigterm(stop):
         store = Store.open(store_place(home, settings.store), store_password(home, settings))
         try:
@@ -126,7 +127,8 @@ async def run(
                 current.kept_up(),
                 warned_daily(lambda: current.now, clock, revocations.overdue),
             ):
-                _log.info("broker listens", extra={"address": server.address, "party": str(credentials.name)})
+                where = {"address": server.address, "party": str(credentials.name), "files": files}
+                _log.info("broker listens", extra=where)
                 if ready is not None:
                     ready(server.address)
                 await stop.wait()

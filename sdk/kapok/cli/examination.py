@@ -8,6 +8,7 @@ a node's policy and tables as `kapok node check` does.
 from __future__ import annotations
 
 import asyncio
+import resource
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +22,7 @@ from kapok.errors import InvalidInput, KapokError, NotFound, Unavailable
 from kapok.identity.credentials import Credentials
 from kapok.identity.expiry import ends_soon, expires
 from kapok.identity.keyfiles import read_public_file
-from kapok.identity.revocation import Revocations
+from kapok.identity.revocation import Revocations, revoked_error
 from kapok.wire import version
 from kapok.wire.address import Address, addresses
 
@@ -35,6 +36,7 @@ Grade = Literal["ok", "warning", "problem"]
 _MIB: Final = 2**20
 _LITTLE_BYTES: Final = 1024 * _MIB
 _TOO_LITTLE_BYTES: Final = 64 * _MIB
+_FEW_FILES: Final = 4096
 _SKEW_S: Final = 30.0
 _TOO_SKEWED_S: Final = 300.0
 _ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - dialled, not bound
@@ -157,6 +159,18 @@ def _disk(found: Examination, folder: Path) -> None:
         found.ok("disk", text)
 
 
+def _files(found: Examination) -> None:
+    """How many parties may be connected to a broker of this user."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most == resource.RLIM_INFINITY or most >= _FEW_FILES:
+        return
+    found.warn(
+        "files",
+        f"{most:,} files may be open at a time, and each connected party is one",
+        "let the broker's user have more: LimitNOFILE= in its unit, or `ulimit -Hn`",
+    )
+
+
 def _metrics(found: Examination, address: Address | None) -> None:
     if address is not None and not address.is_loopback:
         found.warn(
@@ -166,16 +180,25 @@ def _metrics(found: Examination, address: Address | None) -> None:
         )
 
 
-def _broker(found: Examination, credentials: Credentials | None, address: str, clock: Clock) -> bool:
-    """Dial a broker as its parties do; return whether that worked."""
+def _broker(
+    found: Examination,
+    credentials: Credentials | None,
+    address: str,
+    clock: Clock,
+    revocations: Revocations | None = None,
+) -> bool:
+    """Dial a broker as its parties do, and hold it to a list of revocations; return whether that worked."""
     before = len(found.findings)
     if credentials is None:
         found.problem("broker", "it was not dialled: there is no identity to show", "mend the identity first")
         return False
     from kapok.wire.channel import connect
+    from kapok.wire.greeting import check_broker
 
     async def ask() -> tuple[bool, About, float]:
         async with await connect(credentials, address) as line:
+            if revocations is not None:
+                await check_broker(line, credentials, revocations, clock)
             before = clock()
             serving, about = await line.health.check()
             return serving, about, (before + clock()) / 2
@@ -193,10 +216,15 @@ def _broker(found: Examination, credentials: Credentials | None, address: str, c
 
 
 def _brokers(
-    found: Examination, credentials: Credentials | None, places: Iterable[str], clock: Clock
+    found: Examination,
+    credentials: Credentials | None,
+    places: Iterable[str],
+    clock: Clock,
+    kept: Path,
 ) -> bool:
-    """Dial each; return whether one of them can be used."""
-    usable = [_broker(found, credentials, place, clock) for place in places]
+    """Dial each, and hold it to the list of revocations that is kept; return whether one can be used."""
+    revocations = None if credentials is None else _revocations(found, credentials, kept, clock)
+    usable = [_broker(found, credentials, place, clock, revocations) for place in places]
     return any(usable)
 
 
@@ -262,6 +290,7 @@ def _look_at_broker(found: Examination, own: Credentials | None, clock: Clock) -
         settings = load(found.home / SETTINGS_FILE, BrokerSettings)
         found.ok("settings", str(found.home / SETTINGS_FILE))
         _metrics(found, settings.metrics_address)
+        _files(found)
         place = store_place(found.home, settings.store)
         if isinstance(place, Path):
             _disk(found, place.parent)
@@ -284,10 +313,9 @@ def _look_at_node(found: Examination, own: Credentials | None, clock: Clock) -> 
         found.ok("settings", str(found.home / SETTINGS_FILE))
         _metrics(found, settings.metrics_address)
         _disk(found, settings.state_folder)
-        reached = _brokers(found, own, settings.brokers, clock)
+        reached = _brokers(found, own, settings.brokers, clock, settings.state_folder / REVOCATIONS_FILE)
         if own is None:
             return
-        _revocations(found, own, settings.state_folder / REVOCATIONS_FILE, clock)
         with found.looking("check"):
             report = check(found.home, dial=reached, clock=clock)
             for one in report.datasets:
@@ -301,16 +329,20 @@ def _look_at_node(found: Examination, own: Credentials | None, clock: Clock) -> 
                 found.ok("check", "policy, journal and tables keep this node from nothing")
 
 
-def _revocations(found: Examination, own: Credentials, file: Path, clock: Clock) -> None:
-    """The list that the node has been given, if any."""
-    if not file.exists():
-        return
+def _revocations(found: Examination, own: Credentials, file: Path, clock: Clock) -> Revocations:
+    """The list that this party has been given, if any; nothing is kept of what the broker hands on now."""
+    kept = Revocations(own.root)
     with found.looking("revocations"):
-        kept = Revocations(own.root, read_public_file(file))
+        if file.exists():
+            kept = Revocations(own.root, read_public_file(file))
         if (overdue := kept.overdue(clock())) is not None:
             found.warn("revocations", *overdue)
         elif kept.current is not None:
             found.ok("revocations", f"list {kept.current.number}, of {len(kept.current.serials)}")
+        if kept.revokes(own.certificate.serial_number):
+            error = revoked_error(str(own.name))
+            found.problem("revocations", f"{error.message} [{error.code}]", error.remedy)
+    return kept
 
 
 def _look_at_analyst(found: Examination, own: Credentials | None, clock: Clock) -> None:
@@ -324,7 +356,8 @@ def _look_at_analyst(found: Examination, own: Credentials | None, clock: Clock) 
             if profile.key_path.exists():
                 profile.opening_key().check()
                 found.ok("result key", str(profile.key_path))
-        _brokers(found, own, addresses(profile.settings.broker), clock)
+        places = addresses(profile.settings.broker)
+        _brokers(found, own, places, clock, profile.revocations_file)
 
 
 _Look = Callable[[Examination, Credentials | None, Clock], Any]

@@ -108,6 +108,11 @@ class Profile:
         """Where it is kept who was seen to have joined which dataset."""
         return self.home / "known"
 
+    @property
+    def revocations_file(self) -> Path:
+        """Where the newest list of revoked certificates is kept."""
+        return self.known_folder / _REVOCATIONS
+
     def revocations(self, credentials: Credentials) -> Revocations:
         """The newest list of revoked certificates that this profile has seen; a newer one is kept.
 
@@ -117,7 +122,7 @@ class Profile:
         from kapok.identity.keyfiles import make_private_folder, read_public_file, replace_file
         from kapok.identity.revocation import Revocations
 
-        file = self.known_folder / _REVOCATIONS
+        file = self.revocations_file
 
         def keep(der: bytes) -> None:
             make_private_folder(self.known_folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import resource
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from kapok.errors import InvalidInput
 
-__all__ = ["alone", "stopped_by_sigterm", "told_by_sighup"]
+__all__ = ["alone", "room_for_connections", "stopped_by_sigterm", "told_by_sighup"]
 
 
 @contextmanager
@@ -47,6 +48,20 @@ def alone(folder: Path, what: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def room_for_connections() -> int:
+    """Let this process have as many files open as the system lets it, for each connection is one.
+
+    Returns:
+        How many that are.
+    """
+    least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if least != most:
+        # A system that says no leaves it as it was: there is room for fewer, and that is told.
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 @contextmanager

@@ -42,6 +42,11 @@ _OPTIONS: Final = (
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
+    # No pings that probe for bandwidth: they come with the data that is read, several a second. Where a party
+    # reads late what was written long ago, the broker takes them for too many, and ends the line. So the
+    # window is fixed: 20 MB/s at 50 ms round trip.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 1024 * 1024),
     # A broker that comes back is found within two seconds; the caller's own back-off spaces the calls.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 3_000),

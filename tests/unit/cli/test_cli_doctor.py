@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 import shutil
 import time
 from contextlib import asynccontextmanager
@@ -13,10 +14,14 @@ from support.daemons import Daemon, Network, furnish, logging_restored  # noqa: 
 from support.hospitals import dataset, make_realm  # noqa: F401 - fixtures
 
 from kapok.authority import app as authority
+from kapok.cli import examination
 from kapok.cli.app import run
 from kapok.cli.examination import Examination, examine
 from kapok.errors import NotFound
 from kapok.identity.expiry import expires
+from kapok.identity.issuing import revocation_list
+from kapok.identity.keyfiles import make_private_folder
+from kapok.identity.names import Role
 from kapok.wire import version
 
 
@@ -104,6 +109,37 @@ async def test_metrics_that_others_can_reach(opened):
         with (homes.broker / "broker.toml").open("a") as file:
             file.write('metrics = "0.0.0.0:9464"\n')
         assert graded(await look(homes.broker), "warning") == ["metrics"]
+
+
+def test_how_many_parties_may_be_connected_is_said_where_it_is_few(monkeypatch, tmp_path):
+    for most, grades in ((1024, ["files"]), (4096, []), (resource.RLIM_INFINITY, [])):
+        monkeypatch.setattr("kapok.cli.examination.resource.getrlimit", lambda _what, most=most: (512, most))
+        found = Examination(tmp_path, "broker")
+        examination._files(found)
+        assert graded(found, "warning") == grades
+        assert ["LimitNOFILE" in one.remedy for one in found.findings] == [True] * len(grades)
+
+
+async def test_who_is_revoked_is_said_be_it_the_broker_or_oneself(opened):
+    async with opened() as (net, homes):
+        realm, now = net.realm, time.time()
+        exchange = realm.credentials("exchange", Role.BROKER, "main", hosts=(net.host,))
+        folders = {"node": homes.node / "state", "analyst": homes.analyst / "known"}
+        own = {"node": net.credentials("a"), "analyst": net.analyst}
+        for role, folder in folders.items():
+            make_private_folder(folder)
+            file = folder / "revoked.crl"
+            for who, subject in ((exchange, "broker"), (own[role], "revocations")):
+                serials = {who.certificate.serial_number: now}
+                file.write_bytes(
+                    revocation_list(realm._key, realm._root, serials, number=1, now=now, days=30)
+                )
+                found = await look(getattr(homes, role))
+                # Of a node whose broker cannot be used, what the broker would have shown is missing too.
+                said = next(one for one in found.findings if one.grade == "problem")
+                assert (said.subject, found.exit_status) == (subject, 3)
+                assert "has been revoked [certificate_revoked]" in said.text
+                assert "new token" in said.remedy
 
 
 async def test_a_certificate_that_ends_soon_is_said_once_for_each_role(opened):

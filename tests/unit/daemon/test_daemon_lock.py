@@ -1,6 +1,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -41,3 +43,15 @@ async def test_sigterm_is_an_order_to_stop_and_is_handed_back():
         async with asyncio.timeout(30):
             await stop.wait()
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_process_may_have_as_many_connections_as_the_system_lets_it():
+    script = (
+        "import resource\n"
+        "from kapok.daemon import room_for_connections\n"
+        "most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, most), most))\n"
+        "assert room_for_connections() == most == resource.getrlimit(resource.RLIMIT_NOFILE)[0]\n"
+        "assert room_for_connections() == most\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
