@@ -28,7 +28,7 @@ from kapok.protocols.sizes import DEFAULT_KEY_BITS
 __all__ = ["Network"]
 
 _ANYWHERE: Final = "127.0.0.1:0"
-_JOINED_S: Final = 60.0
+_JOINED_S: Final = 180.0
 _AT_ONCE: Final = 2
 
 

@@ -23,7 +23,7 @@ from kapok.errors import InternalError
 
 __all__ = ["Daemon", "Finished", "call", "command_line", "peak_memory"]
 
-_READY_S: Final = 60.0
+_READY_S: Final = 180.0
 _STOP_S: Final = 10.0
 _SAMPLE_S: Final = 0.02
 _TAIL: Final = 2000
