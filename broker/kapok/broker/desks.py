@@ -231,8 +231,12 @@ class BrokerNodeDesk:
                 for inquiry_id in inquiries.keys() - shown:
                     shown.add(inquiry_id)
                     yield inquiries[inquiry_id]
-                if not await rings(bell, _IDLE_S):
+                # Without a bell nothing is looked up until it is time to send something again.
+                looked = loop.time()
+                while not await rings(bell, _IDLE_S):
                     yield Idle()
+                    if loop.time() - looked > _SEND_AGAIN_S:
+                        break
 
     def _owed_by(self, nodes: Mapping[str, float | None]) -> dict[str, _Owed]:
         now = self._jobs.now()

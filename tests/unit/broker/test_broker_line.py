@@ -184,6 +184,49 @@ async def test_a_watch_sends_each_assignment_once_until_it_changes(worker):
     await watch.aclose()
 
 
+async def test_nothing_is_queued_for_a_node_that_does_not_take_it(worker):
+    """However much changes meanwhile: what it owes is looked up when it has taken what came before."""
+    looks = []
+
+    def owed(nodes):
+        looks.append(len(looks))
+        return {node: {("offer", f"j{len(looks)}", 1): Offer(f"look {len(looks)}")} for node in nodes}
+
+    bells = Bells(asyncio.get_running_loop())
+    jobs = SimpleNamespace(assignments=owed, now=lambda: 0.0)
+    desk = BrokerNodeDesk(
+        worker, None, jobs, None, bells, Presence(), NO_INQUIRIES, asyncio.Event(), 1.0, NO_REVOCATIONS
+    )
+    watch = desk.watch(NODE)
+    assert [await anext(watch) for _ in range(2)] == [Idle(), Offer("look 1")]
+    for _ in range(1000):
+        bells.announce({str(NODE)}, ())
+        await asyncio.sleep(0)
+    assert len(looks) == 1
+    assert await anext(watch) == Offer("look 2")
+    assert len(looks) == 2
+    await watch.aclose()
+
+
+async def test_what_is_idle_looks_nothing_up(worker, monkeypatch):
+    monkeypatch.setattr(desks, "_IDLE_S", 0.001)
+    looks = []
+
+    def owed(nodes):
+        looks.append(1)
+        return {node: {} for node in nodes}
+
+    jobs = SimpleNamespace(assignments=owed, now=lambda: 0.0)
+    bells = Bells(asyncio.get_running_loop())
+    desk = BrokerNodeDesk(
+        worker, None, jobs, None, bells, Presence(), NO_INQUIRIES, asyncio.Event(), 1.0, NO_REVOCATIONS
+    )
+    watch = desk.watch(NODE)
+    assert [await anext(watch) for _ in range(20)] == [Idle()] * 20
+    assert looks == [1]
+    await watch.aclose()
+
+
 async def test_what_stays_owed_is_sent_again_unless_it_is_just_coming_in(worker, monkeypatch):
     monkeypatch.setattr(desks, "_IDLE_S", 0.01)
     monkeypatch.setattr(desks, "_SEND_AGAIN_S", -1.0)
