@@ -117,6 +117,7 @@ def _measure(session: Session, bits: int, folder: Path, scratch: Path) -> None:
                 for name, seconds in (("asked", document["seconds"]), ("command", took)):
                     stages[name].append(seconds)
             _facts(session, title, bits, stages, _AIM_S)
+        asked: dict[int, list[float]] = {}
         for title, (formula, family) in MODELS.items():
             stages = defaultdict(list)
             for _ in range(session.options.repeats + 1):
@@ -129,7 +130,56 @@ def _measure(session: Session, bits: int, folder: Path, scratch: Path) -> None:
                 _compare_fit(title, document["fit"], folder)
                 for name, seconds in (("asked", document["seconds"]), ("command", took)):
                     stages[name].append(seconds)
-            _facts(session, f"{title}, {document['fit']['rounds']} rounds", bits, stages, _MODEL_AIM_S)
+            rounds = document["fit"]["rounds"]
+            _facts(session, f"{title}, {rounds} rounds", bits, stages, _MODEL_AIM_S)
+            asked[rounds] = stages["asked"][1:]
+        _round_facts(session, bits, folder, asked)
+
+
+def _round_facts(session: Session, bits: int, folder: Path, asked: dict[int, list[float]]) -> None:
+    """What a further round takes, and what of it is the largest holder's own computing."""
+    few, many = min(asked), max(asked)
+    beyond = [(last - first) / (many - few) for first, last in zip(asked[few], asked[many], strict=True)]
+    note = "asked with more rounds less asked with fewer, by the rounds between them"
+    parameters = {"bits": bits}
+    session.fact("query/flights", "a further round: all of it", "s", beyond, parameters=parameters, note=note)
+    seconds = [_local_round(folder) for _ in range(session.options.repeats + 1)][1:]
+    session.fact(
+        "query/flights",
+        "a further round: a holder's computing alone",
+        "s",
+        seconds,
+        parameters=parameters,
+        note="the largest airport's table, in this process, while nobody else computes",
+    )
+
+
+def _local_round(folder: Path) -> float:
+    """Seconds that a later round of the logistic regression takes over the largest airport's table."""
+    import numpy as np
+
+    from kapok.computations.engines import Thresholds
+    from kapok.computations.glm.coefficients import Coefficients
+    from kapok.computations.glm.formula import model_text
+    from kapok.computations.glm.holder import contribute_at
+    from kapok.computations.glm.params import Model
+    from kapok.documents.dataset import Dataset
+    from kapok.nodes.settings import EngineLimits, ParquetSource
+    from kapok.nodes.sources import Table
+    from kapok.nodes.sources.version import VersionKey
+
+    largest = max((file_of(folder, airport) for airport in AIRPORTS), key=lambda path: path.stat().st_size)
+    dataset = Dataset.from_toml(_SCHEMA)
+    formula, family = MODELS["logistic regression"]
+    model = Model.parse(model_text(formula, dataset, family=family), dataset)
+    table = Table(dataset, ParquetSource(largest), EngineLimits(), VersionKey(b"k" * 32))
+    table.check()
+    began = time.perf_counter()
+    with table.reading() as reading:
+        if reading.engine is None:
+            raise WrongResult("; ".join(reading.unfit))
+        contribute_at(model, dataset, Coefficients(np.zeros(3), 0.0), reading.engine, Thresholds(20, 10))
+    return time.perf_counter() - began
 
 
 def _compare_fit(title: str, fit: dict[str, Any], folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 sum at β ─▶ likelihood lower than before, or weights out of range? ─▶ half the step back
 ─▶ the next step moves nothing by a hundred-millionth of its standard error? ─▶ the fit
-─▶ β + (I + λ)⁻¹ (U - λβ) ─▶ the next round's parameters
+─▶ β + (I + λ)⁻¹ (U - λβ), bent (`solving.bent`) ─▶ the next round's parameters
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from kapok.computations.cox.coefficients import Coefficients, encode
 from kapok.computations.cox.report import fitted, without_fit
 from kapok.computations.design.flags import broken_rules, impossible
-from kapok.computations.design.solving import dependent_columns, levels_of_nobody, set_aside, solved
+from kapok.computations.design.solving import bent, dependent_columns, levels_of_nobody, set_aside, solved
 from kapok.computations.registry import Next
 from kapok.protocols.secure_sum.params import MOST_MEMBERS
 
@@ -51,6 +51,7 @@ class _Kept(msgspec.Struct, frozen=True):
         steps: For each step how far it went.
         decrement: By how many standard errors the last step moved.
         absent: Columns of levels that no row has: their coefficients stay where they are, at 0.
+        score: At `before`, with the penalty; empty before there is any.
     """
 
     number: int
@@ -62,6 +63,7 @@ class _Kept(msgspec.Struct, frozen=True):
     steps: list[float] = []
     decrement: float = 1e300
     absent: list[int] = []
+    score: list[float] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +128,12 @@ class _Step:
         self._information, score = set_aside(
             sums.information + np.diag(penalty), sums.score - penalty * self._at, kept.absent
         )
+        self._score = score
         self._move = solved(self._information, score)
         self._decrement = max(0.0, float(score @ self._move)) ** 0.5
+        if kept.score and not kept.halvings:
+            last = self._at - np.array(kept.before)
+            self._move = bent(self._information, self._move, last, np.array(kept.score))
         self._objective = sums.value - float(penalty @ self._at**2) / 2
 
     def next(self) -> Next | Reported:
@@ -150,7 +156,7 @@ class _Step:
         if is_last:
             return self._fit("not_converged", ())
         at = (self._at + self._move).tolist()
-        went = (0, steps, self._decrement, kept.absent)
+        went = (0, steps, self._decrement, kept.absent, self._score.tolist())
         return self._on(_Kept(kept.number + 1, at, kept.at, self._objective, kept.null, *went))
 
     def _endless(self, steps: list[float]) -> tuple[str, ...]:

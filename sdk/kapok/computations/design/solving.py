@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from kapok.computations.design.columns import Design, Floats
 
-__all__ = ["dependent_columns", "levels_of_nobody", "set_aside", "solved"]
+__all__ = ["bent", "dependent_columns", "levels_of_nobody", "set_aside", "solved"]
 
 _DEPENDENT: Final = 1e-12
 
@@ -26,6 +26,32 @@ def solved(matrix: Floats, right: Floats) -> Floats:
     except np.linalg.LinAlgError:
         found = np.linalg.lstsq(matrix / np.outer(scale, scale), left, rcond=None)[0]
     return found / scale if right.ndim == 1 else found / scale[:, None]
+
+
+def bent(information: Floats, step: Floats, last: Floats, before: Floats) -> Floats:
+    """Newton's step, bent by how the information has changed since the last one: a round fewer, mostly.
+
+    It is Chebyshev's method with the third derivative along the last step taken from what the score before
+    asks for now. Near the end it makes the error its power 2.4 or so instead of 2. Where it would change the
+    step by more than half of it, half is enough.
+
+    Args:
+        information: Minus the second derivative here, exactly.
+        step: Newton's.
+        last: The step that led here.
+        before: The score where it began.
+
+    Source: Traub (1964), Iterative Methods for the Solution of Equations, 5.2 and 8.
+    """
+    curved = information @ last
+    length = float(last @ curved)
+    if length <= 0.0:
+        return step
+    along = float(step @ curved) / length
+    change = (solved(information, before) - last) * along**2 / 2
+    far = float(change @ information @ change) ** 0.5
+    most = max(0.0, float(step @ information @ step)) ** 0.5 / 2
+    return step + change * min(1.0, most / far) if far > 0.0 else step
 
 
 def dependent_columns(information: Floats) -> list[int]:

@@ -4,6 +4,8 @@
              ─▶ score as good as zero? ─▶ the fit
              ─▶ β + (XᵀWX + λ)⁻¹ (score - λβ) ─▶ the next round's parameters
 
+With a canonical link XᵀWX is the second derivative, and steps are bent by how it changes (`solving.bent`).
+
 A fit has converged when the next step would move no combination of coefficients by more than 10⁻⁸ √n of its
 standard error, and takes that step too: what is left of the score is the square of that, and over a step so
 short XᵀWX, whose digits standard errors have, changes by some 10⁻⁸. What cannot be fitted is named: columns
@@ -21,7 +23,7 @@ import msgspec
 import numpy as np
 
 from kapok.computations.design.flags import broken_rules, impossible
-from kapok.computations.design.solving import dependent_columns, levels_of_nobody, set_aside, solved
+from kapok.computations.design.solving import bent, dependent_columns, levels_of_nobody, set_aside, solved
 from kapok.computations.glm.coefficients import Coefficients, encode
 from kapok.computations.glm.report import fitted, without_fit
 from kapok.computations.registry import Next
@@ -57,6 +59,7 @@ class _Kept(msgspec.Struct, frozen=True):
         steps: For each round how far its step went, in units of η.
         decrement: By how many standard errors the last step moved.
         absent: Columns of levels that no row has: their coefficients stay where they are, at 0.
+        score: At `before`, with the penalty; empty before there is any.
     """
 
     number: int
@@ -67,6 +70,7 @@ class _Kept(msgspec.Struct, frozen=True):
     steps: list[float] = []
     decrement: float = 1e300
     absent: list[int] = []
+    score: list[float] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +143,13 @@ class _Step:
         self._information, score = set_aside(
             sums.information + np.diag(penalty), sums.score - penalty * self._at, kept.absent
         )
+        self._score = score
         self._move = solved(self._information, score)
         self._gain = max(0.0, float(score @ self._move))
+        canonical = model.statement.link == model.family.canonical
+        if canonical and kept.score and not kept.halvings:
+            last = self._at - np.array(kept.before[1:])
+            self._move = bent(self._information, self._move, last, np.array(kept.score))
         self._null_move = sums.null_score / sums.null_information if sums.null_information > 0 else 0.0
 
     def first(self) -> Next:
@@ -174,8 +183,8 @@ class _Step:
         if kept.number == self._model.rounds:
             return self._fit("not_converged", ())
         at = [kept.at[0] + self._null_move, *(self._at + self._move).tolist()]
-        on = _Kept(kept.number + 1, at, kept.at, self._objective, 0, steps, decrement, kept.absent)
-        return self._on(on)
+        went = (0, steps, decrement, kept.absent, self._score.tolist())
+        return self._on(_Kept(kept.number + 1, at, kept.at, self._objective, *went))
 
     @property
     def _objective(self) -> float:
