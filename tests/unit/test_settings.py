@@ -80,6 +80,8 @@ def test_reads_values_and_paths_relative_to_the_file(tmp_path: Path) -> None:
         ('broker = "h"\n[shape]\nkind = "square"\nradius = 1', "'shape.radius' is not known", "belong here"),
         ('broker = "h"\n[sources.a]\nfile = "x"\n[sources.b]\nfile = 5', "key 'sources.b.file'", "kind"),
         ("broker = ", "is not TOML", "line"),
+        ("broker = " + "[" * 5000 + "]" * 5000, "nested too deep", "few"),
+        ("broker = " + "{a = " * 5000 + "1" + "}" * 5000, "nested too deep", "few"),
         ('broker = "h"\nleast_rows = 0', "below 1", "raise it"),
     ],
 )

@@ -112,6 +112,8 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _bad(path, f"is not TOML: {error}", "mend the line that is named") from None
+    except RecursionError:
+        raise _bad(path, "has lists or tables nested too deep", "no setting has more than a few") from None
 
 
 def _path_reader(folder: Path) -> Any:
