@@ -29,7 +29,6 @@ from kapok.protocols.words import WordVector
 from kapok.protocols.wraps import WrapKey
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-FOUR = ((1, -2, 3), (40, 50, -60), (700, 800, 900), (-1000, 2000, 3000))
 ANALYST_ORGANISATION = "spiffe://kapok.test/org/university"
 
 

@@ -18,10 +18,10 @@ __all__ = ["forget_home", "pasteable", "remember_home"]
 
 _COMMAND: Final = re.compile(r"`kapok (?P<group>[a-z]+)(?P<rest>[^`\n]*)`")
 _ANALYST: Final = frozenset(
-    {"query", "glm", "survival", "cox", "test", "matrix", "meta", "job", "dataset", "key", "fl"}
+    {"query", "explain", "glm", "survival", "cox", "test", "matrix", "meta", "fl", "job", "dataset", "key"}
 )
 _ENROLMENT: Final = "enroll"
-_OF_NO_FOLDER: Final = ("fl build", "fl inspect")
+_OF_NO_FOLDER: Final = ("dataset draft", "fl build", "fl inspect")
 
 _given: ContextVar[tuple[str, str] | None] = ContextVar("kapok_home", default=None)
 """The group of the command that runs, and its folder as it was typed; None where no folder was."""

@@ -9,12 +9,10 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final, Literal
 
-from kapok.demo.scenario import ANALYST_PATTERN, TRUST_DOMAIN, Scenario, party_of
+from kapok.demo.scenario import ANALYST_PATTERN, Scenario, party_of
 
-__all__ = ["ANALYST", "HEART", "HOSPITALS", "QUESTIONS", "Hospital", "Rules"]
+__all__ = ["HEART", "HOSPITALS", "QUESTIONS", "Hospital", "Rules"]
 
-ANALYST: Final = f"spiffe://{TRUST_DOMAIN}/org/university/analyst/research"
-BROKER: Final = f"spiffe://{TRUST_DOMAIN}/org/exchange/broker/main"
 _COLUMNS: Final = (
     "age", "sex", "cp", "trestbps", "chol", "fbs", "restecg", "thalach", "exang", "oldpeak", "slope", "ca",
     "thal", "num",

@@ -51,7 +51,6 @@ __all__ = [
     "detached",
     "document_id",
     "encode",
-    "sign",
 ]
 
 _Statement = TypeVar("_Statement", bound=msgspec.Struct)
@@ -72,11 +71,6 @@ class _Registry(jws.JWSRegistry):
 
 
 _REGISTRY: Final = _Registry(algorithms=[_ALGORITHM])
-
-
-def sign(credentials: Credentials, typ: str, payload: bytes) -> str:
-    """Return a payload as a signed document of the kind `typ`."""
-    return JwsSigner(credentials).sign(typ, payload)
 
 
 def document_id(payload: bytes) -> str:

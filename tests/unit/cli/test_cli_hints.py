@@ -6,15 +6,18 @@ import re
 from pathlib import Path
 
 import pytest
+import typer
 
-from kapok.cli.app import run
+from kapok.cli import hints
+from kapok.cli.app import app, run
 from kapok.cli.live import Live
 from kapok.cli.terminal import when
 from kapok.client.progress import Progress
 from kapok.errors import InvalidInput, Unavailable
 
 SOURCES = [Path(__file__).parents[3] / root / "kapok" for root in ("sdk", "protocols", "broker", "nodes")]
-COMMAND = re.compile(r"(?<![`\w])kapok (query|enroll|job|dataset|node|broker|authority|key)\b")
+GROUPS = typer.main.get_command(app).commands
+COMMAND = re.compile(rf"(?<![`\w])kapok ({'|'.join(GROUPS)})\b")
 
 
 @pytest.fixture
@@ -57,6 +60,25 @@ def test_another_partys_command_is_not_given_our_folder(raising, capsys):
     raising(InvalidInput("no", remedy="they say `kapok node approve ab12`; or `kapok job list --home net/x`"))
     assert run(["job", "list", "--home", "net/analyst"]) == 3
     assert "`kapok node approve ab12`; or `kapok job list --home net/x`" in capsys.readouterr().err
+
+
+def test_whatever_an_analyst_asks_by_the_hint_has_the_folder(raising, capsys):
+    raising(InvalidInput("no", remedy="`kapok job list`, `kapok fl build` or `kapok dataset draft FILE`"))
+    assert run(["explain", "SELECT COUNT(*) FROM heart", "--home", "net/analyst"]) == 3
+    hint = "`kapok job list --home net/analyst`, `kapok fl build` or `kapok dataset draft FILE`"
+    assert hint in capsys.readouterr().err
+
+
+def test_every_command_is_an_analysts_or_another_partys_and_has_a_folder_or_none():
+    others = {"authority", "broker", "cohort", "demo", "doctor", "enroll", "node"}
+    assert set(GROUPS) - hints._ANALYST == others
+    without = {
+        f"{name} {verb}"
+        for name in hints._ANALYST
+        for verb, command in getattr(GROUPS[name], "commands", {}).items()
+        if "--home" not in {option for parameter in command.params for option in parameter.opts}
+    }
+    assert without == set(hints._OF_NO_FOLDER)
 
 
 def test_a_command_of_every_role_names_its_own_folder(tmp_path, capsys):

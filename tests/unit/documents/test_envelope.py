@@ -69,7 +69,7 @@ def refuse(verifier: JwsVerifier, token: str, code: str, typ: str = TYP) -> None
 @given(payload=st.binary(max_size=300))
 def test_what_is_signed_is_what_is_read(enrol: Enrol, payload: bytes) -> None:
     party = enrol("any")
-    signed = JwsVerifier(party.root_pem, lambda: NOW).verify(TYP, envelope.sign(party, TYP, payload))
+    signed = JwsVerifier(party.root_pem, lambda: NOW).verify(TYP, JwsSigner(party).sign(TYP, payload))
     assert signed.payload == payload
 
 
@@ -91,12 +91,12 @@ def test_the_test_can_assemble_a_good_token(one: Credentials, verifier: JwsVerif
 
 def test_large_payloads_travel_and_larger_ones_do_not(one: Credentials, verifier: JwsVerifier) -> None:
     payload = b"x" * 3_000_000
-    token = envelope.sign(one, TYP, payload)
+    token = JwsSigner(one).sign(TYP, payload)
     assert verifier.verify(TYP, token).payload == payload
     header = {"alg": "ES256", "typ": TYP, "x5c": [x5c(one)]}
     refuse(verifier, assemble(one, header, b"x" * 3_200_000), "bad_envelope")
     with pytest.raises(InvalidInput) as caught:
-        envelope.sign(one, TYP, b"x" * 4_000_000)
+        JwsSigner(one).sign(TYP, b"x" * 4_000_000)
     assert caught.value.code == "document_too_long"
 
 
@@ -162,12 +162,12 @@ def test_unsigned_and_hmac_with_the_public_key(one: Credentials, verifier: JwsVe
 
 
 def test_a_statement_of_one_kind_is_none_of_another(one: Credentials, verifier: JwsVerifier) -> None:
-    refuse(verifier, envelope.sign(one, "kapok-other+jws", b"agreed"), "wrong_typ")
-    refuse(verifier, envelope.sign(one, TYP.upper(), b"agreed"), "wrong_typ")
+    refuse(verifier, JwsSigner(one).sign("kapok-other+jws", b"agreed"), "wrong_typ")
+    refuse(verifier, JwsSigner(one).sign(TYP.upper(), b"agreed"), "wrong_typ")
 
 
 def test_altered_bytes_anywhere_are_noticed(one: Credentials, verifier: JwsVerifier) -> None:
-    token = envelope.sign(one, TYP, b"agreed by all")
+    token = JwsSigner(one).sign(TYP, b"agreed by all")
     header, payload, signature = token.split(".")
     refuse(verifier, f"{header}.{b64(b'agreed by one')}.{signature}", "bad_signature")
     raw = bytearray(unb64(signature))
@@ -186,7 +186,7 @@ def test_altered_bytes_anywhere_are_noticed(one: Credentials, verifier: JwsVerif
 
 
 def test_one_payload_has_one_base64_form(one: Credentials, verifier: JwsVerifier) -> None:
-    token = envelope.sign(one, TYP, b"agreed!")
+    token = JwsSigner(one).sign(TYP, b"agreed!")
     header, payload, signature = token.split(".")
     assert unb64(payload[:-1] + "R") == b"agreed!"
     assert payload.endswith("Q")
@@ -194,7 +194,7 @@ def test_one_payload_has_one_base64_form(one: Credentials, verifier: JwsVerifier
 
 
 def test_a_malleable_signature_leaves_the_identity_alone(one: Credentials, verifier: JwsVerifier) -> None:
-    header, payload, signature = envelope.sign(one, TYP, b"agreed").split(".")
+    header, payload, signature = JwsSigner(one).sign(TYP, b"agreed").split(".")
     raw = unb64(signature)
     turned = raw[:32] + (ORDER - int.from_bytes(raw[32:])).to_bytes(32)
     first = verifier.verify(TYP, f"{header}.{payload}.{signature}")
@@ -206,8 +206,8 @@ def test_a_malleable_signature_leaves_the_identity_alone(one: Credentials, verif
 def test_a_swapped_certificate_is_noticed(one: Credentials, enrol: Enrol, verifier: JwsVerifier) -> None:
     other = enrol("two")
     refuse(verifier, assemble(one, {"alg": "ES256", "typ": TYP, "x5c": [x5c(other)]}), "bad_signature")
-    _, payload, signature = envelope.sign(one, TYP, b"agreed").split(".")
-    header = envelope.sign(other, TYP, b"agreed").split(".")[0]
+    _, payload, signature = JwsSigner(one).sign(TYP, b"agreed").split(".")
+    header = JwsSigner(other).sign(TYP, b"agreed").split(".")[0]
     refuse(verifier, f"{header}.{payload}.{signature}", "bad_signature")
 
 
@@ -217,7 +217,7 @@ def test_another_root_of_the_same_name_is_foreign(one: Credentials, verifier: Jw
     certificate = issue(root_key, root.certificate, key.public_key(), one.name, now=NOW)
     refuse(
         verifier,
-        envelope.sign(Credentials(key, certificate, root, NOW), TYP, b"agreed"),
+        JwsSigner(Credentials(key, certificate, root, NOW)).sign(TYP, b"agreed"),
         "foreign_certificate",
     )
     alone = new_root(key, "kapok.test", NOW).public_bytes(serialization.Encoding.DER)
@@ -231,7 +231,7 @@ def test_dates_are_checked_each_time(enrol: Enrol) -> None:
     party = enrol("short", days=2)
     now = [NOW]
     verifier = JwsVerifier(party.root_pem, lambda: now[0])
-    token = envelope.sign(party, TYP, b"agreed")
+    token = JwsSigner(party).sign(TYP, b"agreed")
     verifier.verify(TYP, token)
     for moment, code in ((NOW + 3 * DAY, "certificate_expired"), (NOW - DAY, "certificate_not_yet_valid")):
         now[0] = moment
@@ -247,7 +247,7 @@ def test_what_was_remembered_is_bounded(enrol: Enrol, monkeypatch: pytest.Monkey
     verifier = JwsVerifier(parties[0].root_pem, lambda: NOW)
     for _ in range(2):
         for party in parties:
-            verifier.verify(TYP, envelope.sign(party, TYP, b"agreed"))
+            verifier.verify(TYP, JwsSigner(party).sign(TYP, b"agreed"))
     assert len(verifier._checked) == 2
 
 
@@ -259,7 +259,7 @@ def test_signers_show_nothing_and_are_not_pickled(one: Credentials) -> None:
 
 def test_signature_is_ecdsa_over_the_two_segments(one: Credentials) -> None:
     """Checked with the cryptographic library alone: others' JWS verifiers read what we write."""
-    signed, _, signature = envelope.sign(one, TYP, b"agreed").rpartition(".")
+    signed, _, signature = JwsSigner(one).sign(TYP, b"agreed").rpartition(".")
     raw = unb64(signature)
     key = one.certificate.public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)
@@ -298,5 +298,5 @@ def test_statements_decode_strictly() -> None:
 
 def test_a_name_in_the_token_is_that_of_the_certificate(enrol: Enrol) -> None:
     party = enrol("two")
-    signed = JwsVerifier(party.root_pem, lambda: NOW).verify(TYP, envelope.sign(party, TYP, b""))
+    signed = JwsVerifier(party.root_pem, lambda: NOW).verify(TYP, JwsSigner(party).sign(TYP, b""))
     assert PartyName.parse(signed.signer.name) == PartyName("kapok.test", "clinic", Role.NODE, "two")

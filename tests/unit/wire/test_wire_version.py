@@ -10,7 +10,6 @@ from kapok.wire import failures, version
 from kapok.wire.channel import connect
 from kapok.wire.v1 import catalogue_pb2
 
-METHOD = "/kapok.wire.v1.CatalogueService/ListDatasets"
 PUBLISH = "/kapok.wire.v1.CatalogueService/PublishDataset"
 
 

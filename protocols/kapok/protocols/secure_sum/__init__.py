@@ -38,7 +38,7 @@ that knows the seed and shifts the sum with the broker's help.
 
 Read in this order: `params` (what is agreed), `messages` (what is signed), `context` and `roster` (who takes
 part), `cohort` (with whom ever), `sealing` and `tag` (the kernel), `vector` (bytes), then one file per role:
-`holder`, `aggregator`, `analyst`; `parameters` for jobs of several rounds. Nobody ever reveals a pairwise
+`holder`, `aggregator`, `analyst`; `round_parameters` for jobs of several rounds. Nobody ever reveals a pairwise
 key, so there is no recovery step: an attempt whose member drops before it is complete is void, and the next
 one has another roster.
 

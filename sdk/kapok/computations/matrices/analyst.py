@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["MatrixReport", "answer"]
 
 _LEAST: Final = 2
-_ROUNDING: Final = 1e-12
 
 
 class MatrixReport(Report, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ class MetaAnalysis(Shown[MetaReport]):
     title = "Meta-analysis of the holders' own fits (inverse variance; Q, I², τ² of DerSimonian and Laird)"
     messages: ClassVar = {
         "suppressed": "SUPPRESSED: a holder or more has no fit that may be shown: {}. What helps: a simpler "
-        "model, to ask without that holder (--party), or the pooled fit: kapok glm.",
+        "model, to ask without that holder (--party), or the pooled fit: `kapok glm`.",
     }
 
     @property

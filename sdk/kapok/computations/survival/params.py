@@ -6,7 +6,6 @@ SURVIVAL time EVENT condition [BY e] GRID (number, number, …) FROM dataset [WH
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
 
 from kapok.computations.derived.question import Derived, known_rows, select
 from kapok.computations.design.reading import value_of
@@ -19,8 +18,6 @@ from kapok.computations.language.writing import identifier, write
 from kapok.documents.dataset import Dataset
 
 __all__ = ["Statement", "Survival", "text_of"]
-
-_MOST_GROUPS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
