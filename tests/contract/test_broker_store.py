@@ -61,6 +61,53 @@ def test_a_transaction_that_raises_leaves_nothing(store):
         assert tx.jobs.get("a" * 64) is None
 
 
+def test_transactions_together_are_all_or_nothing_each_and_on_disk_at_once(store):
+    def fail_halfway():
+        with store.transaction() as tx:
+            tx.jobs.get("a" * 64).state = "failed"
+            tx.jobs.add(job_row("b" * 64), [])
+            raise KeyError
+
+    with store.together():
+        add_job(store, "a" * 64)
+        with pytest.raises(KeyError):
+            fail_halfway()
+        with pytest.raises(InternalError):
+            add_job(store, "a" * 64)
+        with store.snapshot() as tx:
+            assert tx.jobs.get("a" * 64) is None
+        with store.transaction() as tx:
+            assert tx.jobs.get("a" * 64).state == "gathering"
+            tx.jobs.get("a" * 64).state = "sealing"
+        add_job(store, "c" * 64)
+    with store.snapshot() as tx:
+        assert [job.id[0] for job in tx.jobs.in_states(["sealing", "gathering", "failed"])] == ["a", "c"]
+        assert tx.jobs.get("a" * 64).state == "sealing"
+
+
+def test_where_the_database_fails_none_of_those_together_counts(store):
+    def fail_halfway():
+        with store.transaction() as tx:
+            tx.jobs.add(job_row("b" * 64), [])
+            raise sqlalchemy.exc.OperationalError("INSERT", {}, Exception("disk full"))
+
+    def all_three():
+        with store.together():
+            add_job(store, "a" * 64)
+            with pytest.raises(Unavailable):
+                fail_halfway()
+            # SQLite may have rolled back the first: nothing more is begun.
+            with pytest.raises(Unavailable):
+                add_job(store, "c" * 64)
+
+    with pytest.raises(Unavailable) as caught:
+        all_three()
+    assert caught.value.code == "store_unavailable"
+    with store.snapshot() as tx:
+        assert tx.jobs.count(["gathering"]) == 0
+    add_job(store, "d" * 64)
+
+
 def test_a_snapshot_keeps_no_change(store):
     job_id = add_job(store)
     with store.snapshot() as tx:

@@ -146,7 +146,7 @@ async def _served(
     serving: Serving,
 ) -> AsyncIterator[RunningServer]:
     """The running server with everything behind it; drained and put away in the end."""
-    bells, presence, worker = Bells(asyncio.get_running_loop()), Presence(), Worker()
+    bells, presence, worker = Bells(asyncio.get_running_loop()), Presence(), Worker(store.together)
     metrics = BrokerMetrics(store, presence, lambda: expires(current.now))
     root = current.now.root
     verifier = JwsVerifier(root.pem, clock, revocations.revokes)

@@ -56,6 +56,67 @@ async def test_what_the_worker_logs_is_of_the_job_that_it_works_for(worker):
     assert await worker.run(who) is None
 
 
+@contextlib.contextmanager
+def held(worker):
+    """Keeps the worker busy within the block, so that what is asked meanwhile is done together."""
+    busy = threading.Event()
+    holding = asyncio.ensure_future(worker.run(busy.wait))
+    try:
+        yield holding
+    finally:
+        busy.set()
+
+
+async def test_calls_that_wait_are_done_together_and_each_has_its_own_answer_or_error():
+    groups, done = [], []
+
+    @contextlib.contextmanager
+    def together():
+        groups.append(len(done))
+        yield
+        groups.append(len(done))
+
+    def work(number):
+        done.append(number)
+        if number % 10 == 3:
+            raise KeyError(number)
+        return number
+
+    worker = Worker(together)
+    with held(worker):
+        await asyncio.sleep(0)
+        asked = [asyncio.ensure_future(worker.run(work, number)) for number in range(40)]
+        left = asyncio.ensure_future(worker.run(work, 99))
+        await asyncio.sleep(0)
+        left.cancel()
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(one) if number % 10 == 3 else one for number, one in enumerate(answers)] == [
+        KeyError if number % 10 == 3 else number for number in range(40)
+    ]
+    # Whoever waited no more was not worked for; a call alone needs no group.
+    assert done == list(range(40))
+    assert await worker.run(work, 7) == 7
+    assert groups[:3] == [0, 32, 32]
+    assert len(groups) == 4
+    worker.close()
+
+
+async def test_where_nothing_was_written_down_every_one_of_them_is_told():
+    @contextlib.contextmanager
+    def together():
+        yield
+        raise Unavailable("disk full", code="store_unavailable")
+
+    worker = Worker(together)
+    with held(worker):
+        await asyncio.sleep(0)
+        asked = [asyncio.ensure_future(worker.run(int, text)) for text in ("1", "x", "3")]
+        await asyncio.sleep(0)
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(one) for one in answers] == [Unavailable, ValueError, Unavailable]
+    worker.close()
+
+
 async def test_what_many_want_while_the_worker_is_busy_is_done_once(worker):
     begun, busy = [], threading.Event()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +74,7 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._reader = engine.execution_options(read_only=True)
+        self._mine = threading.local()
         self.shared = engine.dialect.name != "sqlite"
 
     @classmethod
@@ -115,8 +117,31 @@ class Store:
         Raises:
             Unavailable: ``store_unavailable`` when the database cannot be used just now.
         """
+        group: _Group | None = getattr(self._mine, "group", None)
+        if group is not None:
+            with _plainly(), group.part() as session:
+                yield Transaction(session)
+            return
         with _plainly(), Session(self._engine, expire_on_commit=False) as session, session.begin():
             yield Transaction(session)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Let the transactions of this thread be on disk together, when the block is left.
+
+        Each is all or nothing by itself, and sees what those before it did; a snapshot sees none of them yet.
+
+        Raises:
+            Unavailable: ``store_unavailable`` when the database could not be used: none of them is on disk.
+        """
+        with _plainly(), Session(self._engine, expire_on_commit=False) as session, session.begin():
+            self._mine.group = group = _Group(session)
+            try:
+                yield
+            finally:
+                self._mine.group = None
+            if group.lost is not None:
+                raise group.lost
 
     @contextmanager
     def heard(self, heard: Heard) -> Iterator[None]:
@@ -140,6 +165,34 @@ class Store:
     def close(self) -> None:
         """Let the database go."""
         self._engine.dispose()
+
+
+class _Group:
+    """Transactions that are on disk together.
+
+    Attributes:
+        lost: The error by which the database may have taken back what was done before, as SQLite does when a
+            disk is full: then none of them counts, and no other is begun.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.lost: SQLAlchemyError | None = None
+
+    @contextmanager
+    def part(self) -> Iterator[Session]:
+        """One of them: a savepoint, and rows of its own."""
+        if self.lost is not None:
+            raise self.lost
+        try:
+            with self._session.begin_nested():
+                yield self._session
+        except SQLAlchemyError as error:
+            if is_unavailable(error):
+                self.lost = error
+            raise
+        finally:
+            self._session.expunge_all()
 
 
 @contextmanager
