@@ -9,29 +9,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 from support.simulated.data import QUESTIONS
 from support.simulated.machines import Wish
-from support.simulated.storm import Outcome, Wrong, calm, run
-from support.simulated.world import Ground
-
-from kapok.broker.computation import deadlines, gathering
-from kapok.client.jobs import JobFolder
-from kapok.nodes.journal import Journal, journal
+from support.simulated.storm import calm, one_is_away, run
 
 ROOT = Path(__file__).parents[2]
-QUICK = 40
+QUICK = 80
 STORMY = 7
 """A seed in which several things go wrong at once."""
-
-
-@pytest.fixture(scope="session")
-def ground():
-    made = Ground()
-    yield made
-    made.clear()
 
 
 @pytest.mark.parametrize("seed", range(QUICK))
@@ -40,10 +27,11 @@ def test_what_must_hold_holds(ground, seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", [QUICK, *range(1000, 3000, 50)])
+@pytest.mark.parametrize("first", range(1000, 4000, 50))
 def test_what_must_hold_holds_swept(ground, first):
     for seed in range(first, first + 50):
         run(ground, seed).check()
+    assert run(ground, first).lines == run(ground, first).lines
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -80,60 +68,6 @@ def test_the_storm_reaches_everything(ground):
         assert trouble in told, trouble
 
 
-# --- the simulation can fail: each of these breaks one thing that the product takes care of ---------------
-
-
-def caught(ground, what, seeds=range(40)):
-    """Whether some seed notices, and says so."""
-    for seed in seeds:
-        outcome: Outcome = run(ground, seed)
-        if any(what in wrong for wrong in outcome.wrong):
-            with pytest.raises(Wrong, match=f"make simulate SEEDS={seed}"):
-                outcome.check()
-            return True
-    return False
-
-
-def test_a_release_that_is_not_on_record_before_it_is_sent_is_caught(ground):
-    with patch.object(Journal, "release", lambda _self, _record, token, **_more: token):
-        assert caught(ground, "not in its journal")
-
-
-def test_a_cohort_that_nobody_keeps_is_caught(ground):
-    """Neither node nor broker looks at what was released before."""
-    with (
-        patch.object(journal, "check_release", lambda *_: None),
-        patch("kapok.nodes.runner.attempts.check_roster", lambda *_: None),
-        patch("kapok.protocols.secure_sum.holder.check_roster", lambda *_: None),
-        patch.object(gathering, "out_of_date", lambda *_: ()),
-        patch.object(gathering, "choose_roster", _whoever_is_there),
-    ):
-        assert caught(ground, "two cohorts")
-
-
-def _whoever_is_there(job, answers, *, grace_over):
-    from kapok.broker.computation import rosters
-
-    known = [rosters.Answer(node=one.node, organisation=one.organisation) for one in answers]
-    known = [
-        one
-        if answer.consent is None
-        else rosters.Answer(
-            node=one.node, organisation=one.organisation, consent=type(answer.consent)("free")
-        )
-        for one, answer in zip(known, answers, strict=True)
-    ]
-    return rosters.choose_roster(job, known, grace_over=grace_over)
-
-
-async def one_is_away(world):
-    """One node never comes; a question is asked of all."""
-    for name in sorted(world.machines.keys() - {"d"}):
-        world.machines[name].start()
-    world.analysts[0].wishes = [Wish(at_s=2.0, sql=QUESTIONS[0], at_least=None, deadline_s=10)]
-    await asyncio.sleep(30)
-
-
 def test_a_job_that_waits_in_vain_ends_at_its_deadline(ground):
     outcome = run(ground, 0, story=one_is_away)
     outcome.check()
@@ -154,19 +88,3 @@ def test_a_node_whose_disk_was_full_is_offered_the_question_again(ground):
     outcome = run(ground, 0, story=one_has_no_room)
     outcome.check()
     assert (outcome.answers, outcome.reasons) == (1, {})
-
-
-def test_a_broker_without_a_clock_is_caught(ground):
-    with patch.object(deadlines, "_run_out", lambda _step, _job: None):
-        assert any("after its deadline" in wrong for wrong in run(ground, 0, story=one_is_away).wrong)
-
-
-def test_a_question_that_is_sent_before_its_secrets_are_kept_is_caught(ground):
-    keep = JobFolder.save
-
-    def late(self, record):
-        if record.outcome != "open" or record.turn is not None:
-            keep(self, record)
-
-    with patch.object(JobFolder, "save", late):
-        assert caught(ground, "nobody has asked")

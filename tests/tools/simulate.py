@@ -3,6 +3,7 @@
 python tests/tools/simulate.py 17            one seed, for instance the one that a test has named
 python tests/tools/simulate.py 0:5000        many
 python tests/tools/simulate.py 17 --trace    with its trace, though it does not fail
+python tests/tools/simulate.py 0:100 --break defect    how many notice it (`support.simulated.mutations`)
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from support.simulated.mutations import MUTATIONS, Mutation
 from support.simulated.storm import Wrong, run
 from support.simulated.world import Ground
 
@@ -25,13 +27,29 @@ def seeds(text: str) -> range:
     return range(int(first), int(end) if colon else int(first) + 1)
 
 
+def noticed(ground: Ground, tried: range, mutation: Mutation) -> int:
+    """Count the seeds in which the invariant that should notice a breakage does; fail if none does."""
+    found: Counter[bool] = Counter()
+    try:
+        with mutation.made():
+            for seed in tried:
+                found[any(mutation.caught in wrong for wrong in run(ground, seed).wrong)] += 1
+    finally:
+        ground.clear()
+    print(f"{mutation.what}: {mutation.caught!r} in {found[True]} of {len(tried)} seeds")
+    return not found[True]
+
+
 def main() -> int:
     """Play what is asked for; fail if a seed does."""
     parser = argparse.ArgumentParser(description="Play seeds of the whole-system simulation.")
     parser.add_argument("seeds", type=seeds, help="one seed, or FIRST:END")
     parser.add_argument("--trace", action="store_true", help="show what happened, whether it failed or not")
+    parser.add_argument("--break", dest="broken", choices=MUTATIONS, help="in how many seeds this is noticed")
     asked = parser.parse_args()
     ground, began = Ground(), time.monotonic()
+    if asked.broken:
+        return noticed(ground, asked.seeds, MUTATIONS[asked.broken])
     answers = events = failed = 0
     reasons: Counter[str] = Counter()
     try:

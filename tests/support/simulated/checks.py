@@ -14,8 +14,9 @@ import msgspec
 from google.protobuf.message import Message
 
 from kapok.errors import InternalError, KapokError
-from kapok.protocols.secure_sum.messages import ReleaseStatement
+from kapok.protocols.secure_sum.messages import ReleaseStatement, SealStatement
 from support.parties import _unb64
+from support.simulated.trace import job_of
 
 if TYPE_CHECKING:
     from kapok.client.result import Result
@@ -35,6 +36,7 @@ class Checks:
     def __init__(self, world: World) -> None:
         self.world = world
         self.released: dict[tuple[str, str, int], str] = {}
+        self.sealed: dict[tuple[str, str, int, int], bytes] = {}
         self.cohorts: dict[str, tuple[str, ...]] = {}
         self.jobs: dict[str, str] = {}
         self.rosters: dict[str, tuple[str, ...]] = {}
@@ -45,10 +47,23 @@ class Checks:
     # --- what leaves a node ------------------------------------------------------------------------------
 
     def sent(self, who: str, message: Message) -> None:
-        """A node says something: it releases one thing in a round, ever."""
-        if type(message).__name__ != "ReleaseRequest":
-            return
-        payload = message.release.split(".")[1]
+        """A node says something: one vector is sealed in an attempt, one thing released in a round, ever."""
+        kind = type(message).__name__
+        if kind == "SealRequest" and message.WhichOneof("part") == "header":
+            self._seals(who, message.header.seal.split(".")[1])
+        elif kind == "ReleaseRequest":
+            self._releases(who, message.release.split(".")[1])
+
+    def _seals(self, who: str, payload: str) -> None:
+        """Two vectors under the same masks would give their difference away."""
+        statement = msgspec.json.decode(_unb64(payload), type=SealStatement)
+        place = (who, statement.job.hex(), statement.round, statement.attempt)
+        vector = statement.roster + statement.vector_sha256
+        if self.sealed.setdefault(place, vector) != vector:
+            job = self.world.trace.job(statement.job.hex())
+            self.world.wrong(f"{who} sealed two vectors in attempt {statement.attempt} of {job}")
+
+    def _releases(self, who: str, payload: str) -> None:
         statement = msgspec.json.decode(_unb64(payload), type=ReleaseStatement)
         place = (who, statement.job.hex(), statement.round)
         if self.released.setdefault(place, payload) != payload:
@@ -66,6 +81,25 @@ class Checks:
         if self.cohorts.setdefault(who, names) != names:
             self.world.wrong(f"{who} released for two cohorts: {self.cohorts[who]} and {names}")
 
+    # --- what the broker answers -------------------------------------------------------------------------
+
+    def taken(self, message: Message) -> None:
+        """The broker has taken something, and says so: then it is on its disk."""
+        eye = self._eye(self.world.machines["broker"], "broker.db")
+        match type(message).__name__:
+            case "SubmitJobRequest":
+                job_id = job_of(message.specification)
+                if eye.execute("SELECT 1 FROM job WHERE id = ?", (job_id,)).fetchone() is None:
+                    self.world.wrong(
+                        f"the broker has taken {self.world.trace.job(job_id)} and does not keep it"
+                    )
+            case "ReleaseRequest":
+                known = eye.execute("SELECT 1 FROM release WHERE token = ?", (message.release,)).fetchone()
+                if known is None:
+                    self.world.wrong("the broker has taken a release and does not keep it")
+            case _:
+                pass
+
     # --- what lies on a disk -----------------------------------------------------------------------------
 
     def wrote(self, machine: Machine) -> None:
@@ -79,6 +113,10 @@ class Checks:
         """Its files are others from now on."""
         for key in [key for key in self._eyes if key.startswith(f"{machine.name} ")]:
             self._eyes.pop(key).close()
+        self._up_since.pop(machine.name, None)
+
+    def clock_set(self, machine: Machine) -> None:
+        """What it owed by its clock before is one thing, and what it owes now another."""
         self._up_since.pop(machine.name, None)
 
     def rolled_back(self, machine: Machine) -> None:

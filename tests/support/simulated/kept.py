@@ -13,7 +13,6 @@ from typing import Any, Final
 from unittest.mock import patch
 
 import sqlalchemy as sa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jws
 
 _MOST_TOKENS: Final = 10_000
@@ -35,30 +34,16 @@ def _engine(url: Any, **more: Any) -> sa.Engine:
     return engine
 
 
-class _Key:
-    """A key that is the same as another of the same bytes."""
-
-    def __init__(self, key: Any) -> None:
-        self.key = key
-        self._bytes = key.raw_value.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self._bytes == other._bytes
-
-    def __hash__(self) -> int:
-        return hash(self._bytes)
-
-
-@functools.lru_cache(_MOST_TOKENS)
-def _verified(token: str, key: _Key) -> Any:
-    """A signature that is right; one that is not raises, each time."""
-    from kapok.documents.envelope import _REGISTRY
-
-    return _deserialize(token, key.key, registry=_REGISTRY)
+_verified: dict[str, Any] = {}
 
 
 def _deserialize_once(token: str, key: Any, *, registry: Any) -> Any:
-    return _verified(token, _Key(key))
+    """A signature that is right stays so: it is by the key of the certificate that the token carries."""
+    if token not in _verified:
+        if len(_verified) >= _MOST_TOKENS:
+            _verified.clear()
+        _verified[token] = _deserialize(token, key, registry=registry)
+    return _verified[token]
 
 
 @contextlib.contextmanager

@@ -105,7 +105,7 @@ class Listener:
         return task
 
     async def _answer(self, call: Call, context: _Context) -> None:
-        handler = self.handlers[call.path]
+        handler, network = self.handlers[call.path], self.network
         outcome = "left"
         told = call.path.rsplit("/")[-1]
         try:
@@ -114,13 +114,15 @@ class Listener:
                 request = self._requests(call, handler)
             else:
                 request = handler.request_deserializer(await call.heard.get())
-                told = self.network.trace.told(request)
+                told = network.trace.told(request)
             if handler.response_streaming:
                 await handler.unary_stream(request, context)
                 self.tell(call, lambda: call.answered(None, version.STAMP))
             else:
                 work = handler.stream_unary if handler.request_streaming else handler.unary_unary
                 body = handler.response_serializer(await work(request, context))
+                if self.endpoint.alive and not handler.request_streaming:
+                    network.taken(request)
                 self.tell(call, lambda: call.answered(body, version.STAMP))
             outcome = "ok"
         except _Aborted as aborted:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,6 +64,12 @@ class Machine:
     def clock(self) -> float:
         """Seconds since the epoch, as this machine believes."""
         return self.world.epoch + self.world.loop.time() + self.skew_s
+
+    def set_clock(self, skew_s: float) -> None:
+        """Let it be so far ahead from now on."""
+        self.world.trace.note(self.name, f"clock is {skew_s:+.1f} s off")
+        self.skew_s = skew_s
+        self.world.checks.clock_set(self)
 
     def start(self) -> None:
         """Start its process."""
@@ -232,12 +239,16 @@ class Fate:
 
     Attributes:
         sql: The question.
+        since_s: When it was first seen, in seconds from the beginning.
+        settled_s: When it came to its end.
         result: The answer.
         code: Why there is none.
         errors: Codes of what was raised on the way.
     """
 
     sql: str
+    since_s: float
+    settled_s: float = math.inf
     result: Result | None = None
     code: str = ""
     errors: list[str] = field(default_factory=list)
@@ -286,7 +297,7 @@ class AnalystMachine(Machine):
         """Jobs of this profile that have not ended for it, in the order of asking."""
         records = [session.folder.load(job_id) for job_id in session.folder.known()]
         for record in records:
-            self.fates.setdefault(record.job_id, Fate(record.sql))
+            self.fates.setdefault(record.job_id, Fate(record.sql, self.world.loop.time()))
         records.sort(key=lambda record: record.submitted_at)
         return [one.job_id for one in records if not self.fates[one.job_id].settled]
 
@@ -318,7 +329,7 @@ class AnalystMachine(Machine):
             self.world.trace.note(self.name, f"{job}: {error.code}")
             record = session.folder.load(job_id)
             if record.outcome != "open":
-                fate.code = error.code
+                fate.code, fate.settled_s = error.code, self.world.loop.time()
                 self.world.checks.ended(self, job_id, error)
         except Exception as error:
             if endpoint.alive:
@@ -326,6 +337,6 @@ class AnalystMachine(Machine):
                 fate.code = "defect"
         else:
             if endpoint.alive:
-                fate.result = result
+                fate.result, fate.settled_s = result, self.world.loop.time()
                 self.world.trace.note(self.name, f"{job}: answered {result.rows}")
                 self.world.checks.answered(self, job_id, result)

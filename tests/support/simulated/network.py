@@ -65,6 +65,7 @@ class Network:
         self.listener: Listener | None = None
         self.cut: dict[str, float] = {}
         self.sent: Callable[[str, Message], None] = lambda _who, _message: None
+        self.taken: Callable[[Message], None] = lambda _message: None
         self._held: list[tuple[Call, Callable[[], None]]] = []
 
     def delay(self) -> float:

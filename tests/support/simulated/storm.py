@@ -8,11 +8,17 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Final
 
 from support.simulated.data import QUESTIONS
 from support.simulated.machines import Wish
 from support.simulated.network import Weather
 from support.simulated.world import LAST_S, STORM_S, Ground, World, Wrong
+
+LONGEST_S: Final = 30
+"""The longest deadline of a question."""
+PATIENCE_S: Final = 45.0
+"""So long after its deadline, or after the storm, a job has ended: who was cut off notices late."""
 
 Story = Callable[[World], Awaitable[None]]
 
@@ -84,6 +90,15 @@ async def calm(world: World) -> None:
     await _end(world)
 
 
+async def one_is_away(world: World) -> None:
+    """One node never comes; a question is asked of all."""
+    for name, machine in world.machines.items():
+        if name != "d":
+            machine.start()
+    world.analysts[0].wishes = [Wish(at_s=2.0, sql=QUESTIONS[0], at_least=None, deadline_s=10)]
+    await asyncio.sleep(30)
+
+
 async def storm(world: World) -> None:
     """Things go wrong for a while; then everything heals, and everything must come to its end."""
     source, loop = world.source, world.loop
@@ -91,8 +106,7 @@ async def storm(world: World) -> None:
     world.trace.note("world", f"{world.network.weather}")
     for machine in world.machines.values():
         if source.random() < 0.2:
-            machine.skew_s = source.uniform(-20.0, 20.0)
-            world.trace.note(machine.name, f"clock is {machine.skew_s:+.1f} s off")
+            machine.set_clock(source.uniform(-20.0, 20.0))
         loop.call_later(source.uniform(0, 3), machine.start)
     for analyst in world.analysts:
         analyst.wishes = [_wish(source) for _ in range(source.randint(0, 2))]
@@ -115,6 +129,9 @@ async def _end(world: World) -> None:
         for job_id, fate in analyst.fates.items():
             if not fate.settled:
                 world.wrong(f"{world.trace.job(job_id)} of {analyst.name} never ends: {fate.errors[-3:]}")
+            elif fate.settled_s > max(fate.since_s + LONGEST_S, STORM_S) + PATIENCE_S:
+                job = world.trace.job(job_id)
+                world.wrong(f"{job} of {analyst.name} ends only {fate.settled_s:.0f} s after the beginning")
         if len(analyst.fates) > len(analyst.asked):
             world.wrong(f"{analyst.name} has asked more than it wished")
     for job_id in world.checks.jobs.keys() - known:
@@ -126,7 +143,7 @@ def _wish(source: random.Random) -> Wish:
         at_s=source.uniform(0.5, 8.0),
         sql=source.choice(QUESTIONS),
         at_least=source.choice([None, None, 3]),
-        deadline_s=source.choice([10, 20, 30]),
+        deadline_s=source.choice([10, 20, LONGEST_S]),
         cancelled_after_s=source.uniform(0, 8) if source.random() < 0.1 else None,
     )
 
@@ -137,7 +154,7 @@ def _trouble(world: World) -> None:
     machine = world.machines[source.choice(list(world.machines))]
     at = source.uniform(0.5, STORM_S - 2)
     machine.down_s = source.uniform(0.2, 10.0)
-    match source.choice(["kill", "write", "write", "cut", "full", "sigterm", "rollback"]):
+    match source.choice(["kill", "write", "write", "cut", "full", "sigterm", "clock", "rollback"]):
         case "kill":
             loop.call_at(at, machine.kill)
         case "write":
@@ -148,6 +165,8 @@ def _trouble(world: World) -> None:
             loop.call_at(at, _fill, world, machine.name, source.uniform(1.0, 8.0))
         case "sigterm":
             loop.call_at(at, machine.terminate)
+        case "clock":
+            loop.call_at(at, machine.set_clock, source.uniform(-20.0, 20.0))
         case "rollback" if machine.name == "broker":
             loop.call_at(source.uniform(0.1, at), machine.back_up)
             loop.call_at(at, machine.restore)
@@ -160,11 +179,11 @@ def _trouble(world: World) -> None:
 
 
 def _cut(world: World, name: str, for_s: float) -> None:
-    if name == "broker":
-        return
+    """Cut a party off from the broker; or everybody, where it is the broker that is cut off."""
     world.trace.note(name, f"is cut off for {for_s} s")
-    world.network.partition(name)
-    world.loop.call_later(for_s, world.network.heal, name)
+    for other in (one for one in world.machines if one != "broker") if name == "broker" else (name,):
+        world.network.partition(other)
+        world.loop.call_later(for_s, world.network.heal, other)
 
 
 def _fill(world: World, name: str, for_s: float) -> None:

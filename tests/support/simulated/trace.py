@@ -44,7 +44,7 @@ class Trace:
             name = message.WhichOneof("assignment") or "nothing"
             message = getattr(message, name, message)
         numbers = [str(getattr(message, key)) for key in ("round", "attempt") if hasattr(message, key)]
-        job_id = getattr(message, "job_id", "") or _of_specification(getattr(message, "specification", ""))
+        job_id = getattr(message, "job_id", "") or job_of(getattr(message, "specification", ""))
         if name == "SealRequest":
             job_id = message.header.job_id
         words = [name.removesuffix("Request"), self.job(job_id) if job_id else "", "/".join(numbers)]
@@ -56,5 +56,6 @@ class Trace:
         return hashlib.sha256("\n".join(self.lines).encode()).hexdigest()[:16]
 
 
-def _of_specification(token: str) -> str:
+def job_of(token: str) -> str:
+    """The id of the job that a specification is of; empty for what is none."""
     return document_id(_unb64(token.split(".")[1])) if token.count(".") == 2 else ""

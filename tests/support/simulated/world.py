@@ -133,7 +133,7 @@ class World:
         self.network = Network(self.loop, source, self.trace)
         self.disks = Disks(self.folder)
         self.checks = Checks(self)
-        self.network.sent = self.checks.sent
+        self.network.sent, self.network.taken = self.checks.sent, self.checks.taken
         self.nodes = NODES
         self.over = False
         # Of two that have forgotten, one could bring the other to a second cohort.

@@ -164,6 +164,21 @@ async def test_bells_ring_for_those_who_listen_from_any_thread(worker):
     bells.announce({"a"}, ())
 
 
+async def test_jobs_that_change_at_once_are_told_of_in_the_order_in_which_they_changed():
+    bells, woken = Bells(asyncio.get_running_loop()), []
+
+    async def listening(name):
+        with bells.listen(name) as bell:
+            await bell.wait()
+            woken.append(name)
+
+    listeners = [asyncio.create_task(listening(name)) for name in "abc"]
+    await asyncio.sleep(0)
+    bells.announce((), ("c", "a", "b"))
+    await asyncio.gather(*listeners)
+    assert woken == ["c", "a", "b"]
+
+
 def test_a_bell_of_a_loop_that_is_gone_is_silent():
     loop = asyncio.new_event_loop()
     bells = Bells(loop)

@@ -146,6 +146,16 @@ def test_everyone_concerned_is_told_of_each_change(world, ada):
     assert [nodes for nodes, _ in world.announced if nodes] == [frozenset(world.nodes)] * 3
 
 
+def test_jobs_that_one_step_changes_are_told_of_in_the_order_in_which_it_did(world, ada):
+    """Not in that of their ids, which are drawn: else one seed would not give one run."""
+    jobs, told = sorted((ada.ask().id for _ in range(4)), reverse=True), []
+    world.office._announce = lambda _nodes, changed: told.append(changed)
+    with world.office.step() as step:
+        for job_id in jobs:
+            step.touch(step.tx.jobs.get(job_id))
+    assert told == [tuple(jobs)]
+
+
 def test_every_message_may_come_twice(world, ada):
     asked = ada.ask()
     assert world.desk.submit(ada.name, asked.token) == asked.id
