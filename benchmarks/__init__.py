@@ -7,6 +7,12 @@ fresh for each run; every contender's result is compared with exact integers bef
     cli        options, one process for each number of threads
     suites/    what is measured: core, paillier, secure_sum, federated, query
     peers/     the other libraries, each behind the same few verbs
+    session    one pass over the suites;  keys  made new for each run;  errors
+    own, rounds, memory, federation    Kapok's side: its Paillier, a round's roles, peak memory, exchanges of
+               a training between processes;  parties  who plays them;  oracle  integers that check them
     measuring  contenders in turn;  spread  medians and quartiles;  records  what is written as JSON
     tables, plots, profiling, machine, quoted
+
+By themselves, for they take minutes: `load` (one broker under a thousand nodes, which `actors` play) and
+`large_table` (a node's own half, as tables grow).
 """

@@ -8,5 +8,11 @@ reached from here.
     computation   the logic of jobs and attempts: synchronous, driven by an injected clock, no sockets
     store         what is durable: tables, migrations and the queries over them
     desks         the counters behind the wire's services: they run the logic in one worker thread
-    app           the one place that wires all of it together
+    line          that thread, the bells that wake watches, and who is connected
+    taking        what comes in chunks: all of it counts, or nothing
+    catalogue, inquiries, reopenings, revoking    what is no job: datasets, opinions, cohorts, lists
+    greeter       proves which broker answers
+    metrics       what is counted
+    backup        copies of a SQLite store, and one put back
+    settings, app ``broker.toml``; the one place that wires all of it together
 """

@@ -2,6 +2,17 @@
 
 Modules here import little at their top: `kapok --help` must answer at once. A command imports what it
 needs when it runs. What a command does is in `client`, `broker`, `nodes` and `authority`; here it is shown.
+
+A module has the name of its command: `query`, `explain`, `job`, `key`, `dataset`, `cohort`, `fl`, `enroll`,
+`authority`, `broker`, `node` with `node_apps`, `node_cohort` and `history`, `doctor`, `demo`; `analyses` are
+`kapok glm`, `survival`, `cox`, `test`, `matrix` and `meta`, `training` is `kapok fl run`. Beside them:
+
+    app, grammar, options    the whole grammar; how commands are made; what many of them take
+    asking, answers, live    where a question comes from; its answer, on the terminal and in files; progress
+    terminal, hints, extras  output, errors and exit statuses; commands in hints; what is to be installed
+    examination              what `kapok doctor` looks at
+    inspecting               what is in an app's bundle
+    serving                  how a daemon runs
 """
 
 from __future__ import annotations

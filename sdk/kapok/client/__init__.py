@@ -6,6 +6,20 @@
         session.query("SELECT sex, AVG(age) FROM heart GROUP BY sex").to_pandas()
 
 Importing it loads nothing heavy: what a call needs is imported when it is called.
+
+    session, blocking      every verb, for those who write `await` and for those who do not
+    profile, vault         the analyst's folder; its secrets at rest
+    enrolment              how a party of any role comes by that folder
+    catalogue, memberships, known    datasets and who has joined them, verified; who was seen before
+    preparing, submission  from a request to a job's record on disk, and to a signed specification
+    analyses, models       how models, curves, tests and matrices are asked for
+    explaining             what holders would say
+    waiting, turns         until a job ends; the analyst's turn between its rounds
+    progress, line         what is told meanwhile; what is tried again
+    jobs, fetching, opening    a job's record; its sealed sum; what is checked before anything is believed
+    result, plotting       the answer, and its bars
+    training, exchanges, history    a server app over the nodes; what is kept of it; its metrics
+    officer, cohorts       an officer's session: which cohorts there are, and how one is reopened
 """
 
 from __future__ import annotations

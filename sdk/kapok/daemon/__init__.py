@@ -1,4 +1,7 @@
-"""What the daemons of authority, broker and node share: a folder to themselves, an end, an ear for SIGHUP."""
+"""What the daemons of authority, broker and node share: a folder to themselves, an end, an ear for SIGHUP.
+
+`metrics` tells what they count, in Prometheus' format.
+"""
 
 from __future__ import annotations
 

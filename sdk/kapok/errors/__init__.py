@@ -6,6 +6,9 @@ raises the class that the broker raised; the command line turns it into the docu
 
 Messages name parties, columns, clauses and steps; never a value from anybody's data, never a secret.
 A raw exception of a library that leaves a public call is a defect.
+
+`wording` has the words that messages share, `plain` makes other parties' text fit to be read, `secrecy` keeps
+what is secret from being pickled.
 """
 
 from __future__ import annotations

@@ -8,6 +8,12 @@
        ▼                                   │
     a round of Kapok: `kapok.computations.federated`
 
+    running, grid           the server app in a thread; what it is given for Flower's grid
+    strategies              which run where only the mean is known
+    messages, configuration Flower's messages as bytes and arrays; overrides of a run's configuration
+    building                a folder → its bundle
+    absent                  stand-ins for what is not installed at the analyst's
+
 Flower's own transport is not used: it would show a server every single update. Its telemetry is off before
 anything of it is imported. Without the extra, `kapok fl` says what to install, and all else works.
 """

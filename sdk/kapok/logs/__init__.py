@@ -5,6 +5,8 @@ becomes keys of the object. What is done for one job or caller is done within `a
 written meanwhile, whoever writes it, says of which. Of an exception only its class, code and the places in
 the code are written: its text may hold values from somebody's data (an engine's cast error quotes the cell).
 The same goes for Python's warnings, which take this way too.
+
+`traces`, for OpenTelemetry, are an option beside them.
 """
 
 from __future__ import annotations

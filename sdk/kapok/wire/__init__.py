@@ -6,6 +6,16 @@
 
 Generated messages (`kapok.wire.v1`) are imported here alone; `codec` turns them into `messages` and back.
 Whoever calls gets the class of `kapok.errors` that the other side raised.
+
+    messages, desks     what crosses, and what stands behind the services: types of Kapok's own
+    channel, line       a connection; the three ways to use it
+    clients, services   the desks as callers see them; as gRPC calls them
+    server, gate        the listening side; what every call passes before a service sees it
+    codec, failures     messages and errors, there and back
+    peers, greeting     who calls, by the certificate; which broker answers
+    version, limits, shares    which release speaks; how large a message may be; how much is one party's
+    dialler, backoff, diagnosis    when to dial again, and why nobody answers
+    address, health, reflection, traffic    names of places; what probes and tools ask; what is counted
 """
 
 import os

@@ -11,9 +11,12 @@
     analyst ── steer ──▶ steering ─▶ the next round's sealing
 
     states       the transition tables, with the essay
-    admission    what the broker itself asks of a specification
+    admission    what the broker itself asks of a specification; `admitted`, what later steps read of it
+    turns        whose turn it is among an analyst's own jobs
     cohorts      whose turn it is while a cohort is not fixed
+    patience     how long a job that settles for fewer waits for everybody
     rosters      who makes up the next attempt
+    statements   what nodes signed, verified before it is believed; `faults`, what could not be used
     gathering    consents, refusals
     openings     the beginning of an attempt
     sealing      uploads, completion, the fold
@@ -23,6 +26,8 @@
     assignments  what a node owes now
     status       what an analyst is told
     deadlines    what happens by the clock alone
+    peers        other broker processes on the same store
+    office       what every step works with: one transaction, one instant
     desk         all of it behind one face
 
 Everything here is derived from the store: a broker that was killed goes on where it was. What a party says is

@@ -6,9 +6,11 @@ open, never b.
 
     instance   the journal's number and its mirror: a journal restored from a copy is noticed
     tables     the tables
-    records    what is read from them
+    records    what is read from them, by `reading`
+    statements what is asked of them at every step
     journal    what the runner writes and reads
     history    what an officer looks up, from the file alone
+    forgetting texts that are emptied after a time
     reopening  officers change a cohort
     apps       officers approve apps
     inbox      what the local officer writes and reads, a pause as well

@@ -4,7 +4,7 @@ cells     the SQL that turns one cell into the schema's type, and that says what
 spelling  what engines say differently, and must mean alike
 engine    what the check and a question need of any engine
 files     DuckDB over the files of the settings, closed to everything else
-postgres  one relation of a database, behind the same walls
+postgres  one relation of a database, behind the same walls; postgres_session, a connection that cannot hang
 formats   how files of one format are read, and whether several agree
 check     the whole table against the schema: what is named is column, number of rows, row numbers
 version   which state of the table an answer was computed from, under a key that never leaves the node

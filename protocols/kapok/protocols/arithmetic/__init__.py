@@ -10,7 +10,7 @@ canonical.
 |---|---|
 | `bounds` | why float64 is exact here, and the check of it for the constants in use |
 | `bases` | the primes of the two bases; the constants that tie a modulus to them |
-| `ring` | `Ring`; the products of a block of columns (`Kernel`) |
+| `ring`, `kernel` | `Ring`; the products of a block of columns (`Kernel`) |
 | `digits` | bytes to limbs and back, canonical; integers, to exchange with other libraries |
 | `workers` | chunks of blocks, BLAS at one thread |
 | `team` | colleagues: processes on other cores that take chunks of powers (`colleague`) |

@@ -9,6 +9,7 @@
 | `plain`, `vectorised` | how it is done: on Python integers, on whole arrays; `tables` of powers |
 | `digits` | the arithmetic of a key, and the checks of digits |
 | `private`, `opening`, `keygen` | the receiver's alone: decrypt; make a key |
+| `number_theory` | what making and checking a key takes |
 
 Sources: Paillier, *Public-key cryptosystems based on composite degree residuosity classes* (EUROCRYPT 1999);
 Damgård, Jurik, *A generalisation, a simplification and some applications of Paillier's probabilistic

@@ -4,7 +4,13 @@
     columns             tree + schema → `Design`: what an engine computes of a row, each column's bounds
     rows                a holder's rows as blocks of the standardised matrix, in bounded memory
     sums                floating point → whole words of one public scale, and back
-    guards              what a holder asks of its own rows before it shows any sum
+    model               what every model over a matrix is as a question
+    guards, choices     what a holder asks of its own rows before it shows any sum; conditions within a term
+    flags, reasons      which rules its rows broke; the same in words
+    solving             Newton's equations
+    times, surv         a public grid of times; `Surv(time, event)`
+    formula, options    what an analyst writes: R's notation, and what is said beside it
+    own_rows            an analyst's own rows, for predictions
 
 An engine computes each term of a row in whole steps, the same on every engine (`kapok.computations.rows`).
 What it hands over becomes doubles, each column less a public centre and divided by a public half-width, so

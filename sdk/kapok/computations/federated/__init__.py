@@ -9,6 +9,8 @@ of which the sum alone is opened: Σ w·arrays ÷ Σ w is the mean. How many wor
 question, which names the arrays of the model; how fine they are from its bounds (`layout`). Names of metrics
 are an app's own, so every holder says them inside the mask; the analyst reads them where all say the same.
 
+`question` says what a job asks, `contribution` is the holder's half and `mean` the analyst's.
+
 A holder that cannot contribute (its app failed, its checks did, it has too few rows) sends a flag and uniform
 words instead: the sum then opens to nothing, and nobody learns which holder it was. Its own log says so.
 """

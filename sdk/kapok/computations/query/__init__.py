@@ -16,6 +16,8 @@ From text to words, each room and step in types of its own:
     answers/     what the analyst computes of groups and aggregates afterwards
     quantiles, intervals, search, tallies
                  further rounds, which search for medians and other quantiles
+    describing   a question as a sentence for officers
+    arrow        values of an answer as Arrow arrays
 
 Layout of the words, the same for every holder: grouping after grouping (one without GROUP BY, several with
 ROLLUP and its kin), in each group after group (the product of all values of what is grouped by, null last),

@@ -1,1 +1,6 @@
-"""What the analyst computes after aggregation: values, the functions on them, formulas."""
+"""What the analyst computes after aggregation.
+
+values     exact until the end, with null and suppressed as values of their own
+calls      operators and functions on them
+formulas   an expression over groups and aggregates as a function
+"""

@@ -1,4 +1,7 @@
-"""Stands in for Flower's package of that name, for a server app that shares a module with its client half."""
+"""Stands in for Flower's package of that name, for a server app that shares a module with its client half.
+
+Partitioners can be named (`partitioner`), and do nothing.
+"""
 
 from __future__ import annotations
 

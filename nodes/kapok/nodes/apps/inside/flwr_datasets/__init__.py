@@ -3,6 +3,9 @@
 Whatever data set an app names and however it would part it, `FederatedDataset.load_partition` gives the
 columns that the holder has approved, as the dataset's schema calls them. What would fetch something is
 refused.
+
+    rows         a table as apps expect it of Hugging Face's `datasets`
+    partitioner  partitioners by any name
 """
 
 from __future__ import annotations
