@@ -128,6 +128,8 @@ def test_what_cannot_be_asked_is_named(formula, code):
         ("z ~ x", {"family": "gamma"}, "max(y, 0.1)"),
         ("x ~ z", {"family": "poisson"}, "least value of 0"),
         ("z ~ x", {"family": "binomial"}, "num > 0"),
+        ("z ~ x", {"where": "x + 1"}, "WHERE needs a condition"),
+        ("z ~ x", {"weights": "x"}, "max(w, 0)"),
     ],
 )
 def test_what_is_refused_says_why_and_what_to_write(formula, how, said):

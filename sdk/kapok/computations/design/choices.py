@@ -61,6 +61,10 @@ def place_of(condition: Expression, sources: Sources) -> int:
     """The place of a condition among the sources: 1 where it is met, 0 where it is not or is unknown.
 
     So no row is dropped for it.
+
+    Raises:
+        InvalidInput: ``type_mismatch`` when it is no condition.
     """
+    sources.check_condition(condition)
     is_met = Case(None, ((condition, Number(1)),), Number(0))
     return sources.number("a condition", is_met, bare=isinstance(condition, Name))

@@ -116,6 +116,14 @@ class Sources:
         bare = bare or isinstance(expression, Name)
         return self._place(Source(of_boolean(term) if term.kind == "boolean" else number(what, term), bare))
 
+    def check_condition(self, expression: Expression) -> None:
+        """That an expression is a condition.
+
+        Raises:
+            InvalidInput: ``type_mismatch`` and whatever is wrong with the expression.
+        """
+        self._meaning.condition("WHERE", expression)
+
     def two_values(self, source: int, kind: str, number: int) -> bool:
         """Whether a part of a source is one of two numbers in each row."""
         return kind == "level" or (number == 1 and self.listed[source].indicator)

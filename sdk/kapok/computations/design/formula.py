@@ -383,7 +383,7 @@ class _Reading:
             name = ast.unparse(func)
         if name == "I" and len(arguments) == 1:
             return arguments[0]
-        name = _SYNONYMS.get(name, name)
+        name = _SYNONYMS.get(name.lower(), name.lower())
         if name not in FUNCTIONS:
             meant = near(name, sorted(FUNCTIONS))
             raise InvalidInput(

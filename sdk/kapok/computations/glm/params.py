@@ -285,7 +285,11 @@ def _compiled(one: Statement, dataset: Dataset) -> Model:
     if weights is not None:
         heaviest = sources.listed[weights].bounds.high
         if sources.listed[weights].bounds.low < 0 or heaviest <= 0:
-            raise refuse("weights cannot be negative, or all zero", "take others", "bad_weights")
+            raise refuse(
+                "by the schema's bounds weights can be negative, or are all zero",
+                "publish the column with a least value of 0, or say max(w, 0)",
+                "bad_weights",
+            )
     for name in one.complete:
         sources.known(Name(name))
     chosen = tuple(place_of(condition, sources) for condition in choices(_numbers(one)))

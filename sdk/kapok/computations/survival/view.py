@@ -22,7 +22,7 @@ class Curves(Shown[CurveReport]):
     title = "Kaplan-Meier curves, pooled over all holders"
     messages: ClassVar = {
         "suppressed": "SUPPRESSED: some holder has too few rows in an interval of {}; what follows it is not "
-        "shown. Take a coarser grid, or fewer groups.",
+        "shown. Take a coarser grid, or one that begins later, or fewer groups.",
         "no_events": "NO EVENTS: nothing happens up to the last time of the grid.",
     }
 
