@@ -85,6 +85,31 @@ def test_transactions_together_are_all_or_nothing_each_and_on_disk_at_once(store
         assert tx.jobs.get("a" * 64).state == "sealing"
 
 
+def test_whoever_is_told_of_transactions_together_is_told_when_they_are_on_disk(store):
+    seen = []
+
+    def look():
+        with store.snapshot() as tx:
+            seen.append(tx.jobs.count(["gathering"]))
+
+    store.when_on_disk(look)
+    with store.together():
+        for letter in "ab":
+            add_job(store, letter * 64)
+            store.when_on_disk(look)
+        assert seen == [0]
+    assert seen == [0, 2, 2]
+
+    def lost():
+        with store.together():
+            store.when_on_disk(look)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        lost()
+    assert seen == [0, 2, 2]
+
+
 def test_where_the_database_fails_none_of_those_together_counts(store):
     def fail_halfway():
         with store.transaction() as tx:

@@ -126,3 +126,13 @@ def test_turns_outlive_a_restart_and_more_are_given_where_the_bound_was_raised(n
     narrow.limits = Limits(jobs_at_work_max=3)
     narrow.restart()
     assert offered(ash) == [one.id for one in asked[:3]]
+
+
+def test_nobody_is_woken_before_what_happened_is_on_disk(narrow):
+    """Who is woken looks at once; found it the state of before, it would look again only after a minute."""
+    ash = next(iter(narrow.nodes.values()))
+    with narrow.store.together():
+        narrow.announced.clear()
+        asked = narrow.publisher.ask()
+        assert (offered(ash), narrow.announced) == ([], [])
+    assert (offered(ash), len(narrow.announced)) == ([asked.id], 1)

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 from kapok.broker.computation.admitted import AdmittedJob, read_admitted
@@ -162,6 +163,10 @@ class Office:
             step = Step(self, tx, self.clock())
             yield step
             tx.announce((*step.nodes, *step.jobs))
+        # Not before: who is woken looks at once, and would find the state of before.
+        self.store.when_on_disk(partial(self._tell, step))
+
+    def _tell(self, step: Step) -> None:
         if self._observe and step.moves:
             self._observe(step.moves)
         if self._announce and (step.nodes or step.jobs):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -142,6 +142,16 @@ class Store:
                 self._mine.group = None
             if group.lost is not None:
                 raise group.lost
+        for told in group.told:
+            told()
+
+    def when_on_disk(self, told: Callable[[], None]) -> None:
+        """Call something once what this thread's last transaction did is on disk; never if it is lost."""
+        group: _Group | None = getattr(self._mine, "group", None)
+        if group is None:
+            told()
+        else:
+            group.told.append(told)
 
     @contextmanager
     def heard(self, heard: Heard) -> Iterator[None]:
@@ -173,10 +183,12 @@ class _Group:
     Attributes:
         lost: The error by which the database may have taken back what was done before, as SQLite does when a
             disk is full: then none of them counts, and no other is begun.
+        told: Called in this order when they are on disk.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self.told: list[Callable[[], None]] = []
         self.lost: SQLAlchemyError | None = None
 
     @contextmanager
