@@ -1,10 +1,15 @@
 """What the pages and docstrings point to is there: links, files and modules by name, decisions by number."""
 
 import re
+import tomllib
 from itertools import chain
 from pathlib import Path
 
 import pytest
+
+from kapok.broker.store import schema as broker_tables
+from kapok.computations.registry import known_operations
+from kapok.nodes.journal import tables as node_tables
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("sdk", "protocols", "broker", "nodes")
@@ -116,6 +121,35 @@ def test_the_list_of_decisions_has_each_under_its_title():
     for (_, title, _), path in zip(listed, DECISIONS, strict=True):
         heading = path.read_text(encoding="utf-8").splitlines()[0].partition(". ")[2]
         assert heading.startswith(title)
+
+
+@pytest.mark.parametrize(
+    ("section", "tables"),
+    [("Broker", broker_tables.Base.metadata), ("Node", node_tables.metadata)],
+    ids=["broker", "node"],
+)
+def test_the_data_model_has_a_line_for_each_table(section, tables):
+    page = (ROOT / "docs" / "data-model.md").read_text(encoding="utf-8")
+    part = page.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE)) == set(tables.tables)
+
+
+def test_operating_says_the_brokers_bounds_as_they_are():
+    page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    limits = tomllib.loads((ROOT / "broker/kapok/broker/broker.toml").read_text(encoding="utf-8"))["limits"]
+    said = {
+        key: int(number.replace(",", ""))
+        for key, number in re.findall(r"`([a-z_]+)` \(([\d,]+)\)", page)
+        if key in limits
+    }
+    assert said.keys() >= {"open_jobs_max", "analyst_jobs_max", "jobs_at_work_max", "calls_per_s"}
+    assert said == {key: limits[key] for key in said}
+
+
+def test_the_policys_page_names_every_operation():
+    page = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
+    operations = page.partition("**Operations.**")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`([a-z]+)`", operations)) == known_operations()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
