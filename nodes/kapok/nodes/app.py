@@ -115,7 +115,7 @@ async def run(
         runner, link = _wire(settings, apps, current, revocations, journal, in_force, *told)
         _log.info("node starts", extra={"party": str(credentials.name), "broker": settings.brokers})
         runner.tell_of_pause()
-        _warn_of_apps(settings, in_force, journal)
+        _warn_of_apps(settings, in_force, journal, apps)
         with (
             told_by_sighup(partial(reload, home, settings_text, journal, runner)),
             metrics_served(metrics.registry, settings.metrics_address),
@@ -221,10 +221,10 @@ def _wire(
     )
 
 
-def _warn_of_apps(settings: NodeSettings, in_force: InForce, journal: Journal) -> None:
+def _warn_of_apps(settings: NodeSettings, in_force: InForce, journal: Journal, apps: AppHost) -> None:
     """Say at the start what keeps approved apps from running, and what runs without a sandbox."""
     policy, by_hand = in_force.policy.app, journal.app_approvals()
-    for problem in app_problems(settings, policy, by_hand):
+    for problem in app_problems(settings, policy, by_hand, apps.hidden):
         _log.error("an approved app cannot run", extra={"what": problem})
     for warning in app_warnings(policy, by_hand):
         _log.warning("an app is not shut in", extra={"what": warning})

@@ -24,6 +24,7 @@ from kapok.identity.keyfiles import make_private_folder
 from kapok.identity.names import Role
 from kapok.nodes import policy_check
 from kapok.nodes.apps.approval import AppApproval
+from kapok.nodes.apps.host import AppHost
 from kapok.nodes.apps.readiness import app_in_words, app_problems, app_warnings
 from kapok.nodes.joining import Documents
 from kapok.nodes.journal import Journal
@@ -128,7 +129,7 @@ def check(
         for name, entry in settings.datasets.items()
     }
     problems += policy_check.problems(policy, known, credentials.name)
-    problems += app_problems(settings, policy.app, by_hand)
+    problems += app_problems(settings, policy.app, by_hand, AppHost.of(home, settings).hidden)
     rows = {one.name: one.table.rows if one.table else None for one in datasets}
     notes = [f"dataset {one.name}: {note}" for one in datasets if one.table for note in one.table.notes]
     return CheckReport(

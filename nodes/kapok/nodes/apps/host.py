@@ -20,10 +20,11 @@ from kapok.identity.keyfiles import make_private_folder
 from kapok.identity.names import PartyName
 from kapok.nodes.apps.approval import AppApproval, AppRule, approved_app
 from kapok.nodes.apps.bundles import Bundles
+from kapok.nodes.apps.environment import app_environment
 from kapok.nodes.apps.overrides import fused
 from kapok.nodes.apps.partition import write_partition
 from kapok.nodes.apps.process import AppProcess, AppTask, start_app
-from kapok.nodes.apps.sandbox import check_sandbox
+from kapok.nodes.apps.sandbox import check_walls
 from kapok.nodes.settings import NodeSettings
 from kapok.nodes.source_settings import places
 
@@ -82,7 +83,7 @@ class AppHost:
     """
 
     def __init__(self, folder: Path, *, python: Path | None = None, hidden: tuple[Path, ...] = ()) -> None:
-        self._folder, self._python, self._hidden = folder, python, hidden
+        self._folder, self._python, self.hidden = folder, python, hidden
         self._bundles = Bundles(folder / "bundles")
 
     @classmethod
@@ -150,17 +151,17 @@ class AppHost:
             ) from None
         if found.rule.isolation == "sandbox":
             try:
-                check_sandbox()
+                check_walls(app_environment(self._python), self.hidden)
             except KapokError as error:
                 _log.error(
                     "an app cannot be shut in, and does not run",
                     extra={"app": question.app, "why": error.message, "remedy": error.remedy},
                 )
                 raise ConsentWithheld(
-                    "the holder lets apps run in a sandbox alone, and the node has none",
+                    "the holder lets apps run in a sandbox alone, and the node cannot make one",
                     code="app_sandbox_missing",
                     clause=found.clause,
-                    remedy="ask the holder to install it: the node's log says what is missing",
+                    remedy="ask the holder to run `kapok node check`: it says what is missing",
                 ) from None
         config = fused(read_bundle(content).config, question.config, found.rule.allowances, found.clause)
         return HostedApp(found.rule, content, config)
@@ -212,7 +213,7 @@ class AppHost:
                 isolation=hosted.rule.isolation,
                 state=state,
             )
-            return start_app(task, self._folder, python=self._python, hidden=self._hidden)
+            return start_app(task, self._folder, python=self._python, hidden=self.hidden)
         finally:
             with contextlib.suppress(OSError):
                 partition.unlink(missing_ok=True)

@@ -6,12 +6,13 @@ For `kapok node check`, and for the log when the node starts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from kapok.errors import KapokError
 from kapok.nodes.apps.approval import AppApproval, AppRule
 from kapok.nodes.apps.bundles import Bundles
 from kapok.nodes.apps.environment import app_environment
-from kapok.nodes.apps.sandbox import check_sandbox
+from kapok.nodes.apps.sandbox import check_walls
 from kapok.nodes.settings import NodeSettings
 
 __all__ = ["app_in_words", "app_problems", "app_warnings"]
@@ -42,9 +43,19 @@ def app_in_words(what: str, rule: AppRule) -> tuple[str, ...]:
 
 
 def app_problems(
-    settings: NodeSettings, policy: Sequence[AppRule], by_hand: Sequence[AppApproval]
+    settings: NodeSettings,
+    policy: Sequence[AppRule],
+    by_hand: Sequence[AppApproval],
+    hidden: Sequence[Path],
 ) -> Iterator[str]:
-    """What keeps approved apps from running, each with what to do."""
+    """What keeps approved apps from running, each with what to do.
+
+    Args:
+        settings: The node's.
+        policy: Approvals by the policy file.
+        by_hand: Approvals by officers, those withdrawn too.
+        hidden: Files and folders that no app may see.
+    """
     held = [one.rule for one in by_hand if one.withdrawn_at is None]
     bundles = Bundles(settings.apps_folder / "bundles")
     for what, rule in [
@@ -66,10 +77,9 @@ def app_problems(
                 )
     rules = [*policy, *held]
     try:
-        if any(rule.isolation == "sandbox" for rule in rules):
-            check_sandbox()
-        if rules:
-            app_environment(settings.apps.python)
+        environment = app_environment(settings.apps.python) if rules else None
+        if environment and any(rule.isolation == "sandbox" for rule in rules):
+            check_walls(environment, hidden)
     except KapokError as error:
         yield f"apps: {error.message}: {error.remedy}"
 

@@ -23,7 +23,16 @@ from kapok.nodes.apps.environment import AppEnvironment
 from kapok.nodes.apps.limits import MIB, AppLimits
 from kapok.nodes.apps.seccomp import seccomp_filter
 
-__all__ = ["APP", "INSIDE", "PARTITION", "Room", "check_sandbox", "plain_room", "sandboxed_room"]
+__all__ = [
+    "APP",
+    "INSIDE",
+    "PARTITION",
+    "Room",
+    "check_sandbox",
+    "check_walls",
+    "plain_room",
+    "sandboxed_room",
+]
 
 INSIDE: Final = Path(__file__).parent / "inside"
 """What runs in the room beside the app."""
@@ -85,10 +94,7 @@ def sandboxed_room(
         InvalidInput: ``sandbox_unavailable``; ``sandbox_would_show`` when something hidden lies where the
             interpreter does.
     """
-    check_sandbox()
-    shown = [Path(path) for path in _SYSTEM if Path(path).is_dir() and not Path(path).is_symlink()]
-    shown += [folder for folder in environment.folders if not _inside(folder, shown)]
-    _check_hidden(shown, hidden)
+    shown = check_walls(environment, hidden)
     uid = _USERS.start + secrets.randbelow(len(_USERS)) if os.geteuid() == 0 else 0
     inside = _environment(limits, PARTITION, _SCRATCH, _HARNESS)
     command = [
@@ -106,6 +112,22 @@ def sandboxed_room(
         *(str(environment.python), "-s", "-u", f"{_HARNESS}/main.py"),
     ]
     return Room(tuple(command), {}, uid, walls=True, app=APP)
+
+
+def check_walls(environment: AppEnvironment, hidden: Iterable[Path]) -> list[Path]:
+    """Find out whether an app can be shut in with this interpreter, out of sight of what is hidden.
+
+    Returns:
+        The folders that it sees.
+
+    Raises:
+        InvalidInput: as `sandboxed_room`.
+    """
+    check_sandbox()
+    shown = [Path(path) for path in _SYSTEM if Path(path).is_dir() and not Path(path).is_symlink()]
+    shown += [folder for folder in environment.folders if not _inside(folder, shown)]
+    _check_hidden(shown, hidden)
+    return shown
 
 
 def plain_room(

@@ -13,7 +13,8 @@ def main(grid: Grid, context: Context) -> None:
     kind = getattr(strategy, context.run_config["strategy"])
     least = context.run_config["min-nodes"]
     given = {"min_train_nodes": least, "min_evaluate_nodes": least, "min_available_nodes": least}
-    chosen = kind(**given, proximal_mu=0.5) if kind is strategy.FedProx else kind(**given)
+    own = {"FedProx": {"proximal_mu": 0.5}, "FedAvgM": {"server_momentum": 0.5}}
+    chosen = kind(**given, **own.get(kind.__name__, {}))
     arrays = ArrayRecord({"model": Array(np.zeros(2))})
     result = chosen.start(grid, arrays, num_rounds=context.run_config["num-server-rounds"])
     print("model", *map(repr, map(float, result.arrays["model"].numpy())))

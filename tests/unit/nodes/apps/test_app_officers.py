@@ -1,9 +1,11 @@
 """What a holder's officers do with apps: bring, read, approve, withdraw; by command, and on record."""
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
-from support.apps import archive, files_of
+from support.apps import archive, files_of, need_sandbox
 
 from kapok.cli.app import run
 from kapok.documents.bundle import read_bundle
@@ -14,6 +16,7 @@ from kapok.nodes.apps import sandbox
 from kapok.nodes.apps.approval import AppRule
 from kapok.nodes.apps.bundles import Bundles
 from kapok.nodes.apps.host import AppHost
+from kapok.nodes.apps.readiness import app_problems
 from kapok.nodes.history import history
 from kapok.nodes.journal import Journal
 from kapok.nodes.policy import load_policy
@@ -215,7 +218,7 @@ def test_what_the_node_looks_at_before_an_app_runs(home, monkeypatch):
             judged(*given, **options)
         return error.value.code
 
-    monkeypatch.setattr("kapok.nodes.apps.host.check_sandbox", lambda: None)
+    monkeypatch.setattr("kapok.nodes.apps.host.check_walls", lambda *_: [])
     assert refused(policy=()) == "app_not_approved"
     assert refused() == "app_not_here"
     app_officers.bundles_of(load_settings(home)).add(FILE)
@@ -235,6 +238,22 @@ def test_what_the_node_looks_at_before_an_app_runs(home, monkeypatch):
         assert judged(policy=(AppRule(**{**_fields(rule), "isolation": "none"}),)).bundle == FILE
     finally:
         sandbox.check_sandbox.cache_clear()
+
+
+def test_an_app_that_would_see_the_holders_files_is_refused_by_name_and_the_check_says_which(home):
+    need_sandbox()
+    settings = load_settings(home)
+    app_officers.bundles_of(settings).add(FILE)
+    rule = AppRule(
+        hash=APP, analysts=(ANALYST,), dataset="clinic", columns=("age",), allow=("learning-rate=0..1",)
+    )
+    host = AppHost(settings.apps_folder, hidden=(Path(sys.prefix) / "rows.csv",))
+    with pytest.raises(ConsentWithheld) as refused:
+        host.approved(Question, ALICE, dataset="clinic", policy=(rule,), by_hand=())
+    assert refused.value.code == "app_sandbox_missing"
+    (problem,) = app_problems(settings, (rule,), (), host.hidden)
+    assert "rows.csv lies in it" in problem
+    assert list(app_problems(settings, (rule,), (), (home,))) == []
 
 
 def _fields(rule: AppRule) -> dict:
