@@ -203,7 +203,8 @@ def _watch(
         if process.poll() is not None:
             break
         if first:
-            last = _spent(network, process.pid) or last
+            # Apps are stopped as soon as the last sum is there: what was seen of them last counts.
+            last |= _spent(network, process.pid)
         if done >= exchanges:
             break
         time.sleep(_LOOK_S)
