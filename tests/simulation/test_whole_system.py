@@ -74,6 +74,20 @@ def test_a_job_that_waits_in_vain_ends_at_its_deadline(ground):
     assert outcome.reasons == {"deadline_passed": 1}
 
 
+async def a_disk_is_set_back_twice(world):
+    """The second time before its machine has started from the first."""
+    for machine in world.machines.values():
+        machine.start()
+    broker = world.machines["broker"]
+    for at_s, happens in ((2.0, broker.back_up), (5.0, broker.restore), (5.1, broker.restore)):
+        world.loop.call_at(at_s, happens)
+    await asyncio.sleep(10)
+
+
+def test_a_disk_may_be_set_back_twice(ground):
+    run(ground, 0, story=a_disk_is_set_back_twice).check()
+
+
 async def one_has_no_room(world):
     """A node's disk is full while a question is offered to it, and then is not."""
     for machine in world.machines.values():

@@ -68,7 +68,7 @@ class Proxy:
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, upwards: bool
     ) -> None:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):  # not connected any more is none of ConnectionError's
             while piece := await reader.read(_TRICKLE_BYTES if self._fault == "throttle" else _PIECE):
                 if self._fault == "half-close" and upwards:
                     break

@@ -48,7 +48,7 @@ class Machine:
         self.full = False
         self.cut_at: tuple[int, Phase] | None = None
         self.down_s = 1.0
-        self.starts = self._writes = 0
+        self.starts = self._writes = self._restored = 0
         self.home = world.folder / f"{name}.0"
         self.endpoint = Endpoint(name)
         self.endpoint.alive = False
@@ -161,7 +161,8 @@ class Machine:
         self.world.trace.note(
             self.name, f"is restored from its backup, but {but}" if but else "is rolled back"
         )
-        kept, self.home = self.home, self.world.folder / f"{self.name}.restored-{self.starts}"
+        self._restored += 1
+        kept, self.home = self.home, self.world.folder / f"{self.name}.restored-{self._restored}"
         image(self._backup, self.home)
         if but:
             shutil.copy(kept / but, self.home / but)
