@@ -83,7 +83,9 @@ class AppHost:
     """
 
     def __init__(self, folder: Path, *, python: Path | None = None, hidden: tuple[Path, ...] = ()) -> None:
-        self._folder, self._python, self.hidden = folder, python, hidden
+        # A node's folder may be given relative to where its command was started; an app starts elsewhere.
+        self._folder, self._python = folder.absolute(), python
+        self.hidden = tuple(path.absolute() for path in hidden)
         self._bundles = Bundles(folder / "bundles")
 
     @classmethod

@@ -95,7 +95,7 @@ def start_app(
         TimedOut: ``app_timed_out``.
     """
     bundle = read_bundle(task.bundle, task.bundle_hash)
-    environment = app_environment(python)
+    environment, folder = app_environment(python), folder.absolute()
     own = folder / "jobs" / f"{task.job_id[:16]}-{secrets.token_hex(4)}"
     output = folder / "output" / f"{task.job_id}.txt"
     for made in (folder, own, output.parent):

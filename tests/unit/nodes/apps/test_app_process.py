@@ -124,6 +124,13 @@ def test_a_node_whose_folder_the_sandbox_would_show(tmp_path):
     assert refused.value.code == "sandbox_would_show"
 
 
+def test_a_node_whose_folder_was_given_relative_to_where_it_was_started(tmp_path, monkeypatch):
+    need_sandbox()
+    monkeypatch.chdir(tmp_path)
+    with running(Path(), files_of("return Message(answer(there=True), reply_to=message)")) as app:
+        assert seen(app.call(message())) == {"there": True}
+
+
 def test_an_interpreter_that_cannot_be_used(tmp_path):
     with pytest.raises(InvalidInput) as missing:
         app_environment(tmp_path / "python")
