@@ -51,7 +51,7 @@ Observe = Callable[[Sequence[Move]], None]
 """Told after each change that is on disk which jobs came to which states."""
 
 # What is read once for all members of a job: so many members of jobs or attempts, all together.
-_MOST_CACHED: Final = 16_384
+_MOST_CACHED: Final = 4096
 _MEMBER_BYTES: Final = 4096
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
