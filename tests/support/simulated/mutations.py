@@ -19,7 +19,7 @@ from kapok.broker.computation.states import ENDED, JobState
 from kapok.broker.store.jobs import JobTable
 from kapok.client.jobs import JobFolder
 from kapok.client.session import AsyncSession
-from kapok.nodes.journal import Journal, journal, statements
+from kapok.nodes.journal import Journal, journal, queries
 from kapok.nodes.runner import attempts
 from kapok.protocols.secure_sum import holder
 from kapok.protocols.secure_sum.holder import Holder
@@ -107,7 +107,7 @@ def _sealed_anew(self: Holder, attempt: Any, contribution: WordVector, **named: 
 
 def _journaled_anew(self: Journal, record: Any, **named: Any) -> None:
     with self._write() as connection:
-        connection.execute(statements.FORGET_SEALS, {"of_job": record.job.hex()})
+        connection.execute(queries.FORGET_SEALS, {"of_job": record.job.hex()})
     _keep_seal(self, record, **named)
 
 

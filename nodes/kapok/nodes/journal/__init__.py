@@ -7,7 +7,7 @@ open, never b.
     instance   the journal's number and its mirror: a journal restored from a copy is noticed
     tables     the tables
     records    what is read from them, by `reading`
-    statements what is asked of them at every step
+    queries    what is asked of them at every step
     journal    what the runner writes and reads
     history    what an officer looks up, from the file alone
     forgetting texts that are emptied after a time

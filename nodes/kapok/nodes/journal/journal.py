@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from kapok.documents.reopening import Reopening, SignedReopening
 from kapok.errors import InvalidInput, LocalProtocolError
 from kapok.nodes.apps.approval import AppApproval
-from kapok.nodes.journal import statements, tables
+from kapok.nodes.journal import queries, tables
 from kapok.nodes.journal.apps import app_approvals
 from kapok.nodes.journal.forgetting import empty_texts, has_old_texts
 from kapok.nodes.journal.instance import Mirror, number_of, take_on
@@ -163,7 +163,7 @@ class Journal:
                 "in_force": new.in_force,
                 "tries": tries_so_far(connection, new.asset, new.organisation)[0],
             }
-            connection.execute(statements.ADD_JOB, values)
+            connection.execute(queries.ADD_JOB, values)
             return self._found(connection, new.job_id)
 
     def history(self, job: JobRecord, day: float = 0.0) -> History:
@@ -201,10 +201,10 @@ class Journal:
             ConsentWithheld: ``holder_paused``.
         """
         with self._write() as connection:
-            first = connection.scalar(statements.CONSENTED, {"of_job": job_id}) is None
+            first = connection.scalar(queries.CONSENTED, {"of_job": job_id}) is None
             self._step(connection, job_id, Event.CONSENT, specification=specification, **_decided(decision))
             values = {"job_id": job_id, "cohort": _json(cohort), "in_force": decision.in_force}
-            connection.execute(statements.ADD_CONSENT, values | {"given_at": self._clock()})
+            connection.execute(queries.ADD_CONSENT, values | {"given_at": self._clock()})
             return first
 
     def refuse(self, job_id: str, token: str, *, in_force: int) -> str:
@@ -225,22 +225,22 @@ class Journal:
     def decided(self) -> Sequence[JobRecord]:
         """Jobs that the officer has decided and the broker does not know of yet."""
         with self._read() as connection:
-            return [job_record(row) for row in connection.execute(statements.DECIDED)]
+            return [job_record(row) for row in connection.execute(queries.DECIDED)]
 
     def close_job(self, job_id: str) -> None:
         """The job has ended: what could still release it is forgotten. Unknown jobs are not noted."""
         with self._write() as connection:
             if find_job(connection, job_id):
                 self._step(connection, job_id, Event.CLOSING)
-                connection.execute(statements.FORGET_SEALS, {"of_job": job_id})
+                connection.execute(queries.FORGET_SEALS, {"of_job": job_id})
 
     def forget_expired(self, now: float) -> None:
         """Forget what could still release jobs whose deadline has passed: nobody waits for them any more."""
         with self._read() as connection:
-            if connection.scalar(statements.ANY_OVERDUE, {"now": now}) is None:
+            if connection.scalar(queries.ANY_OVERDUE, {"now": now}) is None:
                 return
         with self._write() as connection:
-            connection.execute(statements.FORGET_OVERDUE, {"now": now})
+            connection.execute(queries.FORGET_OVERDUE, {"now": now})
 
     def forget_texts(self, before: float) -> int:
         """Empty texts of jobs that ended before a time and released nothing; return of how many."""
@@ -275,7 +275,7 @@ class Journal:
                 "in_force": in_force,
                 "question": question,
             }
-            connection.execute(statements.ADD_SEAL, place | values)
+            connection.execute(queries.ADD_SEAL, place | values)
 
     def sealed(self, job_id: str, round_: int, attempt: int) -> StoredSeal | None:
         """What the release of an attempt needs, if it was sealed here and its job is not closed."""
@@ -334,7 +334,7 @@ class Journal:
                 "in_force": decision.in_force,
                 "reopening": b"" if scope.reopened is None else scope.reopened.id,
             }
-            connection.execute(statements.ADD_RELEASE, values)
+            connection.execute(queries.ADD_RELEASE, values)
             return token
 
     def reopen(self, asset: str, reopening: Reopening, document: SignedReopening) -> bool:
@@ -359,9 +359,9 @@ class Journal:
             InvalidInput: ``asset_renamed``: under its new name the table would have no cohort.
         """
         with self._write() as connection:
-            known = connection.scalar(statements.PLACE, {"of_path": path})
+            known = connection.scalar(queries.PLACE, {"of_path": path})
             if known is None:
-                connection.execute(statements.ADD_PLACE, {"path": path, "asset": asset})
+                connection.execute(queries.ADD_PLACE, {"path": path, "asset": asset})
             elif known != asset:
                 raise InvalidInput(
                     f"{path} was joined as the asset {known!r} before, and is {asset!r} now",
@@ -379,11 +379,11 @@ class Journal:
         """
         hashes = {"policy_hash": _hash(policy), "settings_hash": _hash(settings)}
         with self._write() as connection:
-            last = connection.execute(statements.LAST_IN_FORCE).first()
+            last = connection.execute(queries.LAST_IN_FORCE).first()
             if last and (last.policy_hash, last.settings_hash) == tuple(hashes.values()):
                 return int(last.number)
             values = {"policy": policy, "settings": settings, "since": self._clock()}
-            made = connection.execute(statements.ADD_IN_FORCE, hashes | values).inserted_primary_key
+            made = connection.execute(queries.ADD_IN_FORCE, hashes | values).inserted_primary_key
             return int(made[0] if made else 0)
 
     def app_approvals(self) -> tuple[AppApproval, ...]:
@@ -426,7 +426,7 @@ class Journal:
             refuse_if_paused(connection)
         state = after(self._found(connection, job_id).state, event)
         changed = {"of_job": job_id, "state": state, "changed_at": self._clock()}
-        connection.execute(statements.CHANGE_JOB, changed | values)
+        connection.execute(queries.CHANGE_JOB, changed | values)
 
     def _found(self, connection: sa.Connection, job_id: str) -> JobRecord:
         found = find_job(connection, job_id)
@@ -453,11 +453,11 @@ def _seal(
     connection: sa.Connection, job_id: str, round_: int, attempt: int
 ) -> sa.Row[bytes, int, bytes] | None:
     place = {"of_job": job_id, "of_round": round_, "of_attempt": attempt}
-    return connection.execute(statements.SEAL, place).first()
+    return connection.execute(queries.SEAL, place).first()
 
 
 def _released(connection: sa.Connection, job_id: str, round_: int) -> StoredRelease | None:
-    row = connection.execute(statements.RELEASED, {"of_job": job_id, "of_round": round_}).first()
+    row = connection.execute(queries.RELEASED, {"of_job": job_id, "of_round": round_}).first()
     return None if row is None else StoredRelease(row.attempt, row.token)
 
 

@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from kapok.errors import ConsentWithheld, Unavailable
-from kapok.nodes.journal import statements, tables
+from kapok.nodes.journal import queries, tables
 from kapok.nodes.journal.records import JobRecord, Pause, Scope
 from kapok.nodes.policy import Rule
 from kapok.nodes.states import NodeJobState
@@ -76,16 +76,16 @@ def tries_so_far(
         How many ever, and how many after the first that came at that moment or later, that one included.
     """
     here = {"asset": asset, "organisation": organisation}
-    last = int(connection.scalar(statements.LAST_TRY, here | {"before": before}) or 0)
+    last = int(connection.scalar(queries.LAST_TRY, here | {"before": before}) or 0)
     if not last or day <= 0:
         return last, last
-    first = connection.execute(statements.FIRST_TRY_SINCE, here | {"since": day}).first()
+    first = connection.execute(queries.FIRST_TRY_SINCE, here | {"since": day}).first()
     return last, 0 if first is None or first.number >= before else max(last - int(first.tries), 0)
 
 
 def find_job(connection: sa.Connection, job_id: str) -> JobRecord | None:
     """The job of that id."""
-    row = connection.execute(statements.JOB, {"of_job": job_id}).first()
+    row = connection.execute(queries.JOB, {"of_job": job_id}).first()
     return None if row is None else job_record(row)
 
 
@@ -132,14 +132,14 @@ def scope_of(
     reopened = _last_reopening(connection, asset, organisation)
     scope = {"asset": asset, "organisation": organisation}
     current = scope | {"reopening": b"" if reopened is None else reopened.id}
-    rows = list(_first_of_each(connection, statements.NEXT_COHORT, "names", current))
+    rows = list(_first_of_each(connection, queries.NEXT_COHORT, "names", current))
     if question is not None:
         of_question = current | {"question": question}
-        rows += _first_of_each(connection, statements.NEXT_COHORT_OF_QUESTION, "names", of_question)
+        rows += _first_of_each(connection, queries.NEXT_COHORT_OF_QUESTION, "names", of_question)
     if job_id:
-        rows += connection.execute(statements.RELEASES_OF_JOB, {"of_job": job_id})
+        rows += connection.execute(queries.RELEASES_OF_JOB, {"of_job": job_id})
     fixed_with: CohortRule | None = None
-    for row in (*rows, *_first_of_each(connection, statements.NEXT_RULE, "rule", scope)):
+    for row in (*rows, *_first_of_each(connection, queries.NEXT_RULE, "rule", scope)):
         fixed_with = rule_in_force(msgspec.convert(row.rule, type=CohortRule), fixed_with)
     return Scope(
         tuple(_past_release(row) for row in sorted(rows, key=lambda row: float(row.released_at))),
@@ -173,7 +173,7 @@ def _past_release(row: sa.Row[Any]) -> PastRelease:
 
 def pause_of(connection: sa.Connection) -> Pause | None:
     """The pause that is on; None while the node answers."""
-    row = connection.execute(statements.PAUSE).first()
+    row = connection.execute(queries.PAUSE).first()
     return None if row is None else pause_record(row)
 
 
@@ -203,7 +203,7 @@ def holder_paused() -> ConsentWithheld:
 
 
 def _last_reopening(connection: sa.Connection, asset: str, organisation: str) -> Reopened | None:
-    row = connection.execute(statements.REOPENING, {"asset": asset, "organisation": organisation}).first()
+    row = connection.execute(queries.REOPENING, {"asset": asset, "organisation": organisation}).first()
     if row is None:
         return None
     return Reopened(

@@ -148,7 +148,7 @@ class Family:
         name: As a model names it.
         links: Names of the links that go with it, the canonical or usual one first.
         canonical: The link for which g' V = 1; empty where none of its links is that.
-        low: Least response; `strict` where it must be above that.
+        low, strict: Least response, and whether it must be above that.
         high: Largest response.
         least, most: Between which means are kept, for the sake of logarithms.
         variance: V(μ), given the dispersion of a negative binomial.
