@@ -1,7 +1,9 @@
 """Apps that mean harm, run for real beside the data: each is stopped, told apart, and the node lives on."""
 
+import ast
 import hashlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 from support.apps import archive, files_of, message, need_sandbox, running, seen
 
+from kapok.documents.bundle import read_bundle
 from kapok.errors import InvalidInput, KapokError, TimedOut
 from kapok.nodes.apps.watch import _alive, _tree
 
@@ -293,3 +296,23 @@ with running(Path({str(tmp_path)!r}), files_of("while True: pass")) as app:
             break
         time.sleep(0.05)
     assert not any(_alive(pid) for pid in tree)
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        (b"# coding: unicode_escape\n# looks at nothing \\u000aimport os\n", "UTF-8"),
+        (b"# coding: utf-7\n# looks at nothing +AAo-import os\n", "UTF-8"),
+        ("low = 0  # and then\u2028update = clipped(update)\n".encode(), "U+2028"),
+        (b"low = 0  # and then\x0cupdate = clipped(update)\n", "U+000C"),
+        ("if role != 'admin\u202e \u2066# only for admins\u2069 \u2066':\n    pass\n".encode(), "U+202E"),
+    ],
+)
+def test_code_that_is_not_what_a_person_reads(code, shown):
+    """What stands in a comment for whoever decides is code for Python, or the other way about."""
+    if shown == "UTF-8":
+        assert any(isinstance(node, ast.Import) for node in ast.walk(ast.parse(code)))
+        assert all(line.startswith("#") for line in code.decode().splitlines())
+    with pytest.raises(InvalidInput, match=re.escape(shown)) as caught:
+        read_bundle(archive(files_of("return None") | {"little/more.py": code}))
+    assert caught.value.code == "bad_bundle"

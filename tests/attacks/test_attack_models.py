@@ -167,7 +167,7 @@ def test_coefficients_that_leave_one_row_a_weight(frames):
     steep = Coefficients(np.array([-1e4 * standardised, 1e4]), 0.0)
     found, flags = words(model, steep, frame, OPEN)
     assert not any(flags)
-    start = len(flags) + 3
+    start = len(flags) + 2
     total, moment = (model.scale.value(word) for word in found[start : start + 2])
     assert 50_000 + 50_000 * moment / total == pytest.approx(COST)
     _, flags = words(model, steep, frame, RULES)
@@ -185,7 +185,7 @@ def test_coefficients_that_leave_one_row_a_residual(frames):
     found, flags = words(model, at, frame, OPEN)
     assert not any(flags)
     pairs = model.layout.pairs
-    first = len(flags) + 3 + pairs
+    first = len(flags) + 2 + pairs
     score = [model.scale.value(word) for word in found[first : first + 2]]
     assert score[0] == pytest.approx(-1, abs=0.2)
     assert 60 + 60 * score[1] / score[0] == pytest.approx(80, abs=3)

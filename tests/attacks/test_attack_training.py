@@ -76,6 +76,28 @@ def test_an_app_gives_back_what_is_no_update_and_the_sum_opens_to_nothing(datase
     assert caught.value.code == "round_withheld"
 
 
+def test_an_app_lets_one_holder_alone_speak(dataset):
+    """Said, not stopped: an app knows at which node it is. Elsewhere it gives hardly any weight."""
+
+    def silent(message, _context):
+        return replied(message, MODEL, **{"num-examples": 1e-6})
+
+    def telling(message, _context):
+        return replied(message, {"w": ROWS[3]}, **{"num-examples": 1})
+
+    _, result = trained(dataset, silent, telling, silent)
+    assert result.arrays["w"].numpy() == pytest.approx(ROWS[3], rel=1e-5, abs=1e-5)
+
+
+def test_what_an_instruction_says_beside_the_model_is_the_analysts_word(dataset):
+    """Said, not stopped: an approval bounds an app's configuration, not what its server app tells it."""
+    identify()
+    content = RecordDict({"arrays": model(**MODEL), "config": ConfigRecord({"lr": 1e9})})
+    instruction = messages.instruction_of(Message(content, 2, "train"))
+    question = question_of(messages.read(instruction))
+    assert read_instruction(question, dataset, instruction) == instruction
+
+
 def test_a_metric_whose_name_differs_at_one_holder_names_nobody(dataset):
     def telling(message, _context):
         return replied(message, {"w": np.full(14, 0.5)}, **{"num-examples": 100, "has-it": 1.0})

@@ -72,6 +72,10 @@ def test_of_an_error_its_code_is_told_and_no_text(spans):
         last = spans()[-1]
         assert last.attributes == {"kapok.job": JOB, "kapok.code": code}
         assert "secret" not in last.to_json()
+        parent = [("traceparent", f"00-{JOB[:32]}-{JOB[:16]}-01")]
+        with pytest.raises(type(error)), traces.continued("Consent", parent):
+            raise error
+        assert "secret" not in spans()[-1].to_json()
 
 
 @pytest.mark.parametrize("endpoint", ["127.0.0.1:4317", "http://", "http://a/b", "file:///x", "nonsense"])

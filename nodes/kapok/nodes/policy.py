@@ -18,7 +18,7 @@ import msgspec
 
 from kapok import settings
 from kapok.computations.engines import Dominance, ModelLimits, Thresholds
-from kapok.computations.registry import Asked, known_functions, known_operations
+from kapok.computations.registry import Asked, computation, known_functions, known_operations
 from kapok.documents.statements import JobSpec
 from kapok.errors import (
     BudgetExhausted,
@@ -245,14 +245,18 @@ def closed(allowed: Allowed, policy: Policy, asked_at: float) -> Refused | None:
     )
 
 
-def roster_rules(rule: Rule) -> RosterRules:
-    """What the rule asks of a roster."""
+def roster_rules(rule: Rule, kind: str) -> RosterRules:
+    """What the rule asks of a roster for a question of that kind."""
     patterns = [PartyPattern(text) for text in rule.members]
     return RosterRules(
-        min_parties=rule.min_parties,
+        min_parties=_least_parties(rule, kind),
         accepts=lambda name: _accepted(patterns, PartyName.parse(name)),
         required={name: bytes.fromhex(key) if key else None for name, key in rule.required_members.items()},
     )
+
+
+def _least_parties(rule: Rule, kind: str) -> int:
+    return rule.min_parties + computation(kind).more_parties
 
 
 def rule_for(caller: PartyName, dataset: str, policy: Policy) -> Allowed | Refused:
@@ -362,13 +366,12 @@ def _objections_to_members(
 ) -> Iterable[Refused]:
     names = [PartyName.parse(text) for text in spec.members]
     others = {name.organisation_id for name in names} - {caller.organisation_id}
-    if len(others) < rule.min_parties:
+    if len(others) < (least := _least_parties(rule, spec.computation)):
         yield CohortTooSmall(
-            counted(len(others), "organisation")
-            + f" other than the analyst's: fewer than {rule.min_parties}",
+            counted(len(others), "organisation") + f" other than the analyst's: fewer than {least}",
             code="too_few_parties",
             clause=f"{clause}.min_parties",
-            remedy=f"ask {rule.min_parties} organisations or more",
+            remedy=f"ask {least} organisations or more",
         )
     patterns = [PartyPattern(text) for text in rule.members]
     for name in names:

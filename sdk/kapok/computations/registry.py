@@ -155,6 +155,8 @@ class Computation:
         functions: Names of all that it may apply to single rows, lower case, as policies list them.
         over: What the holder's half computes over: its ``table``, through an engine, or an ``app`` that was
             started over it.
+        more_parties: How many organisations it takes beyond a policy's `min_parties`: above 0 where a few
+            holders' numbers can be solved for from the sums.
         view: What people are shown of a result whose `to_arrow` gives what the answer's did; None where it is
             a plain table.
     """
@@ -168,6 +170,7 @@ class Computation:
     functions: tuple[str, ...] = ()
     over: Literal["table", "app"] = "table"
     view: Callable[[Any], Any] | None = None
+    more_parties: int = 0
 
     @property
     def steered(self) -> bool:

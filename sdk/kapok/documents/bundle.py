@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from tokenize import detect_encoding
 from typing import Any, Final
 
 from kapok.errors import InvalidInput, NotFound, counted
@@ -43,6 +44,8 @@ _MOST_FILES: Final = 1000
 _MOST_PATH: Final = 240
 _MANIFEST: Final = ".info/CONTENT"
 _PROJECT: Final = "pyproject.toml"
+_SEEN: Final = str.maketrans(dict.fromkeys("\n\r\t\u00a0\u202f\u3000", " "))
+"""Signs without a shape that cannot deceive."""
 _READABLE: Final = frozenset({".py", ".toml", ".md", ".yaml", ".yml", ".json", ".jsonl"})
 _PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@ -]*\Z")
 _LINE: Final = re.compile(r"(.+),([0-9a-f]{64}),([0-9]{1,12})\Z")
@@ -200,6 +203,8 @@ def _files(content: bytes) -> dict[str, bytes]:
     ) as error:
         raise bad_bundle(f"it is no whole zip archive ({type(error).__name__})") from None
     _check_folders(found)
+    for path, text in found.items():
+        _check_text(path, text)
     return found
 
 
@@ -220,6 +225,28 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
         raise bad_bundle(
             f"the file {name} is of a kind that nobody can read before approving it",
             "keep to " + ", ".join(sorted(_READABLE)),
+        )
+
+
+def _check_text(path: str, content: bytes) -> None:
+    """Refuse code that a person does not see as Python does: other encodings, and signs without a shape.
+
+    A comment is code under a codec that the file names itself, and what stands after an unusual line break
+    looks like a line of its own.
+    """
+    if not path.endswith((".py", ".toml")):
+        return
+    try:
+        text = content.decode().removeprefix("\ufeff")
+        if path.endswith(".py") and not detect_encoding(io.BytesIO(content).readline)[0].startswith("utf-8"):
+            raise SyntaxError
+    except (UnicodeDecodeError, SyntaxError):
+        raise bad_bundle(f"the file {path} is no UTF-8 text, or names another encoding") from None
+    if not (seen := text.translate(_SEEN)).isprintable():
+        sign = next(sign for sign in seen if not sign.isprintable())
+        raise bad_bundle(
+            f"the file {path} has the sign U+{ord(sign):04X}, which nobody sees",
+            "leave it out, or write it as an escape",
         )
 
 

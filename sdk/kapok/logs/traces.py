@@ -123,7 +123,10 @@ def continued(name: str, metadata: Iterable[tuple[str, str | bytes]]) -> Iterato
         yield
         return
     with _tracer.start_as_current_span(
-        name, context=_under(int(found[1], 16), int(found[2], 16)), record_exception=False
+        name,
+        context=_under(int(found[1], 16), int(found[2], 16)),
+        record_exception=False,
+        set_status_on_exception=False,
     ):
         yield
 

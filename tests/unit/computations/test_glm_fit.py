@@ -117,7 +117,8 @@ def test_equals_the_pooled_fit(frame, engines, formula, theirs, how, family):
     close(mine.errors, pooled.bse.to_numpy()[order])
     close(mine.deviance, pooled.deviance)
     close(mine.null_deviance, pooled.null_deviance)
-    close(mine.report.pearson, pooled.pearson_chi2)
+    if mine.report.by_t:
+        close(mine.report.pearson, pooled.pearson_chi2)
     close(mine.report.log_likelihood, pooled.llf)
     close(mine.aic, pooled.aic)
     assert mine.rows_used == pooled.nobs

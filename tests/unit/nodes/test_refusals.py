@@ -48,6 +48,15 @@ def test_each_clause_of_the_policy_has_its_code_clause_and_remedy(shared, make_r
         assert refusal.clause == "policy.dataset"
 
 
+def test_a_meta_analysis_takes_an_organisation_more(shared, make_rule):
+    meta = "META GLM age ON 1, sex FAMILY gaussian LINK identity ROUNDS 9 FROM clinic"
+    shared.nodes["a"].judge_by(Policy((make_rule(operations=("meta",)),)))
+    refusal = refusal_of(shared, shared.job(meta, kind="meta", names="abc"))
+    assert (refusal.kind, refusal.code) == ("CohortTooSmall", "too_few_parties")
+    assert "4 organisations" in refusal.remedy
+    assert isinstance(shared.job(meta, kind="meta").offer(shared.nodes["a"])[0], Consent)
+
+
 def test_a_key_of_the_subgroup_profile_needs_the_holders_word(shared, make_rule, paillier_key_2048):
     key = paillier_key_2048.public.encode()._replace(profile="subgroup")
     job = shared.job(COUNT, seal="paillier", result_key=ResultKey(*key))

@@ -94,7 +94,7 @@ def _consent(
         name=office.name,
         signer=office.signer,
         verifier=office.verifier,
-        rules=roster_rules(rule),
+        rules=roster_rules(rule, read.spec.computation),
         cohort=statement,
     )
     first = office.journal.consent(read.job_id, specification=read.token, decision=decision, cohort=statement)

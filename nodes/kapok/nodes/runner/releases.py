@@ -48,7 +48,7 @@ def answer_completion(office: Office, asked: Completion) -> list[Outgoing]:
     admitted = office.admit(read, record, office.joined.get(read.spec.dataset), in_force)
     decision = decide(admitted, record, in_force, office.journal, office.apps)
     members = _members(sealed.record)
-    check_members(read.caller.organisation_id, members, roster_rules(decision.rule))
+    check_members(read.caller.organisation_id, members, roster_rules(decision.rule, read.spec.computation))
     check_sealed_under(decision, sealed)
     check_approved(decision, record)
     token = release(sealed.record, asked.seals, signer=office.signer, verifier=office.verifier)

@@ -17,7 +17,7 @@ import numpy as np
 
 from kapok.computations.cox.coefficients import Coefficients, encode
 from kapok.computations.cox.report import fitted, without_fit
-from kapok.computations.design.flags import broken_rules, impossible
+from kapok.computations.design.flags import OUTSIDE, broken_rules, impossible
 from kapok.computations.design.solving import bent, dependent_columns, levels_of_nobody, set_aside, solved
 from kapok.computations.registry import Next
 from kapok.protocols.secure_sum.params import MOST_MEMBERS
@@ -71,7 +71,7 @@ class Likelihood:
     """The partial likelihood of Breslow at some coefficients.
 
     Attributes:
-        used, dropped, outside, events: Rows.
+        used, dropped, events: Rows.
         value: Its logarithm.
         score: Its slope, shape (columns,).
         information: Its curvature, shape (columns, columns).
@@ -81,7 +81,6 @@ class Likelihood:
 
     used: int
     dropped: int
-    outside: int
     events: int
     value: float
     score: Floats
@@ -107,6 +106,8 @@ def advance(model: Hazards, _dataset: Dataset, state: bytes | None, words: Seque
     kept = None if state is None else msgspec.json.decode(state, type=_Kept)
     number = 1 if kept is None else kept.number
     if broken := broken_rules(model, model.layout.flags, words):
+        if OUTSIDE in broken and kept is not None and (back := _back(model, kept)) is not None:
+            return back
         return without_fit(model, "suppressed", broken, number, None)
     at = np.zeros(len(model.names)) if kept is None else np.array(kept.at)
     sums = _read(model, words, at)
@@ -138,26 +139,22 @@ class _Step:
 
     def next(self) -> Next | Reported:
         """The next round, or the fit."""
-        kept, sums = self._kept, self._sums
-        worst = sums.outside > 0 or not np.isfinite(self._objective)
+        kept = self._kept
+        worst = not np.isfinite(self._objective)
         worse = self._objective < kept.likelihood - _WORSE * (abs(kept.likelihood) + 1)
-        is_last = kept.number == self._model.rounds
-        if (worst or worse) and kept.halvings < _MOST_HALVINGS and not is_last:
-            at = [(here + there) / 2 for here, there in zip(kept.at, kept.before, strict=True)]
-            return self._on(
-                msgspec.structs.replace(kept, number=kept.number + 1, at=at, halvings=kept.halvings + 1)
-            )
+        if (worst or worse) and (back := _back(self._model, kept)) is not None:
+            return back
         stalled = self._decrement < _STALLED and self._decrement > kept.decrement / 2
         if not worst and (self._decrement <= _TOLERANCE or stalled):
             return self._fit("complete", ())
         steps = [*kept.steps, float(np.abs(self._move).max())]
         if endless := self._endless(steps):
             return self._fit("separated", endless)
-        if is_last:
+        if kept.number == self._model.rounds:
             return self._fit("not_converged", ())
         at = (self._at + self._move).tolist()
         went = (0, steps, self._decrement, kept.absent, self._score.tolist())
-        return self._on(_Kept(kept.number + 1, at, kept.at, self._objective, kept.null, *went))
+        return _on(_Kept(kept.number + 1, at, kept.at, self._objective, kept.null, *went))
 
     def _endless(self, steps: list[float]) -> tuple[str, ...]:
         """The columns whose coefficients go on and on, while the likelihood hardly rises any more."""
@@ -174,15 +171,24 @@ class _Step:
         far = np.abs(self._move) > 0.02 * last[-1]
         return tuple(name for name, is_far in zip(self._model.names, far, strict=True) if is_far)
 
-    def _on(self, kept: _Kept) -> Next:
-        return Next(encode(Coefficients(np.array(kept.at))), msgspec.json.encode(kept))
-
     def _fit(self, status: str, columns: tuple[str, ...]) -> Reported:
         at = self._at + self._move if status == "complete" else self._at
         covariance = solved(self._information, np.eye(len(at)))
         kept = self._kept
         sums = replace(self._sums, absent=kept.absent)
         return fitted(self._model, status, columns, kept.number, at, covariance, kept.null, sums)
+
+
+def _back(model: Hazards, kept: _Kept) -> Next | None:
+    """Half the way back to where it was better; None where that was tried often enough, or rounds end."""
+    if kept.halvings == _MOST_HALVINGS or kept.number == model.rounds:
+        return None
+    at = [(here + there) / 2 for here, there in zip(kept.at, kept.before, strict=True)]
+    return _on(msgspec.structs.replace(kept, number=kept.number + 1, at=at, halvings=kept.halvings + 1))
+
+
+def _on(kept: _Kept) -> Next:
+    return Next(encode(Coefficients(np.array(kept.at))), msgspec.json.encode(kept))
 
 
 def _cannot(model: Hazards, sums: Likelihood) -> tuple[str, tuple[str, ...]] | None:
@@ -202,10 +208,10 @@ def _read(model: Hazards, words: Sequence[int], at: Floats) -> Likelihood:
     layout = model.layout
     many, columns = layout.times + 1, layout.columns
     start = len(layout.flags)
-    used, dropped, outside, *counted = words[start : start + layout.counts]
+    used, dropped, *counted = words[start : start + layout.counts]
     rest = words[start + layout.counts :]
     most = MOST_MEMBERS * model.scale.bound
-    if min(used, dropped, outside, *counted) < 0 or any(abs(word) > most for word in rest):
+    if min(used, dropped, *counted) < 0 or any(abs(word) > most for word in rest):
         raise impossible("a word is larger than the holders' rows can make it")
     leaving, events = np.array(counted[:many], dtype=float), np.array(counted[many:], dtype=float)
     if leaving.sum() != used or np.any(events > leaving):
@@ -229,7 +235,6 @@ def _read(model: Hazards, words: Sequence[int], at: Floats) -> Likelihood:
     return Likelihood(
         used,
         dropped,
-        outside,
         int(events.sum()),
         float(happened @ at - events[kept] @ np.log(total)),
         happened - events[kept] @ means,

@@ -29,7 +29,7 @@ import numpy as np
 from kapok.computations.cox.coefficients import Coefficients
 from kapok.computations.cox.params import LARGEST, RULES, Hazards
 from kapok.computations.design.flags import leaving
-from kapok.computations.design.guards import Shares, Watch
+from kapok.computations.design.guards import Shares, Watch, exceeds
 from kapok.computations.design.rows import Blocks, Kept, engine_sql
 from kapok.computations.design.sums import Total
 from kapok.computations.engines import Engine, Note, Thresholds, unheard
@@ -75,7 +75,7 @@ def contribute_at(
     flags = model.layout.flags
     try:
         select = engine_sql(model.sources, model.columns, dataset, engine.dialect)
-        rows = Blocks(engine, select, model.sources, model.where)
+        rows = Blocks(engine, select, model.sources, model.where, model.unlisted)
         words, broken = _Look(model, coefficients, thresholds, dataset).words(rows)
     except Exception as error:  # noqa: BLE001  whatever it is, it depends on data: nobody outside may notice
         # The class alone: an engine's message can quote a value.
@@ -94,7 +94,7 @@ class _Block:
         interval: In which interval each row leaves.
         event: Whether it leaves with the event, within the grid.
         weights: exp(xβ).
-        outside: How many of these were too large.
+        outside: Whether one of these was too large.
     """
 
     matrix: Floats
@@ -102,7 +102,7 @@ class _Block:
     interval: npt.NDArray[np.intp]
     event: npt.NDArray[np.bool_]
     weights: Floats
-    outside: int
+    outside: bool
 
     @property
     def second(self) -> tuple[Any, ...]:
@@ -144,58 +144,76 @@ class _Look:
         blocks = Kept(lambda: (self._block(values) for values in rows), lambda block: block.second)
         products, happened = Total((many, columns + 1, columns + 1)), Total(columns)
         left, events = np.zeros(many, dtype=np.int64), np.zeros(many, dtype=np.int64)
-        outside = 0
+        plain, outside = Total((many, columns + 1, columns + 1)), False
         for block in blocks.first():
-            found = np.zeros((many, columns + 1, columns + 1))
+            found, counted = np.zeros((2, many, columns + 1, columns + 1))
             for place, matrix, weights in _parts(*block.second):
                 found[place] = matrix.T @ (matrix * weights[:, None])
+                counted[place] = matrix.T @ matrix
             products.add(found)
+            plain.add(counted)
             happened.add(block.matrix[block.event].sum(axis=0))
             left += np.bincount(block.interval, minlength=many)
             events += np.bincount(block.interval[block.event], minlength=many)
-            outside += block.outside
+            outside |= block.outside
             self._watch.look(block.watched)
             if block.event.any():
                 self._watch_events.look([column[block.event] for column in block.watched[:columns]])
         used, dropped = int(left.sum()), rows.dropped
-        few = [] if self._model.where is None else [rows.few(self._thresholds.min_cell)]
-        broken = self._broken(left, events, products.value, blocks, few)
+        leverage = [] if outside else self._leverage((products.value, plain.value), blocks)
+        broken = self._broken(left, events, leverage, outside)
+        broken += rows.few(self._thresholds.min_cell)
         upper = np.triu_indices(columns + 1)
         sums = np.concatenate([happened.value, products.value[:, *upper].ravel()])
-        counts = [used, dropped, outside, *left.tolist(), *events.tolist()]
+        counts = [used, dropped, *left.tolist(), *events.tolist()]
         return [*counts, *self._model.scale.words(sums.tolist())], broken
+
+    @staticmethod
+    def _leverage(information: tuple[Floats, Floats], blocks: Kept[_Block, tuple[Any, ...]]) -> list[float]:
+        """For each interval the largest of a row: as the round weights it, and as it is."""
+        weighted, plain = ([Shares(one) for one in sums] for sums in information)
+        if any(one.blurred for one in (*weighted, *plain)):
+            for part in blocks.again():
+                for place, matrix, weights in _parts(*part):
+                    weighted[place].sharpen(matrix, weights)
+                    plain[place].sharpen(matrix, np.ones_like(weights))
+        for part in blocks.again():
+            for place, matrix, weights in _parts(*part):
+                weighted[place].look(matrix, weights)
+                plain[place].look(matrix, np.ones_like(weights))
+        return [max(one.largest, other.largest) for one, other in zip(weighted, plain, strict=True)]
 
     def _broken(
         self,
         left: npt.NDArray[np.int64],
         events: npt.NDArray[np.int64],
-        products: Floats,
-        blocks: Kept[_Block, tuple[Any, ...]],
-        few_chosen: list[bool],
+        leverage: list[float],
+        outside: bool,
     ) -> list[bool]:
+        """For each flag but that of WHERE whether its rule is broken.
+
+        Where a weight was too large nothing of the round is told, and it is stepped back from.
+        """
         least, limits = self._thresholds, self._thresholds.models
         used, columns = int(left.sum()), len(self._model.names)
+        watched = self._watch.few.tolist()
         if used < max(least.min_rows, 2 * least.min_cell, 1):
-            return [False, True] + [False] * (len(self._model.layout.flags) - len(RULES))
-        shares = [Shares(information) for information in products]
-        for part in blocks.again():
-            for place, matrix, weights in _parts(*part):
-                shares[place].look(matrix, weights)
+            others = len(self._times) + 1 + len(watched) + columns
+            return [False, True] + [False] * (len(RULES) - 2 + others)
         latest = self._model.sources[self._model.time].bounds.high
         possible = [True] * len(self._times) + [latest > self._times[-1]]
-        counted = zip(possible, left.tolist(), events.tolist(), shares, strict=True)
+        counted = zip(possible, left.tolist(), events.tolist(), leverage or [0.0] * len(left), strict=True)
         few = [
             bool(
                 (possible and (gone in self._few or gone - happened in self._few))
                 or (place < len(self._times) and happened in self._few)
                 or (gone and columns * 100 > limits.parameters_percent * gone)
-                or min(1.0, share.largest) * 100 > limits.leverage_percent
+                or exceeds(min(1.0, share), limits.leverage_percent, 1.0)
             )
             for place, (possible, gone, happened, share) in enumerate(counted)
         ]
-        watched = self._watch.few.tolist()
         events_few = self._watch_events.few.tolist()
-        return [False, False, *few, *watched[:columns], *events_few, *watched[columns:], *few_chosen]
+        return [False, False, outside, *few, *watched[:columns], *events_few, *watched[columns:]]
 
     def _block(self, values: Sequence[Floats]) -> _Block:
         model = self._model
@@ -206,6 +224,6 @@ class _Look:
         event = (values[model.event] != 0) & (interval < len(self._times))
         risk = matrix @ self._at.columns
         most = np.log(LARGEST)
-        outside = int(np.count_nonzero(np.abs(risk) > most))
+        outside = bool(np.any(np.abs(risk) > most))
         watched = [*raw.T, *(values[place] for place in model.choices)]
         return _Block(matrix, watched, interval, event, np.exp(np.clip(risk, -most, most)), outside)

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kapok.computations.design.choices import choices, place_of
-from kapok.computations.design.columns import Design, Source, Sources
+from kapok.computations.design.columns import Design, Source, Sources, Unlisted
 from kapok.computations.design.features import INTERCEPT, Term, expressions, written
+from kapok.computations.design.flags import OUTSIDE
 from kapok.computations.design.model import ModelQuestion, check_dataset
 from kapok.computations.design.reading import read_above_zero, read_rounds, read_terms, read_where
 from kapok.computations.design.sums import Scale
@@ -31,10 +32,10 @@ _MOST_WORDS: Final = 100_000
 LARGEST: Final = 2.0**24
 """What one row adds to a sum at most: coefficients that lead beyond are not the last."""
 
-RULES: Final = ("table", "few_rows")
+RULES: Final = ("table", "few_rows", OUTSIDE)
 """What suppresses a model whatever its columns and times; see `kapok.computations.cox.holder`."""
 
-_COUNTS: Final = 3
+_COUNTS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Layout:
 
     @property
     def counts(self) -> int:
-        """Rows used, dropped and out of range; rows and events of each interval."""
+        """Rows used and dropped; rows and events of each interval."""
         return _COUNTS + 2 * (self.times + 1)
 
     @property
@@ -97,6 +98,7 @@ class Hazards(ModelQuestion):
         event: Place of the event among the sources.
         choices: Places of the conditions inside of expressions.
         where: Place of the condition of the rows that count; None without.
+        unlisted: What factors leave out.
         scale: How sums become words.
     """
 
@@ -107,6 +109,7 @@ class Hazards(ModelQuestion):
     event: int = field(compare=False)
     choices: tuple[int, ...] = field(compare=False)
     where: int | None = field(compare=False)
+    unlisted: tuple[Unlisted, ...] = field(compare=False)
     scale: Scale = field(compare=False)
 
     @classmethod
@@ -148,6 +151,7 @@ class Hazards(ModelQuestion):
             *(f"nearly_constant: {name}" for name in self.names),
             *(f"few_events: {name}" for name in self.names),
             *(f"nearly_constant: condition {write(one)}" for one in choices(_numbers(self.statement))),
+            *(f"nearly_constant: {one.name}" for one in self.unlisted),
             *(
                 []
                 if self.statement.where is None
@@ -222,7 +226,9 @@ def _compiled(one: Statement, dataset: Dataset) -> Hazards:
     chosen = tuple(place_of(condition, sources) for condition in choices(_numbers(one)))
     where = None if one.where is None else place_of(one.where, sources)
     scale = Scale(dataset.rows_max, LARGEST)
-    model = Hazards(one, tuple(sources.listed), design, time, event, chosen, where, scale)
+    model = Hazards(
+        one, tuple(sources.listed), design, time, event, chosen, where, tuple(sources.unlisted), scale
+    )
     if model.words > _MOST_WORDS:
         raise refuse(
             f"the model takes {model.words} sums a round, and {_MOST_WORDS} are allowed",

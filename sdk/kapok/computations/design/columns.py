@@ -25,6 +25,7 @@ from kapok.computations.design.features import (
     Powers,
     Spline,
     Term,
+    columns_of,
     name_of,
 )
 from kapok.computations.design.reading import value_of
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
     Floats: TypeAlias = npt.NDArray[np.float64]
 
-__all__ = ["MOST_COLUMNS", "Bounds", "Design", "DesignColumn", "Source", "Sources"]
+__all__ = ["MOST_COLUMNS", "Bounds", "Design", "DesignColumn", "Source", "Sources", "Unlisted"]
 
 MOST_COLUMNS: Final = 128
 """Most columns of a model: the sums over their products are as many as the square of that, halved."""
@@ -98,6 +99,21 @@ class Source:
         return value / scale.denominator if scale.denominator != 1 else value
 
 
+@dataclass(frozen=True, slots=True)
+class Unlisted:
+    """The rows that a factor leaves out, for their level is none of those that it lists.
+
+    Attributes:
+        factor: Place of the factor among the sources; it is null there.
+        place: Place of what is 1 there and else 0.
+        name: For people.
+    """
+
+    factor: int
+    place: int
+    name: str
+
+
 class Sources:
     """The sources of one model, each once however often it is used."""
 
@@ -105,6 +121,7 @@ class Sources:
         self._meaning = Meaning(dataset)
         self._known: dict[object, int] = {}
         self.listed: list[Source] = []
+        self.unlisted: list[Unlisted] = []
 
     def number(self, what: str, expression: Expression, *, bare: bool = False) -> int:
         """The place of a number, or of a condition as 0 and 1; `bare` as if it were a column itself.
@@ -145,7 +162,17 @@ class Sources:
         levels = [_level(term, level) for level in feature.levels]
         rows = tuple((Whole(place), (level,)) for place, level in enumerate(levels))
         numbered = RowTerm("number", Table(term.code, rows), True, 0, len(levels) - 1)
-        return self._place(Source(numbered, isinstance(feature.expression, Name)))
+        bare = isinstance(feature.expression, Name)
+        place = self._place(Source(numbered, bare))
+        if not _lists_all(term, len(levels)):
+            is_other = Operation("and", (_is_known(term.code), Operation("is null", (numbered.code,))))
+            other = RowTerm("number", Choice(((is_other, Whole(1)),), Whole(0)), True, 0, 1)
+            found = Unlisted(
+                place, self._place(Source(other, bare)), f"levels of {write(feature.expression)}"
+            )
+            if found not in self.unlisted:
+                self.unlisted.append(found)
+        return place
 
     def _place(self, source: Source) -> int:
         key = (source.term.code, source.term.scale)
@@ -153,6 +180,13 @@ class Sources:
             self._known[key] = len(self.listed)
             self.listed.append(source)
         return self._known[key]
+
+
+def _lists_all(term: RowTerm, many: int) -> bool:
+    """Whether so many levels are all that a value can have."""
+    if term.possible is not None:
+        return many == len(term.possible)
+    return term.kind == "number" and many == term.high - term.low + 1
 
 
 def _is_known(code: Code) -> Code:
@@ -270,13 +304,14 @@ class Design:
             InvalidInput: ``bad_model``, ``too_many_columns``, ``constant_column``, ``unknown_level``, and
                 whatever is wrong with an expression.
         """
-        columns = tuple(column for term in terms for column in _columns(term, sources))
-        if len(columns) > MOST_COLUMNS:
+        # Counted before any is made: factors multiply.
+        if (many := sum(map(columns_of, terms))) > MOST_COLUMNS:
             raise refuse(
-                f"the model has {len(columns)} columns, and {MOST_COLUMNS} are allowed",
+                f"the model has {many} columns, and {MOST_COLUMNS} are allowed",
                 "use factors with fewer levels, or fewer interactions",
                 "too_many_columns",
             )
+        columns = tuple(column for term in terms for column in _columns(term, sources))
         names = [column.name for column in columns]
         if doubled := sorted({name for name in names if names.count(name) > 1}):
             raise refuse(f"the model has the column {doubled[0]} twice", "leave one out", "bad_model")

@@ -6,6 +6,7 @@ expression of one row, as queries have them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -22,6 +23,7 @@ __all__ = [
     "Powers",
     "Spline",
     "Term",
+    "columns_of",
     "expressions",
     "name_of",
     "written",
@@ -82,6 +84,23 @@ INTERCEPT: Final[Term] = ()
 def expressions(terms: tuple[Term, ...]) -> Iterator[Expression]:
     """What an engine computes for the terms."""
     return (feature.expression for term in terms for feature in term)
+
+
+def columns_of(term: Term) -> int:
+    """How many columns of the matrix a term has."""
+    return math.prod(map(_parts_of, term))
+
+
+def _parts_of(feature: Feature) -> int:
+    match feature:
+        case Levels(_, levels, without):
+            return len(levels) - (without is not None)
+        case Powers(_, degree):
+            return degree
+        case Spline(_, knots):
+            return len(knots) - 1
+        case _:
+            return 1
 
 
 def written(terms: tuple[Term, ...]) -> str:

@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from kapok.computations.engines import Note
 from kapok.errors import PeerProtocolError
 from kapok.protocols.secure_sum.params import MOST_MEMBERS
 from kapok.protocols.words import WordVector
 
-__all__ = ["broken_rules", "impossible", "leaving"]
+__all__ = ["OUTSIDE", "broken_rules", "impossible", "leaving"]
+
+
+OUTSIDE: Final = "outside"
+"""The flag of coefficients that leave a row of somebody's without a mean: the fit steps back from there."""
 
 
 class _Question(Protocol):

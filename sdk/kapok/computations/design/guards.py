@@ -12,11 +12,16 @@ broke a rule, not whose.
                      the schema's own. Response, offset and weights too, and conditions inside of expressions
                      stops a column that marks persons
     leverage         no row has more than leverage_percent (75) of the information in any direction, that is
-                     in any column or combination of columns, weighted as the round weights it
+                     in any column or combination of columns, weighted as the round weights it and not
+                     weighted; nor have fewer than min_cell rows in effect all the weight
                      stops a row that fits itself, and weights or coefficients that choose one
     dominance        no row has more than leverage_percent of the distances of all responses from the
-                     commonest one, or of the residuals of a round; nor have fewer than min_cell in effect
-                     stops a response that is one person's value
+                     commonest one, or of the residuals or the deviance of a round; nor have fewer than
+                     min_cell in effect all distances or residuals, or those of the round's means from the
+                     commonest mean. Of the model of a constant alone, too
+                     stops a response that is one person's value, and a step of the mean beyond which one is
+    outside          coefficients give each row a mean, or a weight, that there can be
+                     stops a count of the rows on one side of any line
 
 The first, second and third are DataSHIELD's filters (nfilter.glm, nfilter.tab); the others bound what its
 filters leave open, because here the analyst chooses the coefficients of each round. Zero rows of a level are
@@ -38,9 +43,12 @@ if TYPE_CHECKING:
 
     from kapok.computations.design.columns import Floats
 
-__all__ = ["Distances", "Shares", "Watch", "exceeds", "whitening"]
+__all__ = ["Distances", "Shares", "Watch", "exceeds"]
 
-_RANK: Final = 1e-12
+_BLURRED: Final = 1e-8
+"""Of an eigenvalue of XᵀWX, with columns of length 1: below it rounding decides."""
+_RANK: Final = 2e-15
+"""Of a singular value of F: what is less is rounding, and rounds away in the sums as well."""
 _LESS: Final = 1 - 1e-9
 """What rounding leaves of a whole."""
 
@@ -135,25 +143,38 @@ class Shares:
 
     With the weighted matrix's rows √w x, the share of one row in direction v is w (x·v)² / vᵀXᵀWXv, and the
     largest over all v is w xᵀ(XᵀWX)⁺x. It is 1 for a row that alone has some column.
+
+    XᵀWX has squares, of which a direction with less than a part in 10⁸ of a column's length leaves nothing
+    that can be relied on; the sums of a round, which are not squared, show such a direction to eight digits:
+    a piece of a spline with its knots around one person's value. There XᵀWX = FᵀF is taken from the rows.
     """
 
     def __init__(self, information: Floats) -> None:
         """Prepare for the sum of all rows' information, shape (columns, columns)."""
-        self._root = whitening(information)
+        scale = np.sqrt(np.maximum(np.diag(information), 0.0))
+        scale[scale == 0.0] = 1.0
+        self._scale: Floats = scale
+        values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
+        self.blurred = bool(np.any((values < _BLURRED) & (np.abs(vectors).max(axis=0) < _LESS)))
+        kept = values > _BLURRED
+        self._root: Floats = vectors[:, kept] / np.sqrt(values[kept]) / scale[:, None]
+        self._factor: Floats = np.zeros((0, len(scale)))
         self.largest = 0.0
+
+    def sharpen(self, matrix: Floats, weights: Floats) -> None:
+        """Take some rows into F; all of them before any is looked at, where it is `blurred`."""
+        if self.blurred:
+            rows = matrix * np.sqrt(weights)[:, None] / self._scale
+            self._factor = np.asarray(np.linalg.qr(np.vstack([self._factor, rows]), mode="r"))
 
     def look(self, matrix: Floats, weights: Floats) -> None:
         """Look at some rows, shapes (rows, columns) and (rows,)."""
+        if len(self._factor):
+            _, values, directions = np.linalg.svd(self._factor)
+            kept = values > _RANK * values.max(initial=0.0)
+            directions = directions[: len(values)][kept]
+            self._root = (directions / values[kept, None]).T / self._scale[:, None]
+            self._factor = self._factor[:0]
         if len(matrix) and self._root.shape[1]:
             within = self._root.T @ matrix.T
             self.largest = max(self.largest, float((weights * np.einsum("ij,ij->j", within, within)).max()))
-
-
-def whitening(information: Floats) -> Floats:
-    """R of shape (columns, rank) with R Rᵀ the pseudo-inverse of a positive semidefinite matrix."""
-    scale = np.sqrt(np.maximum(np.diag(information), 0.0))
-    scale[scale == 0.0] = 1.0
-    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
-    kept = values > _RANK * len(values)
-    root: Floats = vectors[:, kept] / np.sqrt(values[kept])
-    return root / scale[:, None]

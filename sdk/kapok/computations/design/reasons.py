@@ -14,6 +14,7 @@ _RULES: Final = {
     "parameters": "too many columns for the rows (`parameters_percent`)",
     "leverage": "a row that decides a combination of columns nearly alone (`leverage_percent`)",
     "dominance": "a row whose response or residual outweighs the others (`leverage_percent`)",
+    "outside": "a row to whose coefficients no mean, or too large a weight, belongs",
     "nearly_constant": "fewer than `min_cell` rows beside the commonest value of {}",
     "few_events": "fewer than `min_cell` rows with the event beside the commonest value of {}",
     "interval": "few rows of either kind, or one that outweighs them, among those that leave up to {} "

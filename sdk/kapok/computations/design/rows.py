@@ -21,7 +21,7 @@ from kapok.computations.rows.engine_terms import ROWS, Writer
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from kapok.computations.design.columns import Floats, Source
+    from kapok.computations.design.columns import Floats, Source, Unlisted
     from kapok.computations.engines import Engine
     from kapok.documents.dataset import Dataset
 
@@ -60,21 +60,26 @@ class Blocks:
         select_sql: As `engine_sql` writes it.
         sources: What its columns are.
         where: Place of the condition of the rows that count, 1 or 0; None: all count.
+        unlisted: What factors leave out.
         dropped: Rows so far that counted and lacked something.
         chosen, left: Rows so far that lacked nothing and counted, or did not.
+        others: For each of `unlisted` how many rows so far had such a level, and lacked nothing else.
     """
 
     engine: Engine
     select_sql: str
     sources: Sequence[Source]
     where: int | None = None
+    unlisted: Sequence[Unlisted] = ()
     dropped: int = field(default=0, init=False)
     chosen: int = field(default=0, init=False)
     left: int = field(default=0, init=False)
+    others: list[int] = field(default_factory=list, init=False)
 
     def __iter__(self) -> Iterator[list[Floats]]:
         """For each block the values of each source, all of one length, at most some 8,000."""
         self.dropped = self.chosen = self.left = 0
+        self.others = [0] * len(self.unlisted)
         waiting: list[list[Floats]] = []
         rows = 0
         for batch in self.engine.batches(self.select_sql):
@@ -88,17 +93,24 @@ class Blocks:
             yield _joined(waiting)
 
     def _complete(self, batch: pa.RecordBatch) -> list[Floats]:
-        known = np.ones(batch.num_rows, dtype=bool)
-        for column in batch.columns:
+        factors = {one.factor for one in self.unlisted}
+        known, others = np.ones((2, batch.num_rows), dtype=bool)
+        for place, column in enumerate(batch.columns):
             if column.null_count:
-                known &= column.is_valid().to_numpy(zero_copy_only=False)
+                valid = column.is_valid().to_numpy(zero_copy_only=False)
+                known &= valid
+                others &= valid | (place in factors)
         if self.where is not None:
             counts = batch.column(self.where).to_numpy(zero_copy_only=False) != 0
             self.left += int((known & ~counts).sum())
             self.dropped += int((~known & counts).sum())
             known &= counts
+            others &= counts
         else:
             self.dropped += batch.num_rows - int(known.sum())
+        for number, one in enumerate(self.unlisted):
+            is_other = batch.column(one.place).to_numpy(zero_copy_only=False) != 0
+            self.others[number] += int((others & is_other).sum())
         kept = int(known.sum())
         self.chosen += kept
         found = []
@@ -107,9 +119,19 @@ class Blocks:
             found.append(source.value(steps if kept == batch.num_rows else steps[known]))
         return found
 
-    def few(self, min_cell: int) -> bool:
-        """Whether the condition keeps too few rows, or leaves out too few: none is too few as well."""
-        return self.where is not None and min_cell > 1 and min(self.chosen, self.left) < min_cell
+    def few(self, min_cell: int) -> list[bool]:
+        """For each factor with levels that it does not list, and then for the condition: whether few rows.
+
+        Of such levels none or `min_cell` rows, and of those of an expression `min_cell`; the condition keeps
+        as many and leaves out as many: none is too few as well.
+        """
+        found = [
+            many < min_cell and not (many == 0 and (self.sources[one.place].bare or min_cell <= 1))
+            for one, many in zip(self.unlisted, self.others, strict=True)
+        ]
+        if self.where is not None:
+            found.append(min_cell > 1 and min(self.chosen, self.left) < min_cell)
+        return found
 
 
 def _joined(blocks: list[list[Floats]]) -> list[Floats]:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from kapok.computations.design.flags import broken_rules, impossible
+from kapok.computations.design.flags import OUTSIDE, broken_rules, impossible
 from kapok.computations.design.solving import bent, dependent_columns, levels_of_nobody, set_aside, solved
 from kapok.computations.glm.coefficients import Coefficients, encode
 from kapok.computations.glm.report import fitted, without_fit
@@ -79,7 +79,7 @@ class Sums:
 
     Attributes:
         broken: What somebody's rows broke; then nothing else means anything.
-        used, dropped, outside: Rows.
+        used, dropped: Rows.
         information: XᵀWX, shape (columns, columns).
         score: Shape (columns,).
         null_information, null_score: Of the model of a constant alone.
@@ -89,7 +89,6 @@ class Sums:
     broken: tuple[str, ...]
     used: int
     dropped: int
-    outside: int
     information: Floats
     score: Floats
     null_information: float
@@ -122,6 +121,8 @@ def advance(model: Model, dataset: Dataset, state: bytes | None, words: Sequence
         kept = _Kept(1, [0.0] * (columns + 1), [0.0] * (columns + 1), absent=_absent(model, sums))
     else:
         kept = msgspec.json.decode(state, type=_Kept)
+    if OUTSIDE in sums.broken and kept.number > 1 and (back := _back(model, kept)) is not None:
+        return back
     if sums.broken:
         return without_fit(model, "suppressed", sums.broken, kept.number, sums.used, sums.dropped)
     if kept.number == 1 and (refused := _cannot(model, sums, kept.absent)):
@@ -160,17 +161,20 @@ class _Step:
         if (place := self._model.design.intercept) is not None:
             before[place + 1] = null
         at = [null, *(self._at + self._move).tolist()]
-        return self._on(_Kept(2, at, before, absent=self._kept.absent))
+        return _on(_Kept(2, at, before, absent=self._kept.absent))
 
     def next(self) -> Next | Reported:
         """After a later round."""
         kept, sums = self._kept, self._sums
-        worst = sums.outside > 0 or not np.isfinite(self._objective)
+        worst = not np.isfinite(self._objective)
         worse = kept.deviance is not None and self._objective > kept.deviance + _WORSE * (
             abs(kept.deviance) + 1
         )
-        if (worst or worse) and kept.halvings < _MOST_HALVINGS:
-            return self._back()
+        if worst or worse:
+            if kept.number == self._model.rounds:
+                return self._fit("not_converged", ())
+            if (back := _back(self._model, kept)) is not None:
+                return back
         decrement = self._decrement
         done = decrement <= _TOLERANCE * max(1, sums.used) ** 0.5 or (
             decrement < _STALLED and decrement > kept.decrement / 2
@@ -184,7 +188,7 @@ class _Step:
             return self._fit("not_converged", ())
         at = [kept.at[0] + self._null_move, *(self._at + self._move).tolist()]
         went = (0, steps, decrement, kept.absent, self._score.tolist())
-        return self._on(_Kept(kept.number + 1, at, kept.at, self._objective, *went))
+        return _on(_Kept(kept.number + 1, at, kept.at, self._objective, *went))
 
     @property
     def _objective(self) -> float:
@@ -218,20 +222,6 @@ class _Step:
         named = zip(self._model.design.columns, far, strict=True)
         return tuple(column.name for column, is_far in named if is_far)
 
-    def _back(self) -> Next | Reported:
-        """Half the way back to where it was better."""
-        kept = self._kept
-        if kept.number == self._model.rounds:
-            return self._fit("not_converged", ())
-        at = [(here + there) / 2 for here, there in zip(kept.at, kept.before, strict=True)]
-        return self._on(
-            msgspec.structs.replace(kept, number=kept.number + 1, at=at, halvings=kept.halvings + 1)
-        )
-
-    def _on(self, kept: _Kept) -> Next:
-        parameters = encode(Coefficients(np.array(kept.at[1:]), kept.at[0]))
-        return Next(parameters, msgspec.json.encode(kept))
-
     def _fit(self, status: str, columns: tuple[str, ...]) -> Reported:
         at = self._at + self._move if status == "converged" else self._at
         kept = self._kept
@@ -239,6 +229,19 @@ class _Step:
         return fitted(
             self._model, self._dataset, status, columns, kept.number, at, covariance, kept.absent, self._sums
         )
+
+
+def _back(model: Model, kept: _Kept) -> Next | None:
+    """Half the way back to where it was better; None where that was tried often enough, or rounds end."""
+    if kept.halvings == _MOST_HALVINGS or kept.number == model.rounds:
+        return None
+    at = [(here + there) / 2 for here, there in zip(kept.at, kept.before, strict=True)]
+    return _on(msgspec.structs.replace(kept, number=kept.number + 1, at=at, halvings=kept.halvings + 1))
+
+
+def _on(kept: _Kept) -> Next:
+    parameters = encode(Coefficients(np.array(kept.at[1:]), kept.at[0]))
+    return Next(parameters, msgspec.json.encode(kept))
 
 
 def _absent(model: Model, sums: Sums) -> list[int]:
@@ -268,10 +271,10 @@ def _read(model: Model, words: Sequence[int]) -> Sums:
     layout = model.layout
     if broken := broken_rules(model, layout.flags, words):
         nothing = np.zeros((layout.columns, layout.columns))
-        return Sums(broken, 0, 0, 0, nothing, nothing[0], *[0.0] * 7)
-    used, dropped, outside, *sums = words[len(layout.flags) :]
+        return Sums(broken, 0, 0, nothing, nothing[0], *[0.0] * 7)
+    used, dropped, *sums = words[len(layout.flags) :]
     most = MOST_MEMBERS * model.scale.bound
-    if min(used, dropped, outside) < 0 or any(abs(word) > most for word in sums):
+    if min(used, dropped) < 0 or any(abs(word) > most for word in sums):
         raise impossible("a word is larger than the holders' rows can make it")
     values = [model.scale.value(word) for word in sums]
     upper = np.triu_indices(layout.columns)
@@ -279,4 +282,4 @@ def _read(model: Model, words: Sequence[int]) -> Sums:
     information[upper] = values[: layout.pairs]
     information.T[upper] = values[: layout.pairs]
     score = np.array(values[layout.pairs : layout.pairs + layout.columns])
-    return Sums((), used, dropped, outside, information, score, *values[layout.pairs + layout.columns :])
+    return Sums((), used, dropped, information, score, *values[layout.pairs + layout.columns :])

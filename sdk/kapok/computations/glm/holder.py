@@ -21,12 +21,16 @@ from kapok.computations.design.rows import Blocks, Kept, engine_sql
 from kapok.computations.design.sums import Total
 from kapok.computations.engines import Engine, Note, Thresholds, unheard
 from kapok.computations.glm.coefficients import Coefficients
-from kapok.computations.glm.params import Model
+from kapok.computations.glm.params import RULES, Model
 from kapok.documents.dataset import Dataset
 from kapok.protocols.words import WordVector
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from kapok.computations.design.columns import Floats
+
+    _Second: TypeAlias = tuple[Floats, Floats, Floats, Floats]
 
 __all__ = ["contribute", "contribute_at"]
 
@@ -72,7 +76,7 @@ def _contribute(
     flags = model.layout.flags
     try:
         select = engine_sql(model.sources, model.columns, dataset, engine.dialect)
-        rows = Blocks(engine, select, model.sources, model.where)
+        rows = Blocks(engine, select, model.sources, model.where, model.unlisted)
         # What is no number shows in the sums, and suppresses them; a warning would say so on the way.
         with np.errstate(all="ignore"):
             words, broken = _Look(model, at, thresholds).words(rows)
@@ -93,31 +97,38 @@ class _Block:
             units, and the conditions inside of them.
         response: y.
         prior: w.
+        means: μ of model and constant.
         information: ω.
         score: r.
         null: ω and r of the model of a constant alone.
         deviance: Of model and constant.
-        pearson: (y - μ)² w / V(μ).
+        pearson: (y - μ)² w / V(μ); 0 where no dispersion is estimated, and nobody needs it.
         saturated: What the likelihood of an exact fit is.
-        outside: How many rows had coefficients that no mean belongs to.
+        outside: Whether there are rows to whose coefficients no mean belongs.
     """
 
     matrix: Floats
     watched: list[Floats]
     response: Floats
     prior: Floats
+    means: tuple[Floats, Floats]
     information: Floats
     score: Floats
     null: tuple[Floats, Floats]
     deviance: tuple[Floats, Floats]
     pearson: Floats
     saturated: Floats
-    outside: int
+    outside: bool
 
     @property
-    def second(self) -> tuple[Floats, Floats, Floats, Floats]:
-        """What the second look is at: matrix, ω, r and y."""
-        return self.matrix, self.information, self.score, self.response
+    def counts(self) -> Floats:
+        """1 for each row that has a weight, and 0 for the others."""
+        return (self.prior > 0).astype(np.float64)
+
+    @property
+    def second(self) -> _Second:
+        """What the second look is at: matrix, ω, whether it counts, and y."""
+        return self.matrix, self.information, self.counts, self.response
 
 
 class _Look:
@@ -133,6 +144,9 @@ class _Look:
             + [source.term.two_values is not None for source in others],
             thresholds.min_cell,
         )
+        self._counted = [Distances() for _ in range(6)]
+        self._squared = [Distances() for _ in range(3)]
+        self._middles: list[float] = []
 
     def _single_sources(self) -> list[int]:
         found = (self._model.response, self._model.offset, self._model.weights)
@@ -142,21 +156,23 @@ class _Look:
         """The words after the flags, and for each flag whether its rule is broken."""
         model, columns = self._model, len(self._model.design.columns)
         blocks = Kept(lambda: (self._block(values) for values in rows), lambda block: block.second)
-        information, score, single = Total((columns, columns)), Total(columns), Total(7)
-        used = outside = 0
+        information, plain, score = (
+            Total(shape) for shape in ((columns, columns), (columns, columns), columns)
+        )
+        single, used, outside = Total(7), 0, False
         for block in blocks.first():
-            weighted = block.matrix * block.information[:, None]
-            information.add(block.matrix.T @ weighted)
+            information.add(block.matrix.T @ (block.matrix * block.information[:, None]))
+            plain.add(block.matrix.T @ (block.matrix * block.counts[:, None]))
             score.add(block.score @ block.matrix)
             single.add(np.array([found.sum() for found in self._singles(block)]))
-            self._watch.look(block.watched)
-            used += int(np.count_nonzero(block.prior))
-            outside += block.outside
-        dropped = rows.dropped
-        broken = self._broken(used, information.value, blocks, rows.few(self._thresholds.min_cell))
+            self._look(block)
+            used += int(np.count_nonzero(block.counts))
+            outside |= block.outside
+        broken = self._broken(used, outside, (information.value, plain.value), blocks)
+        broken += rows.few(self._thresholds.min_cell)
         upper = information.value[np.triu_indices(columns)]
-        found = np.concatenate([upper, score.value, single.value])
-        return [used, dropped, outside, *model.scale.words(found.tolist())], broken
+        sums = np.concatenate([upper, score.value, single.value])
+        return [used, rows.dropped, *model.scale.words(sums.tolist())], broken
 
     @property
     def _constants(self) -> int:
@@ -166,32 +182,61 @@ class _Look:
     def _singles(block: _Block) -> tuple[Floats, ...]:
         return (*block.null, *block.deviance, block.pearson, block.saturated, block.prior)
 
+    def _look(self, block: _Block) -> None:
+        """At what each row adds to a sum: nothing is told of which one row has most."""
+        self._watch.look(block.watched)
+        if not self._middles and self._at is not None:
+            # Those of the start follow from the responses. If few have another, the middle one is most's.
+            self._middles = [float(np.median(means)) for means in block.means]
+        apart = (means - middle for means, middle in zip(block.means, self._middles, strict=False))
+        counted = (block.information, block.null[0], block.score, block.null[1], *apart)
+        for distances, found in zip(self._counted, counted, strict=False):
+            distances.look(np.abs(found))
+        for distances, found in zip(self._squared, (*block.deviance, block.pearson), strict=True):
+            distances.look(np.abs(found))
+
     def _broken(
-        self, used: int, information: Floats, blocks: Kept[_Block, tuple[Floats, ...]], few: bool
+        self, used: int, outside: bool, information: tuple[Floats, Floats], blocks: Kept[_Block, _Second]
     ) -> list[bool]:
+        """For each flag but that of WHERE whether its rule is broken."""
         least, limits = self._thresholds, self._thresholds.models
         columns = len(self._model.design.columns)
         if used < max(least.min_rows, 2 * least.min_cell, 1):
-            return [False, True] + [False] * (len(self._model.layout.flags) - 2)
-        shares, residuals, responses = Shares(information), Distances(), Distances()
-        # Of two values one is the distance of none: that there are few of the other is what `Watch` sees.
-        has_distances = not self._model.sources[self._model.response].indicator
-        commonest = self._watch.commonest[columns - self._constants]
-        for matrix, weights, score, response in blocks.again():
-            shares.look(matrix, weights)
-            residuals.look(np.abs(score))
-            if has_distances:
-                responses.look(np.abs(response - commonest))
-        percent = limits.leverage_percent
-        return [
-            False,
-            False,
-            columns * 100 > limits.parameters_percent * used,
-            exceeds(shares.largest, percent, 1.0),
-            responses.dominated(percent, least.min_cell) or residuals.dominated(percent, least.min_cell),
-            *self._watch.few.tolist(),
-            *([] if self._model.where is None else [few]),
-        ]
+            return [False, True] + [False] * (len(RULES) - 2 + len(self._model.watched))
+        leverage = dominance = False
+        if not outside:
+            # Else nothing of this round is told, and it is stepped back from.
+            percent, few = limits.leverage_percent, least.min_cell
+            counted = [one.dominated(percent, few) for one in (*self._counted, self._responses(blocks))]
+            leverage = any(counted[:2]) or exceeds(self._leverage(information, blocks), percent, 1.0)
+            dominance = any(counted[2:]) or any(one.dominated(percent, 1) for one in self._squared)
+        few_rows = columns * 100 > limits.parameters_percent * used
+        return [False, False, few_rows, leverage, dominance, outside, *self._watch.few.tolist()]
+
+    @staticmethod
+    def _leverage(information: tuple[Floats, Floats], blocks: Kept[_Block, _Second]) -> float:
+        """The largest of a row: as the round weights it, and as it is."""
+        shares = [Shares(one) for one in information]
+        if any(one.blurred for one in shares):
+            for matrix, weights, counts, _ in blocks.again():
+                shares[0].sharpen(matrix, weights)
+                shares[1].sharpen(matrix, counts)
+        for matrix, weights, counts, _ in blocks.again():
+            shares[0].look(matrix, weights)
+            shares[1].look(matrix, counts)
+        return max(one.largest for one in shares)
+
+    def _responses(self, blocks: Kept[_Block, _Second]) -> Distances:
+        """How far each response is from the commonest one.
+
+        Of two values one is the distance of none: that there are few of the other is what `Watch` sees.
+        """
+        found = Distances()
+        if not self._model.sources[self._model.response].indicator:
+            commonest = self._watch.commonest[len(self._model.design.columns) - self._constants]
+            for *_, response in blocks.again():
+                found.look(np.abs(response - commonest))
+        return found
 
     def _block(self, values: Sequence[Floats]) -> _Block:
         model, at = self._model, self._at
@@ -215,13 +260,14 @@ class _Look:
             [*raw.T[self._constants :], *(values[one] for one in self._single_sources())],
             response,
             prior,
+            (means, null_means),
             information,
             self._within(score + information * moves),
             (null[0], self._within(null[1] + null[0] * moves)),
             (self._deviance(response, means, prior), self._deviance(response, null_means, prior)),
-            self._within(prior * (response - means) ** 2 / model.family.variance(means, model.dispersion)),
+            self._pearson(response, means, prior),
             self._saturated(response, prior),
-            outside + null_outside,
+            outside or null_outside,
         )
 
     def _start(self, response: Floats, prior: Floats) -> Floats:
@@ -232,10 +278,10 @@ class _Look:
             return np.maximum(start, largest / 1000)
         return start
 
-    def _mean(self, eta: Floats) -> tuple[Floats, int]:
+    def _mean(self, eta: Floats) -> tuple[Floats, bool]:
         family, mean = self._model.family, self._model.link.inverse(eta)
         fits = self._model.link.fits(eta) & (mean >= family.low) & (mean <= family.high)
-        return family.kept(mean), int(np.count_nonzero(~fits))
+        return family.kept(mean), not fits.all()
 
     def _working(self, eta: Floats, mean: Floats, response: Floats, prior: Floats) -> tuple[Floats, Floats]:
         if self._model.statement.link == self._model.family.canonical:
@@ -248,6 +294,13 @@ class _Look:
 
     def _deviance(self, response: Floats, mean: Floats, prior: Floats) -> Floats:
         return self._within(prior * self._model.family.deviance(response, mean, self._model.dispersion))
+
+    def _pearson(self, response: Floats, mean: Floats, prior: Floats) -> Floats:
+        family = self._model.family
+        if not family.estimated:
+            # One row whose response the model thinks impossible would stand out of it, to the digit.
+            return np.zeros_like(mean)
+        return self._within(prior * (response - mean) ** 2 / family.variance(mean, self._model.dispersion))
 
     def _saturated(self, response: Floats, prior: Floats) -> Floats:
         if self._model.family.name == "gaussian":

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kapok.computations.design.choices import choices, place_of
-from kapok.computations.design.columns import Design, Source, Sources
+from kapok.computations.design.columns import Design, Source, Sources, Unlisted
 from kapok.computations.design.features import Term, expressions, written
+from kapok.computations.design.flags import OUTSIDE
 from kapok.computations.design.model import ModelQuestion, check_dataset
 from kapok.computations.design.reading import read_above_zero, read_rounds, read_terms, read_where, value_of
 from kapok.computations.design.sums import Scale
@@ -32,10 +33,10 @@ __all__ = ["RULES", "Layout", "Model", "Statement", "read_statement", "text_of"]
 _MARGIN: Final = 2.0**24
 """How much more a row may add to a sum on the way than the response's bounds let it at the end."""
 
-RULES: Final = ("table", "few_rows", "parameters", "leverage", "dominance")
+RULES: Final = ("table", "few_rows", "parameters", "leverage", "dominance", OUTSIDE)
 """What else can suppress a model than one of its columns; see `kapok.computations.design.guards`."""
 
-_COUNTS: Final = 3
+_COUNTS: Final = 2
 _SINGLE: Final = 7
 
 
@@ -98,6 +99,7 @@ class Model(ModelQuestion):
         weights: Place of the weights; None without.
         choices: Places of the conditions inside of expressions.
         where: Place of the condition of the rows that count; None without.
+        unlisted: What factors leave out.
         scale: How sums become words.
         largest: What one row adds to a sum at most.
     """
@@ -110,6 +112,7 @@ class Model(ModelQuestion):
     weights: int | None = field(compare=False)
     choices: tuple[int, ...] = field(compare=False)
     where: int | None = field(compare=False)
+    unlisted: tuple[Unlisted, ...] = field(compare=False)
     scale: Scale = field(compare=False)
     largest: float = field(compare=False)
 
@@ -162,7 +165,7 @@ class Model(ModelQuestion):
     @property
     def layout(self) -> Layout:
         """Which word is what."""
-        names = list(self.watched)
+        names = [*self.watched, *(one.name for one in self.unlisted)]
         if self.statement.where is not None:
             names.append(f"condition {write(self.statement.where)}")
         return Layout((*RULES, *(f"nearly_constant: {name}" for name in names)), len(self.design.columns))
@@ -304,6 +307,7 @@ def _compiled(one: Statement, dataset: Dataset) -> Model:
         weights,
         chosen,
         where,
+        tuple(sources.unlisted),
         Scale(dataset.rows_max, largest),
         largest,
     )

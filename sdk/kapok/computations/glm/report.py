@@ -38,7 +38,7 @@ class FitReport(Report, frozen=True, kw_only=True):
         rows_used: Complete rows whose weight is above 0, over all holders.
         rows_dropped: Rows that lacked something, or had a level that the model does not list.
         degrees: Rows used less coefficients.
-        deviance, null_deviance, pearson: Sums over rows.
+        deviance, null_deviance, pearson: Sums over rows; the last is 0 where no dispersion is estimated.
         dispersion: 1, or Pearson's χ² by the degrees of freedom; of a negative binomial 1.
         log_likelihood: At the fit; None of a weighted gamma or where there is no fit.
         aic: Akaike's criterion, None likewise.
