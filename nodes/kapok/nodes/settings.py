@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from kapok import settings
+from kapok.documents.envelope import is_digest
 from kapok.errors import InvalidInput
 from kapok.logs import LogFormat, LogLevel
 from kapok.nodes.source_settings import (
@@ -47,7 +48,6 @@ POLICY_FILE: Final = "policy.toml"
 
 _LEAST_HISTORY_DAYS: Final = 60
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")
-_HASH: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 
 class DatasetEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -224,7 +224,7 @@ def _check_entry(path: Path, name: str, entry: DatasetEntry) -> None:
     for what, text in (("datasets", name), (f"{key}.asset", entry.asset or name)):
         if not _NAME.match(text):
             raise _bad(path, what, f"has the name {text!r}", "use lower-case letters, digits, _ and -")
-    if not _HASH.match(entry.hash):
+    if not is_digest(entry.hash):
         raise _bad(
             path,
             f"{key}.hash",

@@ -12,6 +12,7 @@ __all__ = [
     "GENERATED_KEY_BITS",
     "MLKEM_PUBLIC_BYTES",
     "MOST_CHUNK_BYTES",
+    "TAG_SEED_BYTES",
     "WRAP_KEY_BYTES",
     "X25519_BYTES",
     "KeyBits",
@@ -25,6 +26,9 @@ WRAP_KEY_BYTES: Final = MLKEM_PUBLIC_BYTES + X25519_BYTES
 
 MOST_CHUNK_BYTES: Final = 256 * 1024
 """Of a sealed vector, as it travels."""
+
+TAG_SEED_BYTES: Final = 32
+"""Of the seed of a round's tag, which the analyst draws (`kapok.protocols.secure_sum.tag`)."""
 
 KeyBits = Literal[2048, 3072, 4096]
 """Of a Paillier result key that is made here; a key that was made elsewhere may have any size in between."""

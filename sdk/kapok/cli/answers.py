@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,19 +19,23 @@ _FORMATS: Final = (".csv", ".json", ".arrow", ".parquet")
 _SUPPRESSED: Final = "suppressed"
 
 
-def check_out(out: Path | None) -> None:
+def check_out(out: Path | None, formats: Collection[str] = _FORMATS) -> None:
     """Find out before anything is asked whether the answer can be written there.
+
+    Args:
+        out: The file; None for none.
+        formats: The endings that say how to write it.
 
     Raises:
         InvalidInput: ``bad_out``.
     """
     if out is None:
         return
-    if out.suffix not in _FORMATS:
+    if out.suffix not in formats:
         raise InvalidInput(
             f"{out} has no ending that says how to write it",
             code="bad_out",
-            remedy="end it with one of " + ", ".join(_FORMATS),
+            remedy="end it with one of " + ", ".join(formats),
         )
     if not out.absolute().parent.is_dir():
         raise InvalidInput(

@@ -32,12 +32,11 @@ from kapok.cli.extras import missing_extra
 from kapok.cli.grammar import group
 from kapok.cli.hints import forget_home
 from kapok.cli.options import EXIT_STATUSES
-from kapok.cli.terminal import Interrupted, note, report, report_interrupt, report_usage, say
+from kapok.cli.terminal import INTERRUPTED, Interrupted, note, report, report_interrupt, report_usage, say
 
 __all__ = ["app", "run"]
 
 _USAGE: Final = 2
-_INTERRUPTED: Final = 130
 
 
 def _version(wanted: bool) -> None:
@@ -112,7 +111,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return report(missing_extra(error, given) or error, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - the last door: whatever comes here becomes words and a status
         return report(error, as_json=as_json)
-    if status == _INTERRUPTED:  # typer's word for Ctrl-C
+    if status == INTERRUPTED:  # typer's word for Ctrl-C
         return report_interrupt(None, as_json=as_json)
     return status if isinstance(status, int) else 0
 

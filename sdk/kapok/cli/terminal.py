@@ -20,6 +20,7 @@ from kapok.errors import InternalError, KapokError, Unavailable, plain, plain_js
 
 __all__ = [
     "DEBUG_VARIABLE",
+    "INTERRUPTED",
     "Interrupted",
     "as_document",
     "note",
@@ -34,7 +35,8 @@ __all__ = [
 
 DEBUG_VARIABLE: Final = "KAPOK_DEBUG"
 _PIPED_WIDTH: Final = 200
-_INTERRUPTED: Final = 130
+INTERRUPTED: Final = 130
+"""The exit status of whoever was stopped by Ctrl-C."""
 
 
 class Interrupted(Exception):
@@ -175,10 +177,10 @@ def report_interrupt(stopped: Interrupted | None, *, as_json: bool) -> int:
     if as_json:
         detail = {"kind": "Interrupted", "code": "interrupted", "message": message or "interrupted"}
         job = stopped.job_id if stopped else ""
-        print_json({"error": detail, "job": job or None, "exit_status": _INTERRUPTED})
+        print_json({"error": detail, "job": job or None, "exit_status": INTERRUPTED})
     else:
         note(f"{message}\ninterrupted" if message else "interrupted")
-    return _INTERRUPTED
+    return INTERRUPTED
 
 
 def report_usage(message: str, usage: str, status: int, *, as_json: bool) -> int:

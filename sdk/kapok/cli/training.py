@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import click
 import typer
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["resume", "run"]
 
-_DAY_S = 24 * 3600
+_DAY_S: Final = 24 * 3600
+_PICTURES: Final = (".png", ".pdf", ".svg")
 ModelFile = Annotated[
     Path | None,
     typer.Option("--model", metavar="FILE", help="Write the final model to FILE, NumPy's .npz."),
@@ -188,9 +189,13 @@ def _carry_out(
     from kapok.cli.answers import check_out, show_result, write_result
     from kapok.client.exchanges import Exchanges
     from kapok.client.session import connect_async
+    from kapok.computations.reports import new_axes
 
     model, out, plot = files
     check_out(out)
+    check_out(plot, _PICTURES)
+    if plot is not None:
+        new_axes()  # says now, and not after hours, that it cannot be drawn
 
     async def go(live: Live) -> tuple[Result, Path]:
         async with await connect_async(home) as session:

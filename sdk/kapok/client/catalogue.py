@@ -8,7 +8,6 @@ nor invent a member or a member's key (nodes sign memberships).
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -18,7 +17,7 @@ import msgspec
 from kapok.client.memberships import Member, read_memberships
 from kapok.client.progress import SHOWN_DIGITS
 from kapok.documents.dataset import DATASET_TYP, Dataset
-from kapok.documents.envelope import document_id
+from kapok.documents.envelope import document_id, is_digest
 from kapok.errors import IdentityInvalid, InvalidInput, KapokError, NotFound, near
 from kapok.identity.names import PartyName, command_to_ask
 
@@ -38,7 +37,6 @@ __all__ = [
 ]
 
 _HASH_MARK: Final = "@"
-_HASH: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +132,7 @@ def resolve(
         InvalidInput: ``ambiguous_dataset``: several have this name; the remedy lists them.
         IdentityInvalid: it is not there but for a document whose signature does not hold.
     """
-    if not digits and _HASH.match(name.lower()):
+    if not digits and is_digest(name.lower()):
         return _of_hash(name.lower(), entries, verifier)
     wanted = f"{name}{_HASH_MARK}{digits}" if digits else name
     prefix = (digits or "").lower()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kapok.client.exchanges import Exchange
+from kapok.computations.reports import new_axes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,11 +57,9 @@ class History:
         """A line for each metric over the exchanges.
 
         Raises:
-            ModuleNotFoundError: matplotlib is not installed (`kapok[plot]`).
+            InvalidInput: ``no_matplotlib``: it is not installed.
         """
-        from matplotlib.figure import Figure
-
-        axes = Figure(layout="constrained").subplots()
+        axes = new_axes()
         for name, values in self.metrics.items():
             points = [
                 (one.number, value)
@@ -75,11 +74,11 @@ class History:
 
     def draw(self, path: Path) -> None:
         """Write the plot into a file, in the format that its name ends with. Raises what `plot` does."""
+        axes = self.plot()
         from matplotlib.figure import Figure
 
-        figure = self.plot().figure
-        if isinstance(figure, Figure):
-            figure.savefig(path)
+        if isinstance(axes.figure, Figure):
+            axes.figure.savefig(path)
 
 
 def _numbers(one: Exchange) -> Iterable[tuple[str, float]]:

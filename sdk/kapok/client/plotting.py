@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from kapok.computations.reports import new_axes
 from kapok.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def plot(result: Result, values: Sequence[str] | None, axes: Axes | None) -> Axe
     if len(result.rows) * len(series) > _MOST_BARS:
         raise _cannot(f"it has more than {_MOST_BARS} bars", "ask for fewer groups, or name one column")
     if axes is None:
-        axes = _new_axes()
+        axes = new_axes()
     labels = [" · ".join(_text(cell) for cell in _cells(result, row, groups)) for row in result.rows]
     numbers = range(len(labels))
     for place, name in enumerate(series):
@@ -73,17 +74,6 @@ def _cells(result: Result, row: Sequence[Any], names: Sequence[str]) -> list[Any
 
 def _text(cell: object) -> str:
     return "unknown" if cell is None else str(cell)
-
-
-def _new_axes() -> Axes:
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise InvalidInput(
-            "matplotlib is not installed", code="no_matplotlib", remedy="pip install 'kapok[plot]'"
-        ) from None
-    # A figure of its own, not pyplot's: nothing is kept open, and a notebook shows it all the same.
-    return Figure(layout="constrained").add_subplot()
 
 
 def _cannot(why: str, remedy: str) -> InvalidInput:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 from kapok.client.catalogue import Member, VerifiedDataset, choose_members
 from kapok.client.jobs import JobRecord
@@ -17,6 +17,7 @@ from kapok.documents.envelope import document_id, encode
 from kapok.documents.statements import JOB_TYP, MOST_DEADLINE_S, NONCE_BYTES, JobSpec, ResultKey
 from kapok.errors import CohortTooSmall, InvalidInput, counted
 from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR, MOST_MEMBERS, SUITE
+from kapok.protocols.sizes import TAG_SEED_BYTES
 
 if TYPE_CHECKING:
     from kapok.identity.names import PartyName
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Request", "asking", "prepare"]
 
-_SEED_BYTES: Final = 32
 SealName = Literal["paillier", "pad"]
 
 
@@ -108,7 +108,7 @@ def prepare(
     question = kind.parse(request.sql, dataset.schema)
     members = choose_members(dataset, request.parties)
     at_least = _least(request, dataset, members, analyst.organisation_id)
-    tag_seed, nonce = secrets.token_bytes(_SEED_BYTES), secrets.token_bytes(NONCE_BYTES)
+    tag_seed, nonce = secrets.token_bytes(TAG_SEED_BYTES), secrets.token_bytes(NONCE_BYTES)
     receiver = WrapKey.generate()
     specification = JobSpec(
         analyst=str(analyst),

@@ -27,6 +27,7 @@ from kapok.client.opening import check_result_key, open_evidence
 from kapok.client.progress import Stopwatch, short_name
 from kapok.client.result import Cost, Result
 from kapok.errors import InternalError, KapokError, NotFound, PeerProtocolError, SealBroken, Unavailable
+from kapok.protocols.sizes import TAG_SEED_BYTES
 from kapok.wire.messages import Evidence, JobStatus, RoundParameters
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ Advance = Callable[["OpenedSum", bytes | None], Any]
 before; called in a thread, again after whatever broke before it was kept. By itself the computation's own
 `Steps.advance`; where a program of the analyst's says what comes next, that program's voice."""
 
-_SEED_BYTES: Final = 32
 _PAUSE_S: Final = 0.5
 _NEVER_OPENS: Final = frozenset({"release_does_not_open"})
 """Whatever the broker hands out the next time: a node releases once."""
@@ -55,7 +55,7 @@ def first_turn(parameters: bytes) -> Turn:
     return Turn(
         round=1,
         parameters=parameters,
-        tag_seed=secrets.token_bytes(_SEED_BYTES),
+        tag_seed=secrets.token_bytes(TAG_SEED_BYTES),
         state=b"",
         data_versions={},
     )
@@ -165,7 +165,7 @@ async def _opened(
     return opened, Turn(
         round=evidence.round + 1,
         parameters=outcome.parameters,
-        tag_seed=secrets.token_bytes(_SEED_BYTES),
+        tag_seed=secrets.token_bytes(TAG_SEED_BYTES),
         state=outcome.state,
         data_versions=first | versions,
     )

@@ -13,7 +13,7 @@ from kapok.errors import InvalidInput
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["SOURCE", "Dominance", "Engine", "ModelLimits", "Note", "Thresholds", "unheard"]
+__all__ = ["EVERY", "SOURCE", "Dominance", "Engine", "ModelLimits", "Note", "Thresholds", "unheard"]
 
 SOURCE: Final = "source"
 
@@ -22,6 +22,8 @@ Note: TypeAlias = Callable[[str, str], None]
 
 It depends on data: it is for the holder's own log, and no part of it may leave the holder.
 """
+EVERY: Final = "every measure"
+"""The first word of a note where nothing at all is shown."""
 
 
 def unheard(measure: str, why: str) -> None:

@@ -17,8 +17,19 @@ from kapok.errors import InvalidInput
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    from matplotlib.axes import Axes
 
-__all__ = ["METADATA", "Report", "Reported", "Shown", "left_out", "number_text", "p_text", "reported"]
+__all__ = [
+    "METADATA",
+    "Report",
+    "Reported",
+    "Shown",
+    "left_out",
+    "new_axes",
+    "number_text",
+    "p_text",
+    "reported",
+]
 
 METADATA: Final = b"kapok.report"
 _LEAST_P: Final = 0.0001
@@ -238,3 +249,19 @@ def p_text(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.4f}" if value >= _LEAST_P else f"{value:.1e}"
+
+
+def new_axes() -> Axes:
+    """Where an answer is drawn that was given no place.
+
+    Raises:
+        InvalidInput: ``no_matplotlib``: it is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        raise InvalidInput(
+            "matplotlib is not installed", code="no_matplotlib", remedy="pip install 'kapok[plot]'"
+        ) from None
+    # A figure of its own, not pyplot's: nothing is kept open, and a notebook shows it all the same.
+    return Figure(layout="constrained").add_subplot()

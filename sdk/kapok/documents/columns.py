@@ -21,6 +21,7 @@ from kapok.errors import InvalidInput
 __all__ = [
     "LARGEST_STEPS",
     "MOST_DOMAIN",
+    "NAME",
     "TEXT_REMEDY",
     "Column",
     "ColumnType",
@@ -38,7 +39,8 @@ MOST_DOMAIN: Final = 10_000
 MOST_TEXT: Final = 200
 TEXT_REMEDY: Final = f"use 1 to {MOST_TEXT} printable characters, in Unicode's NFC form"
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
+NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
+"""What a column, and a dataset, may be called."""
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?\Z")
 _RESOLUTION: Final = re.compile(r"(1|0\.0{0,8}1)\Z")
 _TYPES: Final = ("integer", "decimal", "text", "boolean", "date", "timestamp")
@@ -111,7 +113,7 @@ class Column(
     description: str = ""
 
     def __post_init__(self) -> None:
-        if not _NAME.match(self.name):
+        if not NAME.match(self.name):
             raise bad_dataset(
                 f"{self.name!r} cannot be the name of a column",
                 "use 1 to 63 of a-z 0-9 _, beginning with a letter",

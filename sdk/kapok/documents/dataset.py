@@ -7,7 +7,6 @@ facts that the holders agreed on, never measured from one holder's data.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from datetime import date, time
 from functools import cached_property
@@ -18,6 +17,7 @@ import msgspec
 
 from kapok.documents.codes import fill_domain
 from kapok.documents.columns import (
+    NAME,
     Column,
     ColumnType,
     DomainValue,
@@ -31,7 +31,6 @@ __all__ = ["DATASET_TYP", "MOST_COLUMNS", "Column", "ColumnType", "Dataset", "Do
 DATASET_TYP: Final = "kapok-dataset+jws"
 MOST_COLUMNS: Final = 1000
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _MOST_ROWS: Final = 10**12
 _MOST_BYTES: Final = 2**20
 
@@ -62,7 +61,7 @@ class Dataset(
     description: str = ""
 
     def __post_init__(self) -> None:
-        if not _NAME.match(self.name):
+        if not NAME.match(self.name):
             raise bad_dataset(
                 f"{self.name!r} cannot be the name of a dataset",
                 "use 1 to 63 of a-z 0-9 _, beginning with a letter",

@@ -51,6 +51,7 @@ __all__ = [
     "detached",
     "document_id",
     "encode",
+    "is_digest",
 ]
 
 _Statement = TypeVar("_Statement", bound=msgspec.Struct)
@@ -60,6 +61,7 @@ _ALGORITHM: Final = "ES256"
 _HEADER: Final = frozenset({"alg", "typ", "x5c"})
 _MOST_HEADER_BYTES: Final = 32 * 1024
 _MOST_CACHED: Final = 1024
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}\Z")
 _TOKEN: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)\.([A-Za-z0-9_-]{86})\Z")
 
 
@@ -76,6 +78,11 @@ _REGISTRY: Final = _Registry(algorithms=[_ALGORITHM])
 def document_id(payload: bytes) -> str:
     """A document's identity: SHA-256 of its payload, lower-case hex."""
     return hashlib.sha256(payload).hexdigest()
+
+
+def is_digest(text: str) -> bool:
+    """Whether a text is a SHA-256 in lower-case hex, as identities of documents and of app bundles are."""
+    return _DIGEST.match(text) is not None
 
 
 def detached(token: str) -> str:

@@ -15,13 +15,12 @@ a larger serial than that of the last it has accepted: an old reopening does not
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 
-from kapok.documents.envelope import JwsSigner, attached, decode, detached, document_id, encode
+from kapok.documents.envelope import JwsSigner, attached, decode, detached, document_id, encode, is_digest
 from kapok.errors import InvalidInput, KapokError, NotAuthorised, PeerProtocolError, TimedOut, is_code
 from kapok.identity.names import PartyName, Role
 from kapok.protocols.secure_sum.cohort import is_cohort
@@ -46,7 +45,6 @@ MOST_LIFETIME_S: Final = 90 * 24 * 3600
 MOST_OLD_COHORTS: Final = 16
 _MOST_SIGNATURES: Final = 512
 _MOST_SERIAL: Final = 2**31
-_HASH: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 
 class Reopening(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -76,7 +74,7 @@ class Reopening(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     expires: int
 
     def __post_init__(self) -> None:
-        if not _HASH.match(self.dataset):
+        if not is_digest(self.dataset):
             raise _bad("dataset", "is not a dataset's hash")
         if not 1 <= self.serial <= _MOST_SERIAL:
             raise _bad("serial", f"is not 1 to {_MOST_SERIAL}")

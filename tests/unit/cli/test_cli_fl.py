@@ -1,4 +1,5 @@
 import json
+import sys
 
 from support.apps import files_of
 
@@ -29,6 +30,15 @@ def test_building_and_inspecting(tmp_path, capsys, monkeypatch):
     assert "[bad_file]" in capsys.readouterr().err
     assert run(["fl", "build", "nowhere"]) == 5
     assert "[no_such_app]" in capsys.readouterr().err
+
+
+def test_a_plot_that_cannot_be_drawn_is_said_before_anything_runs(tmp_path, capsys, monkeypatch):
+    ask = ["job", "resume", "ab12", "--home", str(tmp_path)]
+    assert run([*ask, "--plot", "history.txt"]) == 3
+    assert ".png, .pdf, .svg" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert run([*ask, "--plot", str(tmp_path / "history.png")]) == 3
+    assert "[no_matplotlib]" in capsys.readouterr().err
 
 
 def test_without_flower_it_says_what_to_install(tmp_path, capsys, monkeypatch):

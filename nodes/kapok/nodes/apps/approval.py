@@ -7,13 +7,13 @@ names a bundle by its hash, so no other code, and no other version of it, is app
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 import msgspec
 
+from kapok.documents.envelope import is_digest
 from kapok.errors import ConsentWithheld, InvalidInput, Refused
 from kapok.identity.names import PartyName, PartyPattern, Role
 from kapok.nodes.apps.limits import AppLimits, bad_limit
@@ -31,8 +31,6 @@ __all__ = [
 ]
 
 Isolation = Literal["sandbox", "none"]
-
-_HASH: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 
 class AppRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -156,7 +154,7 @@ def bad_norm(norm: float | None) -> bool:
 
 def faults(rule: AppRule) -> Iterable[tuple[str, str, str]]:
     """What is wrong with an approval as it is written: key, what is wrong, what to write."""
-    if not _HASH.match(rule.hash):
+    if not is_digest(rule.hash):
         yield (
             "hash",
             "is no hash of a bundle",

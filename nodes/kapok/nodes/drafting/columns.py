@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final, Literal
 
-from kapok.documents.columns import Column, text_fault
+from kapok.documents.columns import NAME, Column, text_fault
 from kapok.errors import counted
 from kapok.nodes.drafting.facts import NULL_WORDS, Facts, decimals_of, extremes_of, groups_of, wide
 from kapok.nodes.drafting.round import decades, rounded
@@ -20,7 +20,6 @@ __all__ = ["FEWEST_ROWS", "Proposal", "kind_of", "propose", "schema_name"]
 FEWEST_ROWS: Final = 5
 """A value that fewer rows have is rare, and is told nobody."""
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _MOST_TEXTS: Final = 1000
 _MOST_CODES: Final = 20
 # Of ten known cells, as many must have a value that is not rare for a column to be one of codes.
@@ -115,7 +114,7 @@ def kind_of(facts: Facts) -> tuple[Kind | None, str]:
 
 def _names(there: Sequence[str]) -> dict[str, str]:
     """A name in the schema for each in the file; those that a schema may have stay as they are."""
-    names = {one: lower for one in there if _NAME.match(lower := one.strip().lower())}
+    names = {one: lower for one in there if NAME.match(lower := one.strip().lower())}
     for one in there:
         if one not in names:
             names[one] = schema_name(one, set(names.values()))

@@ -20,8 +20,9 @@ from kapok.identity.names import PartyName, Role
 from kapok.nodes.sources import Table
 from kapok.protocols.secure_sum.framing import hashed
 from kapok.protocols.secure_sum.params import MOST_MEMBERS, SUITE, SumTerms, Verifier
-from kapok.protocols.secure_sum.tag import SEED_BYTES, tag_seed_info
+from kapok.protocols.secure_sum.tag import tag_seed_info
 from kapok.protocols.secure_sum.vector import check_result_key
+from kapok.protocols.sizes import TAG_SEED_BYTES
 from kapok.protocols.wraps import WrapKey
 
 __all__ = [
@@ -307,7 +308,7 @@ def _tag_seed(spec: JobSpec, name: str, tag_key: WrapKey) -> bytes:
         seed = tag_key.unwrap(spec.tag_seeds[name], info)
     except KapokError:
         seed = b""
-    if len(seed) != SEED_BYTES:
+    if len(seed) != TAG_SEED_BYTES:
         raise _bad(
             "its tag seed was not wrapped to the key of this node's membership",
             "bad_tag_seed",

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from kapok.computations.engines import Engine, Note, Thresholds, unheard
+from kapok.computations.engines import EVERY, Engine, Note, Thresholds, unheard
 from kapok.errors import InvalidInput
 from kapok.nodes.policy import Rule
 from kapok.nodes.runner.admission import AdmittedJob
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["contribute"]
 
-_EVERY: Final = "every measure"
 _log = logging.getLogger(__name__)
 
 
@@ -86,7 +85,7 @@ def contribute(
         # The class alone: a library's words can quote a cell.
         _log.error("the table could not be read", extra={"job": job.job_id, "class": type(error).__name__})
     if words is None or not reading.steady:
-        told = [(_EVERY, why) for why in reading.unfit or ("the table could not be read",)]
+        told = [(EVERY, why) for why in reading.unfit or ("the table could not be read",)]
         words = _words(job, parameters, _NoTable(), thresholds, unheard)
     for measure, why in told:
         _say(job, measure, why)

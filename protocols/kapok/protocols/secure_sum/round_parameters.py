@@ -34,7 +34,7 @@ from kapok.protocols.secure_sum.framing import framed, hashed, label
 from kapok.protocols.secure_sum.messages import PARAMETERS_TYP, ParametersStatement, encode, read
 from kapok.protocols.secure_sum.params import Signer, SumTerms, Verifier
 from kapok.protocols.secure_sum.roster import Roster
-from kapok.protocols.secure_sum.tag import SEED_BYTES
+from kapok.protocols.sizes import TAG_SEED_BYTES
 from kapok.protocols.wraps import WrapKey, wrap
 
 __all__ = [
@@ -65,7 +65,7 @@ class Parameters(NeverPickled):
     tag_seed: bytes = field(repr=False)
 
     def __post_init__(self) -> None:
-        if len(self.tag_seed) != SEED_BYTES or len(self.plaintext) > MOST_PARAMETERS_BYTES:
+        if len(self.tag_seed) != TAG_SEED_BYTES or len(self.plaintext) > MOST_PARAMETERS_BYTES:
             raise InvalidInput(
                 "the seed is not 32 bytes, or the parameters are too long", code="bad_parameters"
             )
@@ -207,10 +207,10 @@ def open_parameters(
     try:
         secret = wrap_key.unwrap(statement.wraps[roster.names.index(name)], _wrap_info(roster, name))
         nonce, body = sealed.ciphertext[:_NONCE_BYTES], sealed.ciphertext[_NONCE_BYTES:]
-        if len(secret) != _KEY_BYTES or len(body) < SEED_BYTES + _GCM_TAG_BYTES:
+        if len(secret) != _KEY_BYTES or len(body) < TAG_SEED_BYTES + _GCM_TAG_BYTES:
             raise _bad(analyst, "they are too short")
         plaintext = _cipher(secret, roster, round).decrypt(nonce, body, statement.params)
-        parameters = Parameters(plaintext[SEED_BYTES:], plaintext[:SEED_BYTES])
+        parameters = Parameters(plaintext[TAG_SEED_BYTES:], plaintext[:TAG_SEED_BYTES])
     except (InvalidTag, ValueError, KapokError):
         raise _bad(analyst, "they do not decrypt") from None
     if parameters.hash != statement.params:

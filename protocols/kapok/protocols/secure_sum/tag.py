@@ -27,11 +27,11 @@ from kapok.protocols.masking.pairwise import derive
 from kapok.protocols.secure_sum.framing import framed, label
 from kapok.protocols.secure_sum.params import TAG_EXTRA_BITS
 from kapok.protocols.secure_sum.roster import Context
+from kapok.protocols.sizes import TAG_SEED_BYTES
 from kapok.protocols.words import WordVector
 
-__all__ = ["SEED_BYTES", "commitment", "tag_of", "tag_seed_info"]
+__all__ = ["commitment", "tag_of", "tag_seed_info"]
 
-SEED_BYTES: Final = 32
 _LIMB_BITS: Final = 16
 # Products of 16-bit limbs are below 2^32: a block of them adds up below 2^45, far from 2^53 where float64
 # rounds, and MOST_WORDS = 2^28 of them below 2^60, which int64 holds.
@@ -124,5 +124,5 @@ def _limb_count(width: int) -> int:
 
 
 def _check_seed(seed: bytes) -> None:
-    if len(seed) != SEED_BYTES:
-        raise LocalProtocolError(f"a tag seed is {SEED_BYTES} bytes", code="bad_tag_seed")
+    if len(seed) != TAG_SEED_BYTES:
+        raise LocalProtocolError(f"a tag seed is {TAG_SEED_BYTES} bytes", code="bad_tag_seed")

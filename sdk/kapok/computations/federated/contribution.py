@@ -16,8 +16,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from kapok.computations.engines import Note, Thresholds, unheard
-from kapok.computations.federated.layout import HEAD_WORDS, write_head
+from kapok.computations.engines import EVERY, Note, Thresholds, unheard
+from kapok.computations.federated.layout import HEAD_WORDS, ONE_NUMBER, write_head
 from kapok.computations.federated.question import ArrayShape, Question
 from kapok.documents.dataset import Dataset
 from kapok.errors import InvalidInput, KapokError
@@ -26,8 +26,6 @@ from kapok.protocols.words import WordVector
 
 __all__ = ["App", "contribute", "read_instruction", "withheld"]
 
-_EVERY: Final = "every measure"
-_ONE_NUMBER: Final = -1
 _LARGEST_FLAG: Final = 1 << 22
 """Of which 256 add up within a word of 32 bits."""
 Array = npt.NDArray[Any]
@@ -86,11 +84,11 @@ def contribute(
             raise _Withheld("the table has fewer rows than min_rows")
         return _words(question, messages.read(instruction), app.call(instruction))
     except _Withheld as error:
-        note(_EVERY, str(error))
+        note(EVERY, str(error))
     except KapokError as error:
-        note(_EVERY, f"{error.message} [{error.code}]")
+        note(EVERY, f"{error.message} [{error.code}]")
     except Exception as error:  # noqa: BLE001 - whatever it is, it depends on data: nobody outside may notice
-        note(_EVERY, f"the app's reply could not be used ({type(error).__name__})")
+        note(EVERY, f"the app's reply could not be used ({type(error).__name__})")
     return withheld(question)
 
 
@@ -130,7 +128,7 @@ def _measures(reply: messages.Reply) -> tuple[bytes, list[float]]:
             listed.append((name, len(value)))
             numbers += value
         else:
-            listed.append((name, _ONE_NUMBER))
+            listed.append((name, ONE_NUMBER))
             numbers.append(value)
     if not messages.finite(numbers):
         raise _Withheld("a metric is not finite")

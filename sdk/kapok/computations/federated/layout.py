@@ -24,6 +24,7 @@ __all__ = [
     "MOST_METRICS",
     "MOST_NAME_BYTES",
     "MOST_VALUES",
+    "ONE_NUMBER",
     "Head",
     "Layout",
     "read_head",
@@ -34,6 +35,9 @@ MOST_NAME_BYTES: Final = 512
 """Of all names of records and metrics together, as JSON."""
 MOST_METRICS: Final = 32
 """Numbers of all metrics together; a list has several."""
+
+ONE_NUMBER: Final = -1
+"""Stands for the length of a metric that is a number, and no list of one."""
 
 _LIMB_BITS: Final = 16
 _LIMBS: Final = 6

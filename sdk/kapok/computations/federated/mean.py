@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
 
 import msgspec
 import numpy as np
 
-from kapok.computations.federated.layout import HEAD_WORDS, Head, read_head
+from kapok.computations.federated.layout import HEAD_WORDS, ONE_NUMBER, Head, read_head
 from kapok.computations.federated.question import Question
 from kapok.errors import ConsentWithheld, InvalidInput, KapokError, PeerProtocolError
 from kapok.flower.messages import Array, Metric, Reply
 from kapok.protocols.words import WordVector
 
 __all__ = ["Mean", "mean_of", "round_withheld"]
-
-_ONE_NUMBER: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +82,9 @@ def _metrics(head: Head) -> tuple[tuple[str, str], dict[str, Metric]]:
         numbers = iter(head.metrics)
         for name, length in listed:
             values = [
-                next(numbers) / head.weight for _ in range(max(length, 1 if length == _ONE_NUMBER else 0))
+                next(numbers) / head.weight for _ in range(max(length, 1 if length == ONE_NUMBER else 0))
             ]
-            found[str(name)] = values[0] if length == _ONE_NUMBER else tuple(values)
+            found[str(name)] = values[0] if length == ONE_NUMBER else tuple(values)
         return (str(arrays), str(metrics)), found
     except (msgspec.MsgspecError, ValueError, TypeError, StopIteration):
         raise PeerProtocolError("no holders can have sent such names", code="impossible_sum") from None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Final, Literal
 
 import msgspec
 
 from kapok.computations.federated.layout import MOST_VALUES, Layout
 from kapok.documents.dataset import Dataset
+from kapok.documents.envelope import is_digest
 from kapok.errors import InvalidInput, KapokError, counted
 
 __all__ = ["OPERATION", "ArrayShape", "ConfigValue", "Question"]
@@ -18,7 +18,6 @@ OPERATION: Final = "federated"
 MOST_EXCHANGES: Final = 100_000
 _MOST_ARRAYS: Final = 4096
 _MOST_NAME: Final = 200
-_HASH: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 DTypeName = Literal[
     "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"
@@ -81,7 +80,7 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         names = [one.name for one in self.arrays]
         bounds = (self.value_range, self.integer_range, self.examples, self.clip_norm or 1.0)
         checks = (
-            (bool(_HASH.match(self.app)), "its app is no SHA-256 in lower-case hexadecimal"),
+            (is_digest(self.app), "its app is no SHA-256 in lower-case hexadecimal"),
             (list(self.columns) == sorted(set(self.columns)), "its columns are not sorted"),
             (1 <= self.exchanges <= MOST_EXCHANGES, f"it has 1 to {MOST_EXCHANGES} exchanges"),
             (1 <= len(names) <= _MOST_ARRAYS, f"a model has 1 to {_MOST_ARRAYS} arrays"),

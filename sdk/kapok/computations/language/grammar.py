@@ -21,6 +21,7 @@ from kapok.computations.language.lexing import Token, lex
 from kapok.computations.language.literals import day_of, moment_of, number_of, span_of
 from kapok.computations.language.reserved import REFUSED
 from kapok.computations.language.syntax import (
+    COMPARISONS,
     Aggregate,
     Call,
     Case,
@@ -39,7 +40,6 @@ __all__ = ["Reader"]
 
 _MOST_LEVELS: Final = 48
 _MOST_PREFIXES: Final = 32
-_COMPARISONS: Final = frozenset({"=", "<>", "<", "<=", ">", ">="})
 # Names in the language that are no function's: what they open is read by rules of their own.
 _NO_NAMES: Final = frozenset({"case", "not", "and", "or"})
 
@@ -182,10 +182,10 @@ class Reader:
 
     def _comparison(self) -> Expression:
         found = self._range()
-        if self.token.kind == "sign" and self.token.text in _COMPARISONS:
+        if self.token.kind == "sign" and self.token.text in COMPARISONS:
             sign = self.advance().text
             found = self._made(Call(sign, (found, self._range())))
-            if self.token.kind == "sign" and self.token.text in _COMPARISONS:
+            if self.token.kind == "sign" and self.token.text in COMPARISONS:
                 raise refuse(
                     "two comparisons stand in a row",
                     "join them with AND, or put one in parentheses",

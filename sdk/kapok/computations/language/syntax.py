@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 __all__ = [
+    "COMPARISONS",
     "Aggregate",
     "Call",
     "Case",
@@ -34,6 +35,9 @@ __all__ = [
 
 
 Unit: TypeAlias = Literal["second", "minute", "hour", "day", "week"]
+
+COMPARISONS: Final = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+"""Signs that compare, each with the one that says the same with its sides exchanged."""
 
 
 @dataclass(frozen=True, slots=True)

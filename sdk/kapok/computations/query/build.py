@@ -14,6 +14,8 @@ over groups are of whole atoms, and so are the differences between measures.
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlglot import exp
 
 from kapok.computations.encoding import encoded
@@ -26,9 +28,10 @@ from kapok.computations.rows.meaning import Meaning
 from kapok.computations.rows.terms import INT64, Term
 from kapok.documents.dataset import Dataset
 
-__all__ = ["engine_sql"]
+__all__ = ["KEPT", "engine_sql"]
 
-_KEPT = "r"
+KEPT: Final = "r"
+"""What the rows that a filter keeps are called in the SELECT around them."""
 
 
 def engine_sql(
@@ -81,14 +84,14 @@ class _Builder:
         if self._question.where is not None:
             inner = inner.where(self._writer.written(self._question.where), copy=False)
         outputs = [*self._keys, exp.Count(this=exp.Star()), *self._sums]
-        select = exp.select(*outputs).from_(inner.subquery(_KEPT, copy=False), copy=False)
+        select = exp.select(*outputs).from_(inner.subquery(KEPT, copy=False), copy=False)
         places = [exp.Literal.number(place) for place in range(1, len(self._keys) + 1)]
         return select.group_by(*places, copy=False) if places else select
 
     def _named(self, name: str, value: exp.Expr) -> exp.Expr:
         """Computed once for a row, and known outside by a name."""
         self._inner.append(exp.alias_(value, name))
-        return exp.column(name, table=_KEPT)
+        return exp.column(name, table=KEPT)
 
     def _measure(self, number: int, measure: Measure) -> None:
         if not measure.arguments and measure.code is None:

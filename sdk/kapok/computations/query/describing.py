@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from kapok.computations.language.syntax import (
+    COMPARISONS,
     Aggregate,
     Call,
     Day,
@@ -33,7 +34,6 @@ _PHRASES: Final = {
     ">": "is above",
     ">=": "is at least",
 }
-_TURNED: Final = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 def describe(question: Question) -> str:
@@ -88,7 +88,7 @@ def _condition(condition: Expression) -> str:
     match condition:
         case Call("=" | "<>" | "<" | "<=" | ">" | ">=" as sign, (left, right)):
             if isinstance(left, Number | Text | Truth | Day | Moment):
-                return f"{write(right)} {_PHRASES[_TURNED[sign]]} {write(left)}"
+                return f"{write(right)} {_PHRASES[COMPARISONS[sign]]} {write(left)}"
             return f"{write(left)} {_PHRASES[sign]} {write(right)}"
         case Call("in", (tested, *values)):
             return f"{write(tested)} is one of {', '.join(map(write, values))}"

@@ -35,9 +35,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from typing import Final
 
-from kapok.computations.engines import Engine, Note, Thresholds, unheard
+from kapok.computations.engines import EVERY, Engine, Note, Thresholds, unheard
 from kapok.computations.query.aggregates import Moment
 from kapok.computations.query.build import engine_sql
 from kapok.computations.query.disclosure.dominance import largest_needed
@@ -51,8 +50,6 @@ from kapok.documents.dataset import Dataset
 from kapok.protocols.words import WordVector
 
 __all__ = ["Engine", "Thresholds", "contribute", "shown"]
-
-_EVERY: Final = "every measure"
 
 
 def contribute(
@@ -109,10 +106,10 @@ def shown(
         hidden = hiding.hidden()
     except Exception as error:  # noqa: BLE001  whatever it is, it depends on data: nobody outside may notice
         # The class alone: an engine's message can quote a value.
-        note(_EVERY, f"the engine could not answer ({type(error).__name__})")
+        note(EVERY, f"the engine could not answer ({type(error).__name__})")
         return None
     if found.rows.sum() < thresholds.min_rows:
-        note(_EVERY, "the filter keeps fewer rows than min_rows")
+        note(EVERY, "the filter keeps fewer rows than min_rows")
         return None
     for said in told:
         note(*said)

@@ -20,7 +20,8 @@ from typing import Any, Final, TypeAlias
 from sqlglot import exp
 
 from kapok.computations.encoding import encoded
-from kapok.computations.engines import Engine, Note, Thresholds, unheard
+from kapok.computations.engines import EVERY, Engine, Note, Thresholds, unheard
+from kapok.computations.query.build import KEPT
 from kapok.computations.query.holder import shown
 from kapok.computations.query.intervals import Interval, Intervals
 from kapok.computations.query.measures import Measure
@@ -34,9 +35,7 @@ from kapok.protocols.words import WordVector
 
 __all__ = ["contribute_thresholds", "tally_sql"]
 
-_EVERY: Final = "every measure"
 _FEW: Final = "a threshold has some of the rows on one side, and fewer than min_cell"
-_KEPT: Final = "r"
 
 _Cell: TypeAlias = tuple[int, ...]
 _Tally: TypeAlias = dict[int, int]
@@ -72,7 +71,7 @@ def contribute_thresholds(
         try:
             told = counting.told(*found, engine)
         except Exception as error:  # noqa: BLE001  whatever it is, it depends on data: nobody outside may notice
-            note(_EVERY, f"the engine could not answer ({type(error).__name__})")
+            note(EVERY, f"the engine could not answer ({type(error).__name__})")
     return WordVector.from_integers(_words(question, intervals, told), question.word_bits)
 
 
@@ -202,16 +201,16 @@ def tally_sql(
     known = exp.Not(this=exp.Is(this=exp.Paren(this=writer.written(term.code)), expression=exp.Null()))
     codes = [code for code in (question.where, measure.code) if code is not None]
     inner = inner.where(known, *map(writer.written, codes), copy=False)
-    own = exp.column("f", table=_KEPT)
+    own = exp.column("f", table=KEPT)
     part = exp.Case()
     for gap, parts in enumerate(ranges):
         below = exp.LT(this=own.copy(), expression=writer.whole(parts.start))
         within = exp.LT(this=own.copy(), expression=writer.whole(parts.stop))
         part = part.when(below, writer.whole(-1 - gap)).when(within, own.copy())
     part = part.else_(writer.whole(-1 - len(ranges)))
-    keys = [exp.column(f"g{place}", table=_KEPT) for place in range(len(question.axes))]
+    keys = [exp.column(f"g{place}", table=KEPT) for place in range(len(question.axes))]
     select = exp.select(*keys, part, exp.Count(this=exp.Star())).from_(
-        inner.subquery(_KEPT, copy=False), copy=False
+        inner.subquery(KEPT, copy=False), copy=False
     )
     places = [exp.Literal.number(place) for place in range(1, len(keys) + 2)]
     return select.group_by(*places, copy=False).sql(dialect=dialect)

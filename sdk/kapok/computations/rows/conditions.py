@@ -14,7 +14,7 @@ from typing import Final
 
 from kapok.computations.language.hints import refuse, shown
 from kapok.computations.language.literals import day_of, moment_of, number_text
-from kapok.computations.language.syntax import Number
+from kapok.computations.language.syntax import COMPARISONS, Number
 from kapok.computations.rows.operations import (
     Choice,
     Code,
@@ -42,7 +42,6 @@ __all__ = [
     "tested",
 ]
 
-_TURNED: Final = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _MOST_SEARCHED: Final = 200
 _MOST_SHOWN: Final = 20
 
@@ -111,7 +110,7 @@ def compare(sign: str, left: Term, right: Term) -> Term:
     if right.number is not None:
         return _compare_steps(sign, left, right.number)
     if left.number is not None:
-        return _compare_steps(_TURNED[sign], right, left.number)
+        return _compare_steps(COMPARISONS[sign], right, left.number)
     return _plain(sign, *aligned(left, right))
 
 
@@ -178,7 +177,7 @@ def _compare_texts(sign: str, left: Term, right: Term) -> Term:
             raise refuse("a comparison needs a column", "compare a column with the literal", "type_mismatch")
         return _plain(sign, left, right)
     if isinstance(left.code, Quoted):
-        left, right, sign = right, left, _TURNED[sign]
+        left, right, sign = right, left, COMPARISONS[sign]
     # Texts have the order of their characters' numbers, on every engine, for it is found here.
     everything = sorted({*map(str, left.values or ()), *map(str, right.values or ())})
     ranks = {text: rank for rank, text in enumerate(everything)}

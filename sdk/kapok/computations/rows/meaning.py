@@ -8,6 +8,7 @@ from typing import Final, Literal, cast
 
 from kapok.computations.language.hints import refuse
 from kapok.computations.language.syntax import (
+    COMPARISONS,
     Aggregate,
     Call,
     Case,
@@ -39,7 +40,6 @@ _COUNTS: Final = {
     **dict.fromkeys(("coalesce", "greatest", "least", "concat"), (1, 100)),
     **dict.fromkeys(texts.TEXT_FUNCTIONS, (1, 3)),
 }
-_COMPARISONS: Final = frozenset({"=", "<>", "<", "<=", ">", ">="})
 _AT_ONCE: Final = frozenset({"=", "<>", "in", "nullif", "and", "or", "not", "is null", "is true", "is false"})
 """What is found without a look at each of the values that its arguments can have."""
 
@@ -139,7 +139,7 @@ class Meaning:
         terms = tuple(map(self.term, arguments))
         if name not in _AT_ONCE:
             self._looked_through(*terms)
-        if name in _COMPARISONS:
+        if name in COMPARISONS:
             return conditions.compare(name, *terms)
         if name in ("and", "or", "not"):
             return conditions.joined(name, *terms)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from kapok.computations.reports import Shown, number_text, p_text
+from kapok.computations.reports import Shown, new_axes, number_text, p_text
 from kapok.computations.survival.analyst import CurveReport, LogRank
 from kapok.errors import InvalidInput
 
@@ -69,7 +69,7 @@ class Curves(Shown[CurveReport]):
                 "there is nothing to draw: no curve is shown", code="cannot_plot", remedy=self.message
             )
         if axes is None:
-            axes = _new_axes()
+            axes = new_axes()
         for name in self.report.names:
             places = [place for place, group in enumerate(table["group"]) if group == name]
             if not places:
@@ -87,13 +87,3 @@ class Curves(Shown[CurveReport]):
         if len(self.report.names) > 1:
             axes.legend(title=self.report.group)
         return axes
-
-
-def _new_axes() -> Axes:
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise InvalidInput(
-            "matplotlib is not installed", code="no_matplotlib", remedy="pip install 'kapok[plot]'"
-        ) from None
-    return Figure(layout="constrained").add_subplot()
