@@ -89,6 +89,8 @@ async def test_calls_that_wait_are_done_together_and_each_has_its_own_answer_or_
         left = asyncio.ensure_future(worker.run(work, 99))
         await asyncio.sleep(0)
         left.cancel()
+        await asyncio.wait([left])
+        await asyncio.sleep(0)  # What it waited for hears of it in its turn.
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert [type(one) if number % 10 == 3 else one for number, one in enumerate(answers)] == [
         KeyError if number % 10 == 3 else number for number in range(40)

@@ -175,7 +175,7 @@ def test_a_round_goes_on_without_whoever_refuses_it_and_ends_with_too_few(town):
     assert (status.state, status.error.code) == (JobState.FAILED, "too_few_organisations")
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))])
 def test_whoever_leaves_and_comes_back_each_sum_is_of_its_roster(town, seed):
     world, ada, nodes = town()
     asked, chance, opened = ada.ask(rounds=6, steered=True, at_least=3), random.Random(seed), {}
