@@ -160,7 +160,7 @@ def compare(postgres, tmp_path, monkeypatch):
 
 
 @settings(
-    max_examples=8,
+    max_examples=5,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

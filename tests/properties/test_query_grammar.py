@@ -318,7 +318,7 @@ def check(asked: tuple[str, int]) -> None:
 _QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.large_base_example]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=_QUIET)
+@settings(max_examples=80, deadline=None, suppress_health_check=_QUIET)
 @given(questions())
 def test_the_whole_grammar_answers_as_duckdb_does(asked: tuple[str, int]) -> None:
     check(asked)
