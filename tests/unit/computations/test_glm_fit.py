@@ -10,8 +10,9 @@ import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from scipy.stats import norm, t
 from statsmodels.genmod.families import links
-from support.models import LAX, close, fit, split
+from support.models import LAX, FrameEngine, close, fit, split
 
+from kapok.computations import Thresholds
 from kapok.documents.dataset import Column, Dataset
 
 pytestmark = pytest.mark.filterwarnings("ignore:The .* link function does not respect the domain")
@@ -211,7 +212,13 @@ def test_the_answer_is_one_table_that_says_everything(frame, engines):
 
 
 def test_thresholds_of_demonstrations_let_a_plain_model_through(frame, engines):
-    from kapok.computations import Thresholds
-
     assert fit("yb ~ x + z + C(h)", DATASET, engines, Thresholds(20, 5), family="binomial").converged
     assert LAX.min_cell == 1
+
+
+def test_a_column_that_is_missing_in_every_row_leaves_too_few_rows(frame):
+    """At all holders, or at one: rows with a gap are left out, and none are left there."""
+    without = frame.assign(z=np.nan)
+    for frames in ([without, without, without], [frame, without]):
+        found = fit("yb ~ x + z", DATASET, [FrameEngine(one) for one in frames], Thresholds(20, 5))
+        assert (found.status, found.reasons) == ("suppressed", ("few_rows",))
