@@ -8,7 +8,7 @@ With a canonical link XᵀWX is the second derivative, and steps are bent by how
 
 A fit has converged when the next step would move no combination of coefficients by more than 10⁻⁸ √n of its
 standard error, and takes that step too: what is left of the score is the square of that, and over a step so
-short XᵀWX, whose digits standard errors have, changes by some 10⁻⁸. What cannot be fitted is named: columns
+short XᵀWX, whose digits standard errors have, changes by a few 10⁻⁸. What cannot be fitted is named: columns
 that others give, columns that separate, too few rows, a rule that a holder's rows break.
 """
 
