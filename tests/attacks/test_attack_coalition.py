@@ -67,7 +67,7 @@ def coalition(town, job):
 def keys_of(town, job, letters):
     """The private mask keys of hospitals that collude, out of their daemons."""
     return {
-        town.name(letter): town.plot.runners[town.name(letter)]._office.open.get(job.id).holder._mask_key
+        town.name(letter): town.plot.runners[town.name(letter)]._context.open.get(job.id).holder._mask_key
         for letter in letters
     }
 

@@ -149,7 +149,7 @@ async def test_a_node_sends_a_release_that_is_none(town, sent, monkeypatch):
     job = await town.ask()
     assert await town.fault("c", job, code)
     await town.plot.until("release", "abd", job.id)
-    monkeypatch.setattr(town.plot._desk._office, "clock", lambda: float(job.spec.deadline))
+    monkeypatch.setattr(town.plot._jobs._context, "clock", lambda: float(job.spec.deadline))
     status = await town.state(job, JobState.FAILED, JobState.SUMMED)
     assert status.state is JobState.FAILED
     assert (status.error.code, status.error.party) == ("deadline_passed", town.name("c"))

@@ -68,7 +68,7 @@ def test_transactions_together_are_all_or_nothing_each_and_on_disk_at_once(store
             tx.jobs.add(job_row("b" * 64), [])
             raise KeyError
 
-    with store.together():
+    with store.group_commit():
         add_job(store, "a" * 64)
         with pytest.raises(KeyError):
             fail_halfway()
@@ -93,7 +93,7 @@ def test_whoever_is_told_of_transactions_together_is_told_when_they_are_on_disk(
             seen.append(tx.jobs.count(["gathering"]))
 
     store.when_on_disk(look)
-    with store.together():
+    with store.group_commit():
         for letter in "ab":
             add_job(store, letter * 64)
             store.when_on_disk(look)
@@ -101,7 +101,7 @@ def test_whoever_is_told_of_transactions_together_is_told_when_they_are_on_disk(
     assert seen == [0, 2, 2]
 
     def lost():
-        with store.together():
+        with store.group_commit():
             store.when_on_disk(look)
             raise KeyError
 
@@ -117,7 +117,7 @@ def test_where_the_database_fails_none_of_those_together_counts(store):
             raise sqlalchemy.exc.OperationalError("INSERT", {}, Exception("disk full"))
 
     def all_three():
-        with store.together():
+        with store.group_commit():
             add_job(store, "a" * 64)
             with pytest.raises(Unavailable):
                 fail_halfway()

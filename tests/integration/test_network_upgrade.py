@@ -23,8 +23,8 @@ def write(self, message):
     self.traffic.sent(len(raw))
     return raw
 gate.Gate._write = write
-import kapok.broker.desks
-kapok.broker.desks._IDLE_S = 0.2
+import kapok.broker.handlers
+kapok.broker.handlers._IDLE_S = 0.2
 """
 """A later release, the same wire version: a new field in each message, and an assignment of a new kind."""
 ANOTHER_WIRE = """

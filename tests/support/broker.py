@@ -1,4 +1,4 @@
-"""The broker's job desk driven by hand, what its store holds, and its home folder, as tests look at them."""
+"""The broker's jobs driven by hand, what its store holds, and its home folder, as tests look at them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from kapok.broker.computation.assignments import AssignmentKey
-from kapok.broker.computation.desk import JobDesk
+from kapok.broker.computation.jobs import Jobs
 from kapok.broker.store import Store
 from kapok.broker.store.schema import EventRow, SealedChunkRow, SumChunkRow
 from kapok.identity.certificates import TrustRoot
@@ -50,8 +50,8 @@ class Domain:
         return self._known[text]
 
 
-class DrivenDesk(JobDesk):
-    """A desk whose uploads and sums are done in one go."""
+class DrivenJobs(Jobs):
+    """Jobs whose uploads and sums are done in one go."""
 
     def owed(self, node: str) -> dict[AssignmentKey, Assignment]:
         """What one node owes now."""

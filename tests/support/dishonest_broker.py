@@ -1,4 +1,4 @@
-"""A dishonest broker: the real daemon, its job desk and its catalogue subclassed, over real mutual TLS.
+"""A dishonest broker: the real daemon, its jobs and its catalogue subclassed, over real mutual TLS.
 
     with plotting(monkeypatch) as plot:      # every broker and node that starts in here
         answers = await plot.tell("a", Completion(…))
@@ -20,7 +20,7 @@ import kapok.broker.app as broker_app
 import kapok.nodes.app as node_app
 from kapok.broker.catalogue import Catalogue
 from kapok.broker.computation.assignments import AssignmentKey
-from kapok.broker.computation.desk import JobDesk
+from kapok.broker.computation.jobs import Jobs
 from kapok.documents.envelope import decode
 from kapok.documents.statements import REFUSAL_TYP, RefusalStatement
 from kapok.errors import KapokError
@@ -85,7 +85,7 @@ class Plot:
     handled: list[Handled] = field(default_factory=list)
     runners: dict[str, Runner] = field(default_factory=dict)
     _pushed: dict[str, dict[AssignmentKey, Assignment]] = field(default_factory=dict)
-    _desk: JobDesk | None = None
+    _jobs: Jobs | None = None
     _number: Iterator[int] = field(default_factory=lambda: count(1))
 
     async def tell(self, node: str, assignment: Assignment) -> list[Outgoing]:
@@ -94,7 +94,7 @@ class Plot:
             self.ciphertexts[node] = assignment.parameters.ciphertext
         seen, key = len(self.handled), ("pushed", "", 0, next(self._number))
         self._pushed.setdefault(node, {})[key] = assignment
-        self.ring(node)
+        self.wake(node)
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 for one in self.handled[seen:]:
@@ -103,11 +103,11 @@ class Plot:
                         return one.answers
                 await asyncio.sleep(0.01)
 
-    def ring(self, *nodes: str) -> None:
+    def wake(self, *nodes: str) -> None:
         """Have the broker look again at what these nodes owe."""
-        office = self._desk._office
+        context = self._jobs._context
         names = [name for name in self.runners if letter(name) in nodes]
-        office._announce(frozenset(names), frozenset())
+        context._announce(frozenset(names), frozenset())
 
     async def until(self, verb: str, nodes: str, job_id: str) -> list[Heard]:
         """What each of these nodes sent under that verb for that job, the last of each, once all have."""
@@ -152,7 +152,7 @@ def plotting(monkeypatch) -> Iterator[Plot]:
     """Brokers that start in here follow the plot, and nodes are listened to."""
     plot = Plot()
 
-    class DishonestDesk(_DishonestDesk):
+    class DishonestJobs(_DishonestJobs):
         pass
 
     class DishonestCatalogue(Catalogue):
@@ -165,8 +165,8 @@ def plotting(monkeypatch) -> Iterator[Plot]:
         made.plot, made.letter = plot, node
         return made
 
-    DishonestDesk.plot = plot
-    monkeypatch.setattr(broker_app, "JobDesk", DishonestDesk)
+    DishonestJobs.plot = plot
+    monkeypatch.setattr(broker_app, "Jobs", DishonestJobs)
     monkeypatch.setattr(broker_app, "Catalogue", DishonestCatalogue)
     monkeypatch.setattr(node_app, "Runner", runner)
     yield plot
@@ -184,14 +184,14 @@ class _Listened(Runner):
         return answers
 
 
-class _DishonestDesk(JobDesk):
-    """The job desk, with a plot."""
+class _DishonestJobs(Jobs):
+    """Its jobs, with a plot."""
 
     plot: Plot
 
-    def __init__(self, office) -> None:
-        super().__init__(office)
-        self.plot._desk = self
+    def __init__(self, context) -> None:
+        super().__init__(context)
+        self.plot._jobs = self
 
     def assignments(self, nodes) -> dict[str, dict[AssignmentKey, Assignment]]:
         return {node: self._shown(node, owed) for node, owed in super().assignments(nodes).items()}

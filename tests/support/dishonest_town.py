@@ -185,7 +185,7 @@ class Town(Network):
 
     async def fault(self, node, job, code):
         """Wait until the broker has noted that code against a hospital."""
-        store = self.plot._desk._office.store
+        store = self.plot._jobs._context.store
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 with store.snapshot() as tx:

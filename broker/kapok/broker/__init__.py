@@ -7,9 +7,10 @@ reached from here.
 
     computation   the logic of jobs and attempts: synchronous, driven by an injected clock, no sockets
     store         what is durable: tables, migrations and the queries over them
-    desks         the counters behind the wire's services: they run the logic in one worker thread
-    line          that thread, the bells that wake watches, and who is connected
-    taking        what comes in chunks: all of it counts, or nothing
+    handlers      what stands behind the wire's services: asynchronous faces of the logic
+    worker        the one thread in which the logic runs
+    wakeups, presence    who is woken to look again; who is connected
+    receiving     what comes in chunks: all of it counts, or nothing
     catalogue, inquiries, reopenings, revoking    what is no job: datasets, opinions, cohorts, lists
     greeter       proves which broker answers
     metrics       what is counted

@@ -1,8 +1,8 @@
 """The broker daemon: here its parts are wired together.
 
-    settings, credentials ─▶ store ─▶ office ─▶ JobDesk, Catalogue, Reopenings ─▶ desks ─▶ kapok.wire.server
+    settings, credentials ─▶ store ─▶ context ─▶ Jobs, Catalogue, Reopenings ─▶ handlers ─▶ kapok.wire.server
                                                   ▲
-                                             caretaker: the clock, and the folding of sums
+                                             housekeeping: the clock, and the folding of sums
 
 Everything goes on from the store after a restart. SIGTERM and Ctrl-C end watches at once and give calls in
 flight some seconds; what they had not finished is sent again by whoever began it.
@@ -23,17 +23,24 @@ from typing import Any, Final, Protocol
 
 from kapok.broker.catalogue import Catalogue
 from kapok.broker.computation import peers
-from kapok.broker.computation.desk import JobDesk
-from kapok.broker.computation.office import Office
-from kapok.broker.desks import BrokerAnalystDesk, BrokerCatalogueDesk, BrokerNodeDesk, BrokerOfficerDesk
+from kapok.broker.computation.context import Context
+from kapok.broker.computation.jobs import Jobs
 from kapok.broker.greeter import Greeter
+from kapok.broker.handlers import (
+    BrokerAnalystHandler,
+    BrokerCatalogueHandler,
+    BrokerNodeHandler,
+    BrokerOfficerHandler,
+)
 from kapok.broker.inquiries import Inquiries
-from kapok.broker.line import Bells, Presence, Worker
 from kapok.broker.metrics import BrokerMetrics
+from kapok.broker.presence import Presence
 from kapok.broker.reopenings import Reopenings
 from kapok.broker.revoking import Revoking
 from kapok.broker.settings import BrokerSettings
 from kapok.broker.store import Store
+from kapok.broker.wakeups import Wakeups
+from kapok.broker.worker import Worker
 from kapok.daemon import alone, room_for_connections, stopped_by_sigterm
 from kapok.daemon.metrics import metrics_served
 from kapok.documents.envelope import JwsVerifier
@@ -46,7 +53,7 @@ from kapok.identity.renewal import Current
 from kapok.identity.revocation import Revocations
 from kapok.logs import about, configure, traces
 from kapok.settings import load
-from kapok.wire.desks import AnalystDesk, CatalogueDesk, NodeDesk, OfficerDesk
+from kapok.wire.handlers import AnalystHandler, CatalogueHandler, NodeHandler, OfficerHandler
 from kapok.wire.health import Health
 from kapok.wire.limits import Limits as WireLimits
 from kapok.wire.server import RunningServer, serve
@@ -69,10 +76,10 @@ class Serving(Protocol):
         credentials: Credentials,
         address: str,
         *,
-        catalogue: CatalogueDesk,
-        analysts: AnalystDesk,
-        nodes: NodeDesk,
-        officers: OfficerDesk,
+        catalogue: CatalogueHandler,
+        analysts: AnalystHandler,
+        nodes: NodeHandler,
+        officers: OfficerHandler,
         limits: WireLimits,
         current: Callable[[], Credentials],
         revocations: Revocations,
@@ -146,13 +153,13 @@ async def _served(
     serving: Serving,
 ) -> AsyncIterator[RunningServer]:
     """The running server with everything behind it; drained and put away in the end."""
-    bells, presence, worker = Bells(asyncio.get_running_loop()), Presence(), Worker(store.together)
+    wakeups, presence, worker = Wakeups(asyncio.get_running_loop()), Presence(), Worker(store.group_commit)
     metrics = BrokerMetrics(store, presence, lambda: expires(current.now))
     root = current.now.root
     verifier = JwsVerifier(root.pem, clock, revocations.revokes)
-    told: dict[str, Any] = {"announce": bells.announce, "observe": metrics.moved}
-    office = Office(store, verifier, clock, settings.limits, connected=presence.connected, **told)
-    jobs, revoking, fold = JobDesk(office), Revoking(office, root, revocations), asyncio.Event()
+    told: dict[str, Any] = {"announce": wakeups.announce, "observe": metrics.moved}
+    context = Context(store, verifier, clock, settings.limits, connected=presence.connected, **told)
+    jobs, revoking, fold = Jobs(context), Revoking(context, root, revocations), asyncio.Event()
     try:
         await worker.run(jobs.resume)
         await revoking.load(worker)
@@ -162,16 +169,18 @@ async def _served(
             limits=settings.limits.wire,
             current=lambda: current.now,
             revocations=revocations,
-            **_desks(office, jobs, worker, bells, presence, fold, revoking, revocations, lambda: current.now),
+            **_handlers(
+                context, jobs, worker, wakeups, presence, fold, revoking, revocations, lambda: current.now
+            ),
         )
         metrics.tell_traffic(server.traffic)
         chores = [
-            asyncio.create_task(_take_care(worker, jobs, fold, server.health)),
-            asyncio.create_task(revoking.run(worker, bells)),
+            asyncio.create_task(_keep_house(worker, jobs, fold, server.health)),
+            asyncio.create_task(revoking.run(worker, wakeups)),
         ]
         try:
             with metrics_served(metrics.registry, settings.metrics_address):
-                async with _among_peers(office, presence, bells):
+                async with _among_peers(context, presence, wakeups):
                     yield server
         finally:
             await server.stop(settings.drain_s)
@@ -183,11 +192,11 @@ async def _served(
         worker.close()
 
 
-def _desks(
-    office: Office,
-    jobs: JobDesk,
+def _handlers(
+    context: Context,
+    jobs: Jobs,
     worker: Worker,
-    bells: Bells,
+    wakeups: Wakeups,
     presence: Presence,
     fold: asyncio.Event,
     revoking: Revoking,
@@ -195,55 +204,55 @@ def _desks(
     current: Callable[[], Credentials],
 ) -> dict[str, Any]:
     """What answers the calls of each audience, by the names that `kapok.wire.server.serve` has for them."""
-    catalogue, reopenings = Catalogue(office, presence.connected), Reopenings(office)
-    inquiries = Inquiries(office, worker, bells, presence.connected)
+    catalogue, reopenings = Catalogue(context, presence.connected), Reopenings(context)
+    inquiries = Inquiries(context, worker, wakeups, presence.connected)
     return {
-        "catalogue": BrokerCatalogueDesk(worker, catalogue, revoking, Greeter(current, revocations)),
-        "analysts": BrokerAnalystDesk(worker, jobs, bells, inquiries, office.limits.upload_idle_s),
-        "nodes": BrokerNodeDesk(
+        "catalogue": BrokerCatalogueHandler(worker, catalogue, revoking, Greeter(current, revocations)),
+        "analysts": BrokerAnalystHandler(worker, jobs, wakeups, inquiries, context.limits.upload_idle_s),
+        "nodes": BrokerNodeHandler(
             worker,
             catalogue,
             jobs,
             reopenings,
-            bells,
+            wakeups,
             presence,
             inquiries,
             fold,
-            office.limits.upload_idle_s,
+            context.limits.upload_idle_s,
             revocations,
         ),
-        "officers": BrokerOfficerDesk(worker, reopenings),
+        "officers": BrokerOfficerHandler(worker, reopenings),
     }
 
 
 @asynccontextmanager
-async def _among_peers(office: Office, presence: Presence, bells: Bells) -> AsyncIterator[None]:
+async def _among_peers(context: Context, presence: Presence, wakeups: Wakeups) -> AsyncIterator[None]:
     """Be one of the processes on a store that they share; alone on SQLite."""
-    if not office.store.shared:
+    if not context.store.shared:
         yield
         return
     # Not in the worker's thread: what it has to do may take longer than a living process may be silent.
-    beating = asyncio.create_task(_beat(office, presence))
+    beating = asyncio.create_task(_beat(context, presence))
     try:
-        with office.store.heard(bells.ring):
+        with context.store.heard(wakeups.wake):
             yield
     finally:
         beating.cancel()
         await asyncio.gather(beating, return_exceptions=True)
         with suppress(KapokError):
-            await asyncio.to_thread(peers.leave, office)
+            await asyncio.to_thread(peers.leave, context)
 
 
-async def _beat(office: Office, presence: Presence) -> None:
+async def _beat(context: Context, presence: Presence) -> None:
     while True:
         try:
-            presence.elsewhere = await asyncio.to_thread(peers.beat, office, presence.here)
+            presence.elsewhere = await asyncio.to_thread(peers.beat, context, presence.here)
         except KapokError as error:
             _log.warning("the other brokers are not heard of just now", exc_info=error)
         await asyncio.sleep(_TICK_S)
 
 
-async def _take_care(worker: Worker, jobs: JobDesk, fold: asyncio.Event, health: Health) -> None:
+async def _keep_house(worker: Worker, jobs: Jobs, fold: asyncio.Event, health: Health) -> None:
     """Fold what there is to fold, do each second what the clock asks for, and say whether that goes well."""
     loop, ticked = asyncio.get_running_loop(), -_TICK_S
     while True:
@@ -259,10 +268,10 @@ async def _take_care(worker: Worker, jobs: JobDesk, fold: asyncio.Event, health:
             health.report(serving=True)
         except KapokError as error:
             health.report(serving=False)
-            _log.warning("the caretaker tries again", exc_info=error)
+            _log.warning("housekeeping is tried again", exc_info=error)
             await asyncio.sleep(_TICK_S)
         except Exception:  # noqa: BLE001 - one job's defect must not stop the clock of all others
-            _log.exception("the caretaker tries again after a defect")
+            _log.exception("housekeeping goes on after a defect")
             await asyncio.sleep(_TICK_S)
         with suppress(TimeoutError):
             async with asyncio.timeout(_TICK_S):

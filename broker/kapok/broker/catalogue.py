@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kapok.broker.computation.office import Office
+from kapok.broker.computation.context import Context
 from kapok.broker.computation.statements import check_signer
 from kapok.broker.store import Transaction
 from kapok.broker.store.schema import DatasetRow
@@ -22,12 +22,12 @@ class Catalogue:
     """The logic of datasets and memberships over one store.
 
     Args:
-        office: Store, verifier, clock and limits.
+        context: Store, verifier, clock and limits.
         connected: Whether a node is connected just now.
     """
 
-    def __init__(self, office: Office, connected: Callable[[str], bool]) -> None:
-        self._office = office
+    def __init__(self, context: Context, connected: Callable[[str], bool]) -> None:
+        self._context = context
         self._connected = connected
 
     def publish(self, caller: PartyName, token: str) -> str:
@@ -42,18 +42,18 @@ class Catalogue:
             InvalidInput: ``bad_dataset``.
             BudgetExhausted: ``too_many_datasets`` of this publisher.
         """
-        signed = self._office.verifier.verify(DATASET_TYP, token)
+        signed = self._context.verifier.verify(DATASET_TYP, token)
         check_signer(caller, signed.signer.name)
         dataset = Dataset.from_payload(signed.payload)
         dataset_hash = document_id(signed.payload)
-        with self._office.step() as step:
+        with self._context.step() as step:
             known = step.tx.catalogue.dataset(dataset_hash)
             if known is not None and known.publisher == str(caller):
                 known.document = token
                 return dataset_hash
             if known is not None and self._verifies(known):
                 return dataset_hash
-            if step.tx.catalogue.published_by(str(caller)) >= self._office.limits.datasets_max:
+            if step.tx.catalogue.published_by(str(caller)) >= self._context.limits.datasets_max:
                 raise BudgetExhausted(
                     f"{caller} has published as many datasets as this broker takes from one party",
                     code="too_many_datasets",
@@ -69,7 +69,7 @@ class Catalogue:
 
     def datasets(self, name: str | None) -> list[CatalogueEntry]:
         """All datasets, or those of that name, oldest first."""
-        with self._office.store.snapshot() as tx:
+        with self._context.store.snapshot() as tx:
             return [self._entry(tx, row) for row in tx.catalogue.datasets(name)]
 
     def dataset(self, dataset_hash: str) -> CatalogueEntry:
@@ -78,7 +78,7 @@ class Catalogue:
         Raises:
             NotFound: ``unknown_dataset``.
         """
-        with self._office.store.snapshot() as tx:
+        with self._context.store.snapshot() as tx:
             row = tx.catalogue.dataset(dataset_hash)
             if row is None:
                 raise _unknown()
@@ -93,7 +93,7 @@ class Catalogue:
             NotAuthorised: ``wrong_role``.
             NotFound: ``unknown_dataset``.
         """
-        signed = self._office.verifier.verify(MEMBERSHIP_TYP, token)
+        signed = self._context.verifier.verify(MEMBERSHIP_TYP, token)
         check_signer(caller, signed.signer.name)
         if caller.role is not Role.NODE:
             raise NotAuthorised(
@@ -103,7 +103,7 @@ class Catalogue:
                 remedy="join it with a node: name the dataset in its node.toml",
             )
         membership = decode(Membership, signed.payload, party=str(caller))
-        with self._office.step() as step:
+        with self._context.step() as step:
             if step.tx.catalogue.dataset(membership.dataset) is None:
                 raise _unknown()
             step.tx.catalogue.join(membership.dataset, str(caller), token, step.now)
@@ -111,7 +111,7 @@ class Catalogue:
     def _verifies(self, row: DatasetRow) -> bool:
         """Whether a kept document's signature still holds: certificates expire."""
         try:
-            self._office.verifier.verify(DATASET_TYP, row.document)
+            self._context.verifier.verify(DATASET_TYP, row.document)
         except IdentityInvalid:
             return False
         return True

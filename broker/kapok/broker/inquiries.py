@@ -1,6 +1,6 @@
 """Inquiries on their way: how the nodes would judge a question.
 
-    analyst ── Explain(inquiry) ──▶ bell of each connected member ──▶ its watch: Inquiry
+    analyst ── Explain(inquiry) ──▶ wakeup of each connected member ──▶ its watch: Inquiry
             ◀── opinion ◀──────────────────────────────────────────── GiveOpinion(opinion)
 
 An inquiry lies in the store while its analyst waits, so that it also reaches nodes that are connected to
@@ -15,9 +15,10 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import suppress
 from typing import Final
 
-from kapok.broker.computation.office import Office
-from kapok.broker.line import Bells, Worker, rings
+from kapok.broker.computation.context import Context
 from kapok.broker.store.schema import InquiryRow
+from kapok.broker.wakeups import Wakeups, woken
+from kapok.broker.worker import Worker
 from kapok.documents.envelope import decode, document_id
 from kapok.documents.statements import INQUIRY_TYP, OPINION_TYP, JobSpec, OpinionStatement
 from kapok.errors import InvalidInput, KapokError, NotAuthorised, Unavailable
@@ -36,24 +37,24 @@ class Inquiries:
     """The inquiries that are open just now.
 
     Args:
-        office: Store and verifier.
+        context: Store and verifier.
         worker: The thread of the logic.
-        bells: Says when an opinion may have come.
+        wakeups: Says when an opinion may have come.
         connected: Whether a node is connected just now: nobody else is asked.
         open_s: How long opinions are waited for.
     """
 
     def __init__(
         self,
-        office: Office,
+        context: Context,
         worker: Worker,
-        bells: Bells,
+        wakeups: Wakeups,
         connected: Callable[[str], bool],
         open_s: float = _OPEN_S,
     ) -> None:
-        self._office = office
+        self._context = context
         self._worker = worker
-        self._bells = bells
+        self._wakeups = wakeups
         self._connected = connected
         self._open_s = open_s
 
@@ -69,13 +70,13 @@ class Inquiries:
         asked = {member for member in members if self._connected(member)}
         is_open = True
         try:
-            with self._bells.listen(inquiry_id) as bell:
+            with self._wakeups.listen(inquiry_id) as wakeup:
                 try:
                     await self._worker.run(self._open, caller, inquiry_id, token, asked)
                 except KapokError:
                     is_open = False
                     raise
-                async for opinion in self._coming(inquiry_id, asked, bell):
+                async for opinion in self._coming(inquiry_id, asked, wakeup):
                     yield opinion
         finally:
             # Also if the caller left while it was being opened: the worker does one after the other. What
@@ -85,23 +86,23 @@ class Inquiries:
                     await asyncio.shield(self._worker.run(self._close, inquiry_id))
 
     async def _coming(
-        self, inquiry_id: str, asked: Collection[str], bell: asyncio.Event
+        self, inquiry_id: str, asked: Collection[str], wakeup: asyncio.Event
     ) -> AsyncIterator[str]:
         told: set[str] = set()
         loop = asyncio.get_running_loop()
         until = loop.time() + self._open_s
         while True:
-            bell.clear()
+            wakeup.clear()
             for node, opinion in (await self._worker.run(self._opinions, inquiry_id)).items():
                 if opinion is not None and node not in told:
                     told.add(node)
                     yield opinion
-            if told == asked or not await rings(bell, until - loop.time()):
+            if told == asked or not await woken(wakeup, until - loop.time()):
                 return
 
     def owed(self, nodes: Collection[str]) -> dict[str, dict[str, Inquiry]]:
         """For each of these nodes the inquiries that wait for its opinion, by identity."""
-        with self._office.store.snapshot() as tx:
+        with self._context.store.snapshot() as tx:
             owed = tx.inquiries.owed_by(nodes)
         return {node: {one: Inquiry(token) for one, token in some.items()} for node, some in owed.items()}
 
@@ -111,19 +112,19 @@ class Inquiries:
         Raises:
             IdentityInvalid, NotAuthorised, PeerProtocolError: it is not the caller's own.
         """
-        with self._office.store.snapshot() as tx:
+        with self._context.store.snapshot() as tx:
             asked = tx.inquiries.asked(inquiry_id, str(caller))
             if asked is None or asked.opinion is not None:
                 return
         self._check_opinion(caller, inquiry_id, token)
-        with self._office.step() as step:
+        with self._context.step() as step:
             asked = step.tx.inquiries.asked(inquiry_id, str(caller))
             if asked is not None and asked.opinion is None:
                 asked.opinion = token
                 step.jobs[inquiry_id] = None
 
     def _open(self, caller: PartyName, inquiry_id: str, token: str, asked: Collection[str]) -> None:
-        with self._office.step() as step:
+        with self._context.step() as step:
             inquiries, organisation = step.tx.inquiries, caller.organisation_id
             if inquiries.get(inquiry_id) is not None:
                 raise InvalidInput(
@@ -137,21 +138,21 @@ class Inquiries:
                     retry_after_s=self._open_s,
                 )
             row = InquiryRow(
-                id=inquiry_id, organisation=organisation, token=token, broker=self._office.broker
+                id=inquiry_id, organisation=organisation, token=token, broker=self._context.broker
             )
             inquiries.open(row, asked)
             step.nodes.update(asked)
 
     def _opinions(self, inquiry_id: str) -> dict[str, str | None]:
-        with self._office.store.snapshot() as tx:
+        with self._context.store.snapshot() as tx:
             return tx.inquiries.opinions(inquiry_id)
 
     def _close(self, inquiry_id: str) -> None:
-        with self._office.step() as step:
+        with self._context.step() as step:
             step.tx.inquiries.close(inquiry_id)
 
     def _read(self, caller: PartyName, token: str) -> tuple[str, tuple[str, ...]]:
-        signed = self._office.verifier.verify(INQUIRY_TYP, token)
+        signed = self._context.verifier.verify(INQUIRY_TYP, token)
         specification = decode(JobSpec, signed.payload, party=signed.signer.name)
         for signer in (signed.signer.name, str(caller)):
             specification.check_signer(signer)
@@ -166,7 +167,7 @@ class Inquiries:
         return document_id(signed.payload), members
 
     def _check_opinion(self, caller: PartyName, inquiry_id: str, token: str) -> None:
-        signed = self._office.verifier.verify(OPINION_TYP, token)
+        signed = self._context.verifier.verify(OPINION_TYP, token)
         statement = decode(OpinionStatement, signed.payload, party=signed.signer.name)
         if signed.signer.name != str(caller) or statement.inquiry != inquiry_id:
             raise NotAuthorised(

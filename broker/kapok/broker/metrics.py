@@ -8,9 +8,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from kapok.broker.computation.office import Move
+from kapok.broker.computation.context import Move
 from kapok.broker.computation.states import ENDED, LIVE, JobState
-from kapok.broker.line import Presence
+from kapok.broker.presence import Presence
 from kapok.broker.store import Store
 from kapok.daemon.metrics import DURATIONS_S, certificate_gauge, or_nan
 from kapok.wire.traffic import Traffic

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from kapok.broker.computation.cohorts import ask_again
-from kapok.broker.computation.office import Office, Step
+from kapok.broker.computation.context import Context, Step
 from kapok.broker.computation.statements import check_signer
 from kapok.broker.computation.states import JobState
 from kapok.broker.store import Transaction
@@ -41,11 +41,11 @@ class Reopenings:
     """The logic of reopenings over one store.
 
     Args:
-        office: Store, verifier, clock and limits.
+        context: Store, verifier, clock and limits.
     """
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     # Officers
 
@@ -68,11 +68,11 @@ class Reopenings:
         reopening = document.read()
         _check_concerned(caller, reopening)
         officers = [
-            (officer_of(document.payload, one, self._office.verifier), one) for one in document.signatures
+            (officer_of(document.payload, one, self._context.verifier), one) for one in document.signatures
         ]
         for officer, _ in officers:
             _check_concerned(officer, reopening)
-        with self._office.step() as step:
+        with self._context.step() as step:
             row = step.tx.reopenings.get(document.id)
             if row is None:
                 if reopening.proposer not in {str(officer) for officer, _ in officers}:
@@ -88,7 +88,7 @@ class Reopenings:
 
     def listed(self, caller: PartyName, dataset: str | None) -> list[KeptReopening]:
         """The reopenings that concern the caller's organisation, newest first."""
-        with self._office.store.snapshot() as tx:
+        with self._context.store.snapshot() as tx:
             return [
                 KeptReopening(
                     tx.reopenings.document(row).to_json(),
@@ -105,7 +105,7 @@ class Reopenings:
         The newest sets come first; of each set that attempt of which most releases are in.
         """
         found: dict[tuple[str, tuple[str, ...]], tuple[JobRow, AttemptRow]] = {}
-        with self._office.store.snapshot() as tx:
+        with self._context.store.snapshot() as tx:
             for attempt, names in tx.attempts.released_of(dataset, _MOST_ATTEMPTS).items():
                 job = tx.jobs.get(attempt.job)
                 if job is None or not _concerns(caller, job.organisation, names):
@@ -125,7 +125,7 @@ class Reopenings:
             PeerProtocolError: ``not_the_signer``, ``bad_statement`` or ``wrong_reopening``.
             NotFound: ``unknown_reopening``: there is none, or it does not concern the node.
         """
-        signed = self._office.verifier.verify(REOPENING_ANSWER_TYP, token)
+        signed = self._context.verifier.verify(REOPENING_ANSWER_TYP, token)
         check_signer(caller, signed.signer.name)
         answer = decode(ReopeningAnswer, signed.payload, party=str(caller))
         if answer.reopening != reopening_id:
@@ -134,7 +134,7 @@ class Reopenings:
                 code="wrong_reopening",
                 party=str(caller),
             )
-        with self._office.step() as step:
+        with self._context.step() as step:
             row, node = (
                 step.tx.reopenings.get(reopening_id),
                 step.tx.reopenings.node(reopening_id, str(caller)),

@@ -1,6 +1,6 @@
 """Revocations at the broker: kept in the store for all its processes, acted on here, handed on to the nodes.
 
-authority ── PublishRevocations ──▶ store ── bell ──▶ each process: refuses, cuts off ──▶ every node's watch
+authority ── PublishRevocations ──▶ store ── wakeup ──▶ each process: refuses, cuts off ──▶ every node's watch
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from kapok.broker.computation.office import Office
-from kapok.broker.line import Bells, Worker, rings
+from kapok.broker.computation.context import Context
 from kapok.broker.store.schema import RevocationListRow
+from kapok.broker.wakeups import Wakeups, woken
+from kapok.broker.worker import Worker
 from kapok.errors import KapokError
 from kapok.identity.certificates import TrustRoot
 from kapok.identity.names import PartyName
@@ -18,7 +19,7 @@ from kapok.identity.revocation import RevocationList, Revocations
 
 __all__ = ["Revoking"]
 
-_BELL: Final = "revocations"
+_NEWER: Final = "revocations"
 _LOOK_S: Final = 60.0
 _log = logging.getLogger(__name__)
 
@@ -27,13 +28,13 @@ class Revoking:
     """What a broker does with lists of revoked certificates.
 
     Args:
-        office: Its store.
+        context: Its store.
         root: Whose lists count.
         revocations: The list that counts in this process.
     """
 
-    def __init__(self, office: Office, root: TrustRoot, revocations: Revocations) -> None:
-        self._office, self._root, self._revocations = office, root, revocations
+    def __init__(self, context: Context, root: TrustRoot, revocations: Revocations) -> None:
+        self._context, self._root, self._revocations = context, root, revocations
 
     def publish(self, caller: PartyName, der: bytes) -> None:
         """Keep a list if it is newer than what is kept.
@@ -42,13 +43,13 @@ class Revoking:
             IdentityInvalid: ``bad_revocation_list``.
         """
         found = RevocationList.read(der, self._root)
-        with self._office.step() as step:
+        with self._context.step() as step:
             known = step.tx.catalogue.revocations()
             if known is not None and known.number >= found.number:
                 return
             row = RevocationListRow(number=found.number, der=der, received_at=step.now)
             step.tx.catalogue.replace_revocations(row)
-            step.jobs[_BELL] = None
+            step.jobs[_NEWER] = None
         _log.warning(
             "a list of revocations has come",
             extra={"party": str(caller), "number": found.number, "revoked": len(found.serials)},
@@ -63,19 +64,19 @@ class Revoking:
         kept = await worker.run(self._kept)
         return kept is not None and self._revocations.take(kept)
 
-    async def run(self, worker: Worker, bells: Bells) -> None:
-        """Let each newer list count, and ring for every node; until cancelled."""
-        with bells.listen(_BELL) as bell:
+    async def run(self, worker: Worker, wakeups: Wakeups) -> None:
+        """Let each newer list count, and wake every node's watch; until cancelled."""
+        with wakeups.listen(_NEWER) as wakeup:
             while True:
-                bell.clear()
+                wakeup.clear()
                 try:
                     if await self.load(worker):
-                        bells.ring(None)
+                        wakeups.wake(None)
                 except KapokError as error:
                     _log.warning("revocations are looked for again", exc_info=error)
-                await rings(bell, _LOOK_S)
+                await woken(wakeup, _LOOK_S)
 
     def _kept(self) -> bytes | None:
-        with self._office.store.snapshot() as tx:
+        with self._context.store.snapshot() as tx:
             row = tx.catalogue.revocations()
             return row.der if row else None

@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from kapok.authority.desk import Desk
+from kapok.authority.handler import AuthorityHandler
 from kapok.authority.register import Register
 from kapok.authority.root import RootKey
 from kapok.authority.service import make_identity, renew_identity
@@ -211,9 +211,9 @@ async def run(
     with alone(place.folder, "authority"), stopped_by_sigterm(stop), open_register(place) as register:
         renew_identity(place, settings, root, register, secret, clock())
         credentials = Credentials.load(place.folder, secret, role=Role.AUTHORITY, clock=clock)
-        desk = Desk(register, root, leaf_days=settings.leaf_days, clock=clock)
+        handler = AuthorityHandler(register, root, leaf_days=settings.leaf_days, clock=clock)
         running = await serve_enrolment(
-            credentials.key_pem(), credentials.certificate_pem, settings.listen, desk
+            credentials.key_pem(), credentials.certificate_pem, settings.listen, handler
         )
         try:
             dial = _note_address(place, settings, running.port)

@@ -1,15 +1,15 @@
-"""The wire: gRPC between parties, seen by the rest of Kapok as plain types, desks and connections.
+"""The wire: gRPC between parties, seen by the rest of Kapok as plain types, handlers and connections.
 
     client side                     broker side
-    `channel.connect` ──mutual TLS──▶ `server.serve` ──▶ desks (`kapok.wire.desks`)
-    `channel.enrol_call` ───TLS─────▶ `server.serve_enrolment` ──▶ EnrolmentDesk
+    `channel.connect` ──mutual TLS──▶ `server.serve` ──▶ handlers (`kapok.wire.handlers`)
+    `channel.enrol_call` ───TLS─────▶ `server.serve_enrolment` ──▶ EnrolmentHandler
 
 Generated messages (`kapok.wire.v1`) are imported here alone; `codec` turns them into `messages` and back.
 Whoever calls gets the class of `kapok.errors` that the other side raised.
 
-    messages, desks     what crosses, and what stands behind the services: types of Kapok's own
+    messages, handlers     what crosses, and what stands behind the services: types of Kapok's own
     channel, line       a connection; the three ways to use it
-    clients, services   the desks as callers see them; as gRPC calls them
+    clients, services   the handlers as callers see them; as gRPC calls them
     server, gate        the listening side; what every call passes before a service sees it
     codec, failures     messages and errors, there and back
     peers, greeting     who calls, by the certificate; which broker answers

@@ -58,7 +58,7 @@ _OPTIONS: Final = (
 
 
 class Connection:
-    """An open connection to a broker, with the verbs of its desks. Close it, or use it in ``async with``.
+    """An open connection to a broker, with the verbs of its handlers. Close it, or use it in ``async with``.
 
     Attributes:
         address: The broker's.

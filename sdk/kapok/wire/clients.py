@@ -1,4 +1,4 @@
-"""The desks as their callers see them: the same verbs without `caller`, over a `Line`."""
+"""The handlers as their callers see them: the same verbs without `caller`, over a `Line`."""
 
 from __future__ import annotations
 
@@ -290,7 +290,7 @@ class HealthClient:
 
 
 class EnrolmentClient:
-    """The authority's desk."""
+    """The authority's handler."""
 
     def __init__(self, line: Line) -> None:
         self._line = line

@@ -103,7 +103,7 @@ def read_id(what: str, text: str) -> str:
 
 
 def read_name(text: str) -> str:
-    """Return a dataset's name that can be looked up; which names exist is the desk's business.
+    """Return a dataset's name that can be looked up; which names exist is the handler's business.
 
     Raises:
         InvalidInput: ``bad_name``.

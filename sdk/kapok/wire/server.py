@@ -19,8 +19,14 @@ import grpc
 
 from kapok.errors import IdentityInvalid, InvalidInput
 from kapok.wire.address import Address
-from kapok.wire.desks import AnalystDesk, CatalogueDesk, EnrolmentDesk, NodeDesk, OfficerDesk
 from kapok.wire.gate import Gate
+from kapok.wire.handlers import (
+    AnalystHandler,
+    CatalogueHandler,
+    EnrolmentHandler,
+    NodeHandler,
+    OfficerHandler,
+)
 from kapok.wire.health import Health, health_service
 from kapok.wire.limits import Limits
 from kapok.wire.messages import MOST_CHUNK_BYTES
@@ -87,10 +93,10 @@ async def serve(
     credentials: Credentials,
     address: str,
     *,
-    catalogue: CatalogueDesk,
-    analysts: AnalystDesk,
-    nodes: NodeDesk,
-    officers: OfficerDesk,
+    catalogue: CatalogueHandler,
+    analysts: AnalystHandler,
+    nodes: NodeHandler,
+    officers: OfficerHandler,
     limits: Limits | None = None,
     current: Callable[[], Credentials] | None = None,
     revocations: Revocations | None = None,
@@ -136,7 +142,7 @@ async def serve_enrolment(
     server_key: bytes,
     server_chain: bytes,
     address: str,
-    desk: EnrolmentDesk,
+    handler: EnrolmentHandler,
     *,
     limits: Limits = ENROLMENT_LIMITS,
 ) -> RunningServer:
@@ -146,7 +152,7 @@ async def serve_enrolment(
         server_key: Private key, PEM (PKCS #8, unencrypted).
         server_chain: Certificate, then those between it and the root, PEM.
         address: ``host:port``; port 0 for any free one.
-        desk: Spends tokens.
+        handler: Spends tokens.
         limits: What the server bears.
 
     Raises:
@@ -155,7 +161,7 @@ async def serve_enrolment(
     """
     gate = Gate(trust_domain=None, limits=limits)
     tls = _server_tls(server_key, server_chain)
-    enrolment = enrolment_service(desk)
+    enrolment = enrolment_service(handler)
     health = Health([enrolment.descriptor.full_name])
     services = (enrolment, health_service(health, endless=False))
     return await _start(gate, tls, Address.parse(address), health, services)

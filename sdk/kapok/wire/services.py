@@ -1,4 +1,4 @@
-"""The services: each method reads its message, asks the desk, writes the answer. Nothing else happens here.
+"""The services: each method reads its message, asks the handler, writes the answer. Nothing else happens.
 
 `Service.methods` is the literal table of what a service answers; `kapok.wire.gate` stands before every
 method.
@@ -18,7 +18,13 @@ from kapok.errors import InvalidInput
 from kapok.identity.names import PartyName, Role
 from kapok.logs import told
 from kapok.wire import codec
-from kapok.wire.desks import AnalystDesk, CatalogueDesk, EnrolmentDesk, NodeDesk, OfficerDesk
+from kapok.wire.handlers import (
+    AnalystHandler,
+    CatalogueHandler,
+    EnrolmentHandler,
+    NodeHandler,
+    OfficerHandler,
+)
 from kapok.wire.v1 import analyst_pb2, catalogue_pb2, enrolment_pb2, node_pb2, officer_pb2
 
 __all__ = [
@@ -63,7 +69,7 @@ class Service:
 
 @contextlib.asynccontextmanager
 async def _closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """Ends a desk's iterator with the call, so that what it holds open is let go at once."""
+    """Ends a handler's iterator with the call, so that what it holds open is let go at once."""
     try:
         yield items
     finally:
@@ -72,31 +78,31 @@ async def _closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
             await close()
 
 
-def catalogue_service(desk: CatalogueDesk) -> Service:
+def catalogue_service(handler: CatalogueHandler) -> Service:
     """Datasets, for every enrolled party."""
 
     async def publish(
         caller: PartyName, request: catalogue_pb2.PublishDatasetRequest
     ) -> catalogue_pb2.PublishDatasetResponse:
-        found = await desk.publish_dataset(caller, request.document)
+        found = await handler.publish_dataset(caller, request.document)
         return catalogue_pb2.PublishDatasetResponse(dataset_hash=found)
 
     async def listing(
         _caller: PartyName, request: catalogue_pb2.ListDatasetsRequest
     ) -> AsyncIterator[catalogue_pb2.ListDatasetsResponse]:
-        for entry in await desk.datasets(codec.read_name(request.name) or None):
+        for entry in await handler.datasets(codec.read_name(request.name) or None):
             yield catalogue_pb2.ListDatasetsResponse(entry=codec.write_entry(entry))
 
     async def get(
         _caller: PartyName, request: catalogue_pb2.GetDatasetRequest
     ) -> catalogue_pb2.GetDatasetResponse:
-        entry = await desk.dataset(codec.read_id("dataset", request.dataset_hash))
+        entry = await handler.dataset(codec.read_id("dataset", request.dataset_hash))
         return catalogue_pb2.GetDatasetResponse(entry=codec.write_entry(entry))
 
     async def revoke(
         caller: PartyName, request: catalogue_pb2.PublishRevocationsRequest
     ) -> catalogue_pb2.PublishRevocationsResponse:
-        await desk.publish_revocations(caller, request.list)
+        await handler.publish_revocations(caller, request.list)
         return catalogue_pb2.PublishRevocationsResponse()
 
     async def greet(caller: PartyName, request: catalogue_pb2.GreetRequest) -> catalogue_pb2.GreetResponse:
@@ -104,7 +110,7 @@ def catalogue_service(desk: CatalogueDesk) -> Service:
             raise InvalidInput(
                 f"a greeting answers {NONCE_BYTES} bytes", code="bad_nonce", remedy="draw so many at random"
             )
-        greeted = await desk.greet(caller, request.nonce)
+        greeted = await handler.greet(caller, request.nonce)
         return catalogue_pb2.GreetResponse(greeting=greeted.greeting, revocations=greeted.revocations or b"")
 
     methods: dict[str, Callable[..., Any]] = {
@@ -120,29 +126,29 @@ def catalogue_service(desk: CatalogueDesk) -> Service:
 class _AnalystMethods:
     """What an analyst may ask."""
 
-    def __init__(self, desk: AnalystDesk) -> None:
-        self._desk = desk
+    def __init__(self, handler: AnalystHandler) -> None:
+        self._handler = handler
 
     async def submit(
         self, caller: PartyName, request: analyst_pb2.SubmitJobRequest
     ) -> analyst_pb2.SubmitJobResponse:
-        return analyst_pb2.SubmitJobResponse(job_id=await self._desk.submit(caller, request.specification))
+        return analyst_pb2.SubmitJobResponse(job_id=await self._handler.submit(caller, request.specification))
 
     async def jobs(
         self, caller: PartyName, _request: analyst_pb2.ListJobsRequest
     ) -> AsyncIterator[analyst_pb2.ListJobsResponse]:
-        for status in await self._desk.jobs(caller):
+        for status in await self._handler.jobs(caller):
             yield analyst_pb2.ListJobsResponse(job=codec.write_status(status))
 
     async def job(self, caller: PartyName, request: analyst_pb2.GetJobRequest) -> analyst_pb2.GetJobResponse:
-        status = await self._desk.job(caller, codec.read_id("job", request.job_id))
+        status = await self._handler.job(caller, codec.read_id("job", request.job_id))
         return analyst_pb2.GetJobResponse(job=codec.write_status(status))
 
     async def watch(
         self, caller: PartyName, request: analyst_pb2.WatchJobRequest
     ) -> AsyncIterator[analyst_pb2.WatchJobResponse]:
         begun = False
-        async with _closing(self._desk.watch(caller, codec.read_id("job", request.job_id))) as statuses:
+        async with _closing(self._handler.watch(caller, codec.read_id("job", request.job_id))) as statuses:
             async for status in statuses:
                 shown = replace(status, specification="") if begun else status
                 yield analyst_pb2.WatchJobResponse(job=codec.write_status(shown))
@@ -151,13 +157,13 @@ class _AnalystMethods:
     async def cancel(
         self, caller: PartyName, request: analyst_pb2.CancelJobRequest
     ) -> analyst_pb2.CancelJobResponse:
-        await self._desk.cancel(caller, codec.read_id("job", request.job_id))
+        await self._handler.cancel(caller, codec.read_id("job", request.job_id))
         return analyst_pb2.CancelJobResponse()
 
     async def fetch(
         self, caller: PartyName, request: analyst_pb2.FetchSumRequest
     ) -> AsyncIterator[analyst_pb2.FetchSumResponse]:
-        async with _closing(self._desk.fetch(caller, codec.read_id("job", request.job_id))) as parts:
+        async with _closing(self._handler.fetch(caller, codec.read_id("job", request.job_id))) as parts:
             async for part in parts:
                 yield codec.write_sum_part(part)
 
@@ -167,26 +173,26 @@ class _AnalystMethods:
         header = _header(await anext(aiter(parts), None))
         job_id = codec.read_id("job", header.job_id)
         told(job=job_id)
-        await self._desk.steer(caller, job_id, header.statement, _chunks(parts))
+        await self._handler.steer(caller, job_id, header.statement, _chunks(parts))
         return analyst_pb2.SteerJobResponse()
 
     async def acknowledge(
         self, caller: PartyName, request: analyst_pb2.AcknowledgeSumRequest
     ) -> analyst_pb2.AcknowledgeSumResponse:
-        await self._desk.acknowledge(caller, codec.read_id("job", request.job_id))
+        await self._handler.acknowledge(caller, codec.read_id("job", request.job_id))
         return analyst_pb2.AcknowledgeSumResponse()
 
     async def explain(
         self, caller: PartyName, request: analyst_pb2.ExplainRequest
     ) -> AsyncIterator[analyst_pb2.ExplainResponse]:
-        async with _closing(self._desk.explain(caller, request.inquiry)) as opinions:
+        async with _closing(self._handler.explain(caller, request.inquiry)) as opinions:
             async for opinion in opinions:
                 yield analyst_pb2.ExplainResponse(opinion=opinion)
 
 
-def analyst_service(desk: AnalystDesk) -> Service:
+def analyst_service(handler: AnalystHandler) -> Service:
     """Jobs, for analysts."""
-    answer = _AnalystMethods(desk)
+    answer = _AnalystMethods(handler)
     methods: dict[str, Callable[..., Any]] = {
         "SubmitJob": answer.submit,
         "ListJobs": answer.jobs,
@@ -205,28 +211,28 @@ def analyst_service(desk: AnalystDesk) -> Service:
 class _NodeMethods:
     """What a node asks and answers."""
 
-    def __init__(self, desk: NodeDesk) -> None:
-        self._desk = desk
+    def __init__(self, handler: NodeHandler) -> None:
+        self._handler = handler
 
     async def join(
         self, caller: PartyName, request: node_pb2.JoinDatasetRequest
     ) -> node_pb2.JoinDatasetResponse:
-        await self._desk.join(caller, request.membership)
+        await self._handler.join(caller, request.membership)
         return node_pb2.JoinDatasetResponse()
 
     async def watch(
         self, caller: PartyName, _request: node_pb2.WatchRequest
     ) -> AsyncIterator[node_pb2.WatchResponse]:
-        async with _closing(self._desk.watch(caller)) as assignments:
+        async with _closing(self._handler.watch(caller)) as assignments:
             async for assignment in assignments:
                 yield codec.write_assignment(assignment)
 
     async def consent(self, caller: PartyName, request: node_pb2.ConsentRequest) -> node_pb2.ConsentResponse:
-        await self._desk.consent(caller, codec.read_id("job", request.job_id), request.consent)
+        await self._handler.consent(caller, codec.read_id("job", request.job_id), request.consent)
         return node_pb2.ConsentResponse()
 
     async def refuse(self, caller: PartyName, request: node_pb2.RefuseRequest) -> node_pb2.RefuseResponse:
-        await self._desk.refuse(caller, codec.read_id("job", request.job_id), request.refusal)
+        await self._handler.refuse(caller, codec.read_id("job", request.job_id), request.refusal)
         return node_pb2.RefuseResponse()
 
     async def seal(
@@ -235,34 +241,34 @@ class _NodeMethods:
         header = _header(await anext(aiter(parts), None))
         job_id = codec.read_id("job", header.job_id)
         told(job=job_id)
-        await self._desk.seal(caller, job_id, header.seal, _chunks(parts))
+        await self._handler.seal(caller, job_id, header.seal, _chunks(parts))
         return node_pb2.SealResponse()
 
     async def parameters(
         self, caller: PartyName, request: node_pb2.FetchParametersRequest
     ) -> AsyncIterator[node_pb2.FetchParametersResponse]:
         job_id = codec.read_id("job", request.job_id)
-        asked = self._desk.parameters(caller, job_id, request.round, request.attempt)
+        asked = self._handler.parameters(caller, job_id, request.round, request.attempt)
         async with _closing(asked) as chunks:
             async for chunk in chunks:
                 yield node_pb2.FetchParametersResponse(chunk=codec.check_chunk(chunk))
 
     async def release(self, caller: PartyName, request: node_pb2.ReleaseRequest) -> node_pb2.ReleaseResponse:
-        await self._desk.release(caller, codec.read_id("job", request.job_id), request.release)
+        await self._handler.release(caller, codec.read_id("job", request.job_id), request.release)
         return node_pb2.ReleaseResponse()
 
     async def give_opinion(
         self, caller: PartyName, request: node_pb2.GiveOpinionRequest
     ) -> node_pb2.GiveOpinionResponse:
         inquiry_id = codec.read_id("inquiry", request.inquiry_id)
-        await self._desk.give_opinion(caller, inquiry_id, request.opinion)
+        await self._handler.give_opinion(caller, inquiry_id, request.opinion)
         return node_pb2.GiveOpinionResponse()
 
     async def answer_reopening(
         self, caller: PartyName, request: node_pb2.AnswerReopeningRequest
     ) -> node_pb2.AnswerReopeningResponse:
         reopening_id = codec.read_id("reopening", request.reopening_id)
-        await self._desk.answer_reopening(caller, reopening_id, request.answer)
+        await self._handler.answer_reopening(caller, reopening_id, request.answer)
         return node_pb2.AnswerReopeningResponse()
 
 
@@ -288,9 +294,9 @@ async def _chunks(parts: AsyncIterator[Any]) -> AsyncIterator[bytes]:
         yield codec.check_chunk(part.chunk)
 
 
-def node_service(desk: NodeDesk) -> Service:
+def node_service(handler: NodeHandler) -> Service:
     """Assignments, for nodes."""
-    answer = _NodeMethods(desk)
+    answer = _NodeMethods(handler)
     methods: dict[str, Callable[..., Any]] = {
         "JoinDataset": answer.join,
         "Watch": answer.watch,
@@ -307,26 +313,26 @@ def node_service(desk: NodeDesk) -> Service:
     )
 
 
-def officer_service(desk: OfficerDesk) -> Service:
+def officer_service(handler: OfficerHandler) -> Service:
     """Cohorts, for officers."""
 
     async def sign(
         caller: PartyName, request: officer_pb2.SignReopeningRequest
     ) -> officer_pb2.SignReopeningResponse:
-        found = await desk.sign_reopening(caller, request.reopening)
+        found = await handler.sign_reopening(caller, request.reopening)
         return officer_pb2.SignReopeningResponse(reopening_id=found)
 
     async def reopenings(
         caller: PartyName, request: officer_pb2.ListReopeningsRequest
     ) -> AsyncIterator[officer_pb2.ListReopeningsResponse]:
         wanted = codec.read_id("dataset", request.dataset_hash) if request.dataset_hash else None
-        for kept in await desk.reopenings(caller, wanted):
+        for kept in await handler.reopenings(caller, wanted):
             yield codec.write_reopening(kept)
 
     async def cohorts(
         caller: PartyName, request: officer_pb2.ListCohortsRequest
     ) -> AsyncIterator[officer_pb2.ListCohortsResponse]:
-        for evidence in await desk.cohorts(caller, codec.read_id("dataset", request.dataset_hash)):
+        for evidence in await handler.cohorts(caller, codec.read_id("dataset", request.dataset_hash)):
             yield codec.write_cohort(evidence)
 
     methods: dict[str, Callable[..., Any]] = {
@@ -337,11 +343,11 @@ def officer_service(desk: OfficerDesk) -> Service:
     return Service(officer_pb2.DESCRIPTOR.services_by_name["OfficerService"], Role.OFFICER, methods)
 
 
-def enrolment_service(desk: EnrolmentDesk) -> Service:
+def enrolment_service(handler: EnrolmentHandler) -> Service:
     """Enrolment, for those who have no certificate: the caller is nobody."""
 
     async def enrol(_caller: None, request: enrolment_pb2.EnrolRequest) -> enrolment_pb2.EnrolResponse:
-        issued = await desk.enrol(request.token_secret, request.certificate_request_der)
+        issued = await handler.enrol(request.token_secret, request.certificate_request_der)
         return enrolment_pb2.EnrolResponse(certificate_der=issued)
 
     descriptor = enrolment_pb2.DESCRIPTOR.services_by_name["EnrolmentService"]

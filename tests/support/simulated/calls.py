@@ -1,6 +1,6 @@
-"""Calls in the place of gRPC's, and of nothing else: stubs, codec, gate, services and desks are real.
+"""Calls in the place of gRPC's, and of nothing else: stubs, codec, gate, services and handlers are real.
 
-Line ─▶ Stub ─▶ Channel, Call ─▶ Network ─▶ Listener ─▶ Gate ─▶ Service ─▶ desk
+Line ─▶ Stub ─▶ Channel, Call ─▶ Network ─▶ Listener ─▶ Gate ─▶ Service ─▶ handler
 """
 
 from __future__ import annotations

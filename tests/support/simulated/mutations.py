@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import Any, Final
 from unittest.mock import patch
 
-from kapok.broker.computation import admission, deadlines, desk, gathering, releasing, rosters
-from kapok.broker.computation.office import Step
+from kapok.broker.computation import admission, deadlines, gathering, jobs, releasing, rosters
+from kapok.broker.computation.context import Step
 from kapok.broker.computation.states import ENDED, JobState
 from kapok.broker.store.jobs import JobTable
 from kapok.client.jobs import JobFolder
@@ -57,16 +57,16 @@ def _nothing(*_given: object, **_named: object) -> None:
 # --- the broker ---------------------------------------------------------------------------------------------
 
 
-def _submitted_in_passing(self: desk.JobDesk, caller: Any, specification: str) -> str:
-    office = self._office
-    with office.store.snapshot() as tx:
-        return admission.admit(Step(office, tx, office.clock()), caller, specification)
+def _submitted_in_passing(self: jobs.Jobs, caller: Any, specification: str) -> str:
+    context = self._context
+    with context.store.snapshot() as tx:
+        return admission.admit(Step(context, tx, context.clock()), caller, specification)
 
 
-def _released_in_passing(self: desk.JobDesk, caller: Any, job_id: str, token: str) -> None:
-    office = self._office
-    with office.store.snapshot() as tx:
-        releasing.take_release(Step(office, tx, office.clock()), caller, job_id, token)
+def _released_in_passing(self: jobs.Jobs, caller: Any, job_id: str, token: str) -> None:
+    context = self._context
+    with context.store.snapshot() as tx:
+        releasing.take_release(Step(context, tx, context.clock()), caller, job_id, token)
 
 
 def _whatever_their_age(self: JobTable, states: Any, _before: float) -> Any:
@@ -146,12 +146,12 @@ MUTATIONS: Final[Mapping[str, Mutation]] = MappingProxyType(
         "job-not-kept": Mutation(
             "the broker takes a job and does not commit it",
             "and does not keep it",
-            ((desk.JobDesk, "submit", _submitted_in_passing),),
+            ((jobs.Jobs, "submit", _submitted_in_passing),),
         ),
         "release-not-kept": Mutation(
             "the broker takes a release and does not commit it",
             "a release and does not keep it",
-            ((desk.JobDesk, "release", _released_in_passing),),
+            ((jobs.Jobs, "release", _released_in_passing),),
         ),
         "job-forgotten": Mutation(
             "the broker forgets jobs that have ended, however young",

@@ -3,7 +3,7 @@
 import pytest
 
 from kapok.authority import app
-from kapok.authority.desk import Desk
+from kapok.authority.handler import AuthorityHandler
 from kapok.authority.revoking import deliver, revoke, signed_list
 from kapok.authority.root import RootKey
 from kapok.authority.settings import AuthorityHome
@@ -48,7 +48,7 @@ def enrol(home, clock, secret):
     root = RootKey.load(AuthorityHome(home), None)
     request = certificate_request(generate_key(), PartyName.parse(NAME))
     with app.open_register(AuthorityHome(home)) as register:
-        der = Desk(register, root, leaf_days=100, clock=clock).enrol_now(secret, request)
+        der = AuthorityHandler(register, root, leaf_days=100, clock=clock).enrol_now(secret, request)
     return certificate_from_der(der).serial_number
 
 

@@ -17,11 +17,11 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from support.broker import Clock, Domain, DrivenDesk, history, reasons, stored_chunks
+from support.broker import Clock, Domain, DrivenJobs, history, reasons, stored_chunks
 from support.postgres import PASSWORD, emptied
 
 from kapok.broker.catalogue import Catalogue
-from kapok.broker.computation.office import Office
+from kapok.broker.computation.context import Context
 from kapok.broker.reopenings import Reopenings
 from kapok.broker.settings import Limits
 from kapok.broker.store import Store
@@ -129,16 +129,16 @@ class Analyst:
 
     def ask(self, **changes) -> Asked:
         asked = self.prepare(**changes)
-        assert self.world.desk.submit(self.name, asked.token) == asked.id
+        assert self.world.jobs.submit(self.name, asked.token) == asked.id
         return asked
 
     def status(self, asked: Asked) -> JobStatus:
-        return self.world.desk.job(self.name, asked.id)
+        return self.world.jobs.job(self.name, asked.id)
 
     def open(self, asked: Asked, private_key=None) -> list[int]:
         """Fetch the sum and open it with every check that an analyst makes."""
-        evidence, count = self.world.desk.evidence(self.name, asked.id)
-        chunks = [self.world.desk.sum_chunk(self.name, asked.id, number) for number in range(count)]
+        evidence, count = self.world.jobs.evidence(self.name, asked.id)
+        chunks = [self.world.jobs.sum_chunk(self.name, asked.id, number) for number in range(count)]
         return self.read(asked, evidence, chunks, private_key)
 
     def multiplier(self, number: int) -> Parameters:
@@ -150,7 +150,7 @@ class Analyst:
 
     def parameters(self, asked: Asked, number: int, **changes) -> RoundParameters:
         """A later round's parameters for the roster that the broker shows, changed as a test wants it."""
-        evidence, _ = self.world.desk.evidence(self.name, asked.id)
+        evidence, _ = self.world.jobs.evidence(self.name, asked.id)
         given = {
             "terms": asked.terms,
             "key": JobKey(read_roster(asked.terms, evidence.consents, self.world.verifier)),
@@ -164,7 +164,7 @@ class Analyst:
 
     def steer(self, asked: Asked, number: int, **changes) -> None:
         """Begin a later round."""
-        self.world.desk.steer(self.name, asked.id, self.parameters(asked, number, **changes))
+        self.world.jobs.steer(self.name, asked.id, self.parameters(asked, number, **changes))
 
     def read(self, asked: Asked, evidence: Evidence, chunks: Iterable[bytes], private_key=None) -> list[int]:
         later = self.multiplier(evidence.round)
@@ -225,7 +225,7 @@ class Node:
         self.holders.clear()
 
     def owed(self) -> list[Assignment]:
-        return list(self.world.desk.owed(str(self.name)).values())
+        return list(self.world.jobs.owed(str(self.name)).values())
 
     def work(self, kinds: type | tuple[type, ...] = object) -> bool:
         """Do what is owed of these kinds; return whether there was anything."""
@@ -270,7 +270,7 @@ class Node:
             cohort=CohortStatement.of(self.rule, cohorts if self.rule == "fixed" else []),
         )
         token = self.holders[job_id].consent()
-        self.world.desk.consent(self.name, job_id, token)
+        self.world.jobs.consent(self.name, job_id, token)
         return token
 
     def refusal(self, job_id: str, kind="ConsentWithheld", code="analyst_unknown", **changes) -> str:
@@ -283,14 +283,14 @@ class Node:
         return self.signer.sign(REFUSAL_TYP, msgspec.json.encode(statement))
 
     def refuse(self, job_id: str, **changes) -> None:
-        self.world.desk.refuse(self.name, job_id, self.refusal(job_id, **changes))
+        self.world.jobs.refuse(self.name, job_id, self.refusal(job_id, **changes))
 
     def sealed(self, assignment: OpenAttempt) -> SealedContribution:
         job_id, spec, _ = self._read(assignment.specification)
         holder, tag_seed, params_hash, factor = self.holders[job_id], self.world.tag_seed, spec.params_hash, 1
         place = {"round": assignment.round, "consents": assignment.consents}
         if (given := assignment.parameters) is not None:
-            body = self.world.desk.whole_parameters(self.name, job_id, assignment)
+            body = self.world.jobs.whole_parameters(self.name, job_id, assignment)
             sent = SealedParameters(given.statement, body)
             found = holder.parameters(**place, sealed=sent, analyst=spec.analyst)
             tag_seed, params_hash, factor = found.tag_seed, found.hash, int(found.plaintext)
@@ -315,7 +315,7 @@ class Node:
         except KapokError as error:
             self.refuse(job_id, kind=type(error).__name__, code=error.code, message=error.message)
             return
-        self.world.desk.seal(self.name, job_id, sealed.token, sealed.chunks)
+        self.world.jobs.seal(self.name, job_id, sealed.token, sealed.chunks)
 
     def release_token(self, assignment: Completion) -> str:
         record = self.records[assignment.job_id, assignment.round, assignment.attempt]
@@ -332,7 +332,7 @@ class Node:
             return
         if record.as_past not in past:
             self.released.append((organisation, record.as_past))
-        self.world.desk.release(self.name, assignment.job_id, self.release_token(assignment))
+        self.world.jobs.release(self.name, assignment.job_id, self.release_token(assignment))
 
 
 class World:
@@ -348,14 +348,14 @@ class World:
         self.up: set[str] = set()
         self.nodes: dict[str, Node] = {}
         self._open()
-        self.desk.resume()
+        self.jobs.resume()
         self.publisher = Analyst(self, "university", "ada")
         self.dataset_hash = self.catalogue.publish(self.publisher.name, self.publisher.dataset())
 
     def _open(self) -> None:
         self.store = Store.open(self.place, PASSWORD)
         self.verifier = JwsVerifier(self.domain.root.pem, self.clock)
-        self.office = Office(
+        self.context = Context(
             self.store,
             self.verifier,
             self.clock,
@@ -363,9 +363,9 @@ class World:
             announce=lambda nodes, jobs: self.announced.append((nodes, frozenset(jobs))),
             connected=self.up.__contains__,
         )
-        self.desk = DrivenDesk(self.office)
-        self.catalogue = Catalogue(self.office, self.up.__contains__)
-        self.reopenings = Reopenings(self.office)
+        self.jobs = DrivenJobs(self.context)
+        self.catalogue = Catalogue(self.context, self.up.__contains__)
+        self.reopenings = Reopenings(self.context)
 
     def close(self) -> None:
         self.store.close()
@@ -375,8 +375,8 @@ class World:
         self.close()
         self._open()
         with self.store.transaction() as tx:
-            tx.brokers.forget(tx.brokers.others(self.office.broker))
-        self.desk.resume()
+            tx.brokers.forget(tx.brokers.others(self.context.broker))
+        self.jobs.resume()
 
     def add(self, organisation: str, name: str = "node", contribution: Iterable[int] = ()) -> Node:
         node = Node(
@@ -404,7 +404,7 @@ class World:
                 busy = node.work() or busy
                 if between:
                     between()
-            self.desk.fold_all()
+            self.jobs.fold_all()
             if not busy:
                 return
         raise AssertionError("the nodes never came to an end")

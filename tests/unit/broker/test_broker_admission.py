@@ -54,9 +54,9 @@ def test_a_bad_specification_is_refused_and_leaves_nothing(world, ada, which):
     changes, kind, code = BAD_SPECIFICATIONS[which]
     asked = ada.prepare(**changes)
     with pytest.raises(kind) as caught:
-        world.desk.submit(ada.name, asked.token)
+        world.jobs.submit(ada.name, asked.token)
     assert (type(caught.value), caught.value.code) == (kind, code)
-    assert world.desk.jobs(ada.name) == []
+    assert world.jobs.jobs(ada.name) == []
     assert all(node.owed() == [] for node in world.nodes.values())
 
 
@@ -106,7 +106,7 @@ def test_a_bad_result_key_is_refused(world, ada):
 def test_only_the_signer_can_submit(world, ada):
     from_bob = world.domain.credentials("university", "analyst", "bob").name
     with pytest.raises(NotAuthorised) as caught:
-        world.desk.submit(from_bob, ada.prepare().token)
+        world.jobs.submit(from_bob, ada.prepare().token)
     assert caught.value.code == "not_the_signer"
 
 
@@ -114,7 +114,7 @@ def test_a_node_cannot_submit(world, ada):
     node = next(iter(world.nodes.values()))
     payload = msgspec.json.encode(ada.prepare().specification)
     with pytest.raises(NotAuthorised) as caught:
-        world.desk.submit(node.name, node.signer.sign(JOB_TYP, payload))
+        world.jobs.submit(node.name, node.signer.sign(JOB_TYP, payload))
     assert caught.value.code == "wrong_role"
 
 
@@ -122,12 +122,12 @@ def test_a_tampered_specification_is_refused(world, ada):
     head, payload, signature = ada.prepare().token.split(".")
     tampered = ".".join((head, payload[:-4] + "AAAA", signature))
     with pytest.raises(IdentityInvalid):
-        world.desk.submit(ada.name, tampered)
+        world.jobs.submit(ada.name, tampered)
 
 
 def test_a_payload_that_is_no_specification_is_refused(world, ada):
     with pytest.raises(PeerProtocolError) as caught:
-        world.desk.submit(ada.name, ada.signer.sign(JOB_TYP, b'{"suite":1}'))
+        world.jobs.submit(ada.name, ada.signer.sign(JOB_TYP, b'{"suite":1}'))
     assert caught.value.code == "bad_statement"
 
 
@@ -137,7 +137,7 @@ def test_the_same_specification_signed_anew_is_the_same_job(world, ada):
     assert again != asked.token
     world.run()
     world.clock.now += 10_000
-    assert world.desk.submit(ada.name, again) == asked.id
+    assert world.jobs.submit(ada.name, again) == asked.id
     assert ada.status(asked).state is JobState.SUMMED
 
 
@@ -146,7 +146,7 @@ def test_anothers_specification_cannot_be_taken_over(world, ada, another):
     eve = another("university", "eve")
     copy = eve.signer.sign(JOB_TYP, msgspec.json.encode(asked.specification))
     with pytest.raises(InvalidInput) as caught:
-        world.desk.submit(eve.name, copy)
+        world.jobs.submit(eve.name, copy)
     assert caught.value.code == "duplicate_job"
     assert ada.status(asked).state is JobState.GATHERING
 
@@ -159,7 +159,7 @@ def test_an_organisation_has_only_so_many_open_jobs(make_world, another):
         ada.ask()
     assert (caught.value.code, caught.value.retryable) == ("too_many_jobs", True)
     another("elsewhere", "bob", world).ask()
-    world.desk.cancel(ada.name, first.id)
+    world.jobs.cancel(ada.name, first.id)
     ada.ask()
 
 
@@ -167,7 +167,7 @@ def test_terms_are_read_from_the_specification(world, ada, paillier_key_2048):
     key = paillier_key_2048.public.encode()
     asked = ada.ask(result_key=key)
     with world.store.snapshot() as tx:
-        admitted = world.office.admitted(tx.jobs.get(asked.id))
+        admitted = world.context.admitted(tx.jobs.get(asked.id))
     assert admitted.terms == asked.terms
     assert admitted.specification.result_key == ResultKey(*key)
     assert admitted.needs_everyone

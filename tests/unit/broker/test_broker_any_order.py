@@ -34,7 +34,7 @@ class Chance:
             case "broker" if kills:
                 self.world.restart()
             case "fold":
-                self.world.desk.fold_all()
+                self.world.jobs.fold_all()
 
     def handle(self, node, assignments) -> None:
         for assignment in self.random.sample(assignments, len(assignments)):
@@ -44,7 +44,7 @@ class Chance:
 
 
 def owed(world):
-    return {name: world.desk.owed(name).keys() for name in world.nodes}
+    return {name: world.jobs.owed(name).keys() for name in world.nodes}
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -53,10 +53,10 @@ def test_with_at_least_the_silent_are_left_out_only_after_the_grace(world, ada):
     asked = ada.ask(at_least=3)
     world.run(others)
     world.clock.now += world.limits.consent_grace_s - 1
-    world.desk.tick()
+    world.jobs.tick()
     assert ada.status(asked).state is JobState.GATHERING
     world.clock.now += 1
-    world.desk.tick()
+    world.jobs.tick()
     assert ada.status(asked).roster == tuple(str(node.name) for node in others)
     assert ash.owed() == []
     world.run(others)
@@ -67,7 +67,7 @@ def test_with_at_least_and_too_few_the_grace_changes_nothing(world, ada):
     asked = ada.ask(at_least=3)
     world.run(hospitals(world)[:2])
     world.clock.now += 500
-    world.desk.tick()
+    world.jobs.tick()
     assert ada.status(asked).state is JobState.GATHERING
 
 
@@ -78,7 +78,7 @@ def test_with_at_least_one_that_does_not_seal_is_left_behind(world, ada):
         node.work()
     world.run(others)
     world.clock.now += world.limits.seal_grace_s
-    world.desk.tick()
+    world.jobs.tick()
     status = ada.status(asked)
     assert (status.state, status.attempt, status.roster) == (
         JobState.SEALING,
@@ -113,7 +113,7 @@ def test_with_at_least_it_is_said_after_how_long_each_step_goes_on_without_the_s
     assert not status.cohort_fixed
     for node in hospitals(world):
         node.work()
-    world.desk.fold_all()
+    world.jobs.fold_all()
     status = ada.status(asked)
     assert (status.state, status.fewer_after_s) == (JobState.RELEASING, 0)
 
@@ -155,7 +155,7 @@ def test_by_default_nobody_is_left_behind(world, ada):
         node.work()
     world.run(hospitals(world)[1:])
     world.clock.now += 599
-    world.desk.tick()
+    world.jobs.tick()
     assert (ada.status(asked).state, ada.status(asked).attempt) == (JobState.SEALING, 1)
 
 
@@ -167,7 +167,7 @@ def test_a_cohort_is_waited_for_though_at_least_would_do_with_fewer(world, ada):
     second = ada.ask(at_least=3)
     world.run(others)
     world.clock.now += 500
-    world.desk.tick()
+    world.jobs.tick()
     status = ada.status(second)
     assert status.waiting_for == (str(ash.name),)
     assert (status.fewer_after_s, status.cohort_fixed) == (0, True)
@@ -183,7 +183,7 @@ def test_a_job_that_ends_waiting_for_its_cohort_says_that_at_least_does_not_help
     second = ada.ask(at_least=3)
     world.run(others)
     world.clock.now += 600
-    world.desk.tick()
+    world.jobs.tick()
     error = ada.status(second).error
     assert error.code == "deadline_passed"
     assert "earlier answers to your organisation have fixed which nodes" in error.remedy
@@ -195,7 +195,7 @@ def test_a_job_that_ends_waiting_for_everybody_says_how_to_settle_for_fewer(worl
     asked = ada.ask()
     world.run(others)
     world.clock.now += 600
-    world.desk.tick()
+    world.jobs.tick()
     assert "--at-least N goes on without the silent after 30 s" in ada.status(asked).error.remedy
 
 

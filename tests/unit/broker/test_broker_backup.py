@@ -48,7 +48,7 @@ def test_a_restored_broker_lets_nobody_release_twice(world, home, tmp_path):
     assert kept == world.place.with_name(world.place.name + ".before-12")
     assert kept.exists()
     world._open()
-    world.desk.resume()
+    world.jobs.resume()
     assert world.publisher.status(asked).state is not JobState.SUMMED
     world.run()
     assert [node.records for node in nodes] == before

@@ -18,13 +18,13 @@ def test_consents_are_verified(world, ada):
     ash.work()
     for_asked, for_other = ash.holders[asked.id].consent(), ash.holders[other.id].consent()
     with pytest.raises(PeerProtocolError) as caught:
-        world.desk.consent(birch.name, asked.id, for_asked)
+        world.jobs.consent(birch.name, asked.id, for_asked)
     assert caught.value.code == "not_the_signer"
     with pytest.raises(PeerProtocolError) as caught:
-        world.desk.consent(ash.name, asked.id, for_other)
+        world.jobs.consent(ash.name, asked.id, for_other)
     assert caught.value.code == "wrong_job"
     with pytest.raises(PeerProtocolError) as caught:
-        world.desk.consent(ash.name, asked.id, ash.signer.sign(CONSENT_TYP, b"{}"))
+        world.jobs.consent(ash.name, asked.id, ash.signer.sign(CONSENT_TYP, b"{}"))
     assert caught.value.code == "bad_statement"
     assert ada.status(asked).waiting_for == tuple(list(world.nodes)[1:])
 
@@ -35,7 +35,7 @@ def test_only_those_whom_a_job_asks_can_speak_about_it(make_world):
     asked = world.publisher.ask(members=members)
     outsider = hospitals(world)[3]
     assert outsider.owed() == []
-    for verb in (world.desk.consent, world.desk.refuse, world.desk.release, world.desk.begin_upload):
+    for verb in (world.jobs.consent, world.jobs.refuse, world.jobs.release, world.jobs.begin_upload):
         with pytest.raises(NotFound) as caught:
             verb(outsider.name, asked.id, "token")
         assert caught.value.code == "unknown_job"
@@ -47,7 +47,7 @@ def test_new_keys_while_gathering_replace_the_old_ones(world, ada):
     ash.work()
     old = ash.holders[asked.id].consent()
     ash.consent(asked.id, asked.specification, ada.name)
-    world.desk.consent(ash.name, asked.id, old)
+    world.jobs.consent(ash.name, asked.id, old)
     world.run()
     assert ada.status(asked).attempt == 1
     assert ada.open(asked) == world.truth()
@@ -66,7 +66,7 @@ def test_new_keys_in_an_open_attempt_void_it_and_open_the_next(world, ada):
     assert (status.state, status.attempt, status.waiting_for) == (JobState.SEALING, 2, tuple(world.nodes))
     assert world.stored_chunks() == (0, 0)
     assert world.reasons(asked) == [("keys_renewed", str(ash.name))]
-    world.desk.consent(ash.name, asked.id, old)
+    world.jobs.consent(ash.name, asked.id, old)
     assert ada.status(asked).attempt == 2
     world.run()
     assert ada.open(asked) == world.truth()

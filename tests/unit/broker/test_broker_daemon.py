@@ -47,7 +47,7 @@ class Remote:
         self.domain = parties.Domain(time.time())
         self.verifier = JwsVerifier(self.domain.root.pem)
         self.tag_seed = secrets.token_bytes(32)
-        self.desk = self.catalogue = Calls()
+        self.jobs = self.catalogue = Calls()
         self.dataset_hash = ""
         self.ada = parties.Analyst(self, "university", "ada")
         self.nodes = {}
@@ -65,7 +65,7 @@ class Remote:
 
     async def send(self, connection) -> None:
         """Send what a node's last step asked for."""
-        made, self.desk.made[:] = list(self.desk.made), []
+        made, self.jobs.made[:] = list(self.jobs.made), []
         for verb, arguments in made:
             with contextlib.suppress(KapokError):
                 await getattr(connection.node, verb)(*arguments)
@@ -209,7 +209,7 @@ async def test_a_refused_upload_is_told_to_its_sender(remote, home):
         await connection.analyst.submit(asked.token)
         for node in nodes:
             node.handle(Offer(asked.token))
-        made, remote.desk.made[:] = list(remote.desk.made), []
+        made, remote.jobs.made[:] = list(remote.jobs.made), []
         for node, (_, arguments) in zip(nodes, made, strict=True):
             async with await connect(node.credentials, address) as line:
                 await line.node.consent(*arguments)

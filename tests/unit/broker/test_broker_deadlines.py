@@ -13,7 +13,7 @@ def nodes_of(world):
 
 def run_out(world, seconds=600):
     world.clock.now += seconds
-    world.desk.tick()
+    world.jobs.tick()
 
 
 def test_a_job_before_its_deadline_is_left_alone(world, ada):
@@ -70,7 +70,7 @@ def test_a_later_stage_says_what_was_missing(world, ada, stages, wanted):
             node.work()
     for node in nodes_of(world)[1:]:
         node.work()
-    world.desk.fold_all()
+    world.jobs.fold_all()
     run_out(world)
     error = ada.status(asked).error
     assert error.message == (
@@ -89,7 +89,7 @@ def test_what_was_refused_of_a_party_is_told(world, ada):
     [assignment] = ash.owed()
     sealed = ash.sealed(assignment)
     with pytest.raises(PeerProtocolError):
-        world.desk.seal(ash.name, asked.id, sealed.token, sealed.chunks[:1])
+        world.jobs.seal(ash.name, asked.id, sealed.token, sealed.chunks[:1])
     world.up.update(world.nodes)
     for node in nodes_of(world)[1:]:
         node.work()
@@ -155,13 +155,13 @@ def test_ended_jobs_are_forgotten_in_the_end(make_world):
     world = make_world(limits=Limits(job_retention_s=1000))
     asked = world.publisher.ask()
     world.run()
-    world.desk.acknowledge(world.publisher.name, asked.id)
+    world.jobs.acknowledge(world.publisher.name, asked.id)
     run_out(world, 999)
     assert world.publisher.status(asked).state is JobState.FINISHED
     run_out(world, 1)
     with pytest.raises(NotFound):
         world.publisher.status(asked)
-    assert world.desk.jobs(world.publisher.name) == []
+    assert world.jobs.jobs(world.publisher.name) == []
 
 
 def test_an_upload_that_moves_is_not_left_behind(make_world):
@@ -174,7 +174,7 @@ def test_an_upload_that_moves_is_not_left_behind(make_world):
     [assignment] = ash.owed()
     sealed = ash.sealed(assignment)
     world.clock.now += 50
-    upload = world.desk.begin_upload(ash.name, asked.id, sealed.token)
+    upload = world.jobs.begin_upload(ash.name, asked.id, sealed.token)
     upload.add(sealed.chunks[:1])
     run_out(world, 30)
     assert world.publisher.status(asked).attempt == 1
@@ -233,5 +233,5 @@ def test_a_job_that_the_clock_fails_on_does_not_hold_up_the_others(world, ada, m
     assert ada.status(first).state is JobState.GATHERING
     assert ada.status(second).state is JobState.FAILED
     monkeypatch.undo()
-    world.desk.tick()
+    world.jobs.tick()
     assert ada.status(first).state is JobState.FAILED

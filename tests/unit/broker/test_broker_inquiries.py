@@ -7,7 +7,9 @@ import pytest
 
 from kapok.broker import inquiries as room
 from kapok.broker.inquiries import Inquiries
-from kapok.broker.line import Bells, Presence, Worker
+from kapok.broker.presence import Presence
+from kapok.broker.wakeups import Wakeups
+from kapok.broker.worker import Worker
 from kapok.documents.envelope import JwsSigner, document_id
 from kapok.documents.statements import INQUIRY_TYP, JOB_TYP, OPINION_TYP, OpinionStatement
 from kapok.errors import IdentityInvalid, InvalidInput, NotAuthorised, PeerProtocolError, Unavailable
@@ -23,11 +25,11 @@ class Relay:
     def __init__(self, world, worker: Worker, open_s: float) -> None:
         self.world = world
         self.presence = Presence()
-        self.bells = Bells(asyncio.get_running_loop())
-        world.office._announce = self.bells.announce
-        world.desk.resume()
+        self.wakeups = Wakeups(asyncio.get_running_loop())
+        world.context._announce = self.wakeups.announce
+        world.jobs.resume()
         self.worker = worker
-        self.inquiries = Inquiries(world.office, worker, self.bells, self.presence.connected, open_s)
+        self.inquiries = Inquiries(world.context, worker, self.wakeups, self.presence.connected, open_s)
         self.analyst = world.publisher
 
     def inquiry(self, typ=INQUIRY_TYP, **changes) -> tuple[str, str]:
@@ -68,10 +70,10 @@ async def relay(world):
 async def test_each_connected_member_is_asked_and_its_opinion_passed_on(relay):
     first, second, *others = relay.world.nodes
     inquiry_id, token = relay.inquiry()
-    with relay.presence.line(first), relay.presence.line(second), relay.bells.listen(first) as bell:
+    with relay.presence.watch(first), relay.presence.watch(second), relay.wakeups.listen(first) as wakeup:
         asking = asyncio.ensure_future(relay.answers(token))
         await relay.asked(first)
-        await asyncio.wait_for(bell.wait(), PATIENCE_S)
+        await asyncio.wait_for(wakeup.wait(), PATIENCE_S)
         assert relay.owed(second) == {inquiry_id: Inquiry(token)}
         assert relay.owed(others[0]) == {}
         given = [relay.opinion(node, inquiry_id) for node in (first, second)]
@@ -91,14 +93,14 @@ async def test_nobody_connected_is_no_opinion_at_once(relay):
 async def test_who_does_not_answer_is_not_waited_for_for_ever(world):
     worker = Worker()
     relay = Relay(world, worker, 0.05)
-    with relay.presence.line(next(iter(world.nodes))):
+    with relay.presence.watch(next(iter(world.nodes))):
         assert await asyncio.wait_for(relay.answers(relay.inquiry()[1]), PATIENCE_S) == []
     worker.close()
 
 
 async def test_a_caller_who_leaves_takes_the_inquiry_along(relay):
     node = next(iter(relay.world.nodes))
-    with relay.presence.line(node):
+    with relay.presence.watch(node):
         asking = asyncio.ensure_future(relay.answers(relay.inquiry()[1]))
         await relay.asked(node)
         asking.cancel()
@@ -109,7 +111,7 @@ async def test_a_caller_who_leaves_takes_the_inquiry_along(relay):
 async def test_only_its_own_node_gives_an_opinion(relay):
     node, other, *_ = relay.world.nodes
     inquiry_id, token = relay.inquiry()
-    with relay.presence.line(node):
+    with relay.presence.watch(node):
         asking = asyncio.ensure_future(relay.answers(token))
         await relay.asked(node)
         with pytest.raises(NotAuthorised):
@@ -147,7 +149,7 @@ async def test_a_statement_of_another_form_is_refused(relay):
 async def test_open_inquiries_are_bounded(relay, monkeypatch):
     node = next(iter(relay.world.nodes))
     tokens = [relay.inquiry()[1] for _ in range(3)]
-    with relay.presence.line(node):
+    with relay.presence.watch(node):
         open_ones = [asyncio.ensure_future(relay.answers(token)) for token in tokens[:2]]
         async with asyncio.timeout(PATIENCE_S):
             while len(relay.owed(node)) < 2:

@@ -57,7 +57,7 @@ def test_a_refusal_at_release_fails_the_job_and_abandons_the_attempt(world, ada)
         CohortTooSmall,
         str(birch.name),
     )
-    world.desk.fold_all()
+    world.jobs.fold_all()
     assert world.stored_chunks() == (0, 0)
     with world.store.snapshot() as tx:
         assert tx.attempts.latest(asked.id).state == "abandoned"
@@ -109,8 +109,8 @@ def test_refusals_are_verified(world, ada, another):
         (ash.refusal(asked.id, message="x" * 9000), "bad_statement"),
     ):
         with pytest.raises(PeerProtocolError) as caught:
-            world.desk.refuse(ash.name, asked.id, token)
+            world.jobs.refuse(ash.name, asked.id, token)
         assert caught.value.code == code
     with pytest.raises(IdentityInvalid):
-        world.desk.refuse(ash.name, asked.id, ash.joined)
+        world.jobs.refuse(ash.name, asked.id, ash.joined)
     assert ada.status(asked).state is JobState.GATHERING

@@ -58,14 +58,14 @@ def test_each_round_has_its_own_sum_and_the_last_waits_for_its_analyst(world, ad
     status = ada.status(asked)
     assert (status.state, status.round, status.waiting_for) == (JobState.SUMMED, 3, ())
     assert ada.open(asked) == times(world, 3)
-    world.desk.acknowledge(ada.name, asked.id)
+    world.jobs.acknowledge(ada.name, asked.id)
     assert world.history(asked) == ["opening", *ROUND, *ROUND, "completion", "summing", "acknowledgement"]
 
 
 def test_an_analyst_that_needs_no_further_round_ends_the_job(world, ada):
     asked = in_round(world, ada, 2, rounds=9)
     world.run()
-    world.desk.acknowledge(ada.name, asked.id)
+    world.jobs.acknowledge(ada.name, asked.id)
     assert ada.status(asked).state is JobState.FINISHED
     assert world.stored_chunks() == (0, 0)
     for node in world.nodes.values():
@@ -89,10 +89,10 @@ def test_parameters_that_come_twice_are_taken_once(world, ada):
     world.run()
     sent = ada.parameters(asked, 2)
     for _ in range(3):
-        world.desk.steer(ada.name, asked.id, sent)
+        world.jobs.steer(ada.name, asked.id, sent)
     world.run()
     assert ada.status(asked).state is JobState.STEERING
-    world.desk.steer(ada.name, asked.id, sent)
+    world.jobs.steer(ada.name, asked.id, sent)
     assert (ada.status(asked).round, ada.status(asked).state) == (2, JobState.STEERING)
     assert ada.open(asked) == times(world, 2)
 
@@ -113,20 +113,20 @@ def test_parameters_that_do_not_come_whole_begin_no_round_and_leave_nothing(worl
     asked = ada.ask(rounds=2)
     world.run()
     sent = ada.parameters(asked, 2)
-    cut_off = world.desk.begin_parameters(ada.name, asked.id, sent.statement)
+    cut_off = world.jobs.begin_parameters(ada.name, asked.id, sent.statement)
     cut_off.add([sent.ciphertext[:5]])
     cut_off.abandon(OSError())
-    empty = world.desk.begin_parameters(ada.name, asked.id, sent.statement)
+    empty = world.jobs.begin_parameters(ada.name, asked.id, sent.statement)
     with pytest.raises(Unavailable) as caught:
         empty.finish()
     assert caught.value.code == "upload_lost"
-    interrupted = world.desk.begin_parameters(ada.name, asked.id, sent.statement)
+    interrupted = world.jobs.begin_parameters(ada.name, asked.id, sent.statement)
     interrupted.add([sent.ciphertext])
     world.restart()
     with pytest.raises(Unavailable):
         interrupted.finish()
     assert ada.status(asked).state is JobState.STEERING
-    world.desk.steer(ada.name, asked.id, sent)
+    world.jobs.steer(ada.name, asked.id, sent)
     world.run()
     assert ada.open(asked) == times(world, 2)
 
@@ -134,7 +134,7 @@ def test_parameters_that_do_not_come_whole_begin_no_round_and_leave_nothing(worl
 def test_parameters_longer_than_the_broker_takes_are_refused(world, ada):
     asked = ada.ask(rounds=2)
     world.run()
-    incoming = world.desk.begin_parameters(ada.name, asked.id, ada.parameters(asked, 2).statement)
+    incoming = world.jobs.begin_parameters(ada.name, asked.id, ada.parameters(asked, 2).statement)
     with pytest.raises(PeerProtocolError) as caught:
         incoming.add([bytes(1 << 20)] * 129)
     assert caught.value.code == "parameters_too_long"
@@ -144,15 +144,15 @@ def test_only_the_nodes_of_an_open_attempt_get_its_parameters(world, ada, anothe
     asked = in_round(world, ada, 2)
     node = next(iter(world.nodes.values()))
     eve = another("university", "eve")
-    found = world.desk.parameters(node.name, asked.id, 2, 1)
+    found = world.jobs.parameters(node.name, asked.id, 2, 1)
     for name, place in ((eve.name, (2, 1)), (node.name, (1, 1)), (node.name, (2, 2))):
         with pytest.raises(NotFound) as caught:
-            world.desk.parameters(name, asked.id, *place)
+            world.jobs.parameters(name, asked.id, *place)
         assert caught.value.code == "parameters_gone"
     world.run()
-    assert world.desk.parameters(node.name, asked.id, 2, 1)[1] == 0
+    assert world.jobs.parameters(node.name, asked.id, 2, 1)[1] == 0
     with pytest.raises(NotFound):
-        world.desk.parameters_chunk(found[0], 0)
+        world.jobs.parameters_chunk(found[0], 0)
 
 
 def test_a_node_with_new_keys_needs_the_parameters_anew(world, ada):
@@ -162,11 +162,11 @@ def test_a_node_with_new_keys_needs_the_parameters_anew(world, ada):
     world.run()
     status = ada.status(asked)
     assert (status.state, status.round, status.attempt) == (JobState.STEERING, 2, 2)
-    evidence, chunks = world.desk.evidence(ada.name, asked.id)
+    evidence, chunks = world.jobs.evidence(ada.name, asked.id)
     assert (evidence.round, evidence.attempt, len(evidence.consents), chunks) == (2, 2, 4, 0)
     assert evidence.seals == evidence.releases == ()
     with pytest.raises(NotFound) as caught:
-        world.desk.acknowledge(ada.name, asked.id)
+        world.jobs.acknowledge(ada.name, asked.id)
     assert caught.value.code == "no_sum_yet"
     ada.steer(asked, 2)
     world.run()
@@ -209,7 +209,7 @@ def test_a_consent_between_rounds_comes_when_it_is_asked_for(world, ada):
     birch.restart()
     birch.consent(asked.id, asked.specification, ada.name)
     with pytest.raises(PeerProtocolError) as caught:
-        world.desk.steer(ada.name, asked.id, overtaken)
+        world.jobs.steer(ada.name, asked.id, overtaken)
     assert caught.value.code == "wrong_round"
     ada.steer(asked, 2)
     world.run()
@@ -223,7 +223,7 @@ def test_a_later_round_is_never_held_without_one_of_the_first(make_world):
     first, *others = world.nodes.values()
     world.run(others)
     world.clock.now += 60
-    world.desk.tick()
+    world.jobs.tick()
     status = ada.status(asked)
     assert (status.state, status.attempt, status.fewer_after_s) == (JobState.SEALING, 1, 0.0)
     assert status.waiting_for == (str(first.name),)
@@ -253,7 +253,7 @@ def test_a_deadline_that_passes_between_rounds_says_whose_turn_it_was(world, ada
     asked = ada.ask(rounds=2)
     world.run()
     world.clock.now += 601
-    world.desk.tick()
+    world.jobs.tick()
     status = ada.status(asked)
     assert (status.state, status.error.code) == (JobState.FAILED, "deadline_passed")
     assert "after round 1" in status.error.message
@@ -263,14 +263,14 @@ def test_a_deadline_that_passes_between_rounds_says_whose_turn_it_was(world, ada
 def test_a_job_between_rounds_can_be_cancelled(world, ada):
     asked = ada.ask(rounds=2)
     world.run()
-    world.desk.cancel(ada.name, asked.id)
+    world.jobs.cancel(ada.name, asked.id)
     assert ada.status(asked).state is JobState.CANCELLED
     assert world.stored_chunks() == (0, 0)
 
 
 def refused(world, ada, asked, parameters, caller=None):
     with pytest.raises(ProtocolError) as caught:
-        world.desk.steer((caller or ada).name, asked.id, parameters)
+        world.jobs.steer((caller or ada).name, asked.id, parameters)
     return caught.value.code
 
 
@@ -282,9 +282,9 @@ def test_parameters_are_the_analysts_own_for_this_job_and_roster(world, ada, ano
     assert refused(world, ada, asked, signed_by_eve) == "not_the_analyst"
     assert refused(world, ada, asked, ada.parameters(other, 2)) == "wrong_round"
     with pytest.raises(IdentityInvalid):
-        world.desk.steer(ada.name, asked.id, RoundParameters("not a statement", b""))
+        world.jobs.steer(ada.name, asked.id, RoundParameters("not a statement", b""))
     with pytest.raises(NotFound):
-        world.desk.steer(eve.name, asked.id, ada.parameters(asked, 2))
+        world.jobs.steer(eve.name, asked.id, ada.parameters(asked, 2))
     with pytest.raises(LocalProtocolError):
         ada.parameters(asked, 3)
 
@@ -312,12 +312,12 @@ def ada_parameters_without_evidence(world, ada, asked):
     with world.store.snapshot() as tx:
         consents = [row.consent for row in tx.attempts.roster(tx.attempts.latest(asked.id).id)]
     key = JobKey(read_roster(asked.terms, consents, world.verifier))
-    evidence = world.desk.evidence
-    world.desk.evidence = lambda *_: (type("E", (), {"consents": consents}), 0)
+    evidence = world.jobs.evidence
+    world.jobs.evidence = lambda *_: (type("E", (), {"consents": consents}), 0)
     try:
         return ada.parameters(asked, 2, key=key)
     finally:
-        world.desk.evidence = evidence
+        world.jobs.evidence = evidence
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -336,9 +336,9 @@ def test_whoever_dies_when_the_job_ends_with_the_right_sum_and_one_release_of_ea
             case "broker":
                 world.restart()
             case "fold":
-                world.desk.fold_all()
+                world.jobs.fold_all()
             case "analyst" if ada.status(asked).state is JobState.STEERING:
-                evidence, _ = world.desk.evidence(ada.name, asked.id)
+                evidence, _ = world.jobs.evidence(ada.name, asked.id)
                 if evidence.releases:
                     opened[evidence.round] = ada.open(asked)
                 ada.steer(asked, evidence.round + bool(evidence.releases))

@@ -61,7 +61,7 @@ def test_a_malformed_vector_is_refused_by_name_and_a_good_one_counts_afterwards(
     ash = nodes_of(world)[0]
     sealed = ash.sealed(attempt_for(ash))
     with pytest.raises(PeerProtocolError) as caught:
-        world.desk.seal(ash.name, opened.id, sealed.token, alter(sealed.chunks))
+        world.jobs.seal(ash.name, opened.id, sealed.token, alter(sealed.chunks))
     assert (caught.value.code, caught.value.party) == (code, str(ash.name))
     assert world.stored_chunks() == (0, 0)
     assert ada.status(opened).waiting_for == tuple(world.nodes)
@@ -78,7 +78,7 @@ def test_a_ciphertext_that_is_not_canonical_is_refused(world, ada, paillier_key_
     sealed = nodes[0].sealed(attempt_for(nodes[0]))
     for bad in (b"\xff" * 512, bytes(512)):
         with pytest.raises(PeerProtocolError) as caught:
-            world.desk.seal(nodes[0].name, asked.id, sealed.token, (bad + sealed.chunks[0][512:],))
+            world.jobs.seal(nodes[0].name, asked.id, sealed.token, (bad + sealed.chunks[0][512:],))
         assert (caught.value.code, caught.value.party) == ("bad_ciphertext", str(nodes[0].name))
     assert world.stored_chunks() == (0, 0)
 
@@ -87,13 +87,13 @@ def test_seal_statements_are_verified(world, opened, ada):
     ash, birch, *_ = nodes_of(world)
     sealed = ash.sealed(attempt_for(ash))
     with pytest.raises(PeerProtocolError) as caught:
-        world.desk.seal(birch.name, opened.id, sealed.token, sealed.chunks)
+        world.jobs.seal(birch.name, opened.id, sealed.token, sealed.chunks)
     assert caught.value.code == "not_the_signer"
     with pytest.raises(IdentityInvalid):
-        world.desk.seal(ash.name, opened.id, ash.joined, sealed.chunks)
+        world.jobs.seal(ash.name, opened.id, ash.joined, sealed.chunks)
     head, payload, signature = sealed.token.split(".")
     with pytest.raises(IdentityInvalid):
-        world.desk.seal(ash.name, opened.id, ".".join((head, payload[:-2] + "AA", signature)), sealed.chunks)
+        world.jobs.seal(ash.name, opened.id, ".".join((head, payload[:-2] + "AA", signature)), sealed.chunks)
 
 
 def test_a_node_that_computed_from_other_parameters_is_named(world, ada, opened):
@@ -106,23 +106,23 @@ def test_a_node_that_computed_from_other_parameters_is_named(world, ada, opened)
 
     other = ash.signer.sign(SEAL_TYP, encode(msgspec.structs.replace(statement, params=b"\x07" * 32)))
     with pytest.raises(PeerProtocolError) as caught:
-        world.desk.seal(ash.name, opened.id, other, sealed.chunks)
+        world.jobs.seal(ash.name, opened.id, other, sealed.chunks)
     assert (caught.value.code, caught.value.party) == ("wrong_parameters", str(ash.name))
 
 
 def test_a_resend_is_recognised_without_reading_it(world, ada, opened):
     ash, *others = nodes_of(world)
     sealed = ash.sealed(attempt_for(ash))
-    world.desk.seal(ash.name, opened.id, sealed.token, sealed.chunks)
-    assert world.desk.begin_upload(ash.name, opened.id, sealed.token) is None
+    world.jobs.seal(ash.name, opened.id, sealed.token, sealed.chunks)
+    assert world.jobs.begin_upload(ash.name, opened.id, sealed.token) is None
     received = ada.status(opened).bytes_received
-    world.desk.seal(ash.name, opened.id, sealed.token, ())
+    world.jobs.seal(ash.name, opened.id, sealed.token, ())
     assert ada.status(opened).bytes_received == received
     world.run(others)
-    assert world.desk.begin_upload(ash.name, opened.id, sealed.token) is None
+    assert world.jobs.begin_upload(ash.name, opened.id, sealed.token) is None
     world.run()
-    world.desk.acknowledge(ada.name, opened.id)
-    assert world.desk.begin_upload(ash.name, opened.id, sealed.token) is None
+    world.jobs.acknowledge(ada.name, opened.id)
+    assert world.jobs.begin_upload(ash.name, opened.id, sealed.token) is None
 
 
 def test_another_vector_replaces_the_first_only_while_the_attempt_is_open(world, ada, opened):
@@ -132,12 +132,12 @@ def test_another_vector_replaces_the_first_only_while_the_attempt_is_open(world,
     holder._sealed.clear()
     second = ash.sealed(attempt_for(ash))
     assert first.token != second.token
-    world.desk.seal(ash.name, opened.id, first.token, first.chunks)
-    world.desk.seal(ash.name, opened.id, second.token, second.chunks)
+    world.jobs.seal(ash.name, opened.id, first.token, first.chunks)
+    world.jobs.seal(ash.name, opened.id, second.token, second.chunks)
     assert world.stored_chunks() == (2, 0)
     world.run(others)
     with pytest.raises(PeerProtocolError) as caught:
-        world.desk.seal(ash.name, opened.id, first.token, first.chunks)
+        world.jobs.seal(ash.name, opened.id, first.token, first.chunks)
     assert caught.value.code == "attempt_complete"
     world.run()
     assert ada.open(opened) == world.truth()
@@ -146,14 +146,14 @@ def test_another_vector_replaces_the_first_only_while_the_attempt_is_open(world,
 def test_a_vector_of_a_void_attempt_is_refused(world, ada, opened):
     ash, birch, *_ = nodes_of(world)
     sealed = birch.sealed(attempt_for(birch))
-    upload = world.desk.begin_upload(birch.name, opened.id, sealed.token)
+    upload = world.jobs.begin_upload(birch.name, opened.id, sealed.token)
     ash.restart()
     ash.work(OpenAttempt)
     with pytest.raises(PeerProtocolError) as caught:
         upload.add(sealed.chunks)
     assert caught.value.code == "attempt_voided"
     with pytest.raises(PeerProtocolError) as caught:
-        world.desk.seal(birch.name, opened.id, sealed.token, sealed.chunks)
+        world.jobs.seal(birch.name, opened.id, sealed.token, sealed.chunks)
     assert caught.value.code == "wrong_attempt"
     world.run()
     assert ada.open(opened) == world.truth()
@@ -164,20 +164,20 @@ def test_a_vector_before_any_attempt_or_after_the_end_is_refused(world, ada, ope
     sealed = ash.sealed(attempt_for(ash))
     fresh = ada.ask()
     with pytest.raises(PeerProtocolError) as caught:
-        world.desk.seal(ash.name, fresh.id, sealed.token, sealed.chunks)
+        world.jobs.seal(ash.name, fresh.id, sealed.token, sealed.chunks)
     assert caught.value.code == "attempt_voided"
-    world.desk.cancel(ada.name, opened.id)
+    world.jobs.cancel(ada.name, opened.id)
     with pytest.raises(PeerProtocolError) as caught:
-        world.desk.seal(ash.name, opened.id, sealed.token, sealed.chunks)
+        world.jobs.seal(ash.name, opened.id, sealed.token, sealed.chunks)
     assert caught.value.code == "attempt_voided"
 
 
 def test_a_newer_upload_of_the_same_node_ends_the_older(world, ada, opened):
     ash = nodes_of(world)[0]
     sealed = ash.sealed(attempt_for(ash))
-    older = world.desk.begin_upload(ash.name, opened.id, sealed.token)
+    older = world.jobs.begin_upload(ash.name, opened.id, sealed.token)
     older.add(sealed.chunks[:1])
-    newer = world.desk.begin_upload(ash.name, opened.id, sealed.token)
+    newer = world.jobs.begin_upload(ash.name, opened.id, sealed.token)
     newer.add(sealed.chunks[:1])
     with pytest.raises(PeerProtocolError):
         older.add(sealed.chunks[1:])
@@ -190,7 +190,7 @@ def test_a_newer_upload_of_the_same_node_ends_the_older(world, ada, opened):
 def test_an_upload_cut_off_by_a_restart_is_forgotten_and_sent_again(world, ada, opened):
     ash = nodes_of(world)[0]
     sealed = ash.sealed(attempt_for(ash))
-    world.desk.begin_upload(ash.name, opened.id, sealed.token).add(sealed.chunks[:1])
+    world.jobs.begin_upload(ash.name, opened.id, sealed.token).add(sealed.chunks[:1])
     assert world.stored_chunks() == (1, 0)
     world.restart()
     assert world.stored_chunks() == (0, 0)
@@ -205,7 +205,7 @@ def test_chunks_that_turn_bad_in_the_store_fail_the_job_instead_of_hanging_it(wo
 
     with world.store._engine.begin() as connection:
         connection.execute(update(SealedChunkRow).where(SealedChunkRow.number == 0).values(body=b"x"))
-    world.desk.fold_all()
+    world.jobs.fold_all()
     status = ada.status(complete)
     assert (status.state, type(status.error), status.error.code) == (
         JobState.FAILED,
@@ -246,7 +246,7 @@ def test_releases_are_verified(world, ada, complete):
     ash, birch, *_ = nodes_of(world)
     token = ash.release_token(completion_for(ash))
     with pytest.raises(PeerProtocolError) as caught:
-        world.desk.release(birch.name, complete.id, token)
+        world.jobs.release(birch.name, complete.id, token)
     assert caught.value.party in (str(ash.name), str(birch.name))
     record = ash.records[complete.id, 1, 1]
     forged = ReleaseStatement(
@@ -259,7 +259,7 @@ def test_releases_are_verified(world, ada, complete):
         release=flipped(record.release),
     )
     with pytest.raises(PeerProtocolError) as caught:
-        world.desk.release(ash.name, complete.id, ash.signer.sign(RELEASE_TYP, encode(forged)))
+        world.jobs.release(ash.name, complete.id, ash.signer.sign(RELEASE_TYP, encode(forged)))
     assert (caught.value.code, caught.value.party) == ("release_differs", str(ash.name))
     assert ada.status(complete).waiting_for == tuple(world.nodes)
     world.run()
@@ -270,7 +270,7 @@ def test_nothing_is_released_before_all_vectors_are_in(world, ada, opened):
     ash, *_others = nodes_of(world)
     ash.work()
     with pytest.raises(PeerProtocolError) as caught:
-        world.desk.release(ash.name, opened.id, "token")
+        world.jobs.release(ash.name, opened.id, "token")
     assert caught.value.code == "not_complete"
     assert not any(isinstance(one, Completion) for one in ash.owed())
 
@@ -280,21 +280,21 @@ def test_a_release_may_come_again_at_any_later_time(world, ada, complete):
     completion = completion_for(ash)
     ash.work()
     again = ash.release_token(completion)
-    world.desk.release(ash.name, complete.id, again)
+    world.jobs.release(ash.name, complete.id, again)
     assert ada.status(complete).waiting_for == tuple(str(node.name) for node in others)
     world.run()
-    world.desk.release(ash.name, complete.id, again)
-    world.desk.acknowledge(ada.name, complete.id)
-    world.desk.release(ash.name, complete.id, again)
+    world.jobs.release(ash.name, complete.id, again)
+    world.jobs.acknowledge(ada.name, complete.id)
+    world.jobs.release(ash.name, complete.id, again)
     assert ada.status(complete).state is JobState.FINISHED
 
 
 def test_a_release_after_the_end_is_not_kept(world, ada, complete):
     ash = nodes_of(world)[0]
     token = ash.release_token(completion_for(ash))
-    world.desk.cancel(ada.name, complete.id)
+    world.jobs.cancel(ada.name, complete.id)
     with pytest.raises(PeerProtocolError) as caught:
-        world.desk.release(ash.name, complete.id, token)
+        world.jobs.release(ash.name, complete.id, token)
     assert caught.value.code == "job_ended"
     with world.store.snapshot() as tx:
         assert tx.attempts.releases(tx.attempts.latest(complete.id).id) == {}
@@ -313,7 +313,7 @@ def test_the_sum_waits_for_the_fold_and_for_the_releases(world, ada, complete):
     for node in nodes_of(world):
         node.work()
     assert ada.status(complete).state is JobState.RELEASING
-    world.desk.fold_all()
+    world.jobs.fold_all()
     assert ada.status(complete).state is JobState.SUMMED
 
 
@@ -321,7 +321,7 @@ def test_evidence_is_that_of_the_attempt_that_was_summed(world, ada, opened):
     ash = nodes_of(world)[0]
     ash.restart()
     world.run()
-    evidence, chunks = world.desk.evidence(ada.name, opened.id)
+    evidence, chunks = world.jobs.evidence(ada.name, opened.id)
     assert (evidence.round, evidence.attempt, chunks) == (1, 2, 2)
     assert [len(tokens) for tokens in (evidence.consents, evidence.seals, evidence.releases)] == [4, 4, 4]
     assert ash.holders[opened.id].consent() in evidence.consents

@@ -16,7 +16,7 @@ def narrow(make_world):
 
 def offered(node) -> list[str]:
     """What a node is asked to consent to, in this order."""
-    return [key[1] for key in node.world.desk.owed(str(node.name)) if key[0] == "offer"]
+    return [key[1] for key in node.world.jobs.owed(str(node.name)) if key[0] == "offer"]
 
 
 def test_of_many_jobs_of_one_analyst_nodes_are_asked_for_some_at_a_time(narrow):
@@ -26,7 +26,7 @@ def test_of_many_jobs_of_one_analyst_nodes_are_asked_for_some_at_a_time(narrow):
     assert [ada.status(one).turn_after for one in (first, second, third, fourth)] == [0, 0, 2, 3]
     assert ada.status(third).waiting_for == ()
     narrow.announced.clear()
-    ada.world.desk.cancel(ada.name, second.id)
+    ada.world.jobs.cancel(ada.name, second.id)
     assert offered(ash) == [first.id, third.id]
     assert frozenset(narrow.nodes) in [nodes for nodes, _ in narrow.announced]
     assert [ada.status(one).turn_after for one in (third, fourth)] == [0, 2]
@@ -53,7 +53,7 @@ def test_a_question_beside_five_hundred_of_another_analyst_is_answered_before_th
     for _ in range(500):
         asked = greedy.prepare(receiver=receiver)
         try:
-            world.desk.submit(greedy.name, asked.token)
+            world.jobs.submit(greedy.name, asked.token)
             kept.append(asked)
         except Unavailable as error:
             refused.append((error.code, error.clause, error.retry_after_s))
@@ -63,13 +63,13 @@ def test_a_question_beside_five_hundred_of_another_analyst_is_answered_before_th
     for kind in (Offer, OpenAttempt, Completion):
         for node in nodes:
             node.work(kind)
-        world.desk.fold_all()
+        world.jobs.fold_all()
     assert modest.open(asked) == world.truth()
     states = [greedy.status(one).state for one in kept]
     assert states.count(JobState.GATHERING) >= 30 - 2
     # There is room again when one has ended; known jobs may always be sent again.
-    assert world.desk.submit(greedy.name, kept[3].token) == kept[3].id
-    world.desk.cancel(greedy.name, kept[-1].id)
+    assert world.jobs.submit(greedy.name, kept[3].token) == kept[3].id
+    world.jobs.cancel(greedy.name, kept[-1].id)
     greedy.ask()
 
 
@@ -93,15 +93,15 @@ def test_the_time_to_gather_begins_with_the_turn(narrow):
     first, second = ada.ask(), ada.ask()
     late = ada.ask(at_least=3)
     narrow.clock.now += 31
-    narrow.desk.tick()
-    narrow.desk.cancel(ada.name, first.id)
+    narrow.jobs.tick()
+    narrow.jobs.cancel(ada.name, first.id)
     _, *others = narrow.nodes.values()
     for node in others:
         node.work(Offer)
-    narrow.desk.tick()
+    narrow.jobs.tick()
     assert ada.status(late).state is JobState.GATHERING
     narrow.clock.now += 31
-    narrow.desk.tick()
+    narrow.jobs.tick()
     assert (ada.status(late).state, len(ada.status(late).roster)) == (JobState.SEALING, 3)
     assert ada.status(second).state is JobState.GATHERING
 
@@ -111,7 +111,7 @@ def test_a_job_whose_deadline_passed_before_its_turn_says_so(narrow):
     ada.ask(), ada.ask()
     late = ada.ask(deadline=int(narrow.clock()) + 60)
     narrow.clock.now += 61
-    narrow.desk.tick()
+    narrow.jobs.tick()
     error = ada.status(late).error
     assert (type(error), error.code, error.party) == (TimedOut, "deadline_passed", None)
     assert "2 earlier jobs of yours" in error.message
@@ -131,7 +131,7 @@ def test_turns_outlive_a_restart_and_more_are_given_where_the_bound_was_raised(n
 def test_nobody_is_woken_before_what_happened_is_on_disk(narrow):
     """Who is woken looks at once; found it the state of before, it would look again only after a minute."""
     ash = next(iter(narrow.nodes.values()))
-    with narrow.store.together():
+    with narrow.store.group_commit():
         narrow.announced.clear()
         asked = narrow.publisher.ask()
         assert (offered(ash), narrow.announced) == ([], [])

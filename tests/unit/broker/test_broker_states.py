@@ -96,9 +96,9 @@ def test_an_attempt_goes_where_the_table_says_or_nowhere(state, event):
 def test_an_illegal_event_leaves_stored_job_and_attempt_as_they_were(world, ada):
     asked = ada.ask()
     world.run()
-    with pytest.raises(LocalProtocolError), world.office.step() as step:
+    with pytest.raises(LocalProtocolError), world.context.step() as step:
         move_job(step, step.tx.jobs.get(asked.id), JobEvent.COMPLETION)
-    with pytest.raises(LocalProtocolError), world.office.step() as step:
+    with pytest.raises(LocalProtocolError), world.context.step() as step:
         move_attempt(step, step.tx.attempts.latest(asked.id), AttemptEvent.VOIDING)
     assert ada.status(asked).state is JobState.SUMMED
     assert world.history(asked) == ["opening", "completion", "summing"]

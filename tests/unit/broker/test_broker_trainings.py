@@ -43,9 +43,9 @@ def leave(world, node):
 
 def passes(world, seconds=GRACE_S):
     """Time in which the broker looks now and then."""
-    world.desk.tick()
+    world.jobs.tick()
     world.clock.now += seconds
-    world.desk.tick()
+    world.jobs.tick()
 
 
 def times(world, nodes, factor):
@@ -90,7 +90,7 @@ def test_who_comes_back_while_a_round_goes_on_is_in_the_next(town):
     assert ada.open(asked) == times(world, others, 2)
     overtaken = ada.parameters(asked, 3)
     with pytest.raises(PeerProtocolError) as caught:
-        world.desk.steer(ada.name, asked.id, overtaken)
+        world.jobs.steer(ada.name, asked.id, overtaken)
     assert caught.value.code == "wrong_round"
     assert world.stored_chunks() == (0, 0)
     ada.steer(asked, 3)
@@ -190,13 +190,13 @@ def test_whoever_leaves_and_comes_back_each_sum_is_of_its_roster(town, seed):
                 leave(world, node)
             case "clock":
                 world.clock.now += 2
-                world.desk.tick()
+                world.jobs.tick()
             case "broker":
                 world.restart()
             case "fold":
-                world.desk.fold_all()
+                world.jobs.fold_all()
             case "analyst" if ada.status(asked).state is JobState.STEERING:
-                evidence, _ = world.desk.evidence(ada.name, asked.id)
+                evidence, _ = world.jobs.evidence(ada.name, asked.id)
                 if evidence.releases:
                     opened[evidence.round] = (ada.status(asked).roster, ada.open(asked))
                 with contextlib.suppress(PeerProtocolError):

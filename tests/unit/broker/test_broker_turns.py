@@ -28,7 +28,7 @@ def test_two_first_jobs_at_once_run_one_after_the_other(world, ada):
     for _ in range(2):
         for node in hospitals(world):
             node.work()
-        world.desk.fold_all()
+        world.jobs.fold_all()
     assert ada.status(first).state is JobState.SUMMED
     assert all(len(offers(node)) == 1 for node in hospitals(world))
     world.run()
@@ -62,7 +62,7 @@ def test_after_an_abandoned_attempt_the_others_are_asked_again(world, ada):
         for node in nodes:
             node.work()
     ash.work()
-    world.desk.cancel(ada.name, first.id)
+    world.jobs.cancel(ada.name, first.id)
     assert all(len(offers(node)) == 1 for node in nodes)
     world.run()
     assert ada.open(second) == world.truth()
@@ -166,9 +166,9 @@ def test_a_stale_consent_that_comes_again_counts_again(world, ada):
     for _ in range(2):
         for node in nodes:
             node.work((OpenAttempt, Completion))
-        world.desk.fold_all()
+        world.jobs.fold_all()
     assert ada.status(first).state is JobState.SUMMED
-    world.desk.consent(ash.name, second.id, token)
+    world.jobs.consent(ash.name, second.id, token)
     assert not offers(ash)
     world.run()
     assert ada.open(second) == world.truth()

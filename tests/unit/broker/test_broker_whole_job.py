@@ -54,11 +54,11 @@ def test_broker_killed_in_the_middle_of_folding_goes_on(make_world):
     assert world.publisher.status(asked).state is JobState.RELEASING
     sealed, none = world.stored_chunks()
     assert none == 0
-    assert world.desk.fold_some(asked.id) is True
+    assert world.jobs.fold_some(asked.id) is True
     left, folded = world.stored_chunks()
     assert 0 < 4 * folded == sealed - left < sealed
     world.restart()
-    assert world.desk.unfolded() == [asked.id]
+    assert world.jobs.unfolded() == [asked.id]
     world.run()
     assert world.publisher.open(asked) == world.truth()
 
@@ -68,9 +68,9 @@ def test_a_job_that_is_under_way_has_no_sum_to_fetch_or_forget(world, ada):
     nodes = list(world.nodes.values())
     for _ in range(3):
         for take in (
-            lambda: world.desk.evidence(ada.name, asked.id),
-            lambda: world.desk.sum_chunk(ada.name, asked.id, 0),
-            lambda: world.desk.acknowledge(ada.name, asked.id),
+            lambda: world.jobs.evidence(ada.name, asked.id),
+            lambda: world.jobs.sum_chunk(ada.name, asked.id, 0),
+            lambda: world.jobs.acknowledge(ada.name, asked.id),
         ):
             with pytest.raises(NotFound) as caught:
                 take()
@@ -86,12 +86,12 @@ def test_sealed_vectors_are_deleted_with_the_attempt_and_the_sum_when_it_is_ackn
     world.run()
     assert world.stored_chunks() == (0, 2)
     ada.open(asked)
-    world.desk.acknowledge(ada.name, asked.id)
-    world.desk.acknowledge(ada.name, asked.id)
+    world.jobs.acknowledge(ada.name, asked.id)
+    world.jobs.acknowledge(ada.name, asked.id)
     assert world.stored_chunks() == (0, 0)
     assert ada.status(asked).state is JobState.FINISHED
     with pytest.raises(NotFound, match="keeps no sum") as caught:
-        world.desk.evidence(ada.name, asked.id)
+        world.jobs.evidence(ada.name, asked.id)
     assert caught.value.code == "sum_gone"
 
 
@@ -149,8 +149,8 @@ def test_everyone_concerned_is_told_of_each_change(world, ada):
 def test_jobs_that_one_step_changes_are_told_of_in_the_order_in_which_it_did(world, ada):
     """Not in that of their ids, which are drawn: else one seed would not give one run."""
     jobs, told = sorted((ada.ask().id for _ in range(4)), reverse=True), []
-    world.office._announce = lambda _nodes, changed: told.append(changed)
-    with world.office.step() as step:
+    world.context._announce = lambda _nodes, changed: told.append(changed)
+    with world.context.step() as step:
         for job_id in jobs:
             step.touch(step.tx.jobs.get(job_id))
     assert told == [tuple(jobs)]
@@ -158,19 +158,19 @@ def test_jobs_that_one_step_changes_are_told_of_in_the_order_in_which_it_did(wor
 
 def test_every_message_may_come_twice(world, ada):
     asked = ada.ask()
-    assert world.desk.submit(ada.name, asked.token) == asked.id
+    assert world.jobs.submit(ada.name, asked.token) == asked.id
     nodes = list(world.nodes.values())
     for stage in range(3):
         for node in nodes:
             for assignment in node.owed():
                 if stage == 0:
                     node.handle(assignment)
-                    world.desk.consent(node.name, asked.id, node.holders[asked.id].consent())
+                    world.jobs.consent(node.name, asked.id, node.holders[asked.id].consent())
                 else:
                     node.handle(assignment)
                     node.handle(assignment)
     for node in nodes:
-        world.desk.consent(node.name, asked.id, node.holders[asked.id].consent())
+        world.jobs.consent(node.name, asked.id, node.holders[asked.id].consent())
     world.run()
     assert ada.status(asked).attempt == 1
     assert ada.open(asked) == world.truth()

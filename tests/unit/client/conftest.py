@@ -172,7 +172,7 @@ def profile_home(tmp_path: Path) -> Path:
 
 @dataclass
 class Broker:
-    """All desks at once, and what they are to do wrong."""
+    """All handlers at once, and what they are to do wrong."""
 
     entry: CatalogueEntry
     submitted: list[str] = field(default_factory=list)
@@ -272,14 +272,14 @@ async def broker(domain, heart) -> AsyncIterator[Broker]:
         days=1,
         hosts=["127.0.0.1"],
     )
-    desks = Broker(domain.entry(heart))
+    handlers = Broker(domain.entry(heart))
     credentials = Credentials(key, certificate, domain.root, time.time())
-    desks.greeter = Greeter(lambda: credentials, Revocations(domain.root))
+    handlers.greeter = Greeter(lambda: credentials, Revocations(domain.root))
     server = await serve(
-        credentials, "127.0.0.1:0", catalogue=desks, analysts=desks, nodes=desks, officers=desks
+        credentials, "127.0.0.1:0", catalogue=handlers, analysts=handlers, nodes=handlers, officers=handlers
     )
-    desks.address = server.address
-    yield desks
+    handlers.address = server.address
+    yield handlers
     await server.stop(0)
 
 

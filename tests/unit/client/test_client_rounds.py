@@ -37,7 +37,7 @@ class Rounds:
     """An honest broker and its nodes, real holders all, one round after the other; and what goes wrong."""
 
     domain: object
-    desk: object
+    handler: object
     specification: str = ""
     round: int = 1
     attempt: int = 1
@@ -112,13 +112,13 @@ class Rounds:
         version = self.versions.get(name.organisation, "v1")
         return holder.seal(attempt, words, tag_seed=seed, data_version=version)
 
-    # What the desk is asked.
+    # What the handler is asked.
 
     async def watch(self, _caller, job_id):
-        yield replace(self.desk.status(job_id, self.state), round=self.round)
+        yield replace(self.handler.status(job_id, self.state), round=self.round)
 
     async def job(self, _caller, job_id):
-        return replace(self.desk.status(job_id, self.state), round=self.round)
+        return replace(self.handler.status(job_id, self.state), round=self.round)
 
     async def fetch(self, _caller, _job_id):
         for part in self.parts:
@@ -144,11 +144,11 @@ def rounds(session, broker, domain, monkeypatch):
 
 
 def _method(work):
-    return lambda _desk, *arguments: work(*arguments)
+    return lambda _handler, *arguments: work(*arguments)
 
 
 def _steering(work):
-    async def steer(_desk, caller, job_id, statement, chunks):
+    async def steer(_handler, caller, job_id, statement, chunks):
         await work(caller, job_id, RoundParameters(statement, b"".join([chunk async for chunk in chunks])))
 
     return steer
@@ -219,7 +219,7 @@ async def test_an_analyst_that_dies_goes_on_where_it_was(session, rounds, job_id
 
 @contextlib.contextmanager
 def _patched(rounds, steer):
-    kind = type(rounds.desk)
+    kind = type(rounds.handler)
     before = kind.steer
     kind.steer = _steering(steer)
     try:

@@ -1,4 +1,4 @@
-"""A session against a broker that lies, loses and comes back: real wire, desks that misbehave."""
+"""A session against a broker that lies, loses and comes back: real wire, handlers that misbehave."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def counted(job, asset="clinic", analyst=None):
 def test_a_dataset_that_is_joined_during_an_offer_is_no_part_of_that_job(world):
     small = world.job(COUNT, names="abc")
     for node in small.nodes:
-        node.runner._office.joined = Arriving(node.runner._office.joined)
+        node.runner._context.joined = Arriving(node.runner._context.joined)
         for _ in range(2):
             assert world.refusal(small.offer(node)).code == "dataset_not_joined"
     world.job(COUNT).run()

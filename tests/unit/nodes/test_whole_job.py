@@ -212,7 +212,7 @@ def test_there_is_a_limit_to_open_jobs(world):
 def test_an_open_job_is_not_pickled_and_does_not_show_its_seed(world):
     job, node = world.job(COUNT), world.nodes["a"]
     job.consent()
-    opened = node.runner._office.open.get(job.id)
+    opened = node.runner._context.open.get(job.id)
     with pytest.raises(TypeError, match="never pickled"):
         pickle.dumps(opened.admitted)
     assert opened.admitted.tag_seed == job.tag_seed

@@ -1,4 +1,4 @@
-"""A trust domain with real certificates, desks that remember what they were asked, a broker on loopback."""
+"""A trust domain with real certificates, handlers that remember their calls, a broker on loopback."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def certificate_pem(certificate: x509.Certificate) -> bytes:
 
 @dataclass
 class Record:
-    """What a desk was asked, and what it is to raise instead of answering."""
+    """What a handler was asked, and what it is to raise instead of answering."""
 
     calls: list[tuple[object, ...]] = field(default_factory=list)
     raises: Exception | None = None
@@ -308,7 +308,7 @@ def status_in(state: JobState) -> JobStatus:
 
 @dataclass
 class Broker:
-    """A running server and the desks behind it."""
+    """A running server and the handlers behind it."""
 
     server: RunningServer
     catalogue: Shelf

@@ -11,7 +11,7 @@ from kapok.wire.channel import connect, enrol_call
 from kapok.wire.server import serve_enrolment
 
 
-class Office:
+class Handler:
     """Knows one token."""
 
     def __init__(self) -> None:
@@ -27,16 +27,16 @@ class Office:
 @pytest.fixture
 async def authority(realm):
     credentials = realm.credentials(Role.AUTHORITY, "authority")
-    office = Office()
-    server = await serve_enrolment(credentials.key_pem(), credentials.certificate_pem, "127.0.0.1:0", office)
-    yield server, office
+    handler = Handler()
+    server = await serve_enrolment(credentials.key_pem(), credentials.certificate_pem, "127.0.0.1:0", handler)
+    yield server, handler
     await server.stop(0)
 
 
 async def test_a_token_is_spent_without_a_certificate(authority, realm):
-    server, office = authority
+    server, handler = authority
     assert await enrol_call(server.address, realm.root_pem, b"right", b"csr") == b"certificate for csr"
-    assert office.asked == [(b"right", b"csr")]
+    assert handler.asked == [(b"right", b"csr")]
 
 
 async def test_what_the_authority_refuses_is_raised_here(authority, realm):
@@ -48,19 +48,19 @@ async def test_what_the_authority_refuses_is_raised_here(authority, realm):
 
 
 async def test_an_authority_under_another_root_gets_no_token(authority, foreign_realm):
-    server, office = authority
+    server, handler = authority
     with pytest.raises(IdentityInvalid) as caught:
         await enrol_call(server.address, foreign_realm.root_pem, b"right", b"csr")
     assert caught.value.code == "service_certificate_foreign"
-    assert office.asked == []
+    assert handler.asked == []
 
 
 async def test_a_root_that_is_none_is_told(authority):
-    server, office = authority
+    server, handler = authority
     with pytest.raises(IdentityInvalid) as caught:
         await enrol_call(server.address, b"not a certificate", b"right", b"csr")
     assert caught.value.code == "root_unusable"
-    assert office.asked == []
+    assert handler.asked == []
 
 
 async def test_an_authority_that_is_away_is_told(authority, realm):
@@ -72,11 +72,11 @@ async def test_an_authority_that_is_away_is_told(authority, realm):
 
 
 async def test_a_request_over_the_authoritys_bound_is_refused(authority, realm):
-    server, office = authority
+    server, handler = authority
     with pytest.raises(InvalidInput) as caught:
         await enrol_call(server.address, realm.root_pem, b"right", b"c" * 70_000)
     assert caught.value.code == "message_too_large"
-    assert office.asked == []
+    assert handler.asked == []
 
 
 async def test_the_authority_serves_nothing_else_and_the_broker_no_enrolment(
@@ -97,7 +97,7 @@ async def test_a_key_of_another_certificate_cannot_serve(realm):
     other = realm.credentials(Role.AUTHORITY, "other").certificate_pem
     for key, chain in ((key_of_one, other), (b"no key", other), (key_of_one, b"no certificate")):
         with pytest.raises(IdentityInvalid) as caught:
-            await serve_enrolment(key, chain, "127.0.0.1:0", Office())
+            await serve_enrolment(key, chain, "127.0.0.1:0", Handler())
         assert caught.value.remedy
 
 

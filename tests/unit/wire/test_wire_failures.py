@@ -130,10 +130,10 @@ async def test_an_error_in_the_middle_of_a_stream_arrives_after_what_came_before
 
 
 async def test_a_defect_shows_its_incident_here_and_its_traceback_there(broker, analyst, caplog):
-    broker.analysts.raises = KeyError("secret-of-a-desk")
+    broker.analysts.raises = KeyError("secret-of-a-handler")
     with caplog.at_level(logging.ERROR, logger="kapok.wire"), pytest.raises(InternalError) as caught:
         await analyst.analyst.submit("spec")
-    assert "secret-of-a-desk" not in caught.value.diagnostics()
+    assert "secret-of-a-handler" not in caught.value.diagnostics()
     assert "Traceback" not in caught.value.diagnostics()
     incident = caught.value.message.rsplit(" ", 1)[1]
     (record,) = [record for record in caplog.records if incident in record.getMessage()]

@@ -51,12 +51,12 @@ async def test_a_revoked_broker_is_refused_and_the_next_is_dialled(
 ):
     second_credentials = realm.credentials(Role.BROKER, "second", hosts=("127.0.0.1",))
     broker.catalogue.greeter = Greeter(lambda: broker_credentials, known(broker_credentials))
-    desks = type(broker.catalogue)()
-    desks.greeter = Greeter(lambda: second_credentials, known(second_credentials))
+    handlers = type(broker.catalogue)()
+    handlers.greeter = Greeter(lambda: second_credentials, known(second_credentials))
     second = await serve(
         second_credentials,
         "127.0.0.1:0",
-        catalogue=desks,
+        catalogue=handlers,
         analysts=broker.analysts,
         nodes=broker.nodes,
         officers=broker.officers,

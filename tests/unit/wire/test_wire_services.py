@@ -1,4 +1,4 @@
-"""Every verb of every service over a real connection: the desk sees what the caller said, and back."""
+"""Every verb of every service over a real connection: the handler sees what the caller said, and back."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def test_a_watch_brings_the_specification_once(broker, analyst):
     assert 100_000 < analyst.traffic.bytes_received - before < 110_000
 
 
-async def test_a_watch_that_the_caller_leaves_is_closed_at_the_desk(broker, analyst):
+async def test_a_watch_that_the_caller_leaves_is_closed_at_the_handler(broker, analyst):
     broker.analysts.changes.put_nowait(broker.analysts.statuses[0])
     watch = analyst.analyst.watch(JOB)
     await anext(watch)
@@ -190,7 +190,7 @@ async def test_a_name_that_is_none_is_refused_before_it_is_sent(broker, analyst,
 
 async def test_a_watch_that_is_no_generator_is_closed_too(broker, analyst):
     class Subscription:
-        """What a desk may hand out as well: it holds something open until it is closed."""
+        """What a handler may hand out as well: it holds something open until it is closed."""
 
         def __init__(self) -> None:
             self.closed = asyncio.Event()

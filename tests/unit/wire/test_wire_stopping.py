@@ -12,7 +12,7 @@ from kapok.wire.server import serve
 
 
 class LateToEnd:
-    """A desk of nodes whose watches end when they are let go."""
+    """A handler of nodes whose watches end when they are let go."""
 
     def __init__(self) -> None:
         self.left = asyncio.Event()
@@ -34,27 +34,27 @@ def test_a_call_that_its_caller_has_left_ends_before_the_server_has_stopped(
     broker_credentials, node_credentials, capfd, turns
 ):
     async def leave_and_stop():
-        desk = LateToEnd()
+        handler = LateToEnd()
         server = await serve(
-            broker_credentials, "127.0.0.1:0", catalogue=None, analysts=None, nodes=desk, officers=None
+            broker_credentials, "127.0.0.1:0", catalogue=None, analysts=None, nodes=handler, officers=None
         )
         stop_answering = server._server.stop
 
         async def then_let_go(grace_s):
             """To gRPC a call has ended when its caller has gone; that is when ours begins to."""
             await stop_answering(grace_s)
-            desk.go.set()
+            handler.go.set()
 
         server._server.stop = then_let_go
         async with await connect(node_credentials, server.address) as line:
             watch = line.node.watch()
             assert await anext(watch) == Idle()
             await watch.aclose()
-            await desk.left.wait()
+            await handler.left.wait()
         await server.stop(5)
         for _ in range(turns):
             await asyncio.sleep(0)
-        return desk.ended
+        return handler.ended
 
     assert asyncio.run(leave_and_stop())
     assert capfd.readouterr().err == ""

@@ -27,8 +27,8 @@
     status       what an analyst is told
     deadlines    what happens by the clock alone
     peers        other broker processes on the same store
-    office       what every step works with: one transaction, one instant
-    desk         all of it behind one face
+    context      what every step works with: one transaction, one instant
+    jobs         all of it behind one face
 
 Everything here is derived from the store: a broker that was killed goes on where it was. What a party says is
 believed after its signature has been verified and its signer is seen to be the caller, never before.

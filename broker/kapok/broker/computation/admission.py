@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from kapok.broker.computation.admitted import AdmittedJob, read_admitted
-from kapok.broker.computation.office import Move, Office, Step
+from kapok.broker.computation.context import Context, Move, Step
 from kapok.broker.computation.states import ENDED, FIRST_JOB_STATE, JobState
 from kapok.broker.computation.turns import has_turn
 from kapok.broker.store.schema import JobRow, MemberRow
@@ -43,7 +43,7 @@ def admit(step: Step, caller: PartyName, token: str) -> str:
         CohortTooSmall: ``too_few_organisations``.
         Unavailable: ``too_many_jobs`` of this analyst or organisation are open.
     """
-    signed = step.office.verifier.verify(JOB_TYP, token)
+    signed = step.context.verifier.verify(JOB_TYP, token)
     if signed.signer.name != str(caller):
         raise NotAuthorised(
             f"the specification is signed by {signed.signer.name}, not by you",
@@ -74,13 +74,13 @@ def _judge(step: Step, job_id: str, caller: PartyName, payload: bytes) -> Admitt
     admitted = read_admitted(job_id, caller, payload)
     specification = admitted.specification
     specification.check_signer(str(caller))
-    _check_question(step.office, specification)
+    _check_question(step.context, specification)
     _check_members(admitted)
     _check_keys(admitted)
     _check_deadline(step, admitted)
     _check_dataset(step, specification)
     size = vector_bytes(admitted.terms, len(specification.members))
-    if size > step.office.limits.vector_bytes_max:
+    if size > step.context.limits.vector_bytes_max:
         raise _bad(
             f"each node would have to send {size} bytes, more than this broker takes",
             "words",
@@ -93,7 +93,7 @@ def _judge(step: Step, job_id: str, caller: PartyName, payload: bytes) -> Admitt
 
 def _check_room(step: Step, caller: PartyName) -> None:
     """Refuse one job too many, of the analyst or its organisation: there is room when others have ended."""
-    limits, jobs = step.office.limits, step.tx.jobs
+    limits, jobs = step.context.limits, step.tx.jobs
     own = jobs.count(_UNFINISHED, analyst=str(caller))
     if own >= limits.analyst_jobs_max:
         raise _too_many("you have", own, "limits.analyst_jobs_max")
@@ -137,7 +137,7 @@ def _keep(step: Step, admitted: AdmittedJob, token: str, payload: bytes) -> None
         step.touch_all(row)
 
 
-def _check_question(office: Office, specification: JobSpec) -> None:
+def _check_question(context: Context, specification: JobSpec) -> None:
     if specification.suite != SUITE:
         raise _bad(
             f"protocol suite {specification.suite[:64]!r} is not known here",
@@ -147,15 +147,15 @@ def _check_question(office: Office, specification: JobSpec) -> None:
         )
     if not _COMPUTATION.match(specification.computation):
         raise _bad("a computation's name is 1 to 63 of a-z 0-9 -", "computation")
-    if len(specification.question.encode()) > office.limits.question_bytes_max:
+    if len(specification.question.encode()) > context.limits.question_bytes_max:
         raise _bad(
-            f"the question is longer than {office.limits.question_bytes_max} bytes",
+            f"the question is longer than {context.limits.question_bytes_max} bytes",
             "question",
             "question_too_long",
         )
-    if not 1 <= specification.rounds <= office.limits.rounds_max:
+    if not 1 <= specification.rounds <= context.limits.rounds_max:
         raise _bad(
-            f"a job has 1 to {office.limits.rounds_max} rounds here",
+            f"a job has 1 to {context.limits.rounds_max} rounds here",
             "rounds",
             "too_many_rounds",
             "ask for less at once",
@@ -193,8 +193,8 @@ def _check_keys(admitted: AdmittedJob) -> None:
 
 
 def _check_deadline(step: Step, admitted: AdmittedJob) -> None:
-    deadline, grace_s = admitted.specification.deadline, step.office.limits.consent_grace_s
-    latest = step.now + step.office.limits.deadline_s_max
+    deadline, grace_s = admitted.specification.deadline, step.context.limits.consent_grace_s
+    latest = step.now + step.context.limits.deadline_s_max
     if not step.now < deadline <= latest:
         late = deadline <= step.now
         raise _bad(
@@ -203,7 +203,7 @@ def _check_deadline(step: Step, admitted: AdmittedJob) -> None:
             else "the deadline is too far away",
             "deadline",
             "bad_deadline",
-            f"give 1 to {step.office.limits.deadline_s_max} seconds, and see that your clock is right",
+            f"give 1 to {step.context.limits.deadline_s_max} seconds, and see that your clock is right",
         )
     if not admitted.needs_everyone and deadline <= step.now + grace_s:
         raise _bad(

@@ -21,7 +21,7 @@ from collections.abc import Collection, Mapping
 import msgspec
 
 from kapok.broker.computation.admitted import AdmittedJob
-from kapok.broker.computation.office import Step
+from kapok.broker.computation.context import Step
 from kapok.broker.computation.states import AttemptState, JobState
 from kapok.broker.store.jobs import Given
 from kapok.broker.store.schema import AttemptRow, JobRow
@@ -127,7 +127,7 @@ def ask_neighbours_again(step: Step, job: JobRow, attempt: AttemptRow) -> None:
     if not scopes:
         return
     for neighbour in step.tx.jobs.neighbours(job, (JobState.GATHERING,)):
-        admitted = step.office.admitted(neighbour)
+        admitted = step.context.admitted(neighbour)
         consents = step.tx.jobs.consents(neighbour.id).values()
         stale = [one.node for one in consents if open_scope(admitted, one.node, statement_of(one)) in scopes]
         ask_again(step, neighbour, stale)

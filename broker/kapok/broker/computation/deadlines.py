@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from kapok.broker.computation.cohorts import ask_again, statement_of
+from kapok.broker.computation.context import Context, Step
 from kapok.broker.computation.endings import expire_sum, fail_job, void_attempt
 from kapok.broker.computation.gathering import settle
-from kapok.broker.computation.office import Office, Step
 from kapok.broker.computation.patience import goes_on_without, no_cohort_yet, patience_of
 from kapok.broker.computation.states import ENDED, LIVE, AttemptState, JobState
 from kapok.broker.computation.status import waited_for
@@ -31,10 +31,10 @@ _WANTED: Final = {
 }
 
 
-def tick(office: Office) -> None:
+def tick(context: Context) -> None:
     """Fail what is overdue, go on without the silent where fewer will do, delete what is old."""
-    now, limits = office.clock(), office.limits
-    with office.store.snapshot() as tx:
+    now, limits = context.clock(), context.limits
+    with context.store.snapshot() as tx:
         overdue = _ids(tx.jobs.overdue(LIVE, now))
         unfetched = _ids(tx.jobs.unchanged_since((JobState.SUMMED,), now - limits.sum_retention_s))
         old = _ids(tx.jobs.unchanged_since(ENDED, now - limits.job_retention_s))
@@ -42,15 +42,15 @@ def tick(office: Office) -> None:
         flexible = [
             job.id
             for job in tx.jobs.in_states((JobState.GATHERING, JobState.SEALING))
-            if job.at_work and job.id not in overdue and not office.admitted(job).needs_everyone
+            if job.at_work and job.id not in overdue and not context.admitted(job).needs_everyone
         ]
     for job_ids, act in ((overdue, _run_out), (unfetched, _expire), (flexible, _go_on), (old, _forget)):
         for job_id in job_ids:
-            _once(office, job_id, act)
+            _once(context, job_id, act)
 
     # Turns are given when a job ends; this is for limits that were raised.
     for analyst in waiting:
-        with office.step() as step:
+        with context.step() as step:
             give_turns(step, analyst)
 
 
@@ -58,11 +58,11 @@ def _ids(jobs: Sequence[JobRow]) -> list[str]:
     return [job.id for job in jobs]
 
 
-def _once(office: Office, job_id: str, act: Callable[[Step, JobRow], None]) -> None:
+def _once(context: Context, job_id: str, act: Callable[[Step, JobRow], None]) -> None:
     """One transaction for each job: what goes wrong with one does not hold up the others."""
     with about(job=job_id):
         try:
-            with office.step() as step:
+            with context.step() as step:
                 job = step.tx.jobs.get(job_id)
                 if job is not None:
                     act(step, job)
@@ -94,7 +94,7 @@ def _forget(step: Step, job: JobRow) -> None:
 def _go_on(step: Step, job: JobRow) -> None:
     """Leave behind whoever has not sealed in time, if the others are enough and no cohort says otherwise."""
     attempt = step.tx.attempts.latest(job.id)
-    if not goes_on_without(step.tx, job, step.office.admitted(job)):
+    if not goes_on_without(step.tx, job, step.context.admitted(job)):
         return
     if job.state == JobState.SEALING and attempt is not None and attempt.state == AttemptState.OPEN:
         late = _late(step, job, attempt)
@@ -108,11 +108,11 @@ def _go_on(step: Step, job: JobRow) -> None:
 
 
 def _late(step: Step, job: JobRow, attempt: AttemptRow) -> list[str]:
-    admitted, grace_s = step.office.admitted(job), step.office.limits.seal_grace_s
+    admitted, grace_s = step.context.admitted(job), step.context.limits.seal_grace_s
     oldest = step.now - grace_s
     roster = step.tx.attempts.names(attempt.id)
     # An app may take long: who is connected is at work. Looked at each time, for absence is timed by looking.
-    at_work = {node for node in roster if step.office.away_s(node) < grace_s}
+    at_work = {node for node in roster if step.context.away_s(node) < grace_s}
     if attempt.opened_at > oldest or not no_cohort_yet(step.tx, job, roster):
         return []
     busy = {row.node for row in step.tx.vectors.uploads(attempt.id) if row.touched_at > oldest}
@@ -176,7 +176,7 @@ def _how_without(step: Step, job: JobRow, missing: Sequence[str]) -> str:
 
 def _how_with_fewer(step: Step, job: JobRow) -> str:
     """What settling for fewer organisations would have changed, or why it did not."""
-    admitted, limits = step.office.admitted(job), step.office.limits
+    admitted, limits = step.context.admitted(job), step.context.limits
     if patience_of(step.tx, job, admitted, limits).cohort_fixed:
         return (
             "; earlier answers to your organisation have fixed which nodes a sum is of, "
@@ -193,7 +193,7 @@ def _how_with_fewer(step: Step, job: JobRow) -> str:
 def _shown(step: Step, job: JobRow, node: str) -> str:
     member = step.tx.jobs.member(job.id, node)
     notes = []
-    if step.office.absent(node):
+    if step.context.absent(node):
         notes.append("not connected")
     if member is not None and member.fault is not None:
         notes.append(f"the last it sent was refused: {member.fault}")

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from kapok.broker.computation.cohorts import ask_neighbours_again
-from kapok.broker.computation.office import Move, Step
+from kapok.broker.computation.context import Move, Step
 from kapok.broker.computation.states import (
     LIVE,
     AttemptEvent,

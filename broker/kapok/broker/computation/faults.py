@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from kapok.broker.computation.office import Office
+from kapok.broker.computation.context import Context
 from kapok.errors import IdentityInvalid, PeerProtocolError
 from kapok.identity.names import PartyName
 
@@ -28,20 +28,20 @@ _TOO_LATE: Final = frozenset(
 
 
 @contextmanager
-def faults_noted(office: Office, caller: PartyName, job_id: str) -> Iterator[None]:
+def faults_noted(context: Context, caller: PartyName, job_id: str) -> Iterator[None]:
     """Note the code of what is turned away in the block, if it is the caller's fault, and raise it again."""
     try:
         yield
     except (IdentityInvalid, PeerProtocolError) as error:
-        note_fault(office, str(caller), job_id, error.code)
+        note_fault(context, str(caller), job_id, error.code)
         raise
 
 
-def note_fault(office: Office, node: str, job_id: str, code: str) -> None:
+def note_fault(context: Context, node: str, job_id: str, code: str) -> None:
     """Note that the last that a node sent for a job was turned away, and with which code."""
     if code in _TOO_LATE:
         return
-    with office.step() as step:
+    with context.step() as step:
         member = step.tx.jobs.member(job_id, node)
         if member is not None:
             member.fault = code[:_LONGEST_CODE]

@@ -20,8 +20,8 @@ from kapok.broker.computation.cohorts import (
     out_of_date,
     statement_of,
 )
+from kapok.broker.computation.context import FIRST_ROUND, Step
 from kapok.broker.computation.endings import fail_job, move_job, void_attempt
-from kapok.broker.computation.office import FIRST_ROUND, Step
 from kapok.broker.computation.openings import open_attempt
 from kapok.broker.computation.patience import answers_of, goes_on_without
 from kapok.broker.computation.rosters import GiveUp, OpenWith, Verdict, Wait, choose_roster, same_roster
@@ -110,7 +110,7 @@ def reseat(step: Step, job: JobRow, summed: AttemptRow) -> None:
 
     Only a training does, as `goes_on_without` says; its analyst then seals the parameters for those.
     """
-    admitted = step.office.admitted(job)
+    admitted = step.context.admitted(job)
     if not goes_on_without(step.tx, job, admitted, ahead=1):
         return
     verdict = choose_roster(admitted, answers_of(step.tx, job), grace_over=True)
@@ -128,7 +128,7 @@ def settle(step: Step, organisation: str) -> None:
 
 
 def _settle_job(step: Step, job: JobRow) -> None:
-    admitted = step.office.admitted(job)
+    admitted = step.context.admitted(job)
     if _waits(step, job, admitted):
         return
     consents = step.tx.jobs.consents(job.id)
@@ -165,7 +165,7 @@ def _waits(step: Step, job: JobRow, admitted: AdmittedJob) -> bool:
 
 
 def _grace_is_over(step: Step, job: JobRow) -> bool:
-    return step.now >= job.gathering_since + step.office.limits.consent_grace_s
+    return step.now >= job.gathering_since + step.context.limits.consent_grace_s
 
 
 def _verdict(step: Step, job: JobRow, admitted: AdmittedJob) -> Verdict:
@@ -193,7 +193,7 @@ def _open(
         scopes = {name: open_scope(admitted, name, statement_of(consents[name])) for name in names}
     if occupied(step, {scope for scope in scopes.values() if scope is not None}):
         return
-    if job.attempts >= step.office.limits.attempts_max:
+    if job.attempts >= step.context.limits.attempts_max:
         fail_job(step, job, _too_many_attempts(job))
         return
     if _seat(step, job, admitted, scopes, consents):
@@ -210,7 +210,7 @@ def _seat(
 ) -> bool:
     """Begin an attempt with the nodes of these scopes; a roster that cannot be ends the job."""
     try:
-        step.office.roster(admitted, [consents[name].token for name in scopes])
+        step.context.roster(admitted, [consents[name].token for name in scopes])
     except KapokError as error:
         fail_job(step, job, error)
         return False
@@ -223,7 +223,7 @@ def _seat(
 
 def _may_shrink(step: Step, job: JobRow, attempt: AttemptRow) -> bool:
     """Whether a round goes on without one of its roster: nothing of it is released yet."""
-    return attempt.state == AttemptState.OPEN and goes_on_without(step.tx, job, step.office.admitted(job))
+    return attempt.state == AttemptState.OPEN and goes_on_without(step.tx, job, step.context.admitted(job))
 
 
 def _void_if_member(step: Step, job: JobRow, node: str, code: str) -> bool:
@@ -267,7 +267,7 @@ def _check_consent_in_time(step: Step, job: JobRow, member: MemberRow) -> None:
             f"{member.node} has refused this job", code="already_refused", party=member.node
         )
     given = len(step.tx.jobs.all_consents(job.id, member.node))
-    if given > step.office.limits.attempts_max:
+    if given > step.context.limits.attempts_max:
         raise PeerProtocolError(
             f"{member.node} has come with new keys {given} times",
             code="too_many_consents",
@@ -277,7 +277,7 @@ def _check_consent_in_time(step: Step, job: JobRow, member: MemberRow) -> None:
 
 def _comes_back(step: Step, job: JobRow, member: MemberRow) -> bool:
     """Whether a node is one that a training went on without: it takes part again from the next round on."""
-    return member.left_behind and goes_on_without(step.tx, job, step.office.admitted(job), ahead=1)
+    return member.left_behind and goes_on_without(step.tx, job, step.context.admitted(job), ahead=1)
 
 
 def _forgetful(node: str) -> KapokError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kapok.broker.computation.office import Step
+from kapok.broker.computation.context import Step
 from kapok.broker.computation.states import FIRST_ATTEMPT_STATE
 from kapok.broker.store.schema import AttemptRow, JobRow
 

@@ -19,7 +19,7 @@ from typing import Final
 
 from kapok.broker.computation.admitted import AdmittedJob
 from kapok.broker.computation.cohorts import statement_of
-from kapok.broker.computation.office import FIRST_ROUND
+from kapok.broker.computation.context import FIRST_ROUND
 from kapok.broker.computation.rosters import Answer, stated_cohort
 from kapok.broker.computation.statements import refusal_of
 from kapok.broker.computation.states import JobState

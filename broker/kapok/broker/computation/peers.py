@@ -11,7 +11,7 @@ import logging
 from collections.abc import Collection
 from typing import Final
 
-from kapok.broker.computation.office import Office
+from kapok.broker.computation.context import Context
 
 __all__ = ["SILENT_S", "beat", "enter", "leave"]
 
@@ -21,33 +21,33 @@ SILENT_S: Final = 6.0
 _log = logging.getLogger(__name__)
 
 
-def enter(office: Office) -> None:
+def enter(context: Context) -> None:
     """Begin, and forget the dead with the uploads that came to them: on SQLite, everybody else."""
-    with office.step() as step:
+    with context.step() as step:
         brokers = step.tx.brokers
-        brokers.seen(office.broker)
-        brokers.forget(brokers.silent(SILENT_S) if office.store.shared else brokers.others(office.broker))
+        brokers.seen(context.broker)
+        brokers.forget(brokers.silent(SILENT_S) if context.store.shared else brokers.others(context.broker))
         brokers.delete_orphans()
 
 
-def beat(office: Office, nodes: Collection[str]) -> frozenset[str]:
+def beat(context: Context, nodes: Collection[str]) -> frozenset[str]:
     """Say that this process is alive and has these nodes; return the nodes that others have.
 
     Raises:
         Unavailable: ``store_unavailable``.
     """
-    with office.step() as step:
+    with context.step() as step:
         brokers = step.tx.brokers
-        brokers.seen(office.broker)
-        brokers.present(office.broker, nodes)
+        brokers.seen(context.broker)
+        brokers.present(context.broker, nodes)
         if dead := brokers.silent(SILENT_S):
             brokers.forget(dead)
             brokers.delete_orphans()
             _log.warning("a broker on this store is silent, and taken for dead", extra={"brokers": len(dead)})
-        return brokers.present_elsewhere(office.broker)
+        return brokers.present_elsewhere(context.broker)
 
 
-def leave(office: Office) -> None:
+def leave(context: Context) -> None:
     """End: the others need not wait until this process is taken for dead."""
-    with office.step() as step:
-        step.tx.brokers.forget([office.broker])
+    with context.step() as step:
+        step.tx.brokers.forget([context.broker])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from kapok.broker.computation.cohorts import ask_neighbours_again
+from kapok.broker.computation.context import Step
 from kapok.broker.computation.endings import move_attempt, move_job
 from kapok.broker.computation.gathering import settle
-from kapok.broker.computation.office import Step
 from kapok.broker.computation.statements import check_signer, job_for
 from kapok.broker.computation.states import AttemptEvent, AttemptState, JobEvent
 from kapok.broker.store.schema import AttemptRow, JobRow, ReleaseRow
@@ -32,12 +32,12 @@ def take_release(step: Step, caller: PartyName, job_id: str, token: str) -> None
         raise PeerProtocolError(
             "not all sealed vectors are in: nothing is released yet", code="not_complete", party=member.node
         )
-    office, admitted = step.office, step.office.admitted(job)
-    roster = office.roster_of(step.tx, admitted, attempt)
+    context, admitted = step.context, step.context.admitted(job)
+    roster = context.roster_of(step.tx, admitted, attempt)
     place = (admitted.terms, roster, attempt.round, attempt.number)
-    params_hash = office.params_hash(step.tx, admitted, attempt)
-    seal = check_seal(*place, sealed.token, office.verifier, params_hash=params_hash)
-    statement = check_release(*place, seal, token, office.verifier)
+    params_hash = context.params_hash(step.tx, admitted, attempt)
+    seal = check_seal(*place, sealed.token, context.verifier, params_hash=params_hash)
+    statement = check_release(*place, seal, token, context.verifier)
     check_signer(caller, statement.name)
     if step.tx.attempts.has_released(attempt.id, member.node):
         return
@@ -63,7 +63,7 @@ def sum_up(step: Step, job: JobRow, attempt: AttemptRow) -> bool:
     move_attempt(step, attempt, AttemptEvent.SUMMING)
     step.tx.vectors.delete_chunks(attempt.id)
     step.tx.attempts.empty_parameters(attempt.id)
-    last = attempt.round >= step.office.admitted(job).specification.rounds
+    last = attempt.round >= step.context.admitted(job).specification.rounds
     move_job(step, job, JobEvent.SUMMING if last else JobEvent.CONSULTATION)
     ask_neighbours_again(step, job, attempt)
     return True

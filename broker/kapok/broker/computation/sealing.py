@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final
 
+from kapok.broker.computation.context import Context, Step
 from kapok.broker.computation.endings import fail_job, move_attempt, move_job
 from kapok.broker.computation.faults import note_fault
 from kapok.broker.computation.gathering import settle
-from kapok.broker.computation.office import Office, Step
 from kapok.broker.computation.releasing import sum_up
 from kapok.broker.computation.statements import check_signer, job_for
 from kapok.broker.computation.states import AttemptEvent, AttemptState, JobEvent, JobState
@@ -43,7 +43,7 @@ _READ_AT_ONCE: Final = 32
 _log = logging.getLogger(__name__)
 
 
-def begin_upload(office: Office, caller: PartyName, job_id: str, token: str) -> Upload | None:
+def begin_upload(context: Context, caller: PartyName, job_id: str, token: str) -> Upload | None:
     """Check a seal statement, before a byte of its vector is taken. Nothing is written yet.
 
     Returns:
@@ -55,21 +55,21 @@ def begin_upload(office: Office, caller: PartyName, job_id: str, token: str) -> 
         PeerProtocolError: ``attempt_voided``, ``attempt_complete``, ``job_ended``, ``not_the_signer``, or
             what `kapok.protocols.secure_sum.aggregator.check_seal` raises.
     """
-    with office.look() as step:
+    with context.look() as step:
         job, member = job_for(step, caller, job_id)
         attempt = step.tx.attempts.latest(job_id)
         if attempt is None or attempt.state == AttemptState.VOIDED or waits_for_parameters(job, attempt):
             raise _voided(member.node)
-        admitted = office.admitted(job)
-        roster = office.roster_of(step.tx, admitted, attempt)
+        admitted = context.admitted(job)
+        roster = context.roster_of(step.tx, admitted, attempt)
         statement = check_seal(
             admitted.terms,
             roster,
             attempt.round,
             attempt.number,
             token,
-            office.verifier,
-            params_hash=office.params_hash(step.tx, admitted, attempt),
+            context.verifier,
+            params_hash=context.params_hash(step.tx, admitted, attempt),
         )
         check_signer(caller, statement.name)
         counted = step.tx.vectors.counted_of(attempt.id, member.node)
@@ -78,7 +78,7 @@ def begin_upload(office: Office, caller: PartyName, job_id: str, token: str) -> 
         if attempt.state != AttemptState.OPEN:
             raise _closed(member.node, attempt.state)
         lengths = chunk_lengths(admitted.terms, len(roster.members))
-        return Upload(office, job, attempt.id, token, statement, lengths)
+        return Upload(context, job, attempt.id, token, statement, lengths)
 
 
 class Upload:
@@ -87,7 +87,7 @@ class Upload:
     It is on record from its first chunks on; then an older upload of the same node is of no use any more.
 
     Args:
-        office: Where it is stored.
+        context: Where it is stored.
         job: Its job.
         attempt_id: Row number of its attempt.
         token: The seal statement as signed.
@@ -97,18 +97,18 @@ class Upload:
 
     def __init__(
         self,
-        office: Office,
+        context: Context,
         job: JobRow,
         attempt_id: int,
         token: str,
         statement: SealStatement,
         lengths: Sequence[int],
     ) -> None:
-        self._office = office
+        self._context = context
         self._attempt_id, self._token = attempt_id, token
         self._vector_id: int | None = None
         self._job_id = job.id
-        self._terms = office.admitted(job).terms
+        self._terms = context.admitted(job).terms
         self._statement = statement
         self._lengths = lengths
         self._received = 0
@@ -136,7 +136,7 @@ class Upload:
                 the upload is of no use any more.
         """
         self._check(chunks)
-        with self._office.step() as step:
+        with self._context.step() as step:
             row = self._row(step)
             step.tx.vectors.append(row, chunks, step.now)
         self._vector_id = row.id
@@ -152,7 +152,7 @@ class Upload:
         if self._received != len(self._lengths):
             raise _bad_length(self._statement.name)
         check_vector(self._statement, self._digest.digest())
-        with self._office.step() as step:
+        with self._context.step() as step:
             row = self._row(step)
             step.tx.vectors.append(row, chunks, step.now)
             attempt = _open_attempt(step, row)
@@ -164,14 +164,14 @@ class Upload:
 
     def abandon(self, error: BaseException) -> None:
         """Forget what has been stored; remember what was wrong with it."""
-        with self._office.step() as step:
+        with self._context.step() as step:
             row = None if self._vector_id is None else step.tx.vectors.get(self._vector_id)
             if row is not None and row.counted:
                 return
             if row is not None:
                 step.tx.vectors.delete(row)
         if isinstance(error, PeerProtocolError):
-            note_fault(self._office, self._statement.name, self._job_id, error.code)
+            note_fault(self._context, self._statement.name, self._job_id, error.code)
         code = error.code if isinstance(error, KapokError) else "cut_off"
         _log.warning(
             "upload dropped", extra={"job": self._job_id, "party": self._statement.name, "code": code}
@@ -196,7 +196,7 @@ class Upload:
         for older in step.tx.vectors.uploads(attempt.id, party):
             step.tx.vectors.delete(older)
         row = SealedVectorRow(attempt=attempt.id, node=party, token=self._token, touched_at=step.now)
-        row.digest, row.broker = self._statement.vector_sha256.hex(), self._office.broker
+        row.digest, row.broker = self._statement.vector_sha256.hex(), self._context.broker
         row.chunks = row.bytes = 0
         step.tx.vectors.add(row)
         return row
@@ -215,15 +215,15 @@ class Upload:
         return row
 
 
-def fold_some(office: Office, job_id: str) -> bool:
+def fold_some(context: Context, job_id: str) -> bool:
     """Fold the next chunks of a complete attempt into its sum; return whether there are more."""
-    with span("fold", job=job_id), office.step() as step:
+    with span("fold", job=job_id), context.step() as step:
         job, attempt = step.tx.jobs.get(job_id), step.tx.attempts.latest(job_id)
         if job is None or attempt is None or attempt.state != AttemptState.COMPLETE:
             return False
-        if not office.leads(step.tx, job_id):
+        if not context.leads(step.tx, job_id):
             return False
-        terms = office.admitted(job).terms
+        terms = context.admitted(job).terms
         parties = step.tx.attempts.names(attempt.id)
         last = min(attempt.folded + max(1, _READ_AT_ONCE // len(parties)), attempt.chunks)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Final
 
-from kapok.broker.computation.office import Step
+from kapok.broker.computation.context import Step
 from kapok.broker.store.schema import JobRow, MemberRow
 from kapok.documents.envelope import decode
 from kapok.documents.statements import REFUSAL_TYP, RefusalStatement
@@ -56,7 +56,7 @@ def read_consent(step: Step, caller: PartyName, job_id: str, token: str) -> tupl
         IdentityInvalid: the signature does not hold.
         PeerProtocolError: ``bad_statement``, ``not_the_signer`` or ``wrong_job``.
     """
-    statement, signed = read(ConsentStatement, CONSENT_TYP, token, step.office.verifier)
+    statement, signed = read(ConsentStatement, CONSENT_TYP, token, step.context.verifier)
     check_signer(caller, signed.signer.name)
     if statement.job.hex() != job_id:
         raise _wrong_job(caller)
@@ -70,7 +70,7 @@ def read_refusal(step: Step, caller: PartyName, job_id: str, token: str) -> Kapo
         IdentityInvalid: the signature does not hold.
         PeerProtocolError: ``bad_statement``, ``not_the_signer`` or ``wrong_job``.
     """
-    signed = step.office.verifier.verify(REFUSAL_TYP, token)
+    signed = step.context.verifier.verify(REFUSAL_TYP, token)
     check_signer(caller, signed.signer.name)
     if len(signed.payload) > _MOST_REFUSAL_BYTES:
         raise PeerProtocolError(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from kapok.broker.computation.context import Context
 from kapok.broker.computation.endings import read_error
-from kapok.broker.computation.office import Office
 from kapok.broker.computation.patience import NEEDS_ALL, patience_of
 from kapok.broker.computation.states import LIVE, AttemptState, JobState
 from kapok.broker.store import Transaction
@@ -20,16 +20,16 @@ __all__ = ["evidence_of", "released_attempt", "shown_attempt", "status_of", "wai
 _ANALYSTS: Final = frozenset({JobState.SUMMED, JobState.STEERING})
 
 
-def status_of(office: Office, tx: Transaction, job: JobRow) -> JobStatus:
+def status_of(context: Context, tx: Transaction, job: JobRow) -> JobStatus:
     """Where a job is."""
     members, attempt = tx.jobs.members(job.id), _standing_attempt(tx, job)
     roster = _roster(tx, attempt)
     missing = _missing(tx, job, members, attempt, roster)
-    patience = patience_of(tx, job, office.admitted(job), office.limits) if missing else NEEDS_ALL
+    patience = patience_of(tx, job, context.admitted(job), context.limits) if missing else NEEDS_ALL
     return JobStatus(
         job_id=job.id,
         state=JobState(job.state),
-        specification=office.specification(tx, job.id),
+        specification=context.specification(tx, job.id),
         waiting_for=missing,
         roster=roster,
         refusals=tuple(member.refusal for member in members if member.refusal is not None),
@@ -38,7 +38,7 @@ def status_of(office: Office, tx: Transaction, job: JobRow) -> JobStatus:
         changed_at=job.changed_at,
         attempt=job.attempts,
         bytes_received=job.bytes_received,
-        not_connected=tuple(node for node in missing if office.absent(node)),
+        not_connected=tuple(node for node in missing if context.absent(node)),
         fewer_after_s=patience.fewer_after_s,
         cohort_fixed=patience.cohort_fixed,
         round=job.round,

@@ -16,9 +16,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
+from kapok.broker.computation.context import Context, Step
 from kapok.broker.computation.endings import move_job
 from kapok.broker.computation.gathering import reseat
-from kapok.broker.computation.office import Office, Step
 from kapok.broker.computation.openings import open_attempt
 from kapok.broker.computation.states import AttemptState, JobEvent, JobState
 from kapok.broker.store import Transaction
@@ -68,23 +68,23 @@ def begin_parameters(step: Step, job: JobRow, token: str) -> Incoming | None:
     statement = _read(step, job, token)
     if _place(step, job, statement) is None:
         return None
-    return Incoming(step.office, job.id, token, statement)
+    return Incoming(step.context, job.id, token, statement)
 
 
 class Incoming:
     """Parameters on their way in; the round begins when they are whole.
 
     Args:
-        office: Where they are stored.
+        context: Where they are stored.
         job_id: Their job.
         token: What the analyst signed of them.
         statement: The same, checked.
     """
 
-    def __init__(self, office: Office, job_id: str, token: str, statement: ParametersStatement) -> None:
-        self._office, self._job_id = office, job_id
+    def __init__(self, context: Context, job_id: str, token: str, statement: ParametersStatement) -> None:
+        self._context, self._job_id = context, job_id
         self._token, self._statement = token, statement
-        self._upload = office.broker + secrets.token_hex(16)
+        self._upload = context.broker + secrets.token_hex(16)
         self._chunks = self._bytes = 0
 
     def add(self, chunks: Sequence[bytes]) -> None:
@@ -93,7 +93,7 @@ class Incoming:
         Raises:
             PeerProtocolError: ``parameters_too_long``.
         """
-        with self._office.step() as step:
+        with self._context.step() as step:
             self._store(step, chunks)
 
     def finish(self, chunks: Sequence[bytes] = ()) -> None:
@@ -103,7 +103,7 @@ class Incoming:
             Unavailable: ``upload_lost``: the chunks are not there any more; the same is to be sent again.
             PeerProtocolError: as `add` and `begin_parameters`.
         """
-        with self._office.step() as step:
+        with self._context.step() as step:
             self._store(step, chunks)
             job = step.tx.jobs.get(self._job_id)
             attempt = None if job is None else _place(step, job, self._statement)
@@ -122,7 +122,7 @@ class Incoming:
 
     def _store(self, step: Step, chunks: Sequence[bytes]) -> None:
         self._bytes += sum(map(len, chunks))
-        if self._bytes > self._office.limits.vector_bytes_max:
+        if self._bytes > self._context.limits.vector_bytes_max:
             raise PeerProtocolError(
                 "the parameters are longer than this broker takes",
                 code="parameters_too_long",
@@ -133,7 +133,7 @@ class Incoming:
 
     def abandon(self, _error: BaseException) -> None:
         """Forget what has been stored."""
-        with self._office.step() as step:
+        with self._context.step() as step:
             step.tx.attempts.delete_upload(self._upload)
 
 
@@ -170,7 +170,7 @@ def parameters_chunk(tx: Transaction, upload: str, number: int) -> bytes:
 
 
 def _read(step: Step, job: JobRow, token: str) -> ParametersStatement:
-    statement, _ = read(ParametersStatement, PARAMETERS_TYP, token, step.office.verifier)
+    statement, _ = read(ParametersStatement, PARAMETERS_TYP, token, step.context.verifier)
     if statement.name != job.analyst:
         raise PeerProtocolError(
             "the parameters are signed by another than the job's analyst",
@@ -193,9 +193,9 @@ def _place(step: Step, job: JobRow, statement: ParametersStatement) -> AttemptRo
         raise PeerProtocolError(
             f"the job is {job.state}: it is not its analyst's turn", code="not_steering", party=job.analyst
         )
-    admitted = step.office.admitted(job)
+    admitted = step.context.admitted(job)
     number = attempt.round + (attempt.state == AttemptState.RELEASED)
-    wanted = (bytes.fromhex(job.id), number, step.office.roster_of(step.tx, admitted, attempt).hash)
+    wanted = (bytes.fromhex(job.id), number, step.context.roster_of(step.tx, admitted, attempt).hash)
     if (statement.job, statement.round, statement.roster) != wanted:
         raise PeerProtocolError(
             "the parameters are for another job, round or roster than the one whose turn it is",

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 
-from kapok.broker.computation.office import Step
+from kapok.broker.computation.context import Step
 from kapok.broker.computation.states import LIVE
 
 __all__ = ["give_turns", "has_turn"]
@@ -24,13 +24,13 @@ _log = logging.getLogger(__name__)
 def has_turn(step: Step, analyst: str) -> bool:
     """Whether a new job of an analyst's is at work at once."""
     at_work, waiting = step.tx.jobs.at_work(analyst, LIVE)
-    return not waiting and at_work < step.office.limits.jobs_at_work_max
+    return not waiting and at_work < step.context.limits.jobs_at_work_max
 
 
 def give_turns(step: Step, analyst: str) -> None:
     """Let as many of an analyst's waiting jobs be at work as there is room for, the oldest first."""
     at_work, waiting = step.tx.jobs.at_work(analyst, LIVE)
-    room = step.office.limits.jobs_at_work_max - at_work
+    room = step.context.limits.jobs_at_work_max - at_work
     if not waiting or room <= 0:
         return
     for job in step.tx.jobs.waiting(analyst, LIVE, room):

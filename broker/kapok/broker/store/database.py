@@ -126,7 +126,7 @@ class Store:
             yield Transaction(session)
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def group_commit(self) -> Iterator[None]:
         """Let the transactions of this thread be on disk together, when the block is left.
 
         Each is all or nothing by itself, and sees what those before it did; a snapshot sees none of them yet.

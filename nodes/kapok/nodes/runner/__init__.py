@@ -17,7 +17,7 @@ The same assignment again gets the same answer, whatever happened in between.
     releases      what opens the pad, once
     opinions      what an offer would be answered
     reopening     a cohort's, signed by its officers
-    office        what all of them work with
+    context       what all of them work with
     task, posts   what a round is computed from; what an app works for in a job
     open_jobs     keys of jobs that are open, in memory alone
     outgoing      signed statements, ready to be sent again

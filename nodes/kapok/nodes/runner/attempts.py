@@ -9,9 +9,9 @@ from typing import Final
 from kapok.errors import CohortTooSmall, LocalProtocolError, PeerProtocolError
 from kapok.identity.names import PartyName, command_to_ask
 from kapok.nodes.runner.admission import ReadSpec, check_deadline
+from kapok.nodes.runner.context import Context
 from kapok.nodes.runner.contribution import contribute
 from kapok.nodes.runner.offers import answer_offer
-from kapok.nodes.runner.office import Office
 from kapok.nodes.runner.open_jobs import OpenJob, SentSeal
 from kapok.nodes.runner.outgoing import Consent, Outgoing, Seal
 from kapok.nodes.runner.posts import app_over
@@ -26,45 +26,45 @@ _log = logging.getLogger(__name__)
 _MOST_ATTEMPTS: Final = 100
 
 
-def answer_attempt(office: Office, read: ReadSpec, asked: OpenAttempt) -> list[Outgoing]:
+def answer_attempt(context: Context, read: ReadSpec, asked: OpenAttempt) -> list[Outgoing]:
     """Check the roster, compute, and seal; or consent with new keys, where those of the roster are lost.
 
     Raises:
         KapokError: why nothing is sealed.
     """
-    job = office.known(read.job_id)
+    job = context.known(read.job_id)
     if job is None:
         # Its keys are gone with a restart, the policy has changed, or it was never consented to: the
         # roster is void here.
-        return answer_offer(office, read)
-    office.journal.check_running()
+        return answer_offer(context, read)
+    context.journal.check_running()
     consents = frozenset(asked.consents)
     sent = job.sent
     if sent and (sent.round, sent.attempt, sent.consents) == (asked.round, asked.attempt, consents):
         return [sent.seal]
-    if office.journal.released(read.job_id, asked.round):
+    if context.journal.released(read.job_id, asked.round):
         return []
     if sent and (sent.round, sent.attempt) > (asked.round, asked.attempt):
         _log.info("an attempt that is over was asked for", extra={"job": read.job_id})
         return []
-    check_deadline(read.spec.deadline, office.clock())
+    check_deadline(read.spec.deadline, context.clock())
     if asked.attempt > _MOST_ATTEMPTS:
         raise PeerProtocolError(
             f"the broker opens more than {_MOST_ATTEMPTS} attempts of one round", code="too_many_attempts"
         )
     try:
         task = task_of(job, asked)
-        attempt = _agree(office, job, asked, task)
+        attempt = _agree(context, job, asked, task)
     except LocalProtocolError as error:
         if error.code == "keys_lost":
             return [Consent(read.job_id, job.holder.consent())]
         raise
-    return [_seal(office, job, attempt, task, consents)]
+    return [_seal(context, job, attempt, task, consents)]
 
 
-def _agree(office: Office, job: OpenJob, asked: OpenAttempt, task: Task) -> Attempt:
+def _agree(context: Context, job: OpenJob, asked: OpenAttempt, task: Task) -> Attempt:
     """Check the roster, and once more what the journal says of the scope now."""
-    own = office.statement(job, task.question_key)
+    own = context.statement(job, task.question_key)
     try:
         attempt = job.holder.open(
             round=asked.round,
@@ -82,14 +82,14 @@ def _agree(office: Office, job: OpenJob, asked: OpenAttempt, task: Task) -> Atte
     return attempt
 
 
-def _seal(office: Office, job: OpenJob, attempt: Attempt, task: Task, consents: frozenset[str]) -> Seal:
+def _seal(context: Context, job: OpenJob, attempt: Attempt, task: Task, consents: frozenset[str]) -> Seal:
     began = monotonic()
-    over = app_over(office, job.admitted, attempt.context.round)
+    over = app_over(context, job.admitted, attempt.context.round)
     words, version = contribute(job.admitted, job.rule, task.parameters, over)
     sealed = job.holder.seal(attempt, words, tag_seed=task.tag_seed, data_version=version)
-    office.journal.seal(sealed.record, in_force=job.decision.in_force, question=task.question_key)
+    context.journal.seal(sealed.record, in_force=job.decision.in_force, question=task.question_key)
     answer = Seal(job.admitted.job_id, sealed.token, sealed.chunks)
     number = attempt.context.round, attempt.context.attempt
     job.sent = SentSeal(*number, consents, answer)
-    office.notes.sealed(job.admitted.job_id, *number, monotonic() - began)
+    context.notes.sealed(job.admitted.job_id, *number, monotonic() - began)
     return answer

@@ -17,8 +17,8 @@ from kapok.errors import InternalError, KapokError, Unavailable
 from kapok.nodes.journal import JobRecord
 from kapok.nodes.policy import Rule
 from kapok.nodes.runner.admission import JoinedDataset, ReadSpec, check_deadline, read_spec
+from kapok.nodes.runner.context import Context
 from kapok.nodes.runner.judging import decide
-from kapok.nodes.runner.office import Office
 from kapok.nodes.runner.outgoing import Opinion, Outgoing, refusal_statement
 from kapok.nodes.states import NodeJobState
 from kapok.protocols.secure_sum.messages import encode
@@ -59,32 +59,32 @@ class Pace:
             )
 
 
-def answer_inquiry(office: Office, pace: Pace, token: str) -> list[Outgoing]:
+def answer_inquiry(context: Context, pace: Pace, token: str) -> list[Outgoing]:
     """Say what an offer of this specification would be answered. Nothing is written or counted."""
     try:
-        read = read_spec(token, office.verifier, INQUIRY_TYP)
+        read = read_spec(token, context.verifier, INQUIRY_TYP)
     except KapokError as error:
         _log.warning("an inquiry was dropped", extra={"code": error.code})
         return []
     try:
-        verdict: Rule | KapokError = _would_allow(office, pace, read)
+        verdict: Rule | KapokError = _would_allow(context, pace, read)
     except KapokError as error:
         verdict = error
     except Exception:  # noqa: BLE001 - an inquiry must not take the daemon with it
         _log.exception("an inquiry failed inside this node")
         verdict = InternalError("the node failed on this inquiry; its own log says where")
-    return [_opinion_on(read.job_id, verdict, office.signer)]
+    return [_opinion_on(read.job_id, verdict, context.signer)]
 
 
-def _would_allow(office: Office, pace: Pace, read: ReadSpec) -> Rule:
-    entry, now = office.joined.get(read.spec.dataset), office.clock()
+def _would_allow(context: Context, pace: Pace, read: ReadSpec) -> Rule:
+    entry, now = context.joined.get(read.spec.dataset), context.clock()
     pace.count(str(read.caller), now)
     record = _imagined(read, entry, now)
     check_deadline(read.spec.deadline, now)
-    office.journal.check_running()
-    in_force = office.in_force
-    admitted = office.admit(read, record, entry, in_force)
-    return decide(admitted, record, in_force, office.journal, office.apps).rule
+    context.journal.check_running()
+    in_force = context.in_force
+    admitted = context.admit(read, record, entry, in_force)
+    return decide(admitted, record, in_force, context.journal, context.apps).rule
 
 
 def _imagined(read: ReadSpec, entry: JoinedDataset | None, now: float) -> JobRecord:

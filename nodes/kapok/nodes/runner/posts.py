@@ -10,13 +10,13 @@ from kapok.nodes.runner.admission import AdmittedJob
 from kapok.nodes.runner.judging import approved_for
 
 if TYPE_CHECKING:
+    from kapok.nodes.runner.context import Context
     from kapok.nodes.runner.contribution import Over
-    from kapok.nodes.runner.office import Office
 
 __all__ = ["app_over"]
 
 
-def app_over(office: Office, admitted: AdmittedJob, number: int) -> Over | None:
+def app_over(context: Context, admitted: AdmittedJob, number: int) -> Over | None:
     """How a job's app gets the table, in the round of that number; None for a job without one.
 
     Raises:
@@ -27,11 +27,11 @@ def app_over(office: Office, admitted: AdmittedJob, number: int) -> Over | None:
         return None
     post = Post(
         job_id=admitted.job_id,
-        hosted=approved_for(admitted, question, office.in_force, office.journal, office.apps),
+        hosted=approved_for(admitted, question, context.in_force, context.journal, context.apps),
         columns=question.columns,
         dataset=admitted.joined.dataset,
         members=spec.members,
-        node=office.name,
+        node=context.name,
         deadline=spec.deadline,
     )
-    return lambda engine, version: office.at_work.over(post, engine, version, number)
+    return lambda engine, version: context.at_work.over(post, engine, version, number)

@@ -8,8 +8,8 @@ from kapok.errors import PeerProtocolError
 from kapok.identity.names import PartyName
 from kapok.nodes.policy import roster_rules
 from kapok.nodes.runner.admission import read_spec
+from kapok.nodes.runner.context import Context, refused_before
 from kapok.nodes.runner.judging import check_approved, check_sealed_under, decide
-from kapok.nodes.runner.office import Office, refused_before
 from kapok.nodes.runner.outgoing import Outgoing, Release
 from kapok.nodes.states import NodeJobState
 from kapok.protocols.secure_sum.holder import release
@@ -23,38 +23,38 @@ _log = logging.getLogger(__name__)
 _S = NodeJobState
 
 
-def answer_completion(office: Office, asked: Completion) -> list[Outgoing]:
+def answer_completion(context: Context, asked: Completion) -> list[Outgoing]:
     """Check that the seals are those of the attempt, and release it: one attempt of a round, ever.
 
     Raises:
         KapokError: why nothing is released.
     """
-    record = office.journal.job(asked.job_id)
+    record = context.journal.job(asked.job_id)
     if record is None or record.state is _S.CLOSED:
         _log.warning("asked to release a job that is not open here", extra={"job": asked.job_id})
         return []
-    office.journal.check_running()
-    done = office.journal.released(asked.job_id, asked.round)
+    context.journal.check_running()
+    done = context.journal.released(asked.job_id, asked.round)
     if done and done.attempt == asked.attempt:
         return [Release(asked.job_id, done.token)]
     if record.state is _S.REFUSED:
         return refused_before(record)
-    sealed = office.journal.sealed(asked.job_id, asked.round, asked.attempt)
+    sealed = context.journal.sealed(asked.job_id, asked.round, asked.attempt)
     if sealed is None:
         raise PeerProtocolError(
             "the broker says complete of an attempt that this node has not sealed", code="seal_unknown"
         )
-    in_force, read = office.in_force, read_spec(record.specification, office.verifier)
-    admitted = office.admit(read, record, office.joined.get(read.spec.dataset), in_force)
-    decision = decide(admitted, record, in_force, office.journal, office.apps)
+    in_force, read = context.in_force, read_spec(record.specification, context.verifier)
+    admitted = context.admit(read, record, context.joined.get(read.spec.dataset), in_force)
+    decision = decide(admitted, record, in_force, context.journal, context.apps)
     members = _members(sealed.record)
     check_members(read.caller.organisation_id, members, roster_rules(decision.rule, read.spec.computation))
     check_sealed_under(decision, sealed)
     check_approved(decision, record)
-    token = release(sealed.record, asked.seals, signer=office.signer, verifier=office.verifier)
+    token = release(sealed.record, asked.seals, signer=context.signer, verifier=context.verifier)
     question = sealed.question or admitted.question_key
-    token = office.journal.release(sealed.record, token, decision=decision, question=question)
-    office.notes.released(asked.job_id, asked.round, asked.attempt)
+    token = context.journal.release(sealed.record, token, decision=decision, question=question)
+    context.notes.released(asked.job_id, asked.round, asked.attempt)
     return [Release(asked.job_id, token)]
 
 

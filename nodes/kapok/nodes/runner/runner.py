@@ -20,10 +20,10 @@ from kapok.nodes.apps.host import AppHost
 from kapok.nodes.journal import JobRecord, Journal
 from kapok.nodes.runner.admission import JoinedDataset, ReadSpec, claimed_id, read_spec, refusable_id
 from kapok.nodes.runner.attempts import answer_attempt
+from kapok.nodes.runner.context import Context
 from kapok.nodes.runner.judging import InForce
 from kapok.nodes.runner.notes import Notes, Observer
 from kapok.nodes.runner.offers import answer_offer
-from kapok.nodes.runner.office import Office
 from kapok.nodes.runner.open_jobs import OpenJobs
 from kapok.nodes.runner.opinions import Pace, answer_inquiry
 from kapok.nodes.runner.outgoing import Outgoing, Refusal, refusal_token
@@ -84,7 +84,7 @@ class Runner:
     ) -> None:
         at_work = AppsAtWork(apps, clock)
         at_work.clear()
-        self._office = Office(
+        self._context = Context(
             name=name,
             in_force=in_force,
             journal=journal,
@@ -104,7 +104,7 @@ class Runner:
 
     def close(self) -> None:
         """Stop the apps of open jobs; a node that is started again goes on with what they kept."""
-        self._office.at_work.close()
+        self._context.at_work.close()
 
     def put_in_force(self, in_force: InForce) -> None:
         """Judge by another policy from now on.
@@ -112,7 +112,7 @@ class Runner:
         As after a restart: what was consented to before is judged anew and consented to with new keys; what
         was sealed before is not released.
         """
-        self._office.in_force = in_force
+        self._context.in_force = in_force
 
     def handle(self, assignment: Assignment) -> list[Outgoing]:
         """Answer one assignment; the same again gets the same answer.
@@ -123,7 +123,7 @@ class Runner:
         """
         answers = self._answers(assignment)
         if answers:
-            self._office.journal.keep_up()
+            self._context.journal.keep_up()
         return answers
 
     def runs_app(self, assignment: Assignment) -> bool:
@@ -135,22 +135,22 @@ class Runner:
                 pass
             case _:
                 return False
-        job = self._office.open.get(job_id)
+        job = self._context.open.get(job_id)
         return job is not None and job.admitted.computation.over == "app"
 
     def _answers(self, assignment: Assignment) -> list[Outgoing]:
-        office = self._office
+        context = self._context
         match assignment:
             case Offer(specification=token):
-                return self._guarded("judge", token, partial(answer_offer, office))
+                return self._guarded("judge", token, partial(answer_offer, context))
             case OpenAttempt(specification=token):
-                return self._guarded("seal", token, lambda read: answer_attempt(office, read, assignment))
+                return self._guarded("seal", token, lambda read: answer_attempt(context, read, assignment))
             case Completion(job_id=job_id):
-                return self._guarded_job("release", job_id, lambda: answer_completion(office, assignment))
+                return self._guarded_job("release", job_id, lambda: answer_completion(context, assignment))
             case Closed(job_id=job_id):
                 return self._guarded_job("close", job_id, lambda: self._close(job_id))
             case Inquiry(token=token):
-                return answer_inquiry(office, self._pace, token)
+                return answer_inquiry(context, self._pace, token)
             case ReopenCohort(document):
                 return self._reopen(document)
             case RevocationNotice() | Idle():
@@ -166,12 +166,12 @@ class Runner:
         Raises:
             Unavailable: as `handle`.
         """
-        now = self._office.clock()
+        now = self._context.clock()
         self._forget_keys(now)
         if not self._expired_at <= now < self._expired_at + _EXPIRE_S:
             self.expire()
             self._expired_at = now
-        number = self._office.journal.number()
+        number = self._context.journal.number()
         if number == self._looked_at:
             return []
         self.tell_of_pause()
@@ -186,9 +186,9 @@ class Runner:
             Unavailable: as `handle`.
         """
         answers: list[Outgoing] = []
-        for record in self._office.journal.decided():
+        for record in self._context.journal.decided():
             answers += self._guarded_job("judge", record.job_id, partial(self._decided, record))
-        self._office.journal.keep_up()
+        self._context.journal.keep_up()
         return answers
 
     def tell_of_pause(self) -> None:
@@ -197,7 +197,7 @@ class Runner:
         Raises:
             Unavailable: as `handle`.
         """
-        self._office.notes.pause(self._office.journal.pause())
+        self._context.notes.pause(self._context.journal.pause())
 
     def expire(self) -> None:
         """Forget jobs whose deadline has passed: keys at once, records of seals a little later.
@@ -205,28 +205,28 @@ class Runner:
         Raises:
             Unavailable: as `handle`.
         """
-        now = self._office.clock()
+        now = self._context.clock()
         self._forget_keys(now)
-        self._office.journal.forget_expired(now - _GRACE_S)
+        self._context.journal.forget_expired(now - _GRACE_S)
 
     def _forget_keys(self, now: float) -> None:
-        for job_id in self._office.open.expired(now):
-            with self._office.open.working_on(job_id):
-                self._office.open.forget(job_id)
+        for job_id in self._context.open.expired(now):
+            with self._context.open.working_on(job_id):
+                self._context.open.forget(job_id)
 
     # --- guards -----------------------------------------------------------------------------------------
 
     def _guarded(self, what: str, token: str, work: Callable[[ReadSpec], list[Outgoing]]) -> list[Outgoing]:
         try:
-            read = read_spec(token, self._office.verifier)
+            read = read_spec(token, self._context.verifier)
         except KapokError as error:
             job_id = refusable_id(token, error)
             _log.warning("a specification was not taken", extra={"job": job_id, "code": error.code})
             # Whoever can make a token that does not verify must not end a job that this node knows.
-            if not job_id or self._office.journal.job(job_id) is not None:
+            if not job_id or self._context.journal.job(job_id) is not None:
                 return []
-            return [Refusal(job_id, refusal_token(job_id, error, self._office.signer))]
-        record = self._office.journal.job(read.job_id)
+            return [Refusal(job_id, refusal_token(job_id, error, self._context.signer))]
+        record = self._context.journal.job(read.job_id)
         if record is not None and record.analyst != str(read.caller):
             _log.warning("a job came from another analyst than before", extra={"job": read.job_id})
             return []
@@ -235,7 +235,7 @@ class Runner:
     def _guarded_job(self, what: str, job_id: str, work: Callable[[], list[Outgoing]]) -> list[Outgoing]:
         """One job's failure is that job's: a refusal goes out, and the daemon goes on."""
         told(job=job_id)
-        with self._office.open.working_on(job_id):
+        with self._context.open.working_on(job_id):
             try:
                 with span(what, job=job_id):
                     return work()
@@ -250,31 +250,31 @@ class Runner:
                 )
 
     def _refuse(self, job_id: str, error: KapokError) -> list[Outgoing]:
-        office = self._office
-        token = refusal_token(job_id, error, office.signer)
-        if (record := office.journal.job(job_id)) is not None:
-            office.open.forget(job_id)
-            token = office.journal.refuse(job_id, token, in_force=office.in_force.number)
-        office.notes.refused(job_id, error, again=record is not None and bool(record.refusal))
+        context = self._context
+        token = refusal_token(job_id, error, context.signer)
+        if (record := context.journal.job(job_id)) is not None:
+            context.open.forget(job_id)
+            token = context.journal.refuse(job_id, token, in_force=context.in_force.number)
+        context.notes.refused(job_id, error, again=record is not None and bool(record.refusal))
         return [Refusal(job_id, token, error.code)]
 
     def _reopen(self, text: bytes) -> list[Outgoing]:
         answer = answer_reopening(
             text,
-            name=self._office.name,
-            assets={dataset_hash: one.asset for dataset_hash, one in self._office.joined.items()},
-            verifier=self._office.verifier,
-            signer=self._office.signer,
-            now=self._office.clock(),
-            keep=self._office.journal.reopen,
+            name=self._context.name,
+            assets={dataset_hash: one.asset for dataset_hash, one in self._context.joined.items()},
+            verifier=self._context.verifier,
+            signer=self._context.signer,
+            now=self._context.clock(),
+            keep=self._context.journal.reopen,
         )
         return [] if answer is None else [answer]
 
     def _decided(self, record: JobRecord) -> list[Outgoing]:
-        return answer_offer(self._office, read_spec(record.specification, self._office.verifier))
+        return answer_offer(self._context, read_spec(record.specification, self._context.verifier))
 
     def _close(self, job_id: str) -> list[Outgoing]:
-        self._office.open.forget(job_id)
-        self._office.at_work.end(job_id)
-        self._office.journal.close_job(job_id)
+        self._context.open.forget(job_id)
+        self._context.at_work.end(job_id)
+        self._context.journal.close_job(job_id)
         return []

@@ -1,4 +1,4 @@
-"""The broker's four desks as `kapok.wire.desks` wants them: asynchronous faces of the synchronous logic."""
+"""What stands behind the wire's services (`kapok.wire.handlers`): asynchronous faces of the logic."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import Final
 
 from kapok.broker.catalogue import Catalogue
 from kapok.broker.computation.assignments import AssignmentKey
-from kapok.broker.computation.desk import JobDesk
+from kapok.broker.computation.jobs import Jobs
 from kapok.broker.computation.states import ENDED
 from kapok.broker.greeter import Greeter
 from kapok.broker.inquiries import Inquiries
-from kapok.broker.line import Bells, Presence, Together, Worker, rings
+from kapok.broker.presence import Presence
+from kapok.broker.receiving import receive
 from kapok.broker.reopenings import Reopenings
 from kapok.broker.revoking import Revoking
-from kapok.broker.taking import take
+from kapok.broker.wakeups import Wakeups, woken
+from kapok.broker.worker import Batcher, Worker
 from kapok.identity.names import PartyName
 from kapok.identity.revocation import RevocationList, Revocations
 from kapok.wire.messages import (
@@ -34,7 +36,7 @@ from kapok.wire.messages import (
     RevocationNotice,
 )
 
-__all__ = ["BrokerAnalystDesk", "BrokerCatalogueDesk", "BrokerNodeDesk", "BrokerOfficerDesk"]
+__all__ = ["BrokerAnalystHandler", "BrokerCatalogueHandler", "BrokerNodeHandler", "BrokerOfficerHandler"]
 
 _IDLE_S: Final = 15.0
 _SEND_AGAIN_S: Final = 60.0
@@ -51,7 +53,7 @@ _Owed = tuple[dict[AssignmentKey, Assignment], dict[str, Inquiry], float]
 """What a node owes, the inquiries that wait for it, and since when ends of jobs are to be told next time."""
 
 
-class BrokerCatalogueDesk:
+class BrokerCatalogueHandler:
     """Datasets, for every enrolled party."""
 
     def __init__(self, worker: Worker, catalogue: Catalogue, revoking: Revoking, greeter: Greeter) -> None:
@@ -85,15 +87,15 @@ class BrokerCatalogueDesk:
         return await self._worker.run(self._catalogue.dataset, dataset_hash)
 
 
-class BrokerAnalystDesk:
+class BrokerAnalystHandler:
     """Jobs, for analysts."""
 
     def __init__(
-        self, worker: Worker, jobs: JobDesk, bells: Bells, inquiries: Inquiries, upload_idle_s: float
+        self, worker: Worker, jobs: Jobs, wakeups: Wakeups, inquiries: Inquiries, upload_idle_s: float
     ) -> None:
         self._worker = worker
         self._jobs = jobs
-        self._bells = bells
+        self._wakeups = wakeups
         self._inquiries = inquiries
         self._upload_idle_s = upload_idle_s
 
@@ -112,9 +114,9 @@ class BrokerAnalystDesk:
     async def watch(self, caller: PartyName, job_id: str) -> AsyncIterator[JobStatus]:
         """Yield the status now and after each change; end when the job has ended."""
         last: JobStatus | None = None
-        with self._bells.listen(job_id) as bell:
+        with self._wakeups.listen(job_id) as wakeup:
             while last is None or last.state not in ENDED:
-                bell.clear()
+                wakeup.clear()
                 status = await self._worker.run(self._jobs.job, caller, job_id)
                 if status != last:
                     yield status
@@ -122,7 +124,7 @@ class BrokerAnalystDesk:
                     # A look reads as much as there are members: with many, not after the answer of each.
                     await asyncio.sleep(min(len(status.waiting_for) * _PAUSE_OF_EACH_S, _LONGEST_PAUSE_S))
                     continue
-                await rings(bell, _IDLE_S)
+                await woken(wakeup, _IDLE_S)
 
     async def cancel(self, caller: PartyName, job_id: str) -> None:
         """End a job that has not ended."""
@@ -146,7 +148,7 @@ class BrokerAnalystDesk:
         """
         incoming = await self._worker.run(self._jobs.begin_parameters, caller, job_id, statement)
         if incoming is not None:
-            await take(self._worker, incoming, chunks, self._upload_idle_s, lambda: _CHUNKS_AT_ONCE)
+            await receive(self._worker, incoming, chunks, self._upload_idle_s, lambda: _CHUNKS_AT_ONCE)
 
     async def acknowledge(self, caller: PartyName, job_id: str) -> None:
         """Note that the analyst has opened the sum: it is deleted."""
@@ -157,7 +159,7 @@ class BrokerAnalystDesk:
         return self._inquiries.explain(caller, inquiry)
 
 
-class BrokerNodeDesk:
+class BrokerNodeHandler:
     """Assignments, and what nodes answer to them.
 
     Args:
@@ -165,7 +167,7 @@ class BrokerNodeDesk:
         catalogue: Takes memberships.
         jobs: Takes what is about jobs.
         reopenings: Takes answers to reopenings.
-        bells: Says when to look again.
+        wakeups: Says when to look again.
         presence: Learns who is connected.
         inquiries: Opinions that are waited for.
         fold: Set when there may be something to fold.
@@ -177,9 +179,9 @@ class BrokerNodeDesk:
         self,
         worker: Worker,
         catalogue: Catalogue,
-        jobs: JobDesk,
+        jobs: Jobs,
         reopenings: Reopenings,
-        bells: Bells,
+        wakeups: Wakeups,
         presence: Presence,
         inquiries: Inquiries,
         fold: asyncio.Event,
@@ -190,13 +192,13 @@ class BrokerNodeDesk:
         self._catalogue = catalogue
         self._jobs = jobs
         self._reopenings = reopenings
-        self._bells = bells
+        self._wakeups = wakeups
         self._presence = presence
         self._inquiries = inquiries
         self._fold = fold
         self._upload_idle_s = upload_idle_s
         self._revocations = revocations
-        self._looks: Together[float | None, _Owed] = Together(worker, self._owed_by)
+        self._looks: Batcher[float | None, _Owed] = Batcher(worker, self._owed_by)
 
     async def join(self, caller: PartyName, membership: str) -> None:
         """Keep a node's signed membership in a dataset."""
@@ -214,10 +216,10 @@ class BrokerNodeDesk:
         shown: set[str] = set()
         revoked: RevocationList | None = None
         seen: float | None = None
-        with self._presence.line(node), self._bells.listen(node) as bell:
+        with self._presence.watch(node), self._wakeups.listen(node) as wakeup:
             yield Idle()
             while True:
-                bell.clear()
+                wakeup.clear()
                 if (newest := self._revocations.current) is not None and newest is not revoked:
                     revoked = newest
                     yield RevocationNotice(newest.der)
@@ -231,9 +233,9 @@ class BrokerNodeDesk:
                 for inquiry_id in inquiries.keys() - shown:
                     shown.add(inquiry_id)
                     yield inquiries[inquiry_id]
-                # Without a bell nothing is looked up until it is time to send something again.
+                # Unless it is woken, nothing is looked up until it is time to send something again.
                 looked = loop.time()
-                while not await rings(bell, _IDLE_S):
+                while not await woken(wakeup, _IDLE_S):
                     yield Idle()
                     if loop.time() - looked > _SEND_AGAIN_S:
                         break
@@ -267,7 +269,7 @@ class BrokerNodeDesk:
             upload = await self._worker.run(self._jobs.begin_upload, caller, job_id, token)
             if upload is None:
                 return
-            self._presence.took(await take(self._worker, upload, chunks, self._upload_idle_s, self._batch))
+            self._presence.took(await receive(self._worker, upload, chunks, self._upload_idle_s, self._batch))
         self._fold.set()
 
     def _batch(self) -> int:
@@ -296,7 +298,7 @@ class BrokerNodeDesk:
         await self._worker.run(self._reopenings.answer, caller, reopening_id, token)
 
 
-class BrokerOfficerDesk:
+class BrokerOfficerHandler:
     """Cohorts and how they are reopened, for officers."""
 
     def __init__(self, worker: Worker, reopenings: Reopenings) -> None:

@@ -1,4 +1,4 @@
-"""Bells, presence, the worker thread, and what a watch sends again."""
+"""Wakeups, presence, the worker thread, and what a watch sends again."""
 
 import asyncio
 import contextlib
@@ -8,9 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from kapok import logs
-from kapok.broker import desks
-from kapok.broker.desks import BrokerNodeDesk
-from kapok.broker.line import Bells, Presence, Together, Worker
+from kapok.broker import handlers
+from kapok.broker.handlers import BrokerNodeHandler
+from kapok.broker.presence import Presence
+from kapok.broker.wakeups import Wakeups
+from kapok.broker.worker import Batcher, Worker
 from kapok.errors import Unavailable
 from kapok.identity.names import PartyName
 from kapok.wire.messages import Closed, Completion, Idle, Offer, OpenAttempt
@@ -71,7 +73,7 @@ async def test_calls_that_wait_are_done_together_and_each_has_its_own_answer_or_
     groups, done = [], []
 
     @contextlib.contextmanager
-    def together():
+    def group_commit():
         groups.append(len(done))
         yield
         groups.append(len(done))
@@ -82,7 +84,7 @@ async def test_calls_that_wait_are_done_together_and_each_has_its_own_answer_or_
             raise KeyError(number)
         return number
 
-    worker = Worker(together)
+    worker = Worker(group_commit)
     with held(worker):
         await asyncio.sleep(0)
         asked = [asyncio.ensure_future(worker.run(work, number)) for number in range(40)]
@@ -105,11 +107,11 @@ async def test_calls_that_wait_are_done_together_and_each_has_its_own_answer_or_
 
 async def test_where_nothing_was_written_down_every_one_of_them_is_told():
     @contextlib.contextmanager
-    def together():
+    def group_commit():
         yield
         raise Unavailable("disk full", code="store_unavailable")
 
-    worker = Worker(together)
+    worker = Worker(group_commit)
     with held(worker):
         await asyncio.sleep(0)
         asked = [asyncio.ensure_future(worker.run(int, text)) for text in ("1", "x", "3")]
@@ -126,10 +128,10 @@ async def test_what_many_want_while_the_worker_is_busy_is_done_once(worker):
         begun.append(sorted(wishes.items()))
         return {name: 10 * wish for name, wish in wishes.items()}
 
-    together = Together(worker, work)
+    batcher = Batcher(worker, work)
     held = asyncio.ensure_future(worker.run(busy.wait))
-    asked = [asyncio.ensure_future(together.of(name, wish)) for name, wish in (("a", 1), ("b", 2), ("a", 3))]
-    left = asyncio.ensure_future(together.of("c", 4))
+    asked = [asyncio.ensure_future(batcher.of(name, wish)) for name, wish in (("a", 1), ("b", 2), ("a", 3))]
+    left = asyncio.ensure_future(batcher.of("c", 4))
     await asyncio.sleep(0)
     left.cancel()
     busy.set()
@@ -137,7 +139,7 @@ async def test_what_many_want_while_the_worker_is_busy_is_done_once(worker):
     assert await asyncio.gather(*asked) == [10, 20, 30]
     # The same name twice: each has an answer of its own.
     assert begun == [[("a", 1), ("b", 2)], [("a", 3), ("c", 4)]]
-    assert await together.of("a", 5) == 50
+    assert await batcher.of("a", 5) == 50
 
 
 async def test_what_fails_for_many_fails_for_each_and_not_for_the_next(worker):
@@ -146,61 +148,61 @@ async def test_what_fails_for_many_fails_for_each_and_not_for_the_next(worker):
             raise KeyError("bad")
         return wishes
 
-    together, busy = Together(worker, work), threading.Event()
+    batcher, busy = Batcher(worker, work), threading.Event()
     held = asyncio.ensure_future(worker.run(busy.wait))
-    asked = [asyncio.ensure_future(together.of(name, 1)) for name in ("bad", "good")]
+    asked = [asyncio.ensure_future(batcher.of(name, 1)) for name in ("bad", "good")]
     await asyncio.sleep(0)
     busy.set()
     await held
     assert [type(one) for one in await asyncio.gather(*asked, return_exceptions=True)] == [KeyError, KeyError]
-    assert await together.of("good", 1) == 1
+    assert await batcher.of("good", 1) == 1
 
 
 async def test_bells_ring_for_those_who_listen_from_any_thread(worker):
-    bells = Bells(asyncio.get_running_loop())
-    with bells.listen("a") as first, bells.listen("a") as second, bells.listen("b") as other:
-        await worker.run(bells.announce, {"a"}, {"c"})
+    wakeups = Wakeups(asyncio.get_running_loop())
+    with wakeups.listen("a") as first, wakeups.listen("a") as second, wakeups.listen("b") as other:
+        await worker.run(wakeups.announce, {"a"}, {"c"})
         await asyncio.wait_for(asyncio.gather(first.wait(), second.wait()), 10)
         assert not other.is_set()
-    assert bells._listening == {}
-    bells.announce({"a"}, ())
+    assert wakeups._listening == {}
+    wakeups.announce({"a"}, ())
 
 
 async def test_jobs_that_change_at_once_are_told_of_in_the_order_in_which_they_changed():
-    bells, woken = Bells(asyncio.get_running_loop()), []
+    wakeups, woken = Wakeups(asyncio.get_running_loop()), []
 
     async def listening(name):
-        with bells.listen(name) as bell:
-            await bell.wait()
+        with wakeups.listen(name) as wakeup:
+            await wakeup.wait()
             woken.append(name)
 
     listeners = [asyncio.create_task(listening(name)) for name in "abc"]
     await asyncio.sleep(0)
-    bells.announce((), ("c", "a", "b"))
+    wakeups.announce((), ("c", "a", "b"))
     await asyncio.gather(*listeners)
     assert woken == ["c", "a", "b"]
 
 
 def test_a_bell_of_a_loop_that_is_gone_is_silent():
     loop = asyncio.new_event_loop()
-    bells = Bells(loop)
+    wakeups = Wakeups(loop)
     loop.close()
-    bells.announce({"a"}, {"b"})
+    wakeups.announce({"a"}, {"b"})
 
 
 def test_presence_counts_lines_and_bounds_them():
     presence = Presence()
     assert not presence.connected("a")
-    lines = [presence.line("a") for _ in range(4)]
-    for line in lines:
-        line.__enter__()
-    with pytest.raises(Unavailable) as caught, presence.line("a"):
+    watches = [presence.watch("a") for _ in range(4)]
+    for watch in watches:
+        watch.__enter__()
+    with pytest.raises(Unavailable) as caught, presence.watch("a"):
         pass
     assert caught.value.code == "too_many_watches"
-    for line in lines[:-1]:
-        line.__exit__(None, None, None)
+    for watch in watches[:-1]:
+        watch.__exit__(None, None, None)
     assert presence.connected("a")
-    lines[-1].__exit__(None, None, None)
+    watches[-1].__exit__(None, None, None)
     assert not presence.connected("a")
 
 
@@ -211,13 +213,13 @@ async def test_uploads_share_the_memory_for_what_is_not_written_down_yet(worker,
         add=lambda chunks: added.append(len(chunks)), finish=lambda chunks: added.append((len(chunks), "end"))
     )
     presence = Presence()
-    bells = Bells(asyncio.get_running_loop())
-    desk = BrokerNodeDesk(
+    wakeups = Wakeups(asyncio.get_running_loop())
+    handler = BrokerNodeHandler(
         worker,
         None,
         SimpleNamespace(begin_upload=lambda *_: upload),
         None,
-        bells,
+        wakeups,
         presence,
         NO_INQUIRIES,
         asyncio.Event(),
@@ -232,30 +234,30 @@ async def test_uploads_share_the_memory_for_what_is_not_written_down_yet(worker,
     with contextlib.ExitStack() as stack:
         for number in range(others):
             stack.enter_context(presence.upload(f"n{number}", "j"))
-        await desk.seal(NODE, "j", "token", chunks())
+        await handler.seal(NODE, "j", "token", chunks())
     *before, last = batches
     assert added == [*before, (last, "end")]
     assert presence.uploads == 0
 
 
-def node_desk(worker, presence):
+def node_handler(worker, presence):
     jobs = SimpleNamespace(assignments=lambda nodes: {node: dict(OWED) for node in nodes}, now=lambda: 0.0)
-    bells = Bells(asyncio.get_running_loop())
-    desk = BrokerNodeDesk(
-        worker, None, jobs, None, bells, presence, NO_INQUIRIES, asyncio.Event(), 1.0, NO_REVOCATIONS
+    wakeups = Wakeups(asyncio.get_running_loop())
+    handler = BrokerNodeHandler(
+        worker, None, jobs, None, wakeups, presence, NO_INQUIRIES, asyncio.Event(), 1.0, NO_REVOCATIONS
     )
-    return desk, bells
+    return handler, wakeups
 
 
 async def test_a_watch_sends_each_assignment_once_until_it_changes(worker):
-    desk, bells = node_desk(worker, Presence())
-    watch = desk.watch(NODE)
+    handler, wakeups = node_handler(worker, Presence())
+    watch = handler.watch(NODE)
     assert [await anext(watch) for _ in range(5)] == [Idle(), *OWED.values()]
     OWED["offer", "j1", 2] = Offer("specification")
     try:
         waiting = asyncio.ensure_future(anext(watch))
         await asyncio.sleep(0)
-        bells.announce({str(NODE)}, ())
+        wakeups.announce({str(NODE)}, ())
         assert await asyncio.wait_for(waiting, 10) == Offer("specification")
     finally:
         del OWED["offer", "j1", 2]
@@ -270,15 +272,15 @@ async def test_nothing_is_queued_for_a_node_that_does_not_take_it(worker):
         looks.append(len(looks))
         return {node: {("offer", f"j{len(looks)}", 1): Offer(f"look {len(looks)}")} for node in nodes}
 
-    bells = Bells(asyncio.get_running_loop())
+    wakeups = Wakeups(asyncio.get_running_loop())
     jobs = SimpleNamespace(assignments=owed, now=lambda: 0.0)
-    desk = BrokerNodeDesk(
-        worker, None, jobs, None, bells, Presence(), NO_INQUIRIES, asyncio.Event(), 1.0, NO_REVOCATIONS
+    handler = BrokerNodeHandler(
+        worker, None, jobs, None, wakeups, Presence(), NO_INQUIRIES, asyncio.Event(), 1.0, NO_REVOCATIONS
     )
-    watch = desk.watch(NODE)
+    watch = handler.watch(NODE)
     assert [await anext(watch) for _ in range(2)] == [Idle(), Offer("look 1")]
     for _ in range(1000):
-        bells.announce({str(NODE)}, ())
+        wakeups.announce({str(NODE)}, ())
         await asyncio.sleep(0)
     assert len(looks) == 1
     assert await anext(watch) == Offer("look 2")
@@ -287,7 +289,7 @@ async def test_nothing_is_queued_for_a_node_that_does_not_take_it(worker):
 
 
 async def test_what_is_idle_looks_nothing_up(worker, monkeypatch):
-    monkeypatch.setattr(desks, "_IDLE_S", 0.001)
+    monkeypatch.setattr(handlers, "_IDLE_S", 0.001)
     looks = []
 
     def owed(nodes):
@@ -295,22 +297,22 @@ async def test_what_is_idle_looks_nothing_up(worker, monkeypatch):
         return {node: {} for node in nodes}
 
     jobs = SimpleNamespace(assignments=owed, now=lambda: 0.0)
-    bells = Bells(asyncio.get_running_loop())
-    desk = BrokerNodeDesk(
-        worker, None, jobs, None, bells, Presence(), NO_INQUIRIES, asyncio.Event(), 1.0, NO_REVOCATIONS
+    wakeups = Wakeups(asyncio.get_running_loop())
+    handler = BrokerNodeHandler(
+        worker, None, jobs, None, wakeups, Presence(), NO_INQUIRIES, asyncio.Event(), 1.0, NO_REVOCATIONS
     )
-    watch = desk.watch(NODE)
+    watch = handler.watch(NODE)
     assert [await anext(watch) for _ in range(20)] == [Idle()] * 20
     assert looks == [1]
     await watch.aclose()
 
 
 async def test_what_stays_owed_is_sent_again_unless_it_is_just_coming_in(worker, monkeypatch):
-    monkeypatch.setattr(desks, "_IDLE_S", 0.01)
-    monkeypatch.setattr(desks, "_SEND_AGAIN_S", -1.0)
+    monkeypatch.setattr(handlers, "_IDLE_S", 0.01)
+    monkeypatch.setattr(handlers, "_SEND_AGAIN_S", -1.0)
     presence = Presence()
-    desk, _ = node_desk(worker, presence)
-    watch = desk.watch(NODE)
+    handler, _ = node_handler(worker, presence)
+    watch = handler.watch(NODE)
     assert [await anext(watch) for _ in range(5)] == [Idle(), *OWED.values()]
     again = [await anext(watch) for _ in range(4)]
     assert again == [Idle(), OWED["offer", "j1", 1], OWED["open", "j2", 1], OWED["completion", "j3", 1]]

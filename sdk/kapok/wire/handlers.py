@@ -1,11 +1,11 @@
-"""What stands behind the services: one desk per audience, in domain types, without gRPC.
+"""What stands behind the services: one handler per audience, in domain types, without gRPC.
 
 `kapok.wire.server` has authenticated `caller` (mutual TLS, its certificate's name, the role of the service)
-before a desk sees a call, and has checked that ids are well-formed. Signed documents are passed on as they
-came: verifying them is the desk's task. A desk raises classes of `kapok.errors`; anything else reaches the
-caller as `InternalError` with an incident number and nothing more.
+before a handler sees a call, and has checked that ids are well-formed. Signed documents are passed on as they
+came: verifying them is the handler's task. A handler raises classes of `kapok.errors`; anything else reaches
+the caller as `InternalError` with an incident number and nothing more.
 
-A desk may be called again with the same arguments after a lost connection: every verb is idempotent.
+A handler may be called again with the same arguments after a lost connection: every verb is idempotent.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from kapok.wire.messages import (
     KeptReopening,
 )
 
-__all__ = ["AnalystDesk", "CatalogueDesk", "EnrolmentDesk", "NodeDesk", "OfficerDesk"]
+__all__ = ["AnalystHandler", "CatalogueHandler", "EnrolmentHandler", "NodeHandler", "OfficerHandler"]
 
 
-class CatalogueDesk(Protocol):
+class CatalogueHandler(Protocol):
     """Datasets, for every enrolled party."""
 
     async def publish_dataset(self, caller: PartyName, document: str) -> str:
@@ -55,7 +55,7 @@ class CatalogueDesk(Protocol):
         ...
 
 
-class AnalystDesk(Protocol):
+class AnalystHandler(Protocol):
     """Jobs, for analysts; each sees its own jobs only."""
 
     async def submit(self, caller: PartyName, specification: str) -> str:
@@ -103,7 +103,7 @@ class AnalystDesk(Protocol):
         ...
 
 
-class NodeDesk(Protocol):
+class NodeHandler(Protocol):
     """Assignments and what nodes answer to them."""
 
     async def join(self, caller: PartyName, membership: str) -> None:
@@ -145,7 +145,7 @@ class NodeDesk(Protocol):
         ...
 
 
-class OfficerDesk(Protocol):
+class OfficerHandler(Protocol):
     """Cohorts and how they are reopened, for officers; each sees what concerns its own organisation."""
 
     async def sign_reopening(self, caller: PartyName, document: bytes) -> str:
@@ -161,8 +161,8 @@ class OfficerDesk(Protocol):
         ...
 
 
-class EnrolmentDesk(Protocol):
-    """The authority's desk, for those who have no certificate yet."""
+class EnrolmentHandler(Protocol):
+    """The authority's handler, for those who have no certificate yet."""
 
     async def enrol(self, secret: bytes, csr_der: bytes) -> bytes:
         """Spend a one-time token; return the certificate for the key in the request.

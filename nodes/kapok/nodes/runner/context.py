@@ -17,10 +17,10 @@ from kapok.protocols.secure_sum.cohort import CohortStatement
 from kapok.protocols.secure_sum.params import Signer, Verifier
 from kapok.protocols.wraps import WrapKey
 
-__all__ = ["Office", "refused_before"]
+__all__ = ["Context", "refused_before"]
 
 
-class Office:
+class Context:
     """Policy, journal, tables, keys and clock of one node.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""The authority's desk: spends tokens, signs keys, and writes down what it did."""
+"""What stands behind the enrolment service: spends tokens, signs keys, and writes down what it did."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from kapok.identity.issuing import requested_key
 from kapok.identity.names import PartyName
 from kapok.identity.tokens import secret_hash
 
-__all__ = ["Desk"]
+__all__ = ["AuthorityHandler"]
 
 _LOG: Final = logging.getLogger(__name__)
 
 
-class Desk(NeverPickled):
-    """Implements `kapok.wire.desks.EnrolmentDesk`. It holds the root key: never printed or pickled."""
+class AuthorityHandler(NeverPickled):
+    """Implements `kapok.wire.handlers.EnrolmentHandler`. It holds the root key: never printed or pickled."""
 
     def __init__(
         self,
@@ -77,4 +77,4 @@ class Desk(NeverPickled):
         return self._register.spend(secret_hash(secret), key, now, sign)
 
     def __repr__(self) -> str:
-        return f"<Desk of the authority of {self._root.root.trust_domain}>"
+        return f"<AuthorityHandler of {self._root.root.trust_domain}>"

@@ -11,9 +11,9 @@ from typing import Final
 
 from kapok.broker.computation import admission, deadlines, gathering, peers, releasing, sealing, steering
 from kapok.broker.computation.assignments import AssignmentKey, assignments
+from kapok.broker.computation.context import Context
 from kapok.broker.computation.endings import cancel_job, move_job
 from kapok.broker.computation.faults import faults_noted
-from kapok.broker.computation.office import Office
 from kapok.broker.computation.sealing import Upload
 from kapok.broker.computation.statements import unknown_job
 from kapok.broker.computation.states import ENDED, AttemptState, JobEvent, JobState
@@ -25,30 +25,30 @@ from kapok.errors import InvalidInput, NotFound
 from kapok.identity.names import PartyName, Role
 from kapok.wire.messages import Assignment, Evidence, JobStatus
 
-__all__ = ["JobDesk"]
+__all__ = ["Jobs"]
 
 _MOST_LISTED: Final = 1000
 _CLOCK: Final = "clock"
 
 
-class JobDesk:
+class Jobs:
     """The logic of jobs and attempts over one store."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     # Analysts
 
     def submit(self, caller: PartyName, specification: str) -> str:
         """Admit a signed specification; return the job's id. See `admission.admit` for what it raises."""
-        with self._office.step() as step:
+        with self._context.step() as step:
             return admission.admit(step, caller, specification)
 
     def jobs(self, caller: PartyName) -> list[JobStatus]:
         """The caller's newest jobs, newest first; an operator sees everybody's."""
-        with self._office.store.snapshot() as tx:
+        with self._context.store.snapshot() as tx:
             analyst = None if caller.role is Role.OPERATOR else str(caller)
-            return [status_of(self._office, tx, job) for job in tx.jobs.of_analyst(analyst, _MOST_LISTED)]
+            return [status_of(self._context, tx, job) for job in tx.jobs.of_analyst(analyst, _MOST_LISTED)]
 
     def job(self, caller: PartyName, job_id: str) -> JobStatus:
         """Where one job is.
@@ -56,8 +56,8 @@ class JobDesk:
         Raises:
             NotFound: ``unknown_job``: there is none, or it is another's.
         """
-        with self._office.store.snapshot() as tx:
-            return status_of(self._office, tx, _own(tx, caller, job_id))
+        with self._context.store.snapshot() as tx:
+            return status_of(self._context, tx, _own(tx, caller, job_id))
 
     def cancel(self, caller: PartyName, job_id: str) -> None:
         """End a job.
@@ -66,7 +66,7 @@ class JobDesk:
             NotFound: ``unknown_job``.
             InvalidInput: ``job_ended`` when it has finished or failed.
         """
-        with self._office.step() as step:
+        with self._context.step() as step:
             job = _own(step.tx, caller, job_id, by_analyst=True)
             if job.state == JobState.CANCELLED:
                 return
@@ -87,7 +87,7 @@ class JobDesk:
         Raises:
             NotFound: ``unknown_job``, ``no_sum_yet`` or ``sum_gone``.
         """
-        with self._office.store.snapshot() as tx:
+        with self._context.store.snapshot() as tx:
             attempt = shown_attempt(tx, _own(tx, caller, job_id, by_analyst=True))
             return evidence_of(tx, attempt), attempt.chunks
 
@@ -97,7 +97,7 @@ class JobDesk:
         Raises:
             NotFound: ``unknown_job``, ``no_sum_yet`` or ``sum_gone``.
         """
-        with self._office.store.snapshot() as tx:
+        with self._context.store.snapshot() as tx:
             attempt = released_attempt(tx, _own(tx, caller, job_id, by_analyst=True))
             chunk = tx.vectors.sum_chunk(attempt.id, number)
             if chunk is None:
@@ -112,9 +112,9 @@ class JobDesk:
         Raises:
             NotFound: ``unknown_job``.
         """
-        with self._office.step() as step:
+        with self._context.step() as step:
             steering.make_room(step, _own(step.tx, caller, job_id, by_analyst=True), token)
-        with self._office.step() as step:
+        with self._context.step() as step:
             job = _own(step.tx, caller, job_id, by_analyst=True)
             return steering.begin_parameters(step, job, token)
 
@@ -124,7 +124,7 @@ class JobDesk:
         Raises:
             NotFound: ``unknown_job``, ``no_sum_yet`` or ``sum_gone``.
         """
-        with self._office.step() as step:
+        with self._context.step() as step:
             job = _own(step.tx, caller, job_id, by_analyst=True)
             if job.state == JobState.FINISHED:
                 return
@@ -136,16 +136,16 @@ class JobDesk:
 
     def assignments(self, nodes: Mapping[str, float | None]) -> dict[str, dict[AssignmentKey, Assignment]]:
         """What each of these nodes owes now. See `assignments.assignments`."""
-        return assignments(self._office, nodes)
+        return assignments(self._context, nodes)
 
     def consent(self, caller: PartyName, job_id: str, token: str) -> None:
         """Take a consent. See `gathering.take_consent` for what it raises."""
-        with faults_noted(self._office, caller, job_id), self._office.step() as step:
+        with faults_noted(self._context, caller, job_id), self._context.step() as step:
             gathering.take_consent(step, caller, job_id, token)
 
     def refuse(self, caller: PartyName, job_id: str, token: str) -> None:
         """Take a refusal. See `gathering.take_refusal` for what it raises."""
-        with faults_noted(self._office, caller, job_id), self._office.step() as step:
+        with faults_noted(self._context, caller, job_id), self._context.step() as step:
             gathering.take_refusal(step, caller, job_id, token)
 
     def parameters(self, caller: PartyName, job_id: str, number: int, attempt: int) -> tuple[str, int]:
@@ -154,7 +154,7 @@ class JobDesk:
         Raises:
             NotFound: ``unknown_job``, or ``parameters_gone``: no node needs them any more.
         """
-        with self._office.store.snapshot() as tx:
+        with self._context.store.snapshot() as tx:
             return steering.parameters_of(tx, str(caller), job_id, (number, attempt))
 
     def parameters_chunk(self, upload: str, number: int) -> bytes:
@@ -163,48 +163,48 @@ class JobDesk:
         Raises:
             NotFound: ``parameters_gone``.
         """
-        with self._office.store.snapshot() as tx:
+        with self._context.store.snapshot() as tx:
             return steering.parameters_chunk(tx, upload, number)
 
     def begin_upload(self, caller: PartyName, job_id: str, token: str) -> Upload | None:
         """Begin to take a sealed vector; None when it is there already. See `sealing.begin_upload`."""
-        with faults_noted(self._office, caller, job_id):
-            return sealing.begin_upload(self._office, caller, job_id, token)
+        with faults_noted(self._context, caller, job_id):
+            return sealing.begin_upload(self._context, caller, job_id, token)
 
     def release(self, caller: PartyName, job_id: str, token: str) -> None:
         """Take a release. See `releasing.take_release` for what it raises."""
-        with faults_noted(self._office, caller, job_id), self._office.step() as step:
+        with faults_noted(self._context, caller, job_id), self._context.step() as step:
             releasing.take_release(step, caller, job_id, token)
 
     def now(self) -> float:
         """The broker's clock, seconds since the epoch."""
-        return self._office.clock()
+        return self._context.clock()
 
     # The clock, and work that nobody waits for
 
     def tick(self) -> None:
         """Do what the clock asks for, unless another broker process of this store does."""
-        if self._office.store.shared:
-            with self._office.store.transaction() as tx:
-                if not self._office.leads(tx, _CLOCK):
+        if self._context.store.shared:
+            with self._context.store.transaction() as tx:
+                if not self._context.leads(tx, _CLOCK):
                     return
-        deadlines.tick(self._office)
+        deadlines.tick(self._context)
 
     def unfolded(self) -> list[str]:
         """Jobs whose sum is not made yet though all vectors are in."""
-        with self._office.store.snapshot() as tx:
+        with self._context.store.snapshot() as tx:
             attempts = tx.attempts.in_state(AttemptState.COMPLETE)
             unfolded = [attempt.job for attempt in attempts if attempt.folded < attempt.chunks]
-            others = tx.brokers.taken_elsewhere(self._office.broker) if unfolded else ()
+            others = tx.brokers.taken_elsewhere(self._context.broker) if unfolded else ()
             return [job_id for job_id in unfolded if job_id not in others]
 
     def fold_some(self, job_id: str) -> bool:
         """Fold the next chunks of a job's vectors; return whether there are more."""
-        return sealing.fold_some(self._office, job_id)
+        return sealing.fold_some(self._context, job_id)
 
     def resume(self) -> None:
         """After a start: forget uploads that were cut off, then do what the clock asks for."""
-        peers.enter(self._office)
+        peers.enter(self._context)
         self.tick()
 
 

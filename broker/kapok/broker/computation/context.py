@@ -22,7 +22,7 @@ from kapok.protocols.secure_sum.aggregator import open_roster
 from kapok.protocols.secure_sum.params import Verifier
 from kapok.protocols.secure_sum.roster import Roster
 
-__all__ = ["FIRST_ROUND", "Announce", "Move", "Observe", "Office", "Step"]
+__all__ = ["FIRST_ROUND", "Announce", "Move", "Observe", "Context", "Step"]
 
 FIRST_ROUND: Final = 1
 
@@ -83,13 +83,13 @@ class Step:
     """One change of state.
 
     Attributes:
-        office: Where it happens.
+        context: Where it happens.
         tx: Its transaction.
         now: Its instant.
     """
 
-    def __init__(self, office: Office, tx: Transaction, now: float) -> None:
-        self.office = office
+    def __init__(self, context: Context, tx: Transaction, now: float) -> None:
+        self.context = context
         self.tx = tx
         self.now = now
         self.nodes: set[str] = set()
@@ -104,10 +104,10 @@ class Step:
 
     def touch_all(self, job: JobRow) -> None:
         """Note that a job's analyst and all its nodes want to know."""
-        self.touch(job, self.office.admitted(job).specification.members)
+        self.touch(job, self.context.admitted(job).specification.members)
 
 
-class Office:
+class Context:
     """Store, verifier, clock and limits of one broker.
 
     Attributes:

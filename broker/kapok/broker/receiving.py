@@ -1,4 +1,4 @@
-"""Taking what comes in chunks: a sealed vector, or a round's parameters. All of it counts, or nothing."""
+"""Receiving what comes in chunks: a sealed vector, or a round's parameters. All of it counts, or nothing."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from kapok.broker.line import Worker
+from kapok.broker.worker import Worker
 from kapok.errors import KapokError, TimedOut
 
-__all__ = ["Incoming", "take"]
+__all__ = ["Incoming", "receive"]
 
 
 class Incoming(Protocol):
@@ -29,7 +29,7 @@ class Incoming(Protocol):
         ...
 
 
-async def take(
+async def receive(
     worker: Worker,
     incoming: Incoming,
     chunks: AsyncIterator[bytes],
@@ -53,7 +53,7 @@ async def take(
         KapokError: what `incoming` raises; nothing is kept then.
     """
     try:
-        return await _take(worker, incoming, chunks, idle_s, batch)
+        return await _receive(worker, incoming, chunks, idle_s, batch)
     except BaseException as error:
         # The worker finishes this even if the call that it belonged to is gone. What it cannot delete
         # now goes at the next start.
@@ -62,7 +62,7 @@ async def take(
         raise
 
 
-async def _take(
+async def _receive(
     worker: Worker,
     incoming: Incoming,
     chunks: AsyncIterator[bytes],
