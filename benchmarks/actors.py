@@ -111,7 +111,7 @@ class Realm:
 
 
 class Party:
-    """Somebody with credentials and a line to the broker."""
+    """Somebody with credentials and a connection to the broker."""
 
     def __init__(self, realm: Realm, credentials: Credentials, broker: Reached) -> None:
         self.realm, self.credentials, self.broker = realm, credentials, broker

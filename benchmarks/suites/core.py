@@ -27,9 +27,9 @@ from benchmarks.peers import load
 from benchmarks.profiling import profile
 from benchmarks.records import Aim
 from benchmarks.session import Session
+from kapok.protocols.arithmetic.chunks import Lane
 from kapok.protocols.arithmetic.digits import from_integers, to_integers
 from kapok.protocols.arithmetic.ring import Ring
-from kapok.protocols.arithmetic.workers import Lane
 
 __all__ = ["run"]
 
@@ -106,7 +106,7 @@ class _Operands:
 
 
 class _Blocks:
-    """Blocks of columns, as `kapok.protocols.arithmetic.workers` has them; they are one core's.
+    """Blocks of columns, as `kapok.protocols.arithmetic.chunks` has them; they are one core's.
 
     Products are timed on the first block; reading and writing on all: bytes are moved by chunks of blocks.
     """

@@ -15,7 +15,7 @@ Importing it loads nothing heavy: what a call needs is imported when it is calle
     analyses, models       how models, curves, tests and matrices are asked for
     explaining             what holders would say
     waiting, turns         until a job ends; the analyst's turn between its rounds
-    progress, line         what is told meanwhile; what is tried again
+    progress, connection   what is told meanwhile; what is tried again
     jobs, fetching, opening    a job's record; its sealed sum; what is checked before anything is believed
     result, plotting       the answer, and its bars
     training, exchanges, history    a server app over the nodes; what is kept of it; its metrics

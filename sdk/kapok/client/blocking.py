@@ -83,7 +83,7 @@ class _LoopThread:
 
 
 class Session:
-    """An analyst's profile with a line to its broker. `connect` makes one.
+    """An analyst's profile connected to its broker. `connect` makes one.
 
     Use it as a context manager, or call `close`, or let it go out of scope.
     """

@@ -127,7 +127,7 @@ async def explain(
     """Sign the inquiry, put it to the nodes, and verify what they say. See `AsyncSession.explain`."""
     record = await asyncio.to_thread(session.specify, request, dataset, progress, INQUIRY_TYP)
     specification = read_specification(record.specification, session.verifier, INQUIRY_TYP)[1]
-    broker = await session.line.broker()
+    broker = await session.connection.broker()
     async with contextlib.aclosing(broker.analyst.explain(record.specification)) as tokens:
         opinions = [
             read_opinion(token, record.job_id, specification.members, session.verifier)

@@ -20,7 +20,7 @@ from kapok.client.cohorts import (
     next_serial,
     verified_cohort,
 )
-from kapok.client.line import Line
+from kapok.client.connection import BrokerConnection
 from kapok.client.profile import Profile
 from kapok.documents.reopening import Reopening, SignedReopening
 from kapok.errors import InvalidInput, KapokError, NotAuthorised, NotFound
@@ -63,7 +63,7 @@ class Cohorts:
 
 
 class OfficerSession:
-    """An officer's profile with a line to its broker. Use it as an asynchronous context manager."""
+    """An officer's profile connected to its broker. Use it as an asynchronous context manager."""
 
     def __init__(self, profile: Profile) -> None:
         """Load the profile's identity, before anything is dialled.
@@ -86,7 +86,7 @@ class OfficerSession:
         self.name = credentials.name
         self.signer = JwsSigner(credentials)
         self.verifier = JwsVerifier(credentials.root_pem, time.time)
-        self.line = Line(profile, credentials, Dialler())
+        self.connection = BrokerConnection(profile, credentials, Dialler())
 
     async def __aenter__(self) -> Self:
         return self
@@ -94,7 +94,7 @@ class OfficerSession:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.line.close()
+        await self.connection.close()
 
     async def show(self, dataset: str) -> Cohorts:
         """The cohorts of a dataset's tables and their reopenings, verified.
@@ -105,9 +105,9 @@ class OfficerSession:
         Raises:
             NotFound: ``unknown_dataset``.
         """
-        entries = await self.line.patiently(lambda broker: broker.catalogue.datasets(None))
+        entries = await self.connection.with_retries(lambda broker: broker.catalogue.datasets(None))
         found = resolve(*split_label(dataset), entries, self.verifier)
-        shown = await self.line.patiently(lambda broker: broker.officer.cohorts(found.hash))
+        shown = await self.connection.with_retries(lambda broker: broker.officer.cohorts(found.hash))
         cohorts: list[BoundCohort] = []
         unverified: list[KapokError] = []
         for evidence in shown:
@@ -168,7 +168,7 @@ class OfficerSession:
             NotAuthorised: ``not_concerned``: this officer's organisation is in neither cohort.
         """
         signed = document.signed_by(self.signer)
-        await self.line.patiently(lambda broker: broker.officer.sign_reopening(signed.to_json()))
+        await self.connection.with_retries(lambda broker: broker.officer.sign_reopening(signed.to_json()))
         return signed
 
     async def find(self, beginning: str) -> ReopeningView:
@@ -197,13 +197,13 @@ class OfficerSession:
     async def dataset_name(self, dataset_hash: str) -> str:
         """A dataset's name for people, with the beginning of its hash; the hash when nobody knows it."""
         try:
-            entry = await self.line.patiently(lambda broker: broker.catalogue.dataset(dataset_hash))
+            entry = await self.connection.with_retries(lambda broker: broker.catalogue.dataset(dataset_hash))
             return resolve(dataset_hash, None, [entry], self.verifier).label
         except KapokError:
             return dataset_hash
 
     async def _reopenings(self, dataset_hash: str | None) -> tuple[ReopeningView, ...]:
-        kept = await self.line.patiently(lambda broker: broker.officer.reopenings(dataset_hash))
+        kept = await self.connection.with_retries(lambda broker: broker.officer.reopenings(dataset_hash))
         return tuple(ReopeningView.of(one, self.verifier) for one in kept)
 
     def _names(self, shown: Cohorts, members: Sequence[str]) -> tuple[str, ...]:

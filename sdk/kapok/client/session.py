@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Self
 
 from kapok.client.analyses import Analyses
 from kapok.client.catalogue import VerifiedDataset, choose_members, read_all, resolve, split_label
+from kapok.client.connection import BrokerConnection
 from kapok.client.jobs import JobFolder, JobRecord
 from kapok.client.known import KnownMembers
-from kapok.client.line import Line
 from kapok.client.opening import read_specification
 from kapok.client.preparing import prepared
 from kapok.client.profile import Profile
@@ -52,7 +52,7 @@ __all__ = ["AsyncSession", "connect_async"]
 
 
 class AsyncSession(Analyses):
-    """An analyst's profile with a line to its broker.
+    """An analyst's profile connected to its broker.
 
     Use it as an asynchronous context manager, or call `close`.
     """
@@ -82,7 +82,7 @@ class AsyncSession(Analyses):
         self.known = KnownMembers(profile.known_folder)
         self.signer = JwsSigner(self._credentials)
         self.verifier = JwsVerifier(self._credentials.root_pem, clock)
-        self.line = Line(profile, self._credentials, dialler or Dialler(), clock)
+        self.connection = BrokerConnection(profile, self._credentials, dialler or Dialler(), clock)
         self._key: tuple[int, PrivateKey] | None = None
 
     async def __aenter__(self) -> Self:
@@ -95,7 +95,7 @@ class AsyncSession(Analyses):
 
     async def close(self) -> None:
         """Hang up. Jobs go on without us."""
-        await self.line.close()
+        await self.connection.close()
 
     def result_key(self, notice: Callable[[str], None] = lambda _text: None) -> PrivateKey:
         """The profile's Paillier key, to ask under; made when there is none. See `Profile.result_key`.
@@ -265,7 +265,7 @@ class AsyncSession(Analyses):
         record = self.folder.load(whole) if whole in self.folder.known() else None
         is_open = record is not None and record.outcome == "open"
         try:
-            await self.line.patiently(lambda broker: broker.analyst.cancel(whole))
+            await self.connection.with_retries(lambda broker: broker.analyst.cancel(whole))
         except NotFound:
             if not is_open:
                 raise
@@ -284,7 +284,7 @@ class AsyncSession(Analyses):
         except NotFound as error:
             unknown = error
         try:
-            statuses = await self.line.patiently(lambda broker: broker.analyst.jobs())
+            statuses = await self.connection.with_retries(lambda broker: broker.analyst.jobs())
         except Unavailable:
             raise unknown from None
         found = [status.job_id for status in statuses if status.job_id.startswith(job_id)]
@@ -294,7 +294,7 @@ class AsyncSession(Analyses):
 
     async def jobs(self) -> list[JobView]:
         """All jobs of this analyst that broker or profile know, newest first."""
-        statuses = await self.line.patiently(lambda broker: broker.analyst.jobs())
+        statuses = await self.connection.with_retries(lambda broker: broker.analyst.jobs())
         views = [await asyncio.to_thread(view_or_why_not, self, status) for status in statuses]
         told = {view.job_id for view in views}
         views += [self._kept_view(one) for one in self.folder.known() if one not in told]
@@ -308,7 +308,7 @@ class AsyncSession(Analyses):
         """
         whole = await self.whole_id(job_id)
         try:
-            status = await self.line.patiently(lambda broker: broker.analyst.job(whole))
+            status = await self.connection.with_retries(lambda broker: broker.analyst.job(whole))
         except NotFound:
             return JobView.of_record(self.folder.load(whole))
         return await asyncio.to_thread(view_of, self, status)
@@ -322,7 +322,7 @@ class AsyncSession(Analyses):
             name: ``heart``; None for all.
             progress: Told about each document that does not verify.
         """
-        entries = await self.line.patiently(lambda broker: broker.catalogue.datasets(name))
+        entries = await self.connection.with_retries(lambda broker: broker.catalogue.datasets(name))
         known, errors = await asyncio.to_thread(read_all, entries, self.verifier)
         for error in errors:
             progress(Progress(step="notice", text=f"a document is left out: {error.message} [{error.code}]"))
@@ -335,7 +335,7 @@ class AsyncSession(Analyses):
             NotFound: ``unknown_dataset``.
             InvalidInput: ``ambiguous_dataset``.
         """
-        entries = await self.line.patiently(lambda broker: broker.catalogue.datasets(None))
+        entries = await self.connection.with_retries(lambda broker: broker.catalogue.datasets(None))
         return resolve(*split_label(name), entries, self.verifier)
 
     async def publish(self, path: Path | str) -> VerifiedDataset:
@@ -355,7 +355,7 @@ class AsyncSession(Analyses):
 
         content = dataset.to_payload()
         document = self.signer.sign(DATASET_TYP, content)
-        await self.line.patiently(lambda broker: broker.catalogue.publish_dataset(document))
+        await self.connection.with_retries(lambda broker: broker.catalogue.publish_dataset(document))
         return VerifiedDataset(document_id(content), dataset, content, self.name, (), ())
 
     def request(
@@ -405,7 +405,7 @@ class AsyncSession(Analyses):
         from kapok.computations.query.params import dataset_name_of
 
         wanted = await asyncio.to_thread(dataset_name_of, sql)
-        entries = await self.line.patiently(lambda broker: broker.catalogue.datasets(None), progress)
+        entries = await self.connection.with_retries(lambda broker: broker.catalogue.datasets(None), progress)
         return resolve(wanted.name, wanted.prefix, entries, self.verifier)
 
     def specify(
@@ -444,7 +444,7 @@ class AsyncSession(Analyses):
         progress(Progress(step="notice", text=named, job_id=record.job_id))
         try:
             with span("submit", job=record.job_id):
-                await self.line.patiently(
+                await self.connection.with_retries(
                     lambda broker: broker.analyst.submit(record.specification), progress, self._left(record)
                 )
         except KapokError as error:

@@ -243,7 +243,7 @@ async def _give_up(session: AsyncSession, record: JobRecord, error: KapokError) 
     """A round has one sum, and it cannot be used: nothing can come of the job any more."""
     session.folder.close(session.folder.load(record.job_id), "failed", error)
     with contextlib.suppress(KapokError):
-        await session.line.patiently(lambda broker: broker.analyst.cancel(record.job_id))
+        await session.connection.with_retries(lambda broker: broker.analyst.cancel(record.job_id))
 
 
 class _Carrier:

@@ -84,7 +84,7 @@ async def take_turn(
     """
     terms = specification.terms(record.job_id, session.name)
     try:
-        evidence, chunks = await session.line.patiently(lambda broker: fetch(broker, terms))
+        evidence, chunks = await session.connection.with_retries(lambda broker: fetch(broker, terms))
     except NotFound as error:
         return await _overtaken(session, record, specification, error)
     if _is_to_be_opened(record, evidence):
@@ -95,7 +95,7 @@ async def take_turn(
         await asyncio.to_thread(session.folder.save, record)
     parameters = await asyncio.to_thread(_sealed, session, record, specification, evidence)
     try:
-        await session.line.patiently(lambda broker: broker.analyst.steer(record.job_id, parameters))
+        await session.connection.with_retries(lambda broker: broker.analyst.steer(record.job_id, parameters))
     except PeerProtocolError as error:
         return await _overtaken(session, record, specification, error)
     return record
@@ -156,7 +156,7 @@ async def _opened(
     if changed := sorted(name for name in versions if first.get(name, versions[name]) != versions[name]):
         failure = _data_changed(changed[0], evidence.round)
         session.folder.close(record, "failed", failure)
-        await session.line.patiently(lambda broker: broker.analyst.cancel(record.job_id))
+        await session.connection.with_retries(lambda broker: broker.analyst.cancel(record.job_id))
         raise failure
     if not isinstance(outcome, Next):
         return opened, outcome
@@ -249,7 +249,7 @@ async def _answered(
     answer: Answered,
 ) -> Result:
     """Keep the answer, and tell the broker that no sum is wanted any more."""
-    sent, received = session.line.traffic
+    sent, received = session.connection.traffic
     cost = Cost(
         seconds=watch.total(),
         stages=watch.seconds(),
@@ -261,7 +261,7 @@ async def _answered(
     # The answer is here, whatever becomes of this: the broker forgets the sum by itself after its stated
     # time, or has forgotten it, because the job was cancelled in that very moment.
     with contextlib.suppress(KapokError):
-        await (await session.line.broker()).analyst.acknowledge(record.job_id)
+        await (await session.connection.broker()).analyst.acknowledge(record.job_id)
     return result
 
 

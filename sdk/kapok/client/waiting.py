@@ -10,8 +10,8 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from kapok.client.connection import Pauses
 from kapok.client.jobs import JobRecord
-from kapok.client.line import Pauses
 from kapok.client.opening import brokers_word, failure_of, read_specification, verified_refusals
 from kapok.client.progress import SHOWN_DIGITS, Listener, Progress, Stopwatch, progress_of
 from kapok.client.result import Result
@@ -215,7 +215,7 @@ async def follow(
     specification = _specification(session, record.job_id, record.specification)
     record = await asyncio.to_thread(session.folder.unlock, record)
     if only_now:
-        status = await session.line.patiently(lambda broker: broker.analyst.job(record.job_id))
+        status = await session.connection.with_retries(lambda broker: broker.analyst.job(record.job_id))
         if status.state not in (*_WITH_SUM, *_ENDED_WITHOUT):
             raise _not_ready(record.job_id, status, specification.rounds)
     else:
@@ -252,10 +252,10 @@ async def _watch(
 ) -> JobStatus:
     patience = session.profile.settings.patience_s
     last = asyncio.get_running_loop().time() + max(specification.deadline - session.clock(), 0) + patience
-    pauses = Pauses(last, session.line.dialler)
+    pauses = Pauses(last, session.connection.dialler)
     while True:
         try:
-            broker = await session.line.broker()
+            broker = await session.connection.broker()
             async with contextlib.aclosing(broker.analyst.watch(record.job_id)) as statuses:
                 async for status in statuses:
                     pauses.restart(last)
@@ -267,7 +267,7 @@ async def _watch(
             broken = brokers_word(error)
         if broken.retryable and not broken.remedy:
             broken.remedy = f"`kapok job wait {record.job_id[:SHOWN_DIGITS]}` takes it up again"
-        await session.line.move_on(broken)
+        await session.connection.move_on(broken)
         await pauses.after(broken, listener)
 
 

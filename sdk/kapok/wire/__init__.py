@@ -8,7 +8,7 @@ Generated messages (`kapok.wire.v1`) are imported here alone; `codec` turns them
 Whoever calls gets the class of `kapok.errors` that the other side raised.
 
     messages, handlers     what crosses, and what stands behind the services: types of Kapok's own
-    channel, line       a connection; the three ways to use it
+    channel, transport  a connection; the three ways to use it
     clients, services   the handlers as callers see them; as gRPC calls them
     server, gate        the listening side; what every call passes before a service sees it
     codec, failures     messages and errors, there and back

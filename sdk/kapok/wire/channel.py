@@ -27,8 +27,8 @@ from kapok.wire.clients import (
 )
 from kapok.wire.diagnosis import certificate_refused, too_slow, why_unreachable
 from kapok.wire.limits import Limits
-from kapok.wire.line import Line
 from kapok.wire.traffic import Traffic
+from kapok.wire.transport import Transport
 from kapok.wire.version import About
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ _OPTIONS: Final = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     # No pings that probe for bandwidth: they come with the data that is read, several a second. Where a party
-    # reads late what was written long ago, the broker takes them for too many, and ends the line. So the
-    # window is fixed: 20 MB/s at 50 ms round trip.
+    # reads late what was written long ago, the broker takes them for too many, and hangs up. So the window
+    # is fixed: 20 MB/s at 50 ms round trip.
     ("grpc.http2.bdp_probe", 0),
     ("grpc.http2.lookahead_bytes", 1024 * 1024),
     # A broker that comes back is found within two seconds; the caller's own back-off spaces the calls.
@@ -69,25 +69,25 @@ class Connection:
         health: Whether the broker can do its work, for every role.
     """
 
-    __slots__ = ("_line", "address", "analyst", "catalogue", "health", "node", "officer")
+    __slots__ = ("_transport", "address", "analyst", "catalogue", "health", "node", "officer")
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
-        self.address = str(line.address)
-        self.catalogue = CatalogueClient(line)
-        self.analyst = AnalystClient(line)
-        self.node = NodeClient(line)
-        self.officer = OfficerClient(line)
-        self.health = HealthClient(line)
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.address = str(transport.address)
+        self.catalogue = CatalogueClient(transport)
+        self.analyst = AnalystClient(transport)
+        self.node = NodeClient(transport)
+        self.officer = OfficerClient(transport)
+        self.health = HealthClient(transport)
 
     @property
     def traffic(self) -> Traffic:
         """Messages and bytes so far."""
-        return self._line.traffic
+        return self._transport.traffic
 
     async def close(self) -> None:
         """End the connection; calls still open raise `Unavailable`, ``connection_closed``."""
-        await self._line.channel.close(None)
+        await self._transport.channel.close(None)
 
     async def __aenter__(self) -> Connection:
         return self
@@ -120,10 +120,10 @@ async def connect(
     tls = grpc.ssl_channel_credentials(
         credentials.root_pem, credentials.key_pem(), credentials.certificate_pem
     )
-    line = await _open(
+    transport = await _open(
         tls, Address.parse(address), credentials.root_pem, credentials.certificate_pem, timeout_s, limits
     )
-    return Connection(line)
+    return Connection(transport)
 
 
 async def enrol_call(
@@ -143,11 +143,11 @@ async def enrol_call(
         IdentityInvalid: as in `connect`, or the authority does not take the token.
     """
     tls = grpc.ssl_channel_credentials(root_pem)
-    line = await _open(tls, Address.parse(address), root_pem, None, timeout_s, None)
+    transport = await _open(tls, Address.parse(address), root_pem, None, timeout_s, None)
     try:
-        return await EnrolmentClient(line).enrol(secret, csr_der)
+        return await EnrolmentClient(transport).enrol(secret, csr_der)
     finally:
-        await line.channel.close(None)
+        await transport.channel.close(None)
 
 
 async def enrolment_health(
@@ -164,11 +164,11 @@ async def enrolment_health(
         KapokError: as `enrol_call`.
     """
     tls = grpc.ssl_channel_credentials(root_pem)
-    line = await _open(tls, Address.parse(address), root_pem, None, timeout_s, None)
+    transport = await _open(tls, Address.parse(address), root_pem, None, timeout_s, None)
     try:
-        return await HealthClient(line).check()
+        return await HealthClient(transport).check()
     finally:
-        await line.channel.close(None)
+        await transport.channel.close(None)
 
 
 async def _open(
@@ -178,7 +178,7 @@ async def _open(
     certificate_pem: bytes | None,
     timeout_s: float,
     limits: Limits | None,
-) -> Line:
+) -> Transport:
     """Open a channel that has shaken hands.
 
     A service that refuses this party's certificate looks, from here, like one that went away in that instant:
@@ -187,7 +187,7 @@ async def _open(
     limits = limits or Limits()
     for _ in range(2):
         channel = grpc.aio.secure_channel(str(address), tls, options=_options(address, limits))
-        line = Line(
+        transport = Transport(
             channel=channel,
             address=address,
             root_pem=root_pem,
@@ -200,7 +200,7 @@ async def _open(
             await channel.close(None)
             raise
         if state is grpc.ChannelConnectivity.READY:
-            return line
+            return transport
         await channel.close(None)
         reason = await why_unreachable(address, root_pem, certificate_pem)
         if reason is None and state is None:

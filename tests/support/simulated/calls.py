@@ -1,6 +1,6 @@
 """Calls in the place of gRPC's, and of nothing else: stubs, codec, gate, services and handlers are real.
 
-Line ─▶ Stub ─▶ Channel, Call ─▶ Network ─▶ Listener ─▶ Gate ─▶ Service ─▶ handler
+Transport ─▶ Stub ─▶ Channel, Call ─▶ Network ─▶ Listener ─▶ Gate ─▶ Service ─▶ handler
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kapok.wire.backoff import Backoff
 from kapok.wire.channel import Connection
 from kapok.wire.dialler import Dialler
 from kapok.wire.limits import Limits
-from kapok.wire.line import Line
+from kapok.wire.transport import Transport
 from support.simulated.network import LOST, NOTICED_S, ORDER_S, Endpoint, Network
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class SimulatedDialler(Dialler):
         if network.listener is None or not self._endpoint.alive:
             raise Unavailable(f"nobody answers at {address}", code="nobody_answers")
         return Connection(
-            Line(
+            Transport(
                 channel=Channel(network, self._endpoint, credentials.certificate_pem),  # type: ignore[arg-type]
                 address=Address.parse(address),
                 root_pem=credentials.root_pem,

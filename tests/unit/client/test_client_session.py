@@ -51,7 +51,7 @@ async def test_a_broker_without_room_is_asked_again_until_the_deadline_and_not_s
     async def no_sleep(seconds):
         waits.append(seconds)
 
-    monkeypatch.setattr("kapok.client.line.asyncio.sleep", no_sleep)
+    monkeypatch.setattr("kapok.client.connection.asyncio.sleep", no_sleep)
     full = Unavailable("full", code="too_many_jobs", retry_after_s=7.0)
     broker.submit_errors = [full, full]
     assert session.profile.settings.patience_s < 7.0
@@ -70,7 +70,7 @@ async def test_an_analyst_keeps_the_list_that_it_was_shown_and_holds_every_broke
     serial, now = broker.greeter._known.certificate.serial_number, time.time()
     der = revocation_list(domain.key, domain.root.certificate, {serial: now}, number=5, now=now, days=30)
     await session.datasets()
-    await session.line.close()
+    await session.connection.close()
     handed_on, withheld = Revocations(domain.root, der), Revocations(domain.root)
     for hands_on in (handed_on, withheld):
         broker.greeter._revocations = hands_on

@@ -103,7 +103,7 @@ async def test_kapoks_own_client_is_told_release_and_time_too(analyst):
 
 async def test_other_answers_do_not_carry_release_and_time(broker, analyst_credentials):
     async with await connect(analyst_credentials, broker.address) as connection:
-        call = connection._line.channel.unary_unary("/kapok.wire.v1.CatalogueService/GetDataset")
+        call = connection._transport.channel.unary_unary("/kapok.wire.v1.CatalogueService/GetDataset")
         made = call(b"", metadata=version.STAMP)
         with contextlib.suppress(grpc.aio.AioRpcError):
             await made

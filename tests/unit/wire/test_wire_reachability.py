@@ -256,6 +256,6 @@ async def test_a_connection_closed_on_this_side_says_so(broker, analyst_credenti
 
 
 def test_nothing_secret_is_shown(broker, analyst):
-    shown = repr(broker.server) + repr(analyst) + repr(analyst._line)
+    shown = repr(broker.server) + repr(analyst) + repr(analyst._transport)
     assert "PRIVATE KEY" not in shown
     assert "CERTIFICATE" not in shown

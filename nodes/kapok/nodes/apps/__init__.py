@@ -8,7 +8,7 @@ it does, nothing of it leaves but what the node makes of its replies.
     overrides    what a job may change in an app's configuration
     officers     what a person decides; readiness says what is missing
     host         which app may run for a job, and how it is started
-    at_work      those that run: one for each open job, and what it keeps between rounds
+    running      those that do: one for each open job, and what it keeps between rounds
     limits       what an app may use of the machine
     environment  the Python environment that apps run in
     sandbox      the room: bubblewrap, and what is seen from inside

@@ -18,7 +18,7 @@ The same assignment again gets the same answer, whatever happened in between.
     opinions      what an offer would be answered
     reopening     a cohort's, signed by its officers
     context       what all of them work with
-    task, posts   what a round is computed from; what an app works for in a job
+    task, app_jobs    what a round is computed from; what an app works for in a job
     open_jobs     keys of jobs that are open, in memory alone
     outgoing      signed statements, ready to be sent again
     notes         what is logged and counted

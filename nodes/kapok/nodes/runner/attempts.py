@@ -9,12 +9,12 @@ from typing import Final
 from kapok.errors import CohortTooSmall, LocalProtocolError, PeerProtocolError
 from kapok.identity.names import PartyName, command_to_ask
 from kapok.nodes.runner.admission import ReadSpec, check_deadline
+from kapok.nodes.runner.app_jobs import app_over
 from kapok.nodes.runner.context import Context
 from kapok.nodes.runner.contribution import contribute
 from kapok.nodes.runner.offers import answer_offer
 from kapok.nodes.runner.open_jobs import OpenJob, SentSeal
 from kapok.nodes.runner.outgoing import Consent, Outgoing, Seal
-from kapok.nodes.runner.posts import app_over
 from kapok.nodes.runner.task import Task, task_of
 from kapok.protocols.secure_sum.cohort import check_roster
 from kapok.protocols.secure_sum.holder import Attempt

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from kapok.errors import ConsentWithheld
-from kapok.nodes.apps.at_work import AppsAtWork
 from kapok.nodes.apps.host import AppHost
+from kapok.nodes.apps.running import RunningApps
 from kapok.nodes.journal import JobRecord, Journal
 from kapok.nodes.runner.admission import AdmittedJob, JoinedDataset, ReadSpec, admit
 from kapok.nodes.runner.judging import InForce, check_has_rule
@@ -32,7 +32,7 @@ class Context:
         verifier: Verifies others' statements.
         tag_key: The private half of what this node's memberships name.
         apps: Which apps may run here, and how.
-        at_work: Those that do, for the open jobs.
+        running: Those that do, for the open jobs.
         clock: Seconds since the epoch.
         open: The jobs that are open in memory.
         notes: Says and counts what is done.
@@ -49,14 +49,14 @@ class Context:
         verifier: Verifier,
         tag_key: WrapKey,
         apps: AppHost,
-        at_work: AppsAtWork,
+        running: RunningApps,
         clock: Callable[[], float],
         open_jobs: OpenJobs,
         notes: Notes,
     ) -> None:
         self.name, self.in_force, self.journal, self.joined = name, in_force, journal, joined
         self.signer, self.verifier, self.tag_key, self.clock = signer, verifier, tag_key, clock
-        self.apps, self.at_work, self.open, self.notes = apps, at_work, open_jobs, notes
+        self.apps, self.running, self.open, self.notes = apps, running, open_jobs, notes
 
     def known(self, job_id: str) -> OpenJob | None:
         """The open job, if it was consented to under the policy that is in force."""

@@ -15,8 +15,8 @@ from typing import Final, assert_never
 from kapok.errors import InternalError, KapokError, Unavailable
 from kapok.logs import told
 from kapok.logs.traces import span
-from kapok.nodes.apps.at_work import AppsAtWork
 from kapok.nodes.apps.host import AppHost
+from kapok.nodes.apps.running import RunningApps
 from kapok.nodes.journal import JobRecord, Journal
 from kapok.nodes.runner.admission import JoinedDataset, ReadSpec, claimed_id, read_spec, refusable_id
 from kapok.nodes.runner.attempts import answer_attempt
@@ -82,8 +82,8 @@ class Runner:
         open_jobs_max: int = 256,
         observer: Observer | None = None,
     ) -> None:
-        at_work = AppsAtWork(apps, clock)
-        at_work.clear()
+        running = RunningApps(apps, clock)
+        running.clear()
         self._context = Context(
             name=name,
             in_force=in_force,
@@ -93,9 +93,9 @@ class Runner:
             verifier=verifier,
             tag_key=tag_key,
             apps=apps,
-            at_work=at_work,
+            running=running,
             clock=clock,
-            open_jobs=OpenJobs(open_jobs_max, at_work.forget),
+            open_jobs=OpenJobs(open_jobs_max, running.forget),
             notes=Notes(observer),
         )
         self._pace = Pace()
@@ -104,7 +104,7 @@ class Runner:
 
     def close(self) -> None:
         """Stop the apps of open jobs; a node that is started again goes on with what they kept."""
-        self._context.at_work.close()
+        self._context.running.close()
 
     def put_in_force(self, in_force: InForce) -> None:
         """Judge by another policy from now on.
@@ -275,6 +275,6 @@ class Runner:
 
     def _close(self, job_id: str) -> list[Outgoing]:
         self._context.open.forget(job_id)
-        self._context.at_work.end(job_id)
+        self._context.running.end(job_id)
         self._context.journal.close_job(job_id)
         return []

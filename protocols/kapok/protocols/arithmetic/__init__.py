@@ -12,8 +12,8 @@ canonical.
 | `bases` | the primes of the two bases; the constants that tie a modulus to them |
 | `ring`, `kernel` | `Ring`; the products of a block of columns (`Kernel`) |
 | `digits` | bytes to limbs and back, canonical; integers, to exchange with other libraries |
-| `workers` | chunks of blocks, BLAS at one thread |
-| `team` | colleagues: processes on other cores that take chunks of powers (`colleague`) |
+| `chunks` | chunks of blocks, BLAS at one thread |
+| `process_pool` | processes on other cores that take chunks of powers (`worker_process`) |
 | `products` | `multiply`, `product` of many vectors, `Product` as a stream, `product_of_all` |
 | `powers` | `power` with one exponent for all, `power_each` |
 | `tables` | `FixedBase`: powers of one base from tables; `Comb`, their layout |
@@ -26,10 +26,10 @@ exponents, and digits that come to lie next to 0 or N when they are written are 
 from kapok.protocols.arithmetic.binomials import Factors, one_plus_n_power, times_one_plus_n_power
 from kapok.protocols.arithmetic.digits import Digits, check_digits, from_integers, is_canonical, to_integers
 from kapok.protocols.arithmetic.powers import power, power_each
+from kapok.protocols.arithmetic.process_pool import available_cores
 from kapok.protocols.arithmetic.products import Product, multiply, product, product_of_all
 from kapok.protocols.arithmetic.ring import Ring
 from kapok.protocols.arithmetic.tables import Comb, FixedBase
-from kapok.protocols.arithmetic.team import available_cores
 
 __all__ = [
     "Comb",

@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from kapok.errors import InvalidInput
 from kapok.errors.secrecy import NeverPickled
+from kapok.protocols.arithmetic.chunks import Lane, run
 from kapok.protocols.arithmetic.digits import Digits, check_digits
 from kapok.protocols.arithmetic.ring import Ring
-from kapok.protocols.arithmetic.workers import Lane, run
 
 __all__ = ["Factors", "one_plus_n_power", "times_one_plus_n_power"]
 

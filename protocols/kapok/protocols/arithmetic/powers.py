@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kapok.errors import InvalidInput
+from kapok.protocols.arithmetic.chunks import Lane, run
 from kapok.protocols.arithmetic.digits import Digits, check_digits
 from kapok.protocols.arithmetic.kernel import Ready, Residues
+from kapok.protocols.arithmetic.process_pool import PowerWork, SharedWork, as_bytes
 from kapok.protocols.arithmetic.ring import Ring
-from kapok.protocols.arithmetic.team import Errand, PowerWork, as_bytes
-from kapok.protocols.arithmetic.workers import Lane, run
 
 __all__ = ["power", "power_each", "raise_block"]
 
@@ -44,8 +44,8 @@ def power(ring: Ring, a: Digits, exponent: int) -> Digits:
             lane.write(lane.x, span)
         lane.flush(digits)
 
-    errand = PowerWork(as_bytes(ring.modulus), ring.degree, as_bytes(exponent))
-    run(ring, len(out), work, Errand(errand, (a,), out))
+    powers = PowerWork(as_bytes(ring.modulus), ring.degree, as_bytes(exponent))
+    run(ring, len(out), work, SharedWork(powers, (a,), out))
     return out
 
 

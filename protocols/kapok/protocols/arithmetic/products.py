@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from kapok.errors import InvalidInput
 from kapok.protocols.arithmetic.bases import Floats
+from kapok.protocols.arithmetic.chunks import Lane, run
 from kapok.protocols.arithmetic.digits import Digits, check_digits, to_integers
 from kapok.protocols.arithmetic.ring import Ring
-from kapok.protocols.arithmetic.workers import Lane, run
 
 __all__ = ["Product", "multiply", "product", "product_of_all"]
 

@@ -13,7 +13,7 @@ from kapok.protocols.arithmetic.bases import Constants, Floats
 from kapok.protocols.arithmetic.kernel import SMALL_PRODUCT
 
 if TYPE_CHECKING:
-    from kapok.protocols.arithmetic.workers import Lane
+    from kapok.protocols.arithmetic.chunks import Lane
 
 __all__ = ["Ring"]
 
@@ -42,7 +42,7 @@ class Ring:
         width: Bytes of a digit, ⌈|N|/8⌉.
         constants: What products take from N.
         columns: Columns of a full block.
-        idle_lanes: Rooms to work in that no thread uses just now (`workers`).
+        idle_lanes: Rooms to work in that no thread uses just now (`chunks`).
 
     Raises:
         InvalidInput: code ``bad_modulus`` for a modulus that is even, not of 512 to 4096 bits, or shares a

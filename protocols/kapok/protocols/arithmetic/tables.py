@@ -26,10 +26,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kapok.errors import InvalidInput
+from kapok.protocols.arithmetic.chunks import Lane, run
 from kapok.protocols.arithmetic.digits import Digits, check_digits, to_integers
+from kapok.protocols.arithmetic.process_pool import FixedBaseWork, SharedWork, as_bytes, shared_zeros
 from kapok.protocols.arithmetic.ring import Ring
-from kapok.protocols.arithmetic.team import Errand, FixedBaseWork, as_bytes, shared_zeros
-from kapok.protocols.arithmetic.workers import Lane, run
 
 __all__ = ["Comb", "FixedBase"]
 
@@ -184,14 +184,16 @@ class FixedBase:
                 lane.write(lane.x, span)
             lane.flush(digits)
 
-        run(ring, len(out), work, self._errand(exponents, factors, out))
+        run(ring, len(out), work, self._to_share(exponents, factors, out))
         return out
 
-    def _errand(self, exponents: npt.NDArray[np.uint8], factors: Digits | None, out: Digits) -> Errand | None:
+    def _to_share(
+        self, exponents: npt.NDArray[np.uint8], factors: Digits | None, out: Digits
+    ) -> SharedWork | None:
         if self._descriptor is None:
             return None
         operands = (exponents,) if factors is None else (exponents, factors)
-        return Errand(self._work, operands, out, self._descriptor)
+        return SharedWork(self._work, operands, out, self._descriptor)
 
     def _power_block(self, lane: Lane, places: npt.NDArray[np.intp], factor: Digits | None) -> None:
         """lane.x = factor·base^e, plain: the factor comes in where no squaring is left to come."""

@@ -9,8 +9,8 @@ import pytest
 
 from kapok.errors import InternalError
 from kapok.protocols.arithmetic import bases, bounds, from_integers, kernel
+from kapok.protocols.arithmetic.chunks import Lane
 from kapok.protocols.arithmetic.ring import Ring
-from kapok.protocols.arithmetic.workers import Lane
 
 SHAPES = [(512, 1), (1024, 0), (1024, 1), (1024, 4), (1536, 3), (2048, 1), (2048, 4), (3072, 1), (4096, 2)]
 EXACT = 2**53

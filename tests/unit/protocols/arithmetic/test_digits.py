@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from kapok.errors import InvalidInput
 from kapok.protocols.arithmetic import from_integers, is_canonical, multiply, to_integers
+from kapok.protocols.arithmetic.chunks import Lane
 from kapok.protocols.arithmetic.digits import LimbReader, LimbWriter
-from kapok.protocols.arithmetic.workers import Lane
 
 WIDTHS = [512, 521, 528, 544, 1024, 1537]
 

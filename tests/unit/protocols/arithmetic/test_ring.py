@@ -8,7 +8,7 @@ import pytest
 
 from kapok.errors import InvalidInput
 from kapok.protocols.arithmetic import Ring, from_integers, to_integers
-from kapok.protocols.arithmetic.workers import Lane
+from kapok.protocols.arithmetic.chunks import Lane
 
 SIZES = [(512, 0), (1024, 1), (1536, 2), (2048, 1), (2048, 4), (3072, 1), (4096, 1), (4096, 3)]
 

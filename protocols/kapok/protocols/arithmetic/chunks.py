@@ -2,7 +2,7 @@
 
 Who works takes a chunk of a few blocks, reads its digits, works through the blocks, writes the digits, and
 takes the next: memory is a few chunks for each core, whatever the length of the batch. Powers, which are
-nearly all of the work, can be shared with processes on other cores (`team`).
+nearly all of the work, can be shared with processes on other cores (`process_pool`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import threadpoolctl
 from kapok.protocols.arithmetic.bases import Floats
 from kapok.protocols.arithmetic.digits import Digits, LimbReader, LimbWriter
 from kapok.protocols.arithmetic.kernel import Kernel, Ready, Residues
+from kapok.protocols.arithmetic.process_pool import Help, SharedWork, available_cores
 from kapok.protocols.arithmetic.ring import Ring
-from kapok.protocols.arithmetic.team import Errand, Help, available_cores
 
 __all__ = ["Lane", "run"]
 
@@ -103,16 +103,18 @@ class Lane:
         self._writers[self.blocks].write(digits)
 
 
-def run(ring: Ring, count: int, work: Callable[[Lane, slice], None], errand: Errand | None = None) -> None:
-    """Call `work` for chunks that make up `count` elements; with help for an errand that would take long."""
+def run(
+    ring: Ring, count: int, work: Callable[[Lane, slice], None], shared: SharedWork | None = None
+) -> None:
+    """Call `work` for chunks that make up `count` elements; workers take part where they can and it pays."""
     if not count:
         return
-    sharing = available_cores() if errand is not None and count > _FEWEST_TO_SHARE else 1
+    sharing = available_cores() if shared is not None and count > _FEWEST_TO_SHARE else 1
     columns = ring.block_columns(-(-count // sharing))
     share = -(-count // (columns if sharing == 1 else _CHUNKS_EACH * sharing * columns))
     blocks = next((blocks for blocks in _BLOCKS if blocks <= share), 1)
     supply = _Supply(slice(start, start + blocks * columns) for start in range(0, count, blocks * columns))
-    help = Help(errand, count, supply) if errand is not None and sharing > 1 else None  # noqa: A001
+    help = Help(shared, count, supply) if shared is not None and sharing > 1 else None  # noqa: A001
     with _one_blas_thread, _lane(ring, columns, blocks) as lane:
         try:
             for done, chunk in enumerate(supply, start=1):

@@ -1,4 +1,4 @@
-"""A patient line to the broker: what can be tried again is, with growing pauses; whoever waits is told."""
+"""The connection to the broker: what can be tried again is, with growing pauses; whoever waits is told."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kapok.identity.credentials import Credentials
     from kapok.wire.channel import Connection
 
-__all__ = ["Line", "Pauses"]
+__all__ = ["BrokerConnection", "Pauses"]
 
 _Answer = TypeVar("_Answer")
 _FIRST_PAUSE_S: Final = 0.2
@@ -50,7 +50,7 @@ class Pauses:
         self._backoff.reset()
 
 
-class Line:
+class BrokerConnection:
     """One connection of a profile to its broker, made when it is first needed."""
 
     def __init__(
@@ -108,7 +108,7 @@ class Line:
             return 0, 0
         return self._connection.traffic.bytes_sent, self._connection.traffic.bytes_received
 
-    async def patiently(
+    async def with_retries(
         self,
         call: Callable[[Connection], Awaitable[_Answer]],
         listener: Listener = silent,

@@ -1,13 +1,13 @@
-"""Colleagues: processes of our own that take chunks of long work, one for each further core.
+"""A pool of worker processes, which take chunks of long work, one for each further core.
 
 Threads do not help here. A block's calls of NumPy take microseconds each, and two threads hand the
 interpreter's lock to each other at every one: measured at 2048 bits on two cores, they encrypt 0.85 times,
 and decrypt 0.6 times, as fast as one alone. Processes share nothing but a table (decision 14).
 
-    caller ──setup, chunk──▶ colleague        over a socket pair; the table as a descriptor of shared memory
-    caller ◀────digits────── colleague        what it does not answer, the caller does itself
+    caller ──setup, chunk──▶ worker     over a socket pair; the table as a descriptor of shared memory
+    caller ◀────digits────── worker     what it does not answer, the caller does itself
 
-A colleague is started when work will go on for seconds, serves one caller at a time, is kept for the next
+A worker is started when work will go on for seconds, serves one caller at a time, is kept for the next
 work, and ends when it has been idle for a while or its caller's process ends. What it is given stays on this
 machine, in a process of the same user, and a secret modulus is forgotten with the work that needed it.
 Results do not depend on who did which chunk.
@@ -38,7 +38,7 @@ __all__ = [
     "CHUNK",
     "FORGET",
     "WORK",
-    "Errand",
+    "SharedWork",
     "FixedBaseWork",
     "Help",
     "PowerWork",
@@ -56,7 +56,7 @@ Shared = npt.NDArray[np.float32]
 """An array in memory that a descriptor names."""
 
 _START_FOR_S: Final = 1.5
-"""Seconds of work left for which a colleague is started: it takes a third of a second to come."""
+"""Seconds of work left for which a worker is started: it takes a third of a second to come."""
 _CALL_FOR: Final = 256
 """Elements of work for which those that are there are called at once."""
 _IDLE_S: Final = 60.0
@@ -100,16 +100,16 @@ class FixedBaseWork(msgspec.Struct, frozen=True, tag="fixed-base", eq=False):
 
 
 Work = PowerWork | FixedBaseWork
-"""What a colleague is told once, before the chunks."""
+"""What a worker is told once, before the chunks."""
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
-    """Work that colleagues can share.
+class SharedWork:
+    """Work that workers can take part in.
 
     Attributes:
         work: What they are told first.
-        operands: Rows (count, …), uint8: a chunk of them goes to a colleague.
+        operands: Rows (count, …), uint8: a chunk of them goes to a worker.
         out: Where its digits come to lie, (count, parts, width), uint8.
         table: Descriptor of the table's memory, for `FixedBaseWork`.
     """
@@ -131,7 +131,7 @@ def as_bytes(number: int) -> bytes:
 
 
 def shared_zeros(shape: tuple[int, ...]) -> tuple[Shared, int | None]:
-    """Zeros, and the descriptor by which colleagues find them; None where the system has none such."""
+    """Zeros, and the descriptor by which workers find them; None where the system has none such."""
     octets = 4 * int(np.prod(shape))
     if not hasattr(os, "memfd_create"):
         return np.zeros(shape, dtype=np.float32), None
@@ -176,7 +176,7 @@ def _exactly(channel: socket.socket, octets: int) -> bytearray:
     return body
 
 
-class _Colleague:
+class _WorkerProcess:
     """A process that works for this one."""
 
     def __init__(self) -> None:
@@ -184,7 +184,7 @@ class _Colleague:
         try:
             with theirs:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "kapok.protocols.arithmetic.colleague", str(theirs.fileno())],
+                    [sys.executable, "-m", "kapok.protocols.arithmetic.worker_process", str(theirs.fileno())],
                     pass_fds=(theirs.fileno(),),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
@@ -195,20 +195,20 @@ class _Colleague:
             raise
         self._told: Work | None = None
 
-    def do(self, errand: Errand, chunk: slice) -> None:
+    def do(self, shared: SharedWork, chunk: slice) -> None:
         """Have a chunk done.
 
         Raises:
             OSError: it has ended.
         """
-        if self._told is not errand.work:
-            send(self._channel, WORK, msgspec.msgpack.encode(errand.work))
-            if errand.table is not None:
-                socket.send_fds(self._channel, [b"\0"], [errand.table])
-            self._told = errand.work
-        send(self._channel, CHUNK, *(rows[chunk].tobytes() for rows in errand.operands))
+        if self._told is not shared.work:
+            send(self._channel, WORK, msgspec.msgpack.encode(shared.work))
+            if shared.table is not None:
+                socket.send_fds(self._channel, [b"\0"], [shared.table])
+            self._told = shared.work
+        send(self._channel, CHUNK, *(rows[chunk].tobytes() for rows in shared.operands))
         (digits,) = receive(self._channel)
-        out = errand.out[chunk]
+        out = shared.out[chunk]
         out[...] = np.frombuffer(digits, dtype=np.uint8).reshape(out.shape)
 
     def forget(self) -> None:
@@ -236,23 +236,23 @@ class _Colleague:
 
 
 @dataclass(slots=True)
-class _Team:
-    """The colleagues of this process; safe to share between threads."""
+class _Pool:
+    """The workers of this process; safe to share between threads."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    idle: list[_Colleague] = field(default_factory=list)
+    idle: list[_WorkerProcess] = field(default_factory=list)
     busy: int = 0
     starts: bool = True
     timer: threading.Timer | None = None
 
-    def call(self, *, may_start: bool) -> list[_Colleague]:
-        """Every colleague that is idle; and, where some may be started, one for each further core."""
+    def acquire(self, *, may_start: bool) -> list[_WorkerProcess]:
+        """Every worker that is idle; and, where some may be started, one for each further core."""
         with self.lock:
             called, self.idle = self.idle, []
             missing = available_cores() - 1 - self.busy - len(called)
             try:
                 while may_start and self.starts and missing > 0:
-                    called.append(_Colleague())
+                    called.append(_WorkerProcess())
                     missing -= 1
             except OSError:
                 # No process is to be had: work is done without from now on.
@@ -260,72 +260,72 @@ class _Team:
             self.busy += len(called)
             return called
 
-    def dismiss(self, colleagues: Sequence[_Colleague], lost: Sequence[_Colleague]) -> None:
+    def give_back(self, workers: Sequence[_WorkerProcess], lost: Sequence[_WorkerProcess]) -> None:
         """Take them back; those that are lost end."""
-        for colleague in lost:
-            colleague.close()
+        for worker in lost:
+            worker.close()
         with self.lock:
-            self.busy -= len(colleagues) + len(lost)
-            self.idle += colleagues
+            self.busy -= len(workers) + len(lost)
+            self.idle += workers
             if self.timer is not None:
                 self.timer.cancel()
-            self.timer = threading.Timer(_IDLE_S, self.send_home)
+            self.timer = threading.Timer(_IDLE_S, self.end_idle)
             self.timer.daemon = True
             self.timer.start()
 
-    def send_home(self) -> None:
+    def end_idle(self) -> None:
         """End those that are idle."""
         with self.lock:
             going, self.idle = self.idle, []
             if self.timer is not None:
                 self.timer.cancel()
                 self.timer = None
-        for colleague in going:
-            colleague.close()
+        for worker in going:
+            worker.close()
 
     def leave_to_parent(self) -> None:
         """Have none in a forked process: some thread of the parent may have held the lock."""
         self.lock = threading.Lock()
-        for colleague in self.idle:
-            colleague.let_go()
+        for worker in self.idle:
+            worker.let_go()
         self.idle, self.busy, self.starts, self.timer = [], 0, False, None
 
 
-_team = _Team()
-atexit.register(_team.send_home)
+_pool = _Pool()
+atexit.register(_pool.end_idle)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_team.leave_to_parent)
+    os.register_at_fork(after_in_child=_pool.leave_to_parent)
 
 
 def stay_alone() -> None:
-    """Have no colleagues in this process."""
-    _team.starts = False
+    """Have no worker processes of one's own."""
+    _pool.starts = False
 
 
 class Help:
-    """Colleagues who take chunks of one errand from the supply that its caller works through, too."""
+    """Workers that take chunks of one work from the supply that its caller works through, too."""
 
-    def __init__(self, errand: Errand, count: int, supply: Iterator[slice]) -> None:
+    def __init__(self, shared: SharedWork, count: int, supply: Iterator[slice]) -> None:
         """Who is idle helps at once, if there is enough to do.
 
         Args:
-            errand: The errand.
+            shared: What is to be done.
             count: All its elements.
             supply: Its chunks; every one is taken once, whoever asks.
         """
-        self._errand = errand
+        self._shared = shared
         self._count = count
         self._supply = supply
         self._began = monotonic()
         self._threads: list[threading.Thread] = []
-        self._called: list[_Colleague] = []
-        self._lost: list[_Colleague] = []
+        self._called: list[_WorkerProcess] = []
+        self._lost: list[_WorkerProcess] = []
         self.missed: list[slice] = []
         if count >= _CALL_FOR:
             self._call(may_start=False)
 
     def consider(self, done: int) -> None:
-        """Start colleagues if nobody helps and what is left is worth it.
+        """Start workers if nobody helps and what is left is worth it.
 
         Args:
             done: Elements that the caller has done so far.
@@ -336,29 +336,29 @@ class Help:
             self._call(may_start=True)
 
     def _call(self, *, may_start: bool) -> None:
-        self._called = _team.call(may_start=may_start)
-        for colleague in self._called:
-            thread = threading.Thread(target=self._keep_busy, args=(colleague,), daemon=True)
+        self._called = _pool.acquire(may_start=may_start)
+        for worker in self._called:
+            thread = threading.Thread(target=self._keep_busy, args=(worker,), daemon=True)
             thread.start()
             self._threads.append(thread)
 
     def end(self) -> None:
-        """Wait for those who help. Chunks that were lost with a colleague are in `missed`."""
+        """Wait for those who help. Chunks that were lost with a worker are in `missed`."""
         for thread in self._threads:
             thread.join()
         if self._called:
-            kept = [colleague for colleague in self._called if colleague not in self._lost]
-            _team.dismiss(kept, self._lost)
+            kept = [worker for worker in self._called if worker not in self._lost]
+            _pool.give_back(kept, self._lost)
 
-    def _keep_busy(self, colleague: _Colleague) -> None:
+    def _keep_busy(self, worker: _WorkerProcess) -> None:
         for chunk in self._supply:
             try:
-                colleague.do(self._errand, chunk)
+                worker.do(self._shared, chunk)
             except Exception:  # noqa: BLE001  whatever it is, nobody else would do this chunk, and its room holds nothing
                 self.missed.append(chunk)
-                self._lost.append(colleague)
+                self._lost.append(worker)
                 return
         try:
-            colleague.forget()
+            worker.forget()
         except OSError:
-            self._lost.append(colleague)
+            self._lost.append(worker)

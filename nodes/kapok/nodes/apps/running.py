@@ -1,4 +1,4 @@
-"""Apps at work for the jobs that are open: one process for each, from its first round to the job's end.
+"""The apps that run for the jobs that are open: one process for each, from its first round to the job's end.
 
 What an app keeps between rounds (its context's state) is kept here after each of them, so that a process that
 has ended, and a node that was restarted, go on with what was there before the round that is asked for. The
@@ -25,13 +25,13 @@ from kapok.identity.keyfiles import make_private_folder, replace_file
 from kapok.nodes.apps.host import AppHost, HostedApp
 from kapok.nodes.apps.process import AppProcess
 
-__all__ = ["AppsAtWork", "Post", "RoundApp"]
+__all__ = ["RunningApps", "AppJob", "RoundApp"]
 
 _KEPT_STATES: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Post:
+class AppJob:
     """What an app works for.
 
     Attributes:
@@ -64,7 +64,7 @@ class _Work(NeverPickled):
     reply: bytes = field(default=b"", repr=False)
 
 
-class AppsAtWork:
+class RunningApps:
     """The apps of all open jobs. Threads may call it; one job is worked on by one of them.
 
     Args:
@@ -84,18 +84,18 @@ class AppsAtWork:
             if folder.stat().st_mtime < self._clock() - MOST_DEADLINE_S:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def over(self, post: Post, engine: Engine, version: str, number: int) -> RoundApp:
+    def over(self, job: AppJob, engine: Engine, version: str, number: int) -> RoundApp:
         """The job's app over the table, for one round; nothing is started before it is used.
 
         Args:
-            post: What it works for.
+            job: What it works for.
             engine: Beside the table.
             version: Of the table's data; over another one the app is started anew.
             number: Of the round.
         """
         with self._guard:
-            work = self._work.setdefault(post.job_id, _Work())
-        return RoundApp(self, post, work, engine, version, number)
+            work = self._work.setdefault(job.job_id, _Work())
+        return RoundApp(self, job, work, engine, version, number)
 
     def forget(self, job_id: str) -> None:
         """A job is not open any more: stop its app. What it kept stays until the job has ended."""
@@ -114,9 +114,9 @@ class AppsAtWork:
         for job_id in list(self._work):
             self.forget(job_id)
 
-    def remaining_s(self, post: Post) -> float:
+    def remaining_s(self, job: AppJob) -> float:
         """What is left of a job's time, in seconds."""
-        return max(post.deadline - self._clock(), 1.0)
+        return max(job.deadline - self._clock(), 1.0)
 
     def keep(self, job_id: str, number: int, state: bytes) -> None:
         """Keep an app's state after a round; the last two are kept."""
@@ -140,9 +140,9 @@ class RoundApp(NeverPickled):
     """An app over one holder's table, for one round. As `kapok.computations.federated.contribution.App`."""
 
     def __init__(
-        self, apps: AppsAtWork, post: Post, work: _Work, engine: Engine, version: str, number: int
+        self, apps: RunningApps, job: AppJob, work: _Work, engine: Engine, version: str, number: int
     ) -> None:
-        self._apps, self._post, self._work = apps, post, work
+        self._apps, self._job, self._work = apps, job, work
         self._engine, self._version, self._number = engine, version, number
 
     @property
@@ -160,43 +160,43 @@ class RoundApp(NeverPickled):
         Raises:
             KapokError: it gave none.
         """
-        work, post = self._work, self._post
+        work, job = self._work, self._job
         asked = (self._number, self._version, hashlib.sha256(instruction).digest())
         if work.asked == asked:
             return work.reply
         process = self._ready(fresh=True)
-        run_id, node_id = int(post.job_id[:16], 16), int.from_bytes(_digest(post.node)[:8])
+        run_id, node_id = int(job.job_id[:16], 16), int.from_bytes(_digest(job.node)[:8])
         message = addressed(instruction, run_id=run_id, node_id=node_id)
         try:
-            work.reply = process.call(message, self._apps.remaining_s(post))
+            work.reply = process.call(message, self._apps.remaining_s(job))
         except BaseException:
             # What its state is now nobody knows.
             self._stop()
             raise
         work.asked, work.after = asked, self._number
-        self._apps.keep(post.job_id, self._number, process.state)
+        self._apps.keep(job.job_id, self._number, process.state)
         return work.reply
 
     def _ready(self, *, fresh: bool = False) -> AppProcess:
         """A process over these data; with `fresh` one that has done all rounds before this, and no more."""
-        work, post = self._work, self._post
+        work, job = self._work, self._job
         fits = work.version == self._version and (not fresh or work.after < self._number)
         if work.process is not None and fits:
             return work.process
         self._stop()
-        work.after, state = self._apps.state_before(post.job_id, self._number)
+        work.after, state = self._apps.state_before(job.job_id, self._number)
         work.version = self._version
         work.process = self._apps.host.start(
-            post.hosted,
-            job_id=post.job_id,
-            node=post.node,
+            job.hosted,
+            job_id=job.job_id,
+            node=job.node,
             node_config={
-                "partition-id": post.members.index(post.node),
-                "num-partitions": len(post.members),
+                "partition-id": job.members.index(job.node),
+                "num-partitions": len(job.members),
             },
             engine=self._engine,
-            dataset=post.dataset,
-            columns=post.columns,
+            dataset=job.dataset,
+            columns=job.columns,
             state=state,
         )
         return work.process

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kapok.computations.federated.question import Question
-from kapok.nodes.apps.at_work import Post
+from kapok.nodes.apps.running import AppJob
 from kapok.nodes.runner.admission import AdmittedJob
 from kapok.nodes.runner.judging import approved_for
 
@@ -25,7 +25,7 @@ def app_over(context: Context, admitted: AdmittedJob, number: int) -> Over | Non
     question, spec = admitted.question, admitted.read.spec
     if not isinstance(question, Question):
         return None
-    post = Post(
+    job = AppJob(
         job_id=admitted.job_id,
         hosted=approved_for(admitted, question, context.in_force, context.journal, context.apps),
         columns=question.columns,
@@ -34,4 +34,4 @@ def app_over(context: Context, admitted: AdmittedJob, number: int) -> Over | Non
         node=context.name,
         deadline=spec.deadline,
     )
-    return lambda engine, version: context.at_work.over(post, engine, version, number)
+    return lambda engine, version: context.running.over(job, engine, version, number)

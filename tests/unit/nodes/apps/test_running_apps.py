@@ -8,9 +8,9 @@ from kapok.documents.dataset import Column, Dataset
 from kapok.errors import InvalidInput
 from kapok.flower.messages import instruction_of
 from kapok.nodes.apps.approval import AppRule
-from kapok.nodes.apps.at_work import AppsAtWork, Post
 from kapok.nodes.apps.host import AppHost, HostedApp
 from kapok.nodes.apps.limits import AppLimits
+from kapok.nodes.apps.running import AppJob, RunningApps
 
 JOB = "ab" * 32
 COUNTING = """
@@ -41,7 +41,7 @@ def make(tmp_path):
     made = []
 
     def start():
-        made.append(AppsAtWork(AppHost(tmp_path / "apps"), clock))
+        made.append(RunningApps(AppHost(tmp_path / "apps"), clock))
         return made[-1]
 
     yield start
@@ -50,13 +50,13 @@ def make(tmp_path):
 
 
 @pytest.fixture
-def post():
+def job():
     bundle = archive(files_of(COUNTING))
     limits = AppLimits(memory_mib=1024, call_timeout_s=60)
     rule = AppRule(
         hash=digest(bundle), analysts=("org/a/analyst/*",), dataset="d", columns=("*",), limits=limits
     )
-    return Post(
+    return AppJob(
         job_id=JOB,
         hosted=HostedApp(rule, bundle, {"learning-rate": 0.01}),
         columns=("age",),
@@ -82,39 +82,39 @@ def asked(**config):
     return instruction_of(message_from_proto(Message.FromString(message(**config))))
 
 
-def calls(apps, post, number, *, version="v1", **config):
-    return seen(apps.over(post, Rows(), version, number).call(asked(**config)))["calls"]
+def calls(apps, job, number, *, version="v1", **config):
+    return seen(apps.over(job, Rows(), version, number).call(asked(**config)))["calls"]
 
 
-def test_a_round_is_done_once_and_each_begins_with_the_state_before_it(make, post, tmp_path):
+def test_a_round_is_done_once_and_each_begins_with_the_state_before_it(make, job, tmp_path):
     apps = make()
-    assert apps.over(post, Rows(), "v1", 1).rows == 2
-    assert calls(apps, post, 1, lr=0.5) == 1
-    assert calls(apps, post, 1, lr=0.5) == 1
-    assert calls(apps, post, 2, lr=0.5) == 2
+    assert apps.over(job, Rows(), "v1", 1).rows == 2
+    assert calls(apps, job, 1, lr=0.5) == 1
+    assert calls(apps, job, 1, lr=0.5) == 1
+    assert calls(apps, job, 2, lr=0.5) == 2
     # Asked for something else in the same round: not on top of what it did before.
-    assert calls(apps, post, 2, lr=0.25) == 2
-    assert calls(apps, post, 3, lr=0.25) == 3
+    assert calls(apps, job, 2, lr=0.25) == 2
+    assert calls(apps, job, 3, lr=0.25) == 3
     assert len(list((tmp_path / "apps" / "states" / JOB).iterdir())) == 2
     apps.close()
     restarted = make()
     restarted.clear()
-    assert calls(restarted, post, 3, lr=0.25) == 3
-    assert calls(restarted, post, 4, lr=0.25) == 4
+    assert calls(restarted, job, 3, lr=0.25) == 3
+    assert calls(restarted, job, 4, lr=0.25) == 4
     restarted.end(JOB)
     assert not (tmp_path / "apps" / "states" / JOB).exists()
     assert list((tmp_path / "apps" / "jobs").iterdir()) == []
 
 
-def test_an_app_that_fails_goes_on_from_before_and_other_data_are_written_out_anew(make, post):
+def test_an_app_that_fails_goes_on_from_before_and_other_data_are_written_out_anew(make, job):
     apps = make()
-    assert calls(apps, post, 1) == 1
+    assert calls(apps, job, 1) == 1
     with pytest.raises(InvalidInput) as caught:
-        calls(apps, post, 2, fails=1)
+        calls(apps, job, 2, fails=1)
     assert caught.value.code == "app_crashed"
     assert "145" not in caught.value.diagnostics()
-    assert calls(apps, post, 2) == 2
-    assert calls(apps, post, 3, version="v2") == 3
+    assert calls(apps, job, 2) == 2
+    assert calls(apps, job, 3, version="v2") == 3
 
 
 def test_states_that_no_job_can_need_any_more_are_removed_at_the_start(make, tmp_path):

@@ -1,4 +1,4 @@
-"""What a colleague does (`team`): `python -m kapok.protocols.arithmetic.colleague DESCRIPTOR`.
+"""What a worker does (`process_pool`): `python -m kapok.protocols.arithmetic.worker_process DESCRIPTOR`.
 
 It ends when the socket does, however its caller's process ended. It writes nothing and reads no file.
 """
@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from kapok.protocols.arithmetic.digits import Digits
 from kapok.protocols.arithmetic.powers import power
+from kapok.protocols.arithmetic.process_pool import CHUNK, WORK, PowerWork, Work, receive, send, stay_alone
 from kapok.protocols.arithmetic.ring import Ring
 from kapok.protocols.arithmetic.tables import Comb, FixedBase
-from kapok.protocols.arithmetic.team import CHUNK, WORK, PowerWork, Work, receive, send, stay_alone
 
 __all__ = ["serve"]
 

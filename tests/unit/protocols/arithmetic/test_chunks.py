@@ -25,7 +25,7 @@ from kapok.protocols.arithmetic import (
     times_one_plus_n_power,
     to_integers,
 )
-from kapok.protocols.arithmetic.workers import run
+from kapok.protocols.arithmetic.chunks import run
 
 
 def blas_threads():

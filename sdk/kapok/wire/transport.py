@@ -24,7 +24,7 @@ from kapok.wire.diagnosis import why_unreachable
 from kapok.wire.limits import Limits
 from kapok.wire.traffic import Traffic
 
-__all__ = ["Line"]
+__all__ = ["Transport"]
 
 Q = TypeVar("Q", bound=Message)
 A = TypeVar("A", bound=Message)
@@ -34,7 +34,7 @@ _MARGIN_S: Final = 3.0
 
 
 @dataclass(slots=True, kw_only=True)
-class Line:
+class Transport:
     """A channel to one service.
 
     Attributes:
