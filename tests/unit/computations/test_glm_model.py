@@ -12,8 +12,9 @@ from support.models import LAX, FrameEngine, Outcome, close, fit, run, split
 
 from kapok.client.analyses import written
 from kapok.computations import Thresholds, computation
+from kapok.computations.design.coefficients import encode
 from kapok.computations.engines import ModelLimits
-from kapok.computations.glm.coefficients import Coefficients, encode, read
+from kapok.computations.glm.coefficients import Coefficients, read
 from kapok.computations.glm.fit import Fit
 from kapok.computations.glm.formula import model_text
 from kapok.computations.glm.params import Model
@@ -419,7 +420,7 @@ def test_coefficients_that_cannot_be_used_are_refused(content):
     with pytest.raises(InvalidInput) as caught:
         read(model, DATASET, content)
     assert caught.value.code == "bad_coefficients"
-    found = read(model, DATASET, encode(Coefficients(np.array([1.5, -2.0]), 0.25)))
+    found = read(model, DATASET, encode(np.array([0.25, 1.5, -2.0])))
     assert (found.null, found.columns.tolist()) == (0.25, [1.5, -2.0])
 
 

@@ -1,6 +1,6 @@
 """The holder's half: one look at its rows for the sums, a second for what they would show of single rows.
 
-It never fails because of data: whatever goes wrong, and whatever is too few to show, leaves as random words.
+What is too few to show leaves as random words:
 
     few_rows         at least min_rows complete rows, and twice min_cell
     interval         of the rows that leave in an interval none or at least min_cell have the event, and none
@@ -28,9 +28,9 @@ import numpy as np
 
 from kapok.computations.cox.coefficients import Coefficients
 from kapok.computations.cox.params import LARGEST, RULES, Hazards
-from kapok.computations.design.flags import leaving
+from kapok.computations.design.contribution import contributed
 from kapok.computations.design.guards import Shares, Watch, exceeds
-from kapok.computations.design.rows import Blocks, Kept, engine_sql
+from kapok.computations.design.rows import Blocks, Kept
 from kapok.computations.design.sums import Total
 from kapok.computations.engines import Engine, Note, Thresholds, unheard
 from kapok.documents.dataset import Dataset
@@ -49,15 +49,7 @@ def contribute(
 ) -> WordVector:
     """This holder's words of the first round, where no column has an effect.
 
-    Args:
-        model: Parsed from the specification by the node itself, over this very dataset.
-        dataset: Its schema.
-        engine: Knows the holder's table as ``source``.
-        thresholds: What the holder's policy asks.
-        note: Hears what was suppressed and why, for the holder's own log.
-
-    Returns:
-        `model.words` words of `model.word_bits` bits, each at most V in magnitude, or uniform below 2^w.
+    See `kapok.computations.design.contribution`.
     """
     nothing = Coefficients(np.zeros(len(model.names)))
     return contribute_at(model, dataset, nothing, engine, thresholds, note)
@@ -71,17 +63,8 @@ def contribute_at(
     thresholds: Thresholds,
     note: Note = unheard,
 ) -> WordVector:
-    """This holder's words of a later round, at these coefficients. See `contribute`."""
-    flags = model.layout.flags
-    try:
-        select = engine_sql(model.sources, model.columns, dataset, engine.dialect)
-        rows = Blocks(engine, select, model.sources, model.where, model.unlisted)
-        words, broken = _Look(model, coefficients, thresholds, dataset).words(rows)
-    except Exception as error:  # noqa: BLE001  whatever it is, it depends on data: nobody outside may notice
-        # The class alone: an engine's message can quote a value.
-        note("the model", f"the engine could not answer ({type(error).__name__})")
-        words, broken = [], [True] + [False] * (len(flags) - 1)
-    return leaving(model, flags, broken, words, note)
+    """This holder's words of a later round, at these coefficients."""
+    return contributed(model, dataset, engine, _Look(model, coefficients, thresholds, dataset).words, note)
 
 
 @dataclass(slots=True)

@@ -4,62 +4,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kapok.computations.chi2 import chi2_tail
-from kapok.computations.reports import Report, Reported, reported
+from kapok.computations.design.report import ModelReport, normal_p_value, normal_quantile
+from kapok.computations.reports import Reported, reported
 
 if TYPE_CHECKING:
     from kapok.computations.cox.analyst import Likelihood
     from kapok.computations.cox.params import Hazards
-    from kapok.computations.design.columns import Floats
+    from kapok.computations.design.newton import Estimate
 
 __all__ = ["HazardsReport", "fitted", "without_fit"]
 
-LEVEL: Final = 0.95
 
-
-class HazardsReport(Report, frozen=True, kw_only=True):
-    """Everything that a fit says, but who took part.
+class HazardsReport(ModelReport, frozen=True, kw_only=True):
+    """Everything that a fit says, but who took part. Coefficients are logarithms of hazard ratios.
 
     Attributes:
         status: ``complete``: it has converged; ``not_converged`` or ``separated``: of the last round; else
             there is no fit: ``suppressed``, ``dependent_columns``, ``too_few_rows``, ``no_events``.
-        names: Of the coefficients.
-        coefficients: Logarithms of hazard ratios, in the schema's units; empty without a fit.
-        covariance: Of the coefficients, line after line.
-        rounds: How many it took.
-        rows_used: Complete rows, over all holders.
-        rows_dropped: Rows that lacked something, or had a level that the model does not list.
         events: Up to the last time of the grid.
         log_likelihood: Partial, Breslow's, at the fit.
         null_log_likelihood: Where no column has an effect.
         times: The grid.
         baseline: Breslow's cumulative hazard of a row whose columns are all zero, at each time.
-        absent: Columns of levels that no row has: left out.
     """
 
-    names: tuple[str, ...] = ()
-    coefficients: tuple[float, ...] = ()
-    covariance: tuple[float, ...] = ()
-    rounds: int = 0
-    rows_used: int = 0
-    rows_dropped: int = 0
     events: int = 0
     log_likelihood: float | None = None
     null_log_likelihood: float | None = None
     times: tuple[float, ...] = ()
     baseline: tuple[float, ...] = ()
-    absent: tuple[str, ...] = ()
-
-    @property
-    def errors(self) -> tuple[float, ...]:
-        """Standard errors of the coefficients."""
-        matrix = np.array(self.covariance).reshape(len(self.coefficients), len(self.coefficients))
-        return tuple(np.sqrt(np.maximum(np.diag(matrix), 0.0)).tolist())
 
     @property
     def ratio_test(self) -> tuple[float, int, float] | None:
@@ -86,30 +64,28 @@ def without_fit(
     return _answer(report)
 
 
-def fitted(
-    model: Hazards,
-    status: str,
-    reasons: Sequence[str],
-    rounds: int,
-    at: Floats,
-    covariance: Floats,
-    null: float,
-    sums: Likelihood,
-) -> Reported:
-    """The answer at coefficients of the standardised columns, with the sums of the last round."""
+def fitted(model: Hazards, estimate: Estimate, null: float, sums: Likelihood) -> Reported:
+    """The answer where a fit has ended, with the sums of the last round.
+
+    Args:
+        model: As asked.
+        estimate: Where it has ended.
+        null: The likelihood's logarithm where no column has an effect.
+        sums: What the last round told.
+    """
     half, centre = model.design.half, model.design.centre
-    coefficients = at / half
+    coefficients = estimate.at / half
     shift = math.exp(-float(coefficients @ centre))
-    there = [place for place in range(len(at)) if place not in sums.absent]
-    covariance = (covariance / np.outer(half, half))[np.ix_(there, there)]
+    there = estimate.there
+    covariance = (estimate.covariance / np.outer(half, half))[np.ix_(there, there)]
     report = HazardsReport(
         text=model.text,
-        status=status,
-        reasons=tuple(reasons),
+        status="complete" if estimate.status == "converged" else estimate.status,
+        reasons=estimate.separating,
         names=tuple(model.names[place] for place in there),
         coefficients=tuple(coefficients[there].tolist()),
         covariance=tuple(covariance.ravel().tolist()),
-        rounds=rounds,
+        rounds=estimate.rounds,
         rows_used=sums.used,
         rows_dropped=sums.dropped,
         events=sums.events,
@@ -117,13 +93,13 @@ def fitted(
         null_log_likelihood=null,
         times=model.times,
         baseline=tuple((np.cumsum(sums.hazard) * shift).tolist()),
-        absent=tuple(model.names[place] for place in sums.absent),
+        absent=tuple(model.names[place] for place in estimate.absent),
     )
     return _answer(report)
 
 
 def _answer(report: HazardsReport) -> Reported:
-    far = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+    far = normal_quantile()
     pairs = list(zip(report.coefficients, report.errors, strict=True))
     statistics = [estimate / error if error else math.inf for estimate, error in pairs]
     return reported(
@@ -134,7 +110,7 @@ def _answer(report: HazardsReport) -> Reported:
             "hazard_ratio": ("double", [_exp(estimate) for estimate, _ in pairs]),
             "std_error": ("double", [error for _, error in pairs]),
             "z": ("double", statistics),
-            "p_value": ("double", [math.erfc(abs(one) / math.sqrt(2)) for one in statistics]),
+            "p_value": ("double", [normal_p_value(one) for one in statistics]),
             "ci_low": ("double", [estimate - far * error for estimate, error in pairs]),
             "ci_high": ("double", [estimate + far * error for estimate, error in pairs]),
         },

@@ -7,7 +7,10 @@
     model               what every model over a matrix is as a question
     guards, choices     what a holder asks of its own rows before it shows any sum; conditions within a term
     flags, reasons      which rules its rows broke; the same in words
-    solving             Newton's equations
+    contribution        a holder's half: from its rows to words, whatever happens
+    coefficients        the parameters of a later round
+    newton, solving     Newton's method over rounds; its equations
+    report              what is said of every fit
     times, surv         a public grid of times; `Surv(time, event)`
     formula, options    what an analyst writes: R's notation, and what is said beside it
     own_rows            an analyst's own rows, for predictions

@@ -13,6 +13,7 @@ from kapok.computations.language.vocabulary import FUNCTIONS
 from kapok.computations.widths import random_bits, word_bits
 
 if TYPE_CHECKING:
+    from kapok.computations.design.columns import Design, Source, Unlisted
     from kapok.computations.design.sums import Scale
     from kapok.documents.dataset import Dataset
 
@@ -40,11 +41,19 @@ class ModelQuestion(abc.ABC):
 
     Attributes:
         statement: What it says.
+        sources: What an engine computes of each row.
+        design: The matrix.
+        where: Place of the condition of the rows that count; None without.
+        unlisted: What factors leave out.
         scale: How sums become words.
     """
 
     __slots__ = ()
     statement: _Said
+    sources: tuple[Source, ...]
+    design: Design
+    where: int | None
+    unlisted: tuple[Unlisted, ...]
     scale: Scale
 
     @property

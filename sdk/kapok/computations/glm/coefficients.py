@@ -1,27 +1,17 @@
-"""The parameters of a later round: coefficients of the standardised columns, as 64-bit floats.
-
-    layout    null model's constant, then one coefficient for each column; little-endian IEEE 754
-
-They follow from the sum before. A holder sees of them what the fit would show it anyway, one step earlier.
-"""
+"""The parameters of a later round: the null model's constant, then one coefficient for each column."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from kapok.computations.language.hints import refuse
+from kapok.computations.design.coefficients import decode
 
 if TYPE_CHECKING:
     from kapok.computations.design.columns import Floats
     from kapok.computations.glm.params import Model
 
-__all__ = ["Coefficients", "encode", "read"]
-
-_LARGEST: Final = 1e9
-_FORM: Final = np.dtype("<f8")
+__all__ = ["Coefficients", "read"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +27,11 @@ class Coefficients:
     null: float
 
 
-def encode(coefficients: Coefficients) -> bytes:
-    """As they travel."""
-    return np.concatenate([[coefficients.null], coefficients.columns]).astype(_FORM).tobytes()
-
-
 def read(model: Model, _dataset: Any, content: bytes) -> Coefficients:
-    """Read what `encode` wrote.
+    """Read a round's parameters.
 
     Raises:
         InvalidInput: ``bad_coefficients``, without a word of what is in them.
     """
-    wanted = len(model.design.columns) + 1
-    if len(content) != wanted * _FORM.itemsize:
-        raise refuse("the round has another number of coefficients", "ask again", "bad_coefficients")
-    found = np.frombuffer(content, dtype=_FORM).astype(np.float64)
-    if not np.all(np.isfinite(found)) or float(np.abs(found).max()) > _LARGEST:
-        raise refuse("the round's coefficients are not finite, or too large", "ask again", "bad_coefficients")
+    found = decode(content, len(model.design.columns) + 1)
     return Coefficients(found[1:], float(found[0]))

@@ -1,10 +1,7 @@
 """The holder's half: one look at its rows for the sums, a second for what they would show of single rows.
 
-    round 1     each row's own start: μ from its response alone, as if β = 0 had led there
-    later       μ at the analyst's coefficients
-
-It never fails because of data: whatever goes wrong, and whatever is too few to show, leaves as random words.
-Why is said in the holder's own log, and by one flag in the mask (`kapok.computations.design.guards`).
+round 1     each row's own start: μ from its response alone, as if β = 0 had led there
+later       μ at the analyst's coefficients
 """
 
 from __future__ import annotations
@@ -15,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kapok.computations.design.flags import leaving
+from kapok.computations.design.contribution import contributed
 from kapok.computations.design.guards import Distances, Shares, Watch, exceeds
-from kapok.computations.design.rows import Blocks, Kept, engine_sql
+from kapok.computations.design.rows import Blocks, Kept
 from kapok.computations.design.sums import Total
 from kapok.computations.engines import Engine, Note, Thresholds, unheard
 from kapok.computations.glm.coefficients import Coefficients
@@ -38,19 +35,8 @@ __all__ = ["contribute", "contribute_at"]
 def contribute(
     model: Model, dataset: Dataset, engine: Engine, thresholds: Thresholds, note: Note = unheard
 ) -> WordVector:
-    """This holder's words of the first round.
-
-    Args:
-        model: Parsed from the specification by the node itself, over this very dataset.
-        dataset: Its schema.
-        engine: Knows the holder's table as ``source``.
-        thresholds: What the holder's policy asks.
-        note: Hears what was suppressed and why, for the holder's own log.
-
-    Returns:
-        `model.words` words of `model.word_bits` bits, each at most V in magnitude, or uniform below 2^w.
-    """
-    return _contribute(model, dataset, None, engine, thresholds, note)
+    """This holder's words of the first round. See `kapok.computations.design.contribution`."""
+    return contributed(model, dataset, engine, _Look(model, None, thresholds).words, note)
 
 
 def contribute_at(
@@ -61,30 +47,8 @@ def contribute_at(
     thresholds: Thresholds,
     note: Note = unheard,
 ) -> WordVector:
-    """This holder's words of a later round, at these coefficients. See `contribute`."""
-    return _contribute(model, dataset, coefficients, engine, thresholds, note)
-
-
-def _contribute(
-    model: Model,
-    dataset: Dataset,
-    at: Coefficients | None,
-    engine: Engine,
-    thresholds: Thresholds,
-    note: Note,
-) -> WordVector:
-    flags = model.layout.flags
-    try:
-        select = engine_sql(model.sources, model.columns, dataset, engine.dialect)
-        rows = Blocks(engine, select, model.sources, model.where, model.unlisted)
-        # What is no number shows in the sums, and suppresses them; a warning would say so on the way.
-        with np.errstate(all="ignore"):
-            words, broken = _Look(model, at, thresholds).words(rows)
-    except Exception as error:  # noqa: BLE001  whatever it is, it depends on data: nobody outside may notice
-        # The class alone: an engine's message can quote a value.
-        note("the model", f"the engine could not answer ({type(error).__name__})")
-        words, broken = [], [True] + [False] * (len(flags) - 1)
-    return leaving(model, flags, broken, words, note)
+    """This holder's words of a later round, at these coefficients."""
+    return contributed(model, dataset, engine, _Look(model, coefficients, thresholds).words, note)
 
 
 @dataclass(slots=True)

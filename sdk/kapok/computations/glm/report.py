@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kapok.computations.reports import Report, Reported, reported
+from kapok.computations.design.report import LEVEL, ModelReport, normal_p_value, normal_quantile
+from kapok.computations.reports import Reported, reported
 
 if TYPE_CHECKING:
     from kapok.computations.design.columns import Floats
+    from kapok.computations.design.newton import Estimate
     from kapok.computations.glm.analyst import Sums
     from kapok.computations.glm.params import Model
     from kapok.documents.dataset import Dataset
 
 __all__ = ["FitReport", "fitted", "lines_of", "quantile", "report_statistic", "without_fit"]
 
-LEVEL: Final = 0.95
 
-
-class FitReport(Report, frozen=True, kw_only=True):
+class FitReport(ModelReport, frozen=True, kw_only=True):
     """Everything that a fit says, but who took part.
 
     Attributes:
@@ -31,29 +30,17 @@ class FitReport(Report, frozen=True, kw_only=True):
         link: Its link.
         status: ``converged``; ``not_converged`` or ``separated``, of the last round; else there is no fit:
             ``suppressed``, ``dependent_columns``, ``too_few_rows``.
-        names: Of the coefficients.
-        coefficients: In the schema's units; empty without a fit.
-        covariance: Of the coefficients, line after line.
-        rounds: How many it took.
         rows_used: Complete rows whose weight is above 0, over all holders.
-        rows_dropped: Rows that lacked something, or had a level that the model does not list.
         degrees: Rows used less coefficients.
         deviance, null_deviance, pearson: Sums over rows; the last is 0 where no dispersion is estimated.
         dispersion: 1, or Pearson's χ² by the degrees of freedom; of a negative binomial 1.
         log_likelihood: At the fit; None of a weighted gamma or where there is no fit.
         aic: Akaike's criterion, None likewise.
-        absent: Columns of levels that no row has: left out.
     """
 
     schema: str = ""
     family: str
     link: str
-    names: tuple[str, ...] = ()
-    coefficients: tuple[float, ...] = ()
-    covariance: tuple[float, ...] = ()
-    rounds: int = 0
-    rows_used: int = 0
-    rows_dropped: int = 0
     degrees: int = 0
     deviance: float = 0.0
     null_deviance: float = 0.0
@@ -61,18 +48,6 @@ class FitReport(Report, frozen=True, kw_only=True):
     dispersion: float = 1.0
     log_likelihood: float | None = None
     aic: float | None = None
-    absent: tuple[str, ...] = ()
-
-    @property
-    def has_fit(self) -> bool:
-        """Whether there are coefficients."""
-        return bool(self.coefficients)
-
-    @property
-    def errors(self) -> tuple[float, ...]:
-        """Standard errors."""
-        matrix = np.array(self.covariance).reshape(len(self.names), len(self.names))
-        return tuple(np.sqrt(np.maximum(np.diag(matrix), 0.0)).tolist())
 
     @property
     def by_t(self) -> bool:
@@ -106,24 +81,14 @@ def _log_likelihood(model: Model, sums: Sums, dispersion: float) -> float | None
             return sums.saturated - sums.deviance / 2
 
 
-def fitted(
-    model: Model,
-    dataset: Dataset,
-    status: str,
-    reasons: Sequence[str],
-    rounds: int,
-    at: Floats,
-    covariance: Floats,
-    absent: Sequence[int],
-    sums: Sums,
-) -> Reported:
-    """The answer at coefficients of the standardised columns, with the sums of the last round."""
+def fitted(model: Model, dataset: Dataset, estimate: Estimate, sums: Sums) -> Reported:
+    """The answer where a fit has ended, with the sums of the last round."""
     names = [column.name for column in model.design.columns]
-    there = [place for place in range(len(at)) if place not in absent]
+    there = estimate.there
     degrees = sums.used - len(there)
     dispersion = sums.pearson / degrees if model.family.estimated and degrees > 0 else 1.0
     transform = _to_units(model)[np.ix_(there, there)]
-    spread = dispersion * (transform @ covariance[np.ix_(there, there)] @ transform.T)
+    spread = dispersion * (transform @ estimate.covariance[np.ix_(there, there)] @ transform.T)
     likelihood = _log_likelihood(model, sums, dispersion)
     return _answer(
         FitReport(
@@ -131,12 +96,12 @@ def fitted(
             schema=dataset.to_payload().decode(),
             family=model.statement.family,
             link=model.statement.link,
-            status=status,
-            reasons=tuple(reasons),
+            status=estimate.status,
+            reasons=estimate.separating,
             names=tuple(names[place] for place in there),
-            coefficients=tuple((transform @ at[there]).tolist()),
+            coefficients=tuple((transform @ estimate.at[there]).tolist()),
             covariance=tuple(spread.ravel().tolist()),
-            rounds=rounds,
+            rounds=estimate.rounds,
             rows_used=sums.used,
             rows_dropped=sums.dropped,
             degrees=degrees,
@@ -146,7 +111,7 @@ def fitted(
             dispersion=dispersion,
             log_likelihood=likelihood,
             aic=None if likelihood is None else 2 * (len(there) - likelihood),
-            absent=tuple(names[place] for place in absent),
+            absent=tuple(names[place] for place in estimate.absent),
         )
     )
 
@@ -199,7 +164,7 @@ def quantile(report: FitReport, level: float) -> float:
         from scipy.special import stdtrit
 
         return float(stdtrit(report.degrees, 0.5 + level / 2))
-    return NormalDist().inv_cdf(0.5 + level / 2)
+    return normal_quantile(level)
 
 
 def _two_sided(report: FitReport, statistic: float) -> float:
@@ -207,4 +172,4 @@ def _two_sided(report: FitReport, statistic: float) -> float:
         from scipy.special import stdtr
 
         return float(2 * stdtr(report.degrees, -abs(statistic)))
-    return math.erfc(abs(statistic) / math.sqrt(2))
+    return normal_p_value(statistic)

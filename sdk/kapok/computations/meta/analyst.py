@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from statistics import NormalDist
-from typing import Final
 
 import numpy as np
 
 from kapok.computations.chi2 import chi2_tail
 from kapok.computations.design.flags import broken_rules, impossible
+from kapok.computations.design.report import normal_p_value, normal_quantile
 from kapok.computations.meta.params import SUMS, Meta
 from kapok.computations.reports import Report, Reported, reported
 from kapok.documents.dataset import Dataset
 from kapok.protocols.secure_sum.params import MOST_MEMBERS
 
 __all__ = ["MetaReport", "answer"]
-
-LEVEL: Final = 0.95
 
 
 class MetaReport(Report, frozen=True, kw_only=True):
@@ -73,8 +69,8 @@ def _combined(studies: int, sums: np.ndarray, half: np.ndarray) -> np.ndarray:
     room = weight - weights_squared / weight
     between = np.where(room > 0, np.maximum(0.0, spread - degrees) / np.where(room > 0, room, 1.0), 0.0)
     statistic = mean / error
-    p = np.array([math.erfc(abs(one) / math.sqrt(2)) for one in statistic.tolist()])
-    far = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+    p = np.array([normal_p_value(one) for one in statistic.tolist()])
+    far = normal_quantile()
     mean, error, between = mean / half, error / half, between / half**2
     return np.array(
         [mean, error, statistic, p, mean - far * error, mean + far * error, spread, p_spread, share, between]

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kapok.computations.chi2 import chi2_tail
+from kapok.computations.design.report import LEVEL
 from kapok.computations.query.analyst import Answer
 from kapok.computations.reports import Report, Reported, reported
 from kapok.computations.survival.curves import Group, Point, log_rank, median, points
 from kapok.computations.survival.params import Survival
 
-__all__ = ["LEVEL", "CurveReport", "LogRank", "answer"]
-
-LEVEL = 0.95
+__all__ = ["CurveReport", "LogRank", "answer"]
 
 
 class LogRank(Report, frozen=True, kw_only=True):

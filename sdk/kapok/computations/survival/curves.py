@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Final
 
 import numpy as np
+
+from kapok.computations.design.report import normal_quantile
 
 __all__ = ["Group", "Point", "log_rank", "median", "points"]
 
@@ -62,7 +63,7 @@ class Point:
 def points(group: Group, times: Sequence[float], level: float) -> list[Point]:
     """The curve of a group, as far as it is known."""
     found: list[Point] = []
-    survival, spread, far = 1.0, 0.0, NormalDist().inv_cdf(0.5 + level / 2)
+    survival, spread, far = 1.0, 0.0, normal_quantile(level)
     steps = zip(times, group.at_risk, group.leaving, group.events, strict=False)
     for time, at_risk, leaving, events in steps:
         if events:
