@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal
 
 Fault = Literal["stall", "throttle", "cut", "half-close", "refuse"]
 _PIECE = 16 * 1024
+_AT_ONCE = struct.pack("ii", 1, 0)
 _TRICKLE_BYTES, _TRICKLE_S = 512, 0.02
 
 
@@ -24,9 +27,11 @@ class Proxy:
             ``cut``: connections are reset, once, and new ones too while it lasts.
             ``half-close``: what callers send ends, and what they get goes on.
             ``refuse``: new connections are reset, old ones live.
+        lag_s: How long whatever is handed on takes, each way.
     """
 
     def __init__(self, target: str) -> None:
+        self.lag_s = 0.0
         self._host, _, port = target.rpartition(":")
         self._port = int(port)
         self._fault: Fault | None = None
@@ -46,11 +51,11 @@ class Proxy:
         self._changed = asyncio.Event()
         if fault == "cut":
             for writer in self._open:
-                writer.transport.abort()
+                _reset(writer)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._fault in ("cut", "refuse"):
-            writer.transport.abort()
+            _reset(writer)
             return
         there_reader, there = await asyncio.open_connection(self._host, self._port)
         self._open |= {writer, there}
@@ -74,6 +79,8 @@ class Proxy:
                     break
                 while self._fault == "stall":
                     await self._changed.wait()
+                if self.lag_s:
+                    await asyncio.sleep(self.lag_s)
                 if self._fault == "throttle":
                     await asyncio.sleep(_TRICKLE_S)
                 writer.write(piece)
@@ -87,6 +94,13 @@ class Proxy:
             pump.cancel()
         for writer in self._open:
             writer.transport.abort()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """End a connection by RST, which the other side hears as an error, and not as an end."""
+    if not writer.transport.is_closing():
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    writer.transport.abort()
 
 
 @asynccontextmanager

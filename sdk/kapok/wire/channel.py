@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "connect", "enrol_call", "enrolment_health"]
 
 _PATIENCE_S: Final = 5.0
+_TRIES: Final = 3
+_PAUSE_S: Final = 0.2
 _OPTIONS: Final = (
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -49,7 +51,6 @@ _OPTIONS: Final = (
     ("grpc.http2.lookahead_bytes", 1024 * 1024),
     # A broker that comes back is found within two seconds; the caller's own back-off spaces the calls.
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 3_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),
     # Whether to try again is decided above: a call that may have arrived is not repeated unasked.
     ("grpc.enable_retries", 0),
@@ -182,11 +183,11 @@ async def _open(
     """Open a channel that has shaken hands.
 
     A service that refuses this party's certificate looks, from here, like one that went away in that instant:
-    so that is said only when it has happened twice.
+    so that is said only when it has happened several times in a row.
     """
     limits = limits or Limits()
-    for _ in range(2):
-        channel = grpc.aio.secure_channel(str(address), tls, options=_options(address, limits))
+    for _ in range(_TRIES):
+        channel = grpc.aio.secure_channel(str(address), tls, options=_options(address, limits, timeout_s))
         transport = Transport(
             channel=channel,
             address=address,
@@ -207,12 +208,16 @@ async def _open(
             reason = too_slow(address)
         if reason is not None:
             raise reason
+        await asyncio.sleep(_PAUSE_S)
     raise certificate_refused(address, shown=certificate_pem is not None)
 
 
-def _options(address: Address, limits: Limits) -> list[tuple[str, int]]:
+def _options(address: Address, limits: Limits, timeout_s: float) -> list[tuple[str, int]]:
     options = [
         *_OPTIONS,
+        # For so long gRPC tries one handshake. Not less than we do: where it gave up first, a service that is
+        # slow would look like one that ends the connection.
+        ("grpc.min_reconnect_backoff_ms", int((timeout_s + _PAUSE_S) * 1000)),
         ("grpc.max_receive_message_length", limits.message_bytes),
         ("grpc.max_send_message_length", limits.message_bytes),
     ]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from kapok.errors import KapokError
+from kapok.errors import KapokError, TimedOut
 from kapok.wire.backoff import Backoff
 from kapok.wire.greeting import check_broker
 
@@ -22,14 +22,32 @@ if TYPE_CHECKING:
 __all__ = ["Dialler"]
 
 
+_FIRST_PATIENCE_S: Final = 5.0
+_MOST_PATIENCE_S: Final = 80.0
+
+
 class Dialler:
-    """Dials over TLS; spaces tries by the system's randomness."""
+    """Dials over TLS; spaces tries by the system's randomness.
+
+    A handshake that is given up is lost work for both sides. So after one that took too long the next may
+    take twice as long: on a slow line, or with a broker to which a thousand nodes come back, it comes about
+    in the end, instead of beginning anew for ever.
+    """
+
+    def __init__(self) -> None:
+        self._patience_s = _FIRST_PATIENCE_S
 
     async def connect(self, credentials: Credentials, address: str) -> Connection:
         """Connect to a broker. See `kapok.wire.channel.connect`, whose library takes long to import."""
         from kapok.wire.channel import connect
 
-        return await connect(credentials, address)
+        try:
+            made = await connect(credentials, address, timeout_s=self._patience_s)
+        except TimedOut:
+            self._patience_s = min(self._patience_s * 2, _MOST_PATIENCE_S)
+            raise
+        self._patience_s = _FIRST_PATIENCE_S
+        return made
 
     async def connect_any(
         self,

@@ -1,8 +1,9 @@
 """Which of several brokers is dialled."""
 
 import pytest
+from support.proxy import proxied
 
-from kapok.errors import InvalidInput, Unavailable
+from kapok.errors import InvalidInput, TimedOut, Unavailable
 from kapok.wire.address import addresses
 from kapok.wire.dialler import Dialler
 
@@ -36,6 +37,27 @@ async def test_the_one_behind_the_last_is_dialled_next(after, found):
 async def test_when_none_answers_the_first_error_is_told():
     with pytest.raises(Unavailable, match="b:1"):
         await Known().connect_any(None, ("a:1", "b:1"), after="a:1")
+
+
+async def test_a_handshake_that_takes_longer_than_one_is_waited_for_comes_about(
+    broker, analyst_credentials, monkeypatch
+):
+    """Each that is given up lets the next take twice as long, and the wait is short again afterwards."""
+    monkeypatch.setattr("kapok.wire.dialler._FIRST_PATIENCE_S", 0.2)
+    dialler, given_up = Dialler(), []
+    async with proxied(broker.address) as proxy:
+        proxy.lag_s = 0.2  # four ways: 0.8 s
+        while True:
+            try:
+                line = await dialler.connect(analyst_credentials, proxy.address)
+                break
+            except TimedOut as error:
+                given_up.append((error.code, error.retryable))
+        await line.close()
+        assert 2 <= len(given_up) < 10
+        assert {*given_up} == {("handshake_timed_out", True)}
+        with pytest.raises(TimedOut):
+            await dialler.connect(analyst_credentials, proxy.address)
 
 
 @pytest.mark.parametrize("written", [(), ("a:1", "a:1"), ("a:0",), "nonsense", ("a:1", "")])

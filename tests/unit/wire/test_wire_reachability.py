@@ -9,6 +9,7 @@ import socket
 import time
 
 import pytest
+from support.proxy import proxied
 
 from kapok.errors import IdentityInvalid, InvalidInput, TimedOut, Unavailable
 from kapok.identity.names import Role
@@ -82,6 +83,14 @@ async def test_a_port_that_accepts_and_says_nothing_is_given_up(analyst_credenti
         with pytest.raises(TimedOut) as caught:
             await connect(analyst_credentials, f"127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.2)
     assert caught.value.code == "handshake_timed_out"
+
+
+async def test_a_handshake_over_a_slow_line_is_waited_for(broker, analyst_credentials):
+    """gRPC by itself gives one up after 3 s, and a broker that was slow was taken for one that refuses us."""
+    async with proxied(broker.address) as proxy:
+        proxy.lag_s = 0.8  # four ways: 3.2 s
+        async with await connect(analyst_credentials, proxy.address, timeout_s=60) as line:
+            assert line.address == proxy.address
 
 
 async def test_a_broker_of_another_root_is_told(broker, foreign_realm):
