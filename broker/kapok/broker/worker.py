@@ -26,11 +26,18 @@ _MOST_TOGETHER: Final = 32
 
 
 class _Call:
-    """A piece of work, and what came of it."""
+    """A piece of work, and what came of it.
+
+    Attributes:
+        left: Nobody wants it any more.
+        over: Nothing more will come of it: it was done or left out, or what it belonged to failed.
+        answer: What it returned.
+        error: What it raised.
+    """
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self._work = work
-        self.left = False
+        self.left = self.over = False
         self.answer: Any = None
         self.error: BaseException | None = None
 
@@ -69,8 +76,7 @@ class Worker:
         call = _Call(partial(copy_context().run, partial(work, *arguments, **named)))
         self._waiting.append(call)
         try:
-            # It may have been done with calls before it: then there is nothing left to do for this turn.
-            await asyncio.get_running_loop().run_in_executor(self._threads, self._work_off)
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._work_off, call)
         except asyncio.CancelledError:
             call.left = True
             raise
@@ -79,7 +85,15 @@ class Worker:
         answer: _Answer = call.answer
         return answer
 
-    def _work_off(self) -> None:
+    def _work_off(self, until: _Call) -> None:
+        """Do what waits, until this call is over; it may have been done with calls before it.
+
+        Calls that were left wait here as well, and their own turns have gone: so one turn may be for many.
+        """
+        while not until.over:
+            self._work_off_some()
+
+    def _work_off_some(self) -> None:
         calls: list[_Call] = []
         while self._waiting and len(calls) < _MOST_TOGETHER:
             calls.append(self._waiting.popleft())
@@ -90,6 +104,9 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - nothing of them is on disk: each is told
             for call in calls:
                 call.error = call.error or error
+        finally:
+            for call in calls:
+                call.over = True
 
     def close(self) -> None:
         """Finish what has begun, and take no more."""
@@ -102,6 +119,11 @@ class _Batch(Generic[_Wish, _Answer]):
     def __init__(self) -> None:
         self.wishes: dict[str, _Wish] = {}
         self.answers: asyncio.Task[Mapping[str, _Answer]] | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the worker could not even begin: while the store is away it begins nothing."""
+        return self.answers is not None and self.answers.done()
 
 
 class Batcher(Generic[_Wish, _Answer]):
@@ -121,7 +143,7 @@ class Batcher(Generic[_Wish, _Answer]):
         """One's own answer, as of some instant between call and return."""
         with self._lock:
             batch = self._open
-            if batch is None or name in batch.wishes:
+            if batch is None or batch.failed or name in batch.wishes:
                 batch = self._open = _Batch()
                 batch.answers = asyncio.create_task(self._worker.run(self._do, batch))
             batch.wishes[name] = wish

@@ -105,6 +105,23 @@ async def test_calls_that_wait_are_done_together_and_each_has_its_own_answer_or_
     worker.close()
 
 
+async def test_what_waits_behind_many_calls_that_were_left_is_done(worker):
+    """As when a connection with many calls breaks while the store is slow."""
+    done = []
+    with held(worker):
+        await asyncio.sleep(0)
+        left = [asyncio.ensure_future(worker.run(done.append, number)) for number in range(100)]
+        await asyncio.sleep(0)
+        for one in left:
+            one.cancel()
+        await asyncio.wait(left)
+        await asyncio.sleep(0)  # What they waited for hears of it in its turn.
+        asked = asyncio.ensure_future(worker.run(lambda: "done"))
+        await asyncio.sleep(0)
+    assert await asked == "done"
+    assert done == []
+
+
 async def test_where_nothing_was_written_down_every_one_of_them_is_told():
     @contextlib.contextmanager
     def group_commit():
@@ -156,6 +173,30 @@ async def test_what_fails_for_many_fails_for_each_and_not_for_the_next(worker):
     await held
     assert [type(one) for one in await asyncio.gather(*asked, return_exceptions=True)] == [KeyError, KeyError]
     assert await batcher.of("good", 1) == 1
+
+
+async def test_after_the_store_was_away_nobody_is_told_so_any_more():
+    """What was not even begun fails for those who asked for it, and for nobody else."""
+    away = True
+
+    @contextlib.contextmanager
+    def in_one():
+        if away:
+            raise Unavailable("no connection", code="store_unavailable")
+        yield
+
+    worker = Worker(in_one)
+    together = Batcher(worker, dict)
+    with held(worker):
+        await asyncio.sleep(0)
+        asked = [asyncio.ensure_future(together.of(name, 1)) for name in ("a", "b")]
+        asked.append(asyncio.ensure_future(worker.run(int, "7")))
+        await asyncio.sleep(0)
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(one) for one in answers] == [Unavailable] * 3
+    away = False
+    assert await together.of("c", 2) == 2
+    worker.close()
 
 
 async def test_bells_ring_for_those_who_listen_from_any_thread(worker):
