@@ -9,17 +9,22 @@ Source: PostgreSQL 15 manual, sections 13.3.5 (advisory locks), 20.11 (timeouts)
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import ssl
+from collections.abc import Iterator
 from typing import Any, Final
 
 import sqlalchemy
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.postgresql.pg8000 import PGDialect_pg8000
 from sqlalchemy.engine import URL, Connection, Engine
 
 from kapok.errors import InvalidInput
 
 __all__ = ["engine", "is_unavailable", "refused"]
 
+_DRIVER: Final = "postgresql+kapok"
 _SCHEMES: Final = frozenset({"postgresql", "postgres", "postgresql+pg8000"})
 _KEYS: Final = frozenset({"sslrootcert"})
 # Longer than the server lets a statement take: what it says of that is to arrive.
@@ -47,6 +52,57 @@ _REFUSALS: Final = {
 }
 
 
+class Dialect(PGDialect_pg8000):
+    """SQLAlchemy's for pg8000, in which errors of the socket itself are the driver's own.
+
+    pg8000 lets them through while it waits for an answer: a connection that is reset then, or a server that
+    is silent for too long, would be taken for a defect.
+    """
+
+    supports_statement_cache = True
+
+    def connect(self, *cargs: Any, **cparams: Any) -> Any:
+        """As the base's, like what follows."""
+        with self._as_the_drivers():
+            return super().connect(*cargs, **cparams)
+
+    def do_ping(self, dbapi_connection: Any) -> bool:
+        """Ask whether the server is there."""
+        with self._as_the_drivers():
+            return bool(super().do_ping(dbapi_connection))
+
+    def do_execute(self, cursor: Any, statement: str, parameters: Any, _context: Any = None) -> None:
+        """Run a statement."""
+        with self._as_the_drivers():
+            cursor.execute(statement, parameters)
+
+    def do_executemany(self, cursor: Any, statement: str, parameters: Any, _context: Any = None) -> None:
+        """Run a statement with many parameters."""
+        with self._as_the_drivers():
+            cursor.executemany(statement, parameters)
+
+    def do_commit(self, dbapi_connection: Any) -> None:
+        """Write down."""
+        with self._as_the_drivers():
+            dbapi_connection.commit()
+
+    def do_rollback(self, dbapi_connection: Any) -> None:
+        """Take back."""
+        with self._as_the_drivers():
+            dbapi_connection.rollback()
+
+    @contextlib.contextmanager
+    def _as_the_drivers(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            # By these words SQLAlchemy knows that the connection is of no use any more.
+            raise self.loaded_dbapi.InterfaceError("network error") from error
+
+
+registry.register(_DRIVER.replace("+", "."), __name__, Dialect.__name__)
+
+
 def engine(text: str, password: str | None) -> tuple[Engine, str]:
     """An engine for a URL, and the URL as it may be shown.
 
@@ -67,7 +123,7 @@ def engine(text: str, password: str | None) -> tuple[Engine, str]:
         "ssl_context": False if _is_here(url.host or "") else _tls(url),
         "timeout": _SOCKET_S,
     }
-    dialled = url.set(drivername="postgresql+pg8000", query={})
+    dialled = url.set(drivername=_DRIVER, query={})
     try:
         made = sqlalchemy.create_engine(
             dialled,

@@ -28,6 +28,7 @@ _CHANNEL: Final = "kapok_broker"
 _MOST_BYTES: Final = 7_900  # of a payload, by PostgreSQL's limit of 8,000
 _POLL_S: Final = 0.05
 _AGAIN_S: Final = 1.0
+_LEFT_S: Final = 2.0
 _TELL: Final = sqlalchemy.text("SELECT pg_notify(:channel, :payload)")
 _log = logging.getLogger(__name__)
 
@@ -48,7 +49,8 @@ def heard_from(engine: Engine, heard: Heard) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join()
+        # Where the server is silent it ends by itself, by the driver's limit: that is not waited for.
+        thread.join(_LEFT_S)
 
 
 def _payloads(keys: Collection[str]) -> Iterator[str]:
@@ -79,7 +81,7 @@ def _hear(engine: Engine, heard: Heard, stop: threading.Event) -> None:
     try:
         driver = connection.driver_connection
         if driver is None:
-            return
+            raise AssertionError("a connection of the pool has a driver")
         connection.rollback()  # the pool's own question has begun a transaction
         driver.autocommit = True
         cursor = connection.cursor()
