@@ -90,12 +90,12 @@ def in_its_middle(line, tx):
 
 
 @pytest.mark.parametrize("moment", [at_the_beginning, in_its_middle, before_it_is_written_down])
-@pytest.mark.parametrize("how", ["transaction", "together"])
+@pytest.mark.parametrize("how", ["transaction", "group"])
 def test_a_transaction_whose_connection_is_reset_is_lost_as_a_whole_and_said_to_be(line, store, moment, how):
     add_job(store)
 
     def lose():
-        with store.together() if how == "together" else contextlib.nullcontext(), store.transaction() as tx:
+        with store.group_commit() if how == "group" else contextlib.nullcontext(), store.transaction() as tx:
             moment(line, tx)
 
     with pytest.raises(Unavailable) as caught:

@@ -114,4 +114,5 @@ async def proxied(target: str) -> AsyncIterator[Proxy]:
     finally:
         server.close()
         proxy.close()
-        await asyncio.sleep(0)
+        while proxy._pumps:
+            await asyncio.sleep(0)

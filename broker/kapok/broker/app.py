@@ -18,6 +18,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -42,6 +43,7 @@ from kapok.broker.store import Store
 from kapok.broker.wakeups import Wakeups
 from kapok.broker.worker import Worker
 from kapok.daemon import alone, room_for_connections, stopped_by_sigterm
+from kapok.daemon.chores import kept_going
 from kapok.daemon.metrics import metrics_served
 from kapok.documents.envelope import JwsVerifier
 from kapok.errors import KapokError
@@ -63,6 +65,10 @@ __all__ = ["SETTINGS_FILE", "STORE_PASSWORD", "run", "store_password", "store_pl
 SETTINGS_FILE: Final = "broker.toml"
 STORE_PASSWORD: Final = "KAPOK_STORE_PASSWORD"  # noqa: S105 - the name of a variable of the environment
 _TICK_S: Final = 1.0
+# Longer than PostgreSQL or SQLite let anybody wait: what takes longer is a disk or a network that hangs.
+_STUCK_S: Final = 40.0
+_STUCK_REMEDY: Final = "look at the disk, or at the network to PostgreSQL; else start the broker anew"
+_LOOK_S: Final = 10.0
 _log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
@@ -174,20 +180,18 @@ async def _served(
             ),
         )
         metrics.tell_traffic(server.traffic)
-        chores = [
-            asyncio.create_task(_keep_house(worker, jobs, fold, server.health)),
-            asyncio.create_task(revoking.run(worker, wakeups)),
-        ]
-        try:
-            with metrics_served(metrics.registry, settings.metrics_address):
-                async with _among_peers(context, presence, wakeups):
-                    yield server
-        finally:
-            await server.stop(settings.drain_s)
-            for chore in chores:
-                chore.cancel()
-            await asyncio.gather(*chores, return_exceptions=True)
-            _log.info("broker stopped", extra=asdict(server.traffic))
+        async with (
+            kept_going("housekeeping", partial(_keep_house, worker, jobs, fold, server.health)),
+            kept_going("the look for revocations", partial(revoking.run, worker, wakeups)),
+            kept_going("the look at the store", partial(_see_it_answer, worker, server.health)),
+        ):
+            try:
+                with metrics_served(metrics.registry, settings.metrics_address):
+                    async with _among_peers(context, presence, wakeups):
+                        yield server
+            finally:
+                await server.stop(settings.drain_s)
+                _log.info("broker stopped", extra=asdict(server.traffic))
     finally:
         worker.close()
 
@@ -232,13 +236,11 @@ async def _among_peers(context: Context, presence: Presence, wakeups: Wakeups) -
         yield
         return
     # Not in the worker's thread: what it has to do may take longer than a living process may be silent.
-    beating = asyncio.create_task(_beat(context, presence))
     try:
-        with context.store.heard(wakeups.wake):
-            yield
+        async with kept_going("the heartbeat", partial(_beat, context, presence), _TICK_S):
+            with context.store.heard(wakeups.wake):
+                yield
     finally:
-        beating.cancel()
-        await asyncio.gather(beating, return_exceptions=True)
         with suppress(KapokError):
             await asyncio.to_thread(peers.leave, context)
 
@@ -276,6 +278,21 @@ async def _keep_house(worker: Worker, jobs: Jobs, fold: asyncio.Event, health: H
         with suppress(TimeoutError):
             async with asyncio.timeout(_TICK_S):
                 await fold.wait()
+
+
+async def _see_it_answer(worker: Worker, health: Health) -> None:
+    """Say that the store does not answer where the worker waits for it, and does not come to what comes next.
+
+    Whoever waits with it is told by its own deadline; this is for whoever watches over the broker.
+    """
+    while True:
+        answer = asyncio.ensure_future(worker.run(lambda: None))
+        if not (await asyncio.wait({answer}, timeout=_STUCK_S))[0]:
+            health.report(serving=False)
+            _log.error("the store has not answered for %g s", _STUCK_S, extra={"remedy": _STUCK_REMEDY})
+        with suppress(KapokError):
+            await answer
+        await asyncio.sleep(_LOOK_S)
 
 
 def store_place(home: Path, store: str) -> Path | str:

@@ -237,7 +237,7 @@ class BrokerNodeHandler:
                 looked = loop.time()
                 while not await woken(wakeup, _IDLE_S):
                     yield Idle()
-                    if loop.time() - looked > _SEND_AGAIN_S:
+                    if loop.time() - looked >= _SEND_AGAIN_S:
                         break
 
     def _owed_by(self, nodes: Mapping[str, float | None]) -> dict[str, _Owed]:
@@ -248,7 +248,7 @@ class BrokerNodeHandler:
     def _again(self, node: str, key: AssignmentKey, assignment: Assignment, ago_s: float) -> bool:
         if not isinstance(assignment, Offer | OpenAttempt | Completion):
             return False
-        return ago_s > _SEND_AGAIN_S and not self._presence.uploading(node, key[1])
+        return ago_s >= _SEND_AGAIN_S and not self._presence.uploading(node, key[1])
 
     async def consent(self, caller: PartyName, job_id: str, token: str) -> None:
         """Take a signed consent."""

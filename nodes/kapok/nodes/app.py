@@ -13,14 +13,15 @@ import logging
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from kapok import settings as settings_files
 from kapok.daemon import alone, stopped_by_sigterm, told_by_sighup
+from kapok.daemon.chores import kept_going
 from kapok.daemon.metrics import metrics_served
 from kapok.documents.envelope import JwsSigner, JwsVerifier
 from kapok.errors import KapokError
@@ -142,15 +143,9 @@ def _write_missing_policy(home: Path) -> None:
         )
 
 
-@asynccontextmanager
-async def _forgetting(journal: Journal, days: int, clock: Clock) -> AsyncIterator[None]:
+def _forgetting(journal: Journal, days: int, clock: Clock) -> AbstractAsyncContextManager[None]:
     """Forget old texts, at once and once a day, for as long as the block lasts."""
-    forgetting = asyncio.create_task(_forget_daily(journal, days, clock))
-    try:
-        yield
-    finally:
-        forgetting.cancel()
-        await asyncio.gather(forgetting, return_exceptions=True)
+    return kept_going("the daily forgetting", partial(_forget_daily, journal, days, clock))
 
 
 async def _forget_daily(journal: Journal, days: int, clock: Clock) -> None:

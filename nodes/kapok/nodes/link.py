@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from contextvars import copy_context
@@ -19,6 +20,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
+from kapok.daemon.chores import kept_going
 from kapok.errors import KapokError, NotFound, Unavailable
 from kapok.logs import about
 from kapok.nodes.fetching import fetched
@@ -50,6 +52,8 @@ T = TypeVar("T")
 _POLL_S: Final = 1.0
 _JOIN_AGAIN_S: Final = 5.0
 _STABLE_S: Final = 10.0
+# A broker says something each 15 s; more than that, for a long message may be under way on a slow line.
+_SILENCE_S: Final = 120.0
 _DRAIN_S: Final = 10.0
 _TRIES: Final = 5
 _AT_ONCE: Final = 32
@@ -90,6 +94,8 @@ class Link:
         self._renewed = asyncio.Event()
         current.tell(self._renewed.set)
         self._last: str | None = None
+        # Since when the line stands, by the loop's time: to dial for long is not to be connected for long.
+        self._since = math.inf
         self._runner, self._joining, self._dialler = runner, joining, dialler
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="node")
         # An app may take hours: who asks something else does not wait for it.
@@ -124,7 +130,7 @@ class Link:
             was_ready = True
 
         while True:
-            began = loop.time()
+            self._since = math.inf
             try:
                 await self._connected(is_ready)
             except KapokError as error:
@@ -135,7 +141,7 @@ class Link:
                 )
             except Exception:  # noqa: BLE001 - one connection must not take the daemon with it
                 _log.exception("the connection to the broker ended by a defect")
-            if loop.time() - began > _STABLE_S:
+            if loop.time() - self._since > _STABLE_S:
                 backoff.reset()
             await asyncio.sleep(backoff.next_s())
 
@@ -150,19 +156,19 @@ class Link:
             clock=self._clock,
         )
         self._last = broker.address
-        chores: set[asyncio.Task[None]] = set()
+        self._since = asyncio.get_running_loop().time()
         try:
             wanting = await self._join(broker)
-            chores.add(asyncio.create_task(self._poll(broker)))
-            if wanting:
-                chores.add(asyncio.create_task(self._join_later(broker)))
-            await _until(self._renewed, self._watch(broker, is_ready))
-        except asyncio.CancelledError:
-            await self._drain(_DRAIN_S)
-            raise
+            async with (
+                kept_going("the node's look once a second", partial(self._poll, broker)),
+                kept_going("joining what is wanting", partial(self._join_later, broker, wanting)),
+            ):
+                try:
+                    await _until(self._renewed, self._watch(broker, is_ready))
+                except asyncio.CancelledError:
+                    await self._drain(_DRAIN_S)
+                    raise
         finally:
-            for task in chores:
-                task.cancel()
             await self._drain(0)
             await broker.close()
             self._heard(False)
@@ -177,7 +183,7 @@ class Link:
 
     async def _watch(self, broker: Connection, is_ready: Callable[[], None]) -> None:
         async with aclosing(broker.node.watch()) as assignments:
-            async for assignment in assignments:
+            while (assignment := await _heard_within(_SILENCE_S, assignments, broker.address)) is not None:
                 self._heard(True)
                 if isinstance(assignment, Idle):
                     is_ready()
@@ -287,9 +293,8 @@ class Link:
         except KapokError as error:
             _log.warning("the node's memberships could not be compared with the broker's", extra=_told(error))
 
-    async def _join_later(self, broker: Connection) -> None:
-        """Try again until every document is there and every table is fit."""
-        waiting = True
+    async def _join_later(self, broker: Connection, waiting: bool) -> None:
+        """Try again until every document is there and every table is fit, if any is not."""
         while waiting:
             await asyncio.sleep(_JOIN_AGAIN_S)
             try:
@@ -323,6 +328,27 @@ class Link:
     async def _in_thread(self, work: Callable[[], T], pool: ThreadPoolExecutor | None = None) -> T:
         within = partial(copy_context().run, work)
         return await asyncio.get_running_loop().run_in_executor(pool or self._threads, within)
+
+
+async def _heard_within(
+    patience_s: float, assignments: AsyncGenerator[Assignment, None], address: str
+) -> Assignment | None:
+    """The next assignment; None at the end of the stream.
+
+    gRPC's own probes tell that a machine and its process are there, not that the process still does its work.
+
+    Raises:
+        Unavailable: ``broker_silent``: not even `Idle` has come.
+    """
+    try:
+        async with asyncio.timeout(patience_s):
+            return await anext(assignments, None)
+    except TimeoutError:
+        raise Unavailable(
+            f"{address} is connected, and has said nothing for {patience_s:g} s",
+            code="broker_silent",
+            remedy="it is dialled anew; if it stays so, the broker's people should look at its log",
+        ) from None
 
 
 async def _call(broker: Connection, answer: Outgoing) -> None:

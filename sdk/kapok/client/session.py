@@ -28,6 +28,7 @@ from kapok.client.submission import Request, SealName, asking, prepare
 from kapok.client.waiting import (
     JobView,
     follow,
+    goes_on_by,
     not_at_broker,
     secrets_not_here,
     settle,
@@ -450,8 +451,8 @@ class AsyncSession(Analyses):
         except KapokError as error:
             if not error.retryable:
                 self.folder.close(record, "failed", error)
-            elif not error.remedy:
-                error.remedy = f"`kapok job wait {record.job_id[:SHOWN_DIGITS]}` sends it again"
+            else:
+                goes_on_by(error, record.job_id, "sends it again")
             raise
         progress(Progress(step="submitted", text=named, job_id=record.job_id))
 

@@ -21,13 +21,28 @@ from kapok.logs.traces import span
 from kapok.wire.messages import JobState, JobStatus
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from kapok.client.session import AsyncSession
     from kapok.documents.statements import JobSpec
+    from kapok.wire.channel import Connection
 
-__all__ = ["JobView", "follow", "not_at_broker", "secrets_not_here", "settle", "view_of", "view_or_why_not"]
+__all__ = [
+    "JobView",
+    "follow",
+    "goes_on_by",
+    "not_at_broker",
+    "secrets_not_here",
+    "settle",
+    "view_of",
+    "view_or_why_not",
+]
 
 _ENDED_WITHOUT: Final = (JobState.FAILED, JobState.CANCELLED)
 _WITH_SUM: Final = (JobState.SUMMED, JobState.FINISHED)
+_FOR_US: Final = (JobState.STEERING, *_WITH_SUM, *_ENDED_WITHOUT)
+"""It is the analyst's turn, or over."""
+_SILENCE_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,18 +272,48 @@ async def _watch(
         try:
             broker = await session.connection.broker()
             async with contextlib.aclosing(broker.analyst.watch(record.job_id)) as statuses:
-                async for status in statuses:
+                while (status := await _next(broker, record.job_id, statuses)) is not None:
                     pauses.restart(last)
-                    if status.state in (JobState.STEERING, *_WITH_SUM, *_ENDED_WITHOUT):
+                    if status.state in _FOR_US:
                         return status
                     listener(progress_of(status, len(specification.members), specification.rounds))
             broken: KapokError = Unavailable("the broker hung up", code="hung_up")
         except KapokError as error:
             broken = brokers_word(error)
-        if broken.retryable and not broken.remedy:
-            broken.remedy = f"`kapok job wait {record.job_id[:SHOWN_DIGITS]}` takes it up again"
+        if broken.retryable:
+            goes_on_by(broken, record.job_id, "takes it up again")
         await session.connection.move_on(broken)
         await pauses.after(broken, listener)
+
+
+async def _next(
+    broker: Connection, job_id: str, statuses: AsyncGenerator[JobStatus, None]
+) -> JobStatus | None:
+    """The next status that is watched for; None at the end of the watch.
+
+    A broker says nothing while nothing changes: after a while it is asked, so that one that has died without
+    a word is noticed.
+
+    Raises:
+        KapokError: it does not answer.
+    """
+    coming = asyncio.ensure_future(anext(statuses, None))
+    try:
+        while not (await asyncio.wait({coming}, timeout=_SILENCE_S))[0]:
+            status = await broker.analyst.job(job_id)
+            if status.state in _FOR_US:
+                return status
+        return await coming
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+
+
+def goes_on_by(error: KapokError, job_id: str, how: str) -> None:
+    """Say in an error's remedy, before all else, what `kapok job wait` does about it: the job is not lost."""
+    first = f"`kapok job wait {job_id[:SHOWN_DIGITS]}` {how}"
+    if not (error.remedy or "").startswith(first):
+        error.remedy = f"{first}; {error.remedy}" if error.remedy else first
 
 
 def _fail(session: AsyncSession, record: JobRecord, specification: JobSpec, status: JobStatus) -> KapokError:

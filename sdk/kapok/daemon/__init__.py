@@ -1,6 +1,6 @@
 """What the daemons of authority, broker and node share: a folder to themselves, an end, an ear for SIGHUP.
 
-`metrics` tells what they count, in Prometheus' format.
+`chores` keeps work in the background going; `metrics` tells what they count, in Prometheus' format.
 """
 
 from __future__ import annotations

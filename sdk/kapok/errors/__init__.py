@@ -14,7 +14,7 @@ what is secret from being pickled.
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from kapok.errors.plain import plain, plain_json, plain_lines
 from kapok.errors.wording import counted, near
@@ -46,6 +46,7 @@ __all__ = [
     "plain_lines",
 ]
 
+_OF_CALLS: Final = frozenset({"call_timed_out", "handshake_timed_out", "upload_stalled"})
 _CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\Z")
 
 
@@ -67,7 +68,6 @@ class KapokError(Exception):
 
     default_code: ClassVar[str] = "internal_error"
     exit_status: ClassVar[int] = 1
-    retryable: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -87,6 +87,11 @@ class KapokError(Exception):
         self.remedy = remedy
         self.clause = clause
         self.party = party
+
+    @property
+    def retryable(self) -> bool:
+        """Whether trying the same again can help."""
+        return False
 
     def __str__(self) -> str:
         return plain(self.message)
@@ -165,7 +170,6 @@ class Unavailable(KapokError):
 
     default_code = "unavailable"
     exit_status = 6
-    retryable = True
 
     def __init__(
         self,
@@ -180,6 +184,11 @@ class Unavailable(KapokError):
         super().__init__(message, code=code, remedy=remedy, clause=clause, party=party)
         self.retry_after_s = retry_after_s
 
+    @property
+    def retryable(self) -> bool:
+        """It can: whoever is away comes back."""
+        return True
+
     def diagnostics(self) -> str:
         """As of every error, with the time after which to try again."""
         told = super().diagnostics()
@@ -190,7 +199,11 @@ class TimedOut(Unavailable):
     """A deadline passed before all that was needed was there."""
 
     default_code = "timed_out"
-    retryable = False
+
+    @property
+    def retryable(self) -> bool:
+        """It can where the deadline was that of one call, and not of a job."""
+        return self.code in _OF_CALLS
 
 
 class ProtocolError(KapokError):

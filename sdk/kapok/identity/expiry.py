@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
+from kapok.daemon.chores import kept_going
 from kapok.errors import counted
 from kapok.identity.credentials import CERTIFICATE_FILE, IDENTITY_FOLDER, Credentials
 
@@ -48,10 +50,9 @@ def ends_soon(
     return f"the certificate of {credentials.name} ends in {counted(days, 'day')}, at {when}", _REMEDY
 
 
-@asynccontextmanager
-async def warned_daily(
+def warned_daily(
     credentials: Callable[[], Credentials], clock: Callable[[], float], *also: Warning_
-) -> AsyncIterator[None]:
+) -> AbstractAsyncContextManager[None]:
     """Say it in the log, at once and once a day, for as long as the block lasts.
 
     Args:
@@ -59,12 +60,7 @@ async def warned_daily(
         clock: Seconds since the epoch.
         also: What else may have to be said: by the time, a warning with its remedy, or None.
     """
-    warning = asyncio.create_task(_warn_daily(credentials, clock, also))
-    try:
-        yield
-    finally:
-        warning.cancel()
-        await asyncio.gather(warning, return_exceptions=True)
+    return kept_going("the daily look at dates", partial(_warn_daily, credentials, clock, also))
 
 
 async def _warn_daily(

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
+from kapok.daemon.chores import kept_going
 from kapok.errors import IdentityInvalid, KapokError
 from kapok.identity.credentials import CERTIFICATE_FILE, IDENTITY_FOLDER, KEY_FILE, Credentials
 
@@ -56,15 +57,9 @@ class Current:
         """Call something whenever there are new ones, on the event loop."""
         self._told.append(told)
 
-    @asynccontextmanager
-    async def kept_up(self) -> AsyncIterator[None]:
+    def kept_up(self) -> AbstractAsyncContextManager[None]:
         """Look for new files for as long as the block lasts."""
-        looking = asyncio.create_task(self._look())
-        try:
-            yield
-        finally:
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
+        return kept_going("the look for new credentials", self._look)
 
     async def _look(self) -> None:
         while True:

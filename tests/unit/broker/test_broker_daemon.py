@@ -269,6 +269,24 @@ async def test_a_broker_whose_store_cannot_be_used_is_not_well_until_it_can(remo
             await asyncio.sleep(0.05)
 
 
+async def test_a_broker_that_waits_for_its_disk_is_not_well_meanwhile(remote, home, monkeypatch, caplog):
+    """Nothing has failed yet: it does not come to anything else."""
+    monkeypatch.setattr(app, "_STUCK_S", 0.2)
+    monkeypatch.setattr(app, "_LOOK_S", 0.05)
+    async with open_for_business(remote, home) as (_, connection):
+        with contextlib.closing(sqlite3.connect(home / "broker.db", isolation_level=None)) as another:
+            another.execute("BEGIN IMMEDIATE")
+            asked = asyncio.create_task(connection.analyst.submit(remote.ada.prepare().token))
+            while (await connection.health.check())[0]:
+                await asyncio.sleep(0.05)
+            assert not asked.done()
+            another.execute("ROLLBACK")
+        await asked
+        while not (await connection.health.check())[0]:
+            await asyncio.sleep(0.05)
+    assert "the store has not answered for 0.2 s" in [one.getMessage() for one in caplog.records]
+
+
 # Starting and stopping
 
 

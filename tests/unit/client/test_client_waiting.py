@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from kapok.client.profile import Profile
-from kapok.errors import InvalidInput, NotFound, Unavailable
+from kapok.errors import InvalidInput, NotFound, TimedOut, Unavailable
 from kapok.wire.messages import JobState
 
 SQL = "SELECT COUNT(*) FROM heart"
@@ -120,3 +120,55 @@ async def test_a_job_whose_file_is_gone_cannot_be_opened_and_can_be_cancelled(se
     with pytest.raises(NotFound) as caught:
         await session.wait("feed")
     assert caught.value.code == "unknown_job"
+
+
+class Silent:
+    """Watches of a broker of which the first never says anything; what else is asked, it may answer."""
+
+    def __init__(self, broker):
+        self._watch, self.watches = broker.watch, 0
+
+    async def __call__(self, caller, job_id):
+        self.watches += 1
+        if self.watches == 1:
+            await asyncio.Event().wait()
+        async for status in self._watch(caller, job_id):
+            yield status
+
+
+async def test_a_watch_that_has_lost_its_job_s_end_does_not_hang(session, broker, monkeypatch):
+    monkeypatch.setattr("kapok.client.waiting._SILENCE_S", 0.05)
+    monkeypatch.setattr(broker, "watch", Silent(broker))
+    broker.states, broker.error = [JobState.FAILED], TimedOut("late", code="deadline_passed")
+    with pytest.raises(TimedOut) as caught:
+        await session.query(SQL)
+    assert caught.value.code == "deadline_passed"
+    assert broker.watch.watches == 1
+
+
+async def test_a_broker_that_has_died_without_a_word_is_left(session, broker, monkeypatch):
+    """Its connection stands, and it answers nothing: it is dialled anew, and the job is watched again."""
+    monkeypatch.setattr("kapok.client.waiting._SILENCE_S", 0.05)
+    monkeypatch.setattr(broker, "watch", Silent(broker))
+    broker.states, broker.error = [JobState.GATHERING, JobState.FAILED], TimedOut("late")
+    told = []
+
+    async def dead(_caller, _job_id):
+        raise TimedOut("no answer", code="call_timed_out")
+
+    monkeypatch.setattr(broker, "job", dead)
+    with pytest.raises(TimedOut, match="late"):
+        await session.query(SQL, progress=told.append)
+    assert [one.step for one in told][-2:] == ["retrying", "gathering"]
+    assert broker.watch.watches == 2
+
+
+async def test_a_question_of_which_nobody_knows_whether_it_has_arrived_stays_open(session, broker):
+    """A call that took too long may have been heard: the question's secrets are kept."""
+    broker.submit_errors = [TimedOut("slow", code="call_timed_out", remedy="try again") for _ in range(99)]
+    with pytest.raises(TimedOut) as caught:
+        await session.submit(SQL)
+    (job_id,) = session.folder.known()
+    assert caught.value.remedy == f"`kapok job wait {job_id[:12]}` sends it again; try again"
+    assert session.folder.load(job_id).outcome == "open"
+    assert session.folder.load(job_id).receiver_key is not None
