@@ -54,6 +54,7 @@ from kapok.identity.names import Role
 from kapok.identity.renewal import Current
 from kapok.identity.revocation import Revocations
 from kapok.logs import about, configure, traces
+from kapok.logs.lasting import Lasting
 from kapok.settings import load
 from kapok.wire.handlers import AnalystHandler, CatalogueHandler, NodeHandler, OfficerHandler
 from kapok.wire.health import Health
@@ -246,17 +247,19 @@ async def _among_peers(context: Context, presence: Presence, wakeups: Wakeups) -
 
 
 async def _beat(context: Context, presence: Presence) -> None:
+    silent = Lasting(_log)
     while True:
         try:
             presence.elsewhere = await asyncio.to_thread(peers.beat, context, presence.here)
+            silent.over("the other brokers are heard of again")
         except KapokError as error:
-            _log.warning("the other brokers are not heard of just now", exc_info=error)
+            silent.tell(error.code, "the other brokers are not heard of just now", error=error)
         await asyncio.sleep(_TICK_S)
 
 
 async def _keep_house(worker: Worker, jobs: Jobs, fold: asyncio.Event, health: Health) -> None:
     """Fold what there is to fold, do each second what the clock asks for, and say whether that goes well."""
-    loop, ticked = asyncio.get_running_loop(), -_TICK_S
+    loop, ticked, failing = asyncio.get_running_loop(), -_TICK_S, Lasting(_log)
     while True:
         fold.clear()
         try:
@@ -268,12 +271,14 @@ async def _keep_house(worker: Worker, jobs: Jobs, fold: asyncio.Event, health: H
                 await worker.run(jobs.tick)
                 ticked = loop.time()
             health.report(serving=True)
+            failing.over("housekeeping goes on")
         except KapokError as error:
             health.report(serving=False)
-            _log.warning("housekeeping is tried again", exc_info=error)
+            failing.tell(error.code, "housekeeping is tried again", error=error)
             await asyncio.sleep(_TICK_S)
-        except Exception:  # noqa: BLE001 - one job's defect must not stop the clock of all others
-            _log.exception("housekeeping goes on after a defect")
+        except Exception as error:  # noqa: BLE001 - one job's defect must not stop the clock of all others
+            what = "housekeeping goes on after a defect"
+            failing.tell(type(error), what, level=logging.ERROR, error=error)
             await asyncio.sleep(_TICK_S)
         with suppress(TimeoutError):
             async with asyncio.timeout(_TICK_S):

@@ -16,6 +16,7 @@ from kapok.errors import KapokError
 from kapok.identity.certificates import TrustRoot
 from kapok.identity.names import PartyName
 from kapok.identity.revocation import RevocationList, Revocations
+from kapok.logs.lasting import Lasting
 
 __all__ = ["Revoking"]
 
@@ -66,14 +67,16 @@ class Revoking:
 
     async def run(self, worker: Worker, wakeups: Wakeups) -> None:
         """Let each newer list count, and wake every node's watch; until cancelled."""
+        failing = Lasting(_log)
         with wakeups.listen(_NEWER) as wakeup:
             while True:
                 wakeup.clear()
                 try:
                     if await self.load(worker):
                         wakeups.wake(None)
+                    failing.over("revocations are heard of again")
                 except KapokError as error:
-                    _log.warning("revocations are looked for again", exc_info=error)
+                    failing.tell(error.code, "revocations are looked for again", error=error)
                 await woken(wakeup, _LOOK_S)
 
     def _kept(self) -> bytes | None:

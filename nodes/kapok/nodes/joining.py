@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from kapok.documents.envelope import decode, encode
 from kapok.documents.statements import MEMBERSHIP_TYP, Membership
 from kapok.errors import KapokError, PeerProtocolError
 from kapok.identity.keyfiles import make_private_folder, replace_file
+from kapok.logs.lasting import Lasting
 from kapok.nodes.runner import JoinedDataset
 from kapok.nodes.settings import DatasetEntry, NodeSettings
 from kapok.nodes.source_settings import places
@@ -104,6 +105,7 @@ class Joining:
     tag_key: bytes
     signer: Signer
     place: Callable[[str, str], None]
+    _unfit: Lasting = field(default_factory=lambda: Lasting(_log), init=False)
 
     def open_kept(self) -> None:
         """Answer again for everything whose document is here."""
@@ -163,25 +165,25 @@ class Joining:
         report = joined.table.check()
         if report.ok:
             self.documents.note_joined(joined.hash)
-        _say(name, report, "not joined: the table cannot be used")
+        self._say(name, report, "not joined: the table cannot be used")
         return report.ok
 
     def _warn(self, name: str, dataset_hash: str) -> None:
         """Tell the holder, and nobody else, of a table that went bad after it was joined."""
         if self.documents.was_joined(dataset_hash):
             report = self.joined[dataset_hash].table.check()
-            _say(name, report, "every cell will be suppressed: the table cannot be used")
+            self._say(name, report, "every cell will be suppressed: the table cannot be used")
 
     def _open(self, name: str, entry: DatasetEntry, dataset: Dataset) -> None:
         table = Table(dataset, entry.source, self.settings.engine, self.version_key)
         self.joined[entry.hash] = JoinedDataset(name, entry.hash, entry.asset, table)
 
-
-def _say(name: str, report: TableReport, consequence: str) -> None:
-    for problem in report.problems:
-        _log.error(consequence, extra={"dataset": name, "what": problem.reason, "remedy": _REMEDY})
-    for note in report.notes:
-        _log.warning("the table can be used", extra={"dataset": name, "what": note.reason, "remedy": _REMEDY})
+    def _say(self, name: str, report: TableReport, consequence: str) -> None:
+        unfit = [(logging.ERROR, consequence, one.reason) for one in report.problems]
+        notes = [(logging.WARNING, "the table can be used", one.reason) for one in report.notes]
+        for level, message, reason in (*unfit, *notes):
+            extra = {"dataset": name, "what": reason, "remedy": _REMEDY}
+            self._unfit.tell((name, message, reason), message, extra, level=level)
 
 
 def _hash(payload: bytes) -> str:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 from kapok.daemon.chores import kept_going
 from kapok.errors import KapokError, NotFound, Unavailable
 from kapok.logs import about
+from kapok.logs.lasting import Lasting
 from kapok.nodes.fetching import fetched
 from kapok.nodes.joining import Joining
 from kapok.nodes.runner import (
@@ -51,6 +52,7 @@ T = TypeVar("T")
 
 _POLL_S: Final = 1.0
 _JOIN_AGAIN_S: Final = 5.0
+_JOIN_AT_LEAST_EACH_S: Final = 60.0
 _STABLE_S: Final = 10.0
 # A broker says something each 15 s; more than that, for a long message may be under way on a slow line.
 _SILENCE_S: Final = 120.0
@@ -96,6 +98,8 @@ class Link:
         self._last: str | None = None
         # Since when the line stands, by the loop's time: to dial for long is not to be connected for long.
         self._since = math.inf
+        self._lost, self._unread, self._unjoined = Lasting(_log), Lasting(_log), Lasting(_log)
+        self._told_joined: set[str] = set()
         self._runner, self._joining, self._dialler = runner, joining, dialler
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="node")
         # An app may take hours: who asks something else does not wait for it.
@@ -136,11 +140,11 @@ class Link:
             except KapokError as error:
                 if not (was_ready or isinstance(error, Unavailable)):
                     raise
-                _log.warning(
-                    "no connection to the broker", extra=_told(error) | {"broker": ", ".join(self._places)}
-                )
-            except Exception:  # noqa: BLE001 - one connection must not take the daemon with it
-                _log.exception("the connection to the broker ended by a defect")
+                where = {"broker": ", ".join(self._places)}
+                self._lost.tell(error.code, "no connection to the broker", _told(error) | where)
+            except Exception as error:  # noqa: BLE001 - one connection must not take the daemon with it
+                ended = "the connection to the broker ended by a defect"
+                self._lost.tell(type(error), ended, level=logging.ERROR, error=error)
             if loop.time() - self._since > _STABLE_S:
                 backoff.reset()
             await asyncio.sleep(backoff.next_s())
@@ -148,6 +152,7 @@ class Link:
     async def _connected(self, is_ready: Callable[[], None]) -> None:
         """One connection, until it ends."""
         self._renewed.clear()
+        self._told_joined.clear()
         broker = await self._dialler.connect_any(
             self._current.now,
             self._places,
@@ -159,6 +164,8 @@ class Link:
         self._since = asyncio.get_running_loop().time()
         try:
             wanting = await self._join(broker)
+            _log.info("connected", extra={"broker": broker.address})
+            self._lost.over("the broker is back", {"broker": broker.address})
             async with (
                 kept_going("the node's look once a second", partial(self._poll, broker)),
                 kept_going("joining what is wanting", partial(self._join_later, broker, wanting)),
@@ -244,8 +251,9 @@ class Link:
             try:
                 for answer in await self._in_thread(self._runner.look):
                     await self._send(broker, answer)
+                self._unread.over("the journal is available again")
             except Unavailable as error:
-                _log.warning("the journal is not available", extra=_told(error))
+                self._unread.tell(error.code, "the journal is not available", _told(error))
             await asyncio.sleep(_POLL_S)
 
     # --- joining ----------------------------------------------------------------------------------------
@@ -259,13 +267,19 @@ class Link:
             except Unavailable:
                 raise
             except NotFound:
-                _log.warning("the broker does not know the dataset yet", extra={"dataset": dataset_hash})
+                unknown, of = "the broker does not know the dataset yet", {"dataset": dataset_hash}
+                self._unjoined.tell((dataset_hash, unknown), unknown, of)
             except KapokError as error:
-                _log.error("a dataset cannot be joined", extra=_told(error) | {"dataset": dataset_hash})
+                cannot, of = "a dataset cannot be joined", {"dataset": dataset_hash}
+                self._unjoined.tell(
+                    (dataset_hash, error.code), cannot, _told(error) | of, level=logging.ERROR
+                )
         members, wanting = await self._in_thread(self._joining.memberships)
         for name, token in members:
             await broker.node.join(token)
-            _log.info("joined", extra={"dataset": name})
+            if name not in self._told_joined:
+                self._told_joined.add(name)
+                _log.info("joined", extra={"dataset": name})
         return bool(wanting)
 
     async def _take_back(self, broker: Connection) -> None:
@@ -295,12 +309,14 @@ class Link:
 
     async def _join_later(self, broker: Connection, waiting: bool) -> None:
         """Try again until every document is there and every table is fit, if any is not."""
+        # A table is read as a whole for it, again and again where nobody mends it.
+        backoff = self._dialler.backoff(_JOIN_AGAIN_S, _JOIN_AT_LEAST_EACH_S)
         while waiting:
-            await asyncio.sleep(_JOIN_AGAIN_S)
+            await asyncio.sleep(backoff.next_s())
             try:
                 waiting = await self._join(broker)
             except KapokError as error:
-                _log.warning("joining is tried again", extra=_told(error))
+                self._unjoined.tell(error.code, "joining is tried again", _told(error))
 
     # --- sending ----------------------------------------------------------------------------------------
 

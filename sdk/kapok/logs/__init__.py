@@ -6,7 +6,8 @@ written meanwhile, whoever writes it, says of which. Of an exception only its cl
 the code are written: its text may hold values from somebody's data (an engine's cast error quotes the cell).
 The same goes for Python's warnings, which take this way too.
 
-`traces`, for OpenTelemetry, are an option beside them.
+What goes wrong each second is not told each second: `lasting`. `traces`, for OpenTelemetry, are an option
+beside them.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from kapok.errors import InternalError, KapokError, TimedOut, Unavailable
 from kapok.identity.names import PartyName
 from kapok.identity.revocation import Revocations, revoked_error
 from kapok.logs import about, told
+from kapok.logs.lasting import Lasting
 from kapok.logs.traces import continued
 from kapok.wire import failures, peers, version
 from kapok.wire.limits import Limits
@@ -43,6 +44,7 @@ _log = logging.getLogger(__name__)
 
 _DRAIN_S: Final = 30.0
 _PUT_AWAY_S: Final = 10.0
+_BUSY_AGAIN_S: Final = 60.0
 
 T = TypeVar("T")
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -65,6 +67,7 @@ class Gate:
             their callers' certificates, once known.
         cut_off: Those of them whose caller was revoked meanwhile, with its name.
         shares: What each caller takes.
+        busy: Tells who was sent away to come again later: who does so at once fills no disk here.
     """
 
     trust_domain: str | None
@@ -76,6 +79,7 @@ class Gate:
     calls: dict[asyncio.Task[Any], tuple[PartyName, int] | None] = field(default_factory=dict)
     cut_off: set[asyncio.Task[Any]] = field(default_factory=set)
     shares: Shares = field(init=False)
+    busy: Lasting = field(default_factory=lambda: Lasting(_log, _BUSY_AGAIN_S))
 
     def __post_init__(self) -> None:
         self.shares = Shares(self.limits, now=lambda: asyncio.get_running_loop().time())
@@ -149,7 +153,7 @@ class Gate:
             except Exception as error:  # noqa: BLE001 - a defect is logged under its incident, never shown
                 if method.client_streaming:
                     await _drain(request)
-                await _refuse(context, error, method.full_name, caller)
+                await self._refuse(context, error, method.full_name, caller)
             if method.client_streaming:
                 await _drain(request)
             return answered
@@ -170,7 +174,7 @@ class Gate:
                 await self._refuse_revoked(context, method.full_name)
                 raise
             except Exception as error:  # noqa: BLE001 - as above
-                await _refuse(context, error, method.full_name, caller)
+                await self._refuse(context, error, method.full_name, caller)
 
         return answer
 
@@ -230,7 +234,31 @@ class Gate:
         caller = self.calls.get(call) if call in self.cut_off and call is not None else None
         if call is not None and caller is not None:
             call.uncancel()
-            await _refuse(context, revoked_error(str(caller[0])), method, caller[0])
+            await self._refuse(context, revoked_error(str(caller[0])), method, caller[0])
+
+    async def _refuse(
+        self, context: Context, error: Exception, method: str, caller: PartyName | None
+    ) -> NoReturn:
+        """End the call with an error."""
+        whose = f"{method} for {caller or context.peer()}"
+        if not isinstance(error, KapokError):
+            incident = secrets.token_hex(4)
+            _log.error("%s failed, incident %s", whose, incident, exc_info=error)
+            shown: KapokError = InternalError(
+                f"the service failed inside: incident {incident}",
+                remedy=f"tell whoever runs the service: its log has the details under incident {incident}",
+            )
+        else:
+            shown, told_too = error, {"code": error.code, "what": error.message}
+            if isinstance(error, InternalError):
+                _log.error("%s: %s", whose, error.code, exc_info=error)
+            elif isinstance(error, Unavailable):
+                key = method, caller or context.peer().rpartition(":")[0], error.code
+                self.busy.tell(key, f"{whose}: {error.code}", told_too, level=logging.INFO)
+            else:
+                _log.info("%s: %s", whose, error.code, extra=told_too)
+        status, text = failures.status_line(shown)
+        await context.abort(status, text, failures.trailing(shown))
 
     def _stamp(self, service: Service) -> tuple[tuple[str, str], ...]:
         """What every answer carries; with those of health also release and time, but not for strangers."""
@@ -306,26 +334,3 @@ async def _drain(requests: AsyncIterator[Message]) -> None:
         async with asyncio.timeout(_DRAIN_S):
             async for _ in requests:
                 pass
-
-
-async def _refuse(context: Context, error: Exception, method: str, caller: PartyName | None) -> NoReturn:
-    """End the call with an error."""
-    if isinstance(error, KapokError):
-        shown: KapokError = error
-        if isinstance(error, InternalError):
-            _log.error("%s for %s: %s", method, caller or context.peer(), error.code, exc_info=error)
-        else:
-            _log.info(
-                "%s for %s: %s", method, caller or context.peer(), error.code, extra={"code": error.code}
-            )
-    else:
-        incident = secrets.token_hex(4)
-        _log.error(
-            "%s for %s failed, incident %s", method, caller or context.peer(), incident, exc_info=error
-        )
-        shown = InternalError(
-            f"the service failed inside: incident {incident}",
-            remedy=f"tell whoever runs the service: its log has the details under incident {incident}",
-        )
-    status, text = failures.status_line(shown)
-    await context.abort(status, text, failures.trailing(shown))

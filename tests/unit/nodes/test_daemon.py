@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -19,7 +20,8 @@ from kapok.computations.query.entry import COMPUTATION as QUERY
 from kapok.errors import IdentityInvalid, InvalidInput, NotFound
 from kapok.identity.issuing import revocation_list
 from kapok.identity.names import Role
-from kapok.nodes import approvals
+from kapok.logs.lasting import Lasting
+from kapok.nodes import approvals, link
 from kapok.nodes.app import check, run
 from kapok.nodes.link import _THREADS
 from kapok.wire.backoff import Backoff
@@ -48,8 +50,11 @@ async def test_nodes_answer_stop_start_and_wait_for_their_broker(network, make_j
             await node.stop()
 
 
-async def test_a_node_leaves_a_broker_that_is_revoked_and_does_not_come_back_to_it(network, caplog):
+async def test_a_node_leaves_a_broker_that_is_revoked_and_does_not_come_back_to_it(
+    network, caplog, monkeypatch
+):
     """The list comes by that very broker, which shares a store with others; the node keeps it."""
+    monkeypatch.setattr(link, "Lasting", partial(Lasting, again_s=0.0))  # each try is told
     async with network() as net:
         await net.furnish("a").start()
         await net.joined(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +19,7 @@ from kapok.broker.store import Store, Transaction
 from kapok.broker.store.brokers import BROKER_DIGITS
 from kapok.broker.store.schema import AttemptRow, JobRow
 from kapok.identity.names import PartyName
+from kapok.logs.lasting import Lasting
 from kapok.protocols.secure_sum.aggregator import open_roster
 from kapok.protocols.secure_sum.params import Verifier
 from kapok.protocols.secure_sum.roster import Roster
@@ -25,6 +27,7 @@ from kapok.protocols.secure_sum.roster import Roster
 __all__ = ["FIRST_ROUND", "Announce", "Move", "Observe", "Context", "Step"]
 
 FIRST_ROUND: Final = 1
+_log = logging.getLogger(__name__)
 
 Announce = Callable[[frozenset[str], tuple[str, ...]], None]
 """Told after each change that is on disk: nodes that may owe something new, and jobs that have changed."""
@@ -117,6 +120,7 @@ class Context:
         broker: This process, among those on the same store; another at each start.
         connected: Whether a node is connected just now. What follows from it is whom a training goes on
             without, and wording; nobody's secrecy rests on it.
+        failing: Tells of what is tried again at each tick.
     """
 
     def __init__(
@@ -136,6 +140,7 @@ class Context:
         self.broker = secrets.token_hex(BROKER_DIGITS // 2)
         self.connected = connected
         self.clock = clock
+        self.failing = Lasting(_log)
         self._announce, self._observe = announce, observe
         self._away: dict[str, float] = {}
         self._admitted: _Cache[str, AdmittedJob] = _Cache()

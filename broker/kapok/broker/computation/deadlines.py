@@ -22,7 +22,6 @@ from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR
 
 __all__ = ["tick"]
 
-_log = logging.getLogger(__name__)
 _MOST_NAMED: Final = 5
 _WANTED: Final = {
     JobState.GATHERING: "the consent of",
@@ -66,8 +65,9 @@ def _once(context: Context, job_id: str, act: Callable[[Step, JobRow], None]) ->
                 job = step.tx.jobs.get(job_id)
                 if job is not None:
                     act(step, job)
-        except Exception:  # noqa: BLE001 - tried again at the next tick; the other jobs' clocks go on
-            _log.exception("the clock failed on a job")
+        except Exception as error:  # noqa: BLE001 - tried again at the next tick; the other jobs' clocks go on
+            what = "the clock failed on a job"
+            context.failing.tell((job_id, type(error)), what, level=logging.ERROR, error=error)
 
 
 def _run_out(step: Step, job: JobRow) -> None:

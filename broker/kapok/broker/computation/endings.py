@@ -24,7 +24,7 @@ from kapok.broker.computation.states import (
 )
 from kapok.broker.computation.turns import give_turns
 from kapok.broker.store.schema import AttemptRow, EventRow, JobRow
-from kapok.errors import KapokError, error_class
+from kapok.errors import InvalidInput, KapokError, NotFound, Refused, error_class
 
 __all__ = ["cancel_job", "expire_sum", "fail_job", "move_attempt", "move_job", "read_error", "void_attempt"]
 
@@ -43,12 +43,30 @@ class _ErrorText(msgspec.Struct, frozen=True):
     party: str | None
 
 
-def move_job(step: Step, job: JobRow, event: JobEvent, *, party: str = "", code: str = "") -> None:
+def move_job(
+    step: Step,
+    job: JobRow,
+    event: JobEvent,
+    *,
+    party: str = "",
+    code: str = "",
+    error: KapokError | None = None,
+) -> None:
     """Apply an event to a job.
+
+    Args:
+        step: The change that it belongs to.
+        job: The job.
+        event: What happens to it.
+        party: Who brought it about, where it is one party's doing.
+        code: Of the reason.
+        error: The reason, where the job ends with it; it names party and code.
 
     Raises:
         LocalProtocolError: ``illegal_event``; nothing has changed.
     """
+    if error is not None:
+        party, code = error.party or "", error.code
     left, since = JobState(job.state), job.changed_at
     job.state = state = next_job_state(left, event)
     job.changed_at = step.now
@@ -73,18 +91,30 @@ def move_job(step: Step, job: JobRow, event: JobEvent, *, party: str = "", code:
         step.touch_all(job)
     if left in LIVE and state not in LIVE:
         give_turns(step, job.analyst)
-    _log.info(
-        "job %s",
-        event,
-        extra={
-            "job": job.id,
-            "state": str(job.state),
-            "round": job.round,
-            "attempt": job.attempts,
-            "party": party,
-            "code": code,
-        },
-    )
+    _log.log(_level(error), "job %s", event, extra=_told(job) | _why(party, code, error))
+
+
+def _level(error: KapokError | None) -> int:
+    """A job that ends by a rule is everyday's; one that ends by a fault or a silence is not."""
+    by_rule = error is None or isinstance(error, Refused | InvalidInput | NotFound)
+    return logging.INFO if by_rule else logging.WARNING
+
+
+def _told(job: JobRow) -> dict[str, object]:
+    return {
+        "job": job.id,
+        "analyst": job.analyst,
+        "state": str(job.state),
+        "round": job.round,
+        "attempt": job.attempts,
+    }
+
+
+def _why(party: str, code: str, error: KapokError | None) -> dict[str, object]:
+    told: dict[str, object] = {"party": party, "code": code}
+    if error is not None:
+        told |= {"what": error.message, "clause": error.clause, "remedy": error.remedy}
+    return {key: value for key, value in told.items() if value}
 
 
 def move_attempt(step: Step, attempt: AttemptRow, event: AttemptEvent) -> None:
@@ -109,7 +139,7 @@ def fail_job(step: Step, job: JobRow, error: KapokError) -> None:
     """End a job that cannot go on, with the reason."""
     _end_attempt(step, job)
     job.error = _error_text(error)
-    move_job(step, job, JobEvent.FAILURE, party=error.party or "", code=error.code)
+    move_job(step, job, JobEvent.FAILURE, error=error)
 
 
 def cancel_job(step: Step, job: JobRow) -> None:
@@ -122,7 +152,7 @@ def expire_sum(step: Step, job: JobRow, error: KapokError) -> None:
     """Delete a sum for which its analyst has not come."""
     _end_attempt(step, job)
     job.error = _error_text(error)
-    move_job(step, job, JobEvent.EXPIRY, code=error.code)
+    move_job(step, job, JobEvent.EXPIRY, error=error)
 
 
 def read_error(text: str | None) -> KapokError | None:

@@ -23,12 +23,15 @@ from kapok.broker.store.reopenings import ReopeningTable
 from kapok.broker.store.vectors import VectorTable
 from kapok.broker.store.wakeups import Heard, heard_from, tell
 from kapok.errors import InternalError, Unavailable
+from kapok.logs.lasting import Lasting
 from kapok.persistence import examine_database, is_unavailable, open_database
 
 __all__ = ["Store", "Transaction"]
 
 # A chunk of 256 KiB lies in 16 pages instead of 64: written, and deleted, with half the work.
 _PAGE_BYTES: Final = 16_384
+# A disk that is full lets whatever writes nothing go on.
+_CALM_S: Final = 30.0
 _MIGRATIONS: Final = "kapok.broker.store.migrations"
 _log = logging.getLogger(__name__)
 
@@ -75,6 +78,7 @@ class Store:
         self._engine = engine
         self._reader = engine.execution_options(read_only=True)
         self._mine = threading.local()
+        self._unusable = Lasting(_log, calm_s=_CALM_S)
         self.shared = engine.dialect.name != "sqlite"
 
     @classmethod
@@ -119,11 +123,12 @@ class Store:
         """
         group: _Group | None = getattr(self._mine, "group", None)
         if group is not None:
-            with _plainly(), group.part() as session:
+            with self._plainly(), group.part() as session:
                 yield Transaction(session)
             return
-        with _plainly(), Session(self._engine, expire_on_commit=False) as session, session.begin():
+        with self._plainly(), Session(self._engine, expire_on_commit=False) as session, session.begin():
             yield Transaction(session)
+        self._unusable.over("the store can be used again")
 
     @contextmanager
     def group_commit(self) -> Iterator[None]:
@@ -134,7 +139,7 @@ class Store:
         Raises:
             Unavailable: ``store_unavailable`` when the database could not be used: none of them is on disk.
         """
-        with _plainly(), Session(self._engine, expire_on_commit=False) as session, session.begin():
+        with self._plainly(), Session(self._engine, expire_on_commit=False) as session, session.begin():
             self._mine.group = group = _Group(session)
             try:
                 yield
@@ -142,6 +147,7 @@ class Store:
                 self._mine.group = None
             if group.lost is not None:
                 raise group.lost
+        self._unusable.over("the store can be used again")
         for told in group.told:
             told()
 
@@ -169,12 +175,32 @@ class Store:
         Raises:
             Unavailable: ``store_unavailable`` when the database cannot be used just now.
         """
-        with _plainly(), Session(self._reader, expire_on_commit=False, autoflush=False) as session:
+        with self._plainly(), Session(self._reader, expire_on_commit=False, autoflush=False) as session:
             yield Transaction(session)
 
     def close(self) -> None:
         """Let the database go."""
         self._engine.dispose()
+
+    @contextmanager
+    def _plainly(self) -> Iterator[None]:
+        """No exception of the database's library reaches a caller."""
+        try:
+            yield
+        except SQLAlchemyError as error:
+            if is_unavailable(error):
+                self._unusable.tell("unavailable", "the store cannot be used", error=error)
+                raise Unavailable(
+                    "the broker cannot write down anything just now",
+                    code="store_unavailable",
+                    remedy="try again; the broker's operator finds the cause in its log",
+                ) from None
+            _log.exception("the store failed", exc_info=error)
+            raise InternalError(
+                "the broker's store failed",
+                code="store_failed",
+                remedy="the broker's operator finds the cause in its log",
+            ) from None
 
 
 class _Group:
@@ -205,24 +231,3 @@ class _Group:
             raise
         finally:
             self._session.expunge_all()
-
-
-@contextmanager
-def _plainly() -> Iterator[None]:
-    """No exception of the database's library reaches a caller."""
-    try:
-        yield
-    except SQLAlchemyError as error:
-        if is_unavailable(error):
-            _log.warning("the store cannot be used", exc_info=error)
-            raise Unavailable(
-                "the broker cannot write down anything just now",
-                code="store_unavailable",
-                remedy="try again; the broker's operator finds the cause in its log",
-            ) from None
-        _log.exception("the store failed", exc_info=error)
-        raise InternalError(
-            "the broker's store failed",
-            code="store_failed",
-            remedy="the broker's operator finds the cause in its log",
-        ) from None

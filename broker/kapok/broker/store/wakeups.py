@@ -13,11 +13,14 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import Final
 
 import sqlalchemy
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
+
+from kapok.logs.lasting import Lasting
 
 __all__ = ["Heard", "heard_from", "tell"]
 
@@ -68,15 +71,16 @@ def _payloads(keys: Collection[str]) -> Iterator[str]:
 
 
 def _listen(engine: Engine, heard: Heard, stop: threading.Event) -> None:
+    deaf = Lasting(_log)
     while not stop.is_set():
         try:
-            _hear(engine, heard, stop)
+            _hear(engine, heard, stop, partial(deaf.over, "wake-ups of other brokers are heard again"))
         except Exception as error:  # noqa: BLE001 - whatever ends the connection, another one is tried
-            _log.warning("wake-ups of other brokers are not heard just now", exc_info=error)
+            deaf.tell(type(error), "wake-ups of other brokers are not heard just now", error=error)
             stop.wait(_AGAIN_S)
 
 
-def _hear(engine: Engine, heard: Heard, stop: threading.Event) -> None:
+def _hear(engine: Engine, heard: Heard, stop: threading.Event, well: Callable[[], None]) -> None:
     connection = engine.raw_connection()
     try:
         driver = connection.driver_connection
@@ -87,6 +91,7 @@ def _hear(engine: Engine, heard: Heard, stop: threading.Event) -> None:
         cursor = connection.cursor()
         cursor.execute(f"LISTEN {_CHANNEL}")
         heard(None)
+        well()
         while not stop.wait(_POLL_S):
             cursor.execute("SELECT 1")
             came = list(driver.notifications)

@@ -53,13 +53,15 @@ class Notes:
 
     def deferred(self, job_id: str, *, again: bool) -> None:
         """The question waits for a person; again, where it was judged anew."""
-        _log.info("waits for an officer", extra={"job": job_id})
+        remedy = f"`kapok node pending`, then `kapok node approve {job_id}` or `kapok node deny {job_id}`"
+        _log.info("waits for an officer", extra={"job": job_id, "remedy": remedy})
         if self._observer and not again:
             self._observer.decided("deferred")
 
     def refused(self, job_id: str, error: KapokError, *, again: bool) -> None:
         """A refusal goes out; again, where the question was refused before."""
-        _log.info("refused", extra={"job": job_id, "code": error.code, "clause": error.clause})
+        why = {"code": error.code, "clause": error.clause, "what": error.message, "remedy": error.remedy}
+        _log.info("refused", extra={"job": job_id, **why})
         if self._observer and not again:
             self._observer.decided("refused", error.code)
 

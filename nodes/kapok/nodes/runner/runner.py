@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final, assert_never
 
 from kapok.errors import InternalError, KapokError, Unavailable
-from kapok.logs import told
+from kapok.logs import about, told
 from kapok.logs.traces import span
 from kapok.nodes.apps.host import AppHost
 from kapok.nodes.apps.running import RunningApps
@@ -187,7 +187,8 @@ class Runner:
         """
         answers: list[Outgoing] = []
         for record in self._context.journal.decided():
-            answers += self._guarded_job("judge", record.job_id, partial(self._decided, record))
+            with about(analyst=record.analyst):
+                answers += self._guarded_job("judge", record.job_id, partial(self._decided, record))
         self._context.journal.keep_up()
         return answers
 
@@ -226,6 +227,7 @@ class Runner:
             if not job_id or self._context.journal.job(job_id) is not None:
                 return []
             return [Refusal(job_id, refusal_token(job_id, error, self._context.signer))]
+        told(analyst=str(read.caller))
         record = self._context.journal.job(read.job_id)
         if record is not None and record.analyst != str(read.caller):
             _log.warning("a job came from another analyst than before", extra={"job": read.job_id})
@@ -235,6 +237,8 @@ class Runner:
     def _guarded_job(self, what: str, job_id: str, work: Callable[[], list[Outgoing]]) -> list[Outgoing]:
         """One job's failure is that job's: a refusal goes out, and the daemon goes on."""
         told(job=job_id)
+        if (known := self._context.open.get(job_id)) is not None:
+            told(analyst=str(known.admitted.read.caller))
         with self._context.open.working_on(job_id):
             try:
                 with span(what, job=job_id):
