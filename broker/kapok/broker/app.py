@@ -28,10 +28,12 @@ from kapok.broker.computation.context import Context
 from kapok.broker.computation.jobs import Jobs
 from kapok.broker.greeter import Greeter
 from kapok.broker.handlers import (
+    UPLOADED,
     BrokerAnalystHandler,
     BrokerCatalogueHandler,
     BrokerNodeHandler,
     BrokerOfficerHandler,
+    Edge,
 )
 from kapok.broker.inquiries import Inquiries
 from kapok.broker.metrics import BrokerMetrics
@@ -40,7 +42,7 @@ from kapok.broker.reopenings import Reopenings
 from kapok.broker.revoking import Revoking
 from kapok.broker.settings import BrokerSettings
 from kapok.broker.store import Store
-from kapok.broker.wakeups import Wakeups
+from kapok.broker.wakeups import Wakeups, woken
 from kapok.broker.worker import Worker
 from kapok.daemon import alone, room_for_connections, stopped_by_sigterm
 from kapok.daemon.chores import kept_going
@@ -161,12 +163,13 @@ async def _served(
 ) -> AsyncIterator[RunningServer]:
     """The running server with everything behind it; drained and put away in the end."""
     wakeups, presence, worker = Wakeups(asyncio.get_running_loop()), Presence(), Worker(store.group_commit)
+    edge = Edge(worker, wakeups, presence, settings.limits.upload_idle_s)
     metrics = BrokerMetrics(store, presence, lambda: expires(current.now))
     root = current.now.root
     verifier = JwsVerifier(root.pem, clock, revocations.revokes)
     told: dict[str, Any] = {"announce": wakeups.announce, "observe": metrics.moved}
     context = Context(store, verifier, clock, settings.limits, connected=presence.connected, **told)
-    jobs, revoking, fold = Jobs(context), Revoking(context, root, revocations), asyncio.Event()
+    jobs, revoking = Jobs(context), Revoking(context, root, revocations)
     try:
         await worker.run(jobs.resume)
         await revoking.load(worker)
@@ -177,12 +180,12 @@ async def _served(
             current=lambda: current.now,
             revocations=revocations,
             **_handlers(
-                context, jobs, worker, wakeups, presence, fold, revoking, revocations, lambda: current.now
+                context, edge, jobs, revoking, Greeter(lambda: current.now, revocations), revocations
             ),
         )
         metrics.tell_traffic(server.traffic)
         async with (
-            kept_going("housekeeping", partial(_keep_house, worker, jobs, fold, server.health)),
+            kept_going("housekeeping", partial(_keep_house, edge, jobs, server.health)),
             kept_going("the look for revocations", partial(revoking.run, worker, wakeups)),
             kept_going("the look at the store", partial(_see_it_answer, worker, server.health)),
         ):
@@ -199,34 +202,21 @@ async def _served(
 
 def _handlers(
     context: Context,
+    edge: Edge,
     jobs: Jobs,
-    worker: Worker,
-    wakeups: Wakeups,
-    presence: Presence,
-    fold: asyncio.Event,
     revoking: Revoking,
+    greeter: Greeter,
     revocations: Revocations,
-    current: Callable[[], Credentials],
 ) -> dict[str, Any]:
     """What answers the calls of each audience, by the names that `kapok.wire.server.serve` has for them."""
-    catalogue, reopenings = Catalogue(context, presence.connected), Reopenings(context)
-    inquiries = Inquiries(context, worker, wakeups, presence.connected)
+    connected = edge.presence.connected
+    catalogue, reopenings = Catalogue(context, connected), Reopenings(context)
+    inquiries = Inquiries(context, edge.worker, edge.wakeups, connected)
     return {
-        "catalogue": BrokerCatalogueHandler(worker, catalogue, revoking, Greeter(current, revocations)),
-        "analysts": BrokerAnalystHandler(worker, jobs, wakeups, inquiries, context.limits.upload_idle_s),
-        "nodes": BrokerNodeHandler(
-            worker,
-            catalogue,
-            jobs,
-            reopenings,
-            wakeups,
-            presence,
-            inquiries,
-            fold,
-            context.limits.upload_idle_s,
-            revocations,
-        ),
-        "officers": BrokerOfficerHandler(worker, reopenings),
+        "catalogue": BrokerCatalogueHandler(edge, catalogue, revoking, greeter),
+        "analysts": BrokerAnalystHandler(edge, jobs, inquiries),
+        "nodes": BrokerNodeHandler(edge, catalogue, jobs, reopenings, inquiries, revocations),
+        "officers": BrokerOfficerHandler(edge, reopenings),
     }
 
 
@@ -257,32 +247,32 @@ async def _beat(context: Context, presence: Presence) -> None:
         await asyncio.sleep(_TICK_S)
 
 
-async def _keep_house(worker: Worker, jobs: Jobs, fold: asyncio.Event, health: Health) -> None:
+async def _keep_house(edge: Edge, jobs: Jobs, health: Health) -> None:
     """Fold what there is to fold, do each second what the clock asks for, and say whether that goes well."""
     loop, ticked, failing = asyncio.get_running_loop(), -_TICK_S, Lasting(_log)
-    while True:
-        fold.clear()
-        try:
-            for job_id in await worker.run(jobs.unfolded):
-                with about(job=job_id):
-                    while await worker.run(jobs.fold_some, job_id):
-                        pass
-            if loop.time() - ticked >= _TICK_S:
-                await worker.run(jobs.tick)
-                ticked = loop.time()
-            health.report(serving=True)
-            failing.over("housekeeping goes on")
-        except KapokError as error:
-            health.report(serving=False)
-            failing.tell(error.code, "housekeeping is tried again", error=error)
-            await asyncio.sleep(_TICK_S)
-        except Exception as error:  # noqa: BLE001 - one job's defect must not stop the clock of all others
-            what = "housekeeping goes on after a defect"
-            failing.tell(type(error), what, level=logging.ERROR, error=error)
-            await asyncio.sleep(_TICK_S)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_TICK_S):
-                await fold.wait()
+    run = edge.worker.run
+    with edge.wakeups.listen(UPLOADED) as uploaded:
+        while True:
+            uploaded.clear()
+            try:
+                for job_id in await run(jobs.unfolded):
+                    with about(job=job_id):
+                        while await run(jobs.fold_some, job_id):
+                            pass
+                if loop.time() - ticked >= _TICK_S:
+                    await run(jobs.tick)
+                    ticked = loop.time()
+                health.report(serving=True)
+                failing.over("housekeeping goes on")
+            except KapokError as error:
+                health.report(serving=False)
+                failing.tell(error.code, "housekeeping is tried again", error=error)
+                await asyncio.sleep(_TICK_S)
+            except Exception as error:  # noqa: BLE001 - one job's defect must not stop the clock of all others
+                what = "housekeeping goes on after a defect"
+                failing.tell(type(error), what, level=logging.ERROR, error=error)
+                await asyncio.sleep(_TICK_S)
+            await woken(uploaded, _TICK_S)
 
 
 async def _see_it_answer(worker: Worker, health: Health) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from kapok.broker.catalogue import Catalogue
@@ -36,7 +37,17 @@ from kapok.wire.messages import (
     RevocationNotice,
 )
 
-__all__ = ["BrokerAnalystHandler", "BrokerCatalogueHandler", "BrokerNodeHandler", "BrokerOfficerHandler"]
+__all__ = [
+    "UPLOADED",
+    "BrokerAnalystHandler",
+    "BrokerCatalogueHandler",
+    "BrokerNodeHandler",
+    "BrokerOfficerHandler",
+    "Edge",
+]
+
+UPLOADED: Final = "uploaded"
+"""Who listens to this is woken when a vector has come in whole: there may be something to fold."""
 
 _IDLE_S: Final = 15.0
 _SEND_AGAIN_S: Final = 60.0
@@ -53,11 +64,28 @@ _Owed = tuple[dict[AssignmentKey, Assignment], dict[str, Inquiry], float]
 """What a node owes, the inquiries that wait for it, and since when ends of jobs are to be told next time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What all handlers stand between: connections that wait, and the thread in which the logic runs.
+
+    Attributes:
+        worker: The thread of the logic.
+        wakeups: Say when to look again.
+        presence: Learns who is connected.
+        upload_idle_s: How long an upload may stand still.
+    """
+
+    worker: Worker
+    wakeups: Wakeups
+    presence: Presence
+    upload_idle_s: float
+
+
 class BrokerCatalogueHandler:
     """Datasets, for every enrolled party."""
 
-    def __init__(self, worker: Worker, catalogue: Catalogue, revoking: Revoking, greeter: Greeter) -> None:
-        self._worker = worker
+    def __init__(self, edge: Edge, catalogue: Catalogue, revoking: Revoking, greeter: Greeter) -> None:
+        self._worker = edge.worker
         self._catalogue = catalogue
         self._revoking = revoking
         self._greeter = greeter
@@ -90,14 +118,12 @@ class BrokerCatalogueHandler:
 class BrokerAnalystHandler:
     """Jobs, for analysts."""
 
-    def __init__(
-        self, worker: Worker, jobs: Jobs, wakeups: Wakeups, inquiries: Inquiries, upload_idle_s: float
-    ) -> None:
-        self._worker = worker
+    def __init__(self, edge: Edge, jobs: Jobs, inquiries: Inquiries) -> None:
+        self._worker = edge.worker
+        self._wakeups = edge.wakeups
+        self._upload_idle_s = edge.upload_idle_s
         self._jobs = jobs
-        self._wakeups = wakeups
         self._inquiries = inquiries
-        self._upload_idle_s = upload_idle_s
 
     async def submit(self, caller: PartyName, specification: str) -> str:
         """Admit a signed job specification; return the job's id, lower-case hex."""
@@ -163,42 +189,33 @@ class BrokerNodeHandler:
     """Assignments, and what nodes answer to them.
 
     Args:
-        worker: The thread of the logic.
+        edge: As all handlers.
         catalogue: Takes memberships.
         jobs: Takes what is about jobs.
         reopenings: Takes answers to reopenings.
-        wakeups: Says when to look again.
-        presence: Learns who is connected.
         inquiries: Opinions that are waited for.
-        fold: Set when there may be something to fold.
-        upload_idle_s: How long an upload may stand still.
         revocations: The list that every node is shown.
     """
 
     def __init__(
         self,
-        worker: Worker,
+        edge: Edge,
         catalogue: Catalogue,
         jobs: Jobs,
         reopenings: Reopenings,
-        wakeups: Wakeups,
-        presence: Presence,
         inquiries: Inquiries,
-        fold: asyncio.Event,
-        upload_idle_s: float,
         revocations: Revocations,
     ) -> None:
-        self._worker = worker
+        self._worker = edge.worker
+        self._wakeups = edge.wakeups
+        self._presence = edge.presence
+        self._upload_idle_s = edge.upload_idle_s
         self._catalogue = catalogue
         self._jobs = jobs
         self._reopenings = reopenings
-        self._wakeups = wakeups
-        self._presence = presence
         self._inquiries = inquiries
-        self._fold = fold
-        self._upload_idle_s = upload_idle_s
         self._revocations = revocations
-        self._looks: Batcher[float | None, _Owed] = Batcher(worker, self._owed_by)
+        self._looks: Batcher[float | None, _Owed] = Batcher(self._worker, self._owed_by)
 
     async def join(self, caller: PartyName, membership: str) -> None:
         """Keep a node's signed membership in a dataset."""
@@ -270,7 +287,7 @@ class BrokerNodeHandler:
             if upload is None:
                 return
             self._presence.took(await receive(self._worker, upload, chunks, self._upload_idle_s, self._batch))
-        self._fold.set()
+        self._wakeups.wake((UPLOADED,))
 
     def _batch(self) -> int:
         """Chunks that an upload may keep in memory just now."""
@@ -301,8 +318,8 @@ class BrokerNodeHandler:
 class BrokerOfficerHandler:
     """Cohorts and how they are reopened, for officers."""
 
-    def __init__(self, worker: Worker, reopenings: Reopenings) -> None:
-        self._worker = worker
+    def __init__(self, edge: Edge, reopenings: Reopenings) -> None:
+        self._worker = edge.worker
         self._reopenings = reopenings
 
     async def sign_reopening(self, caller: PartyName, document: bytes) -> str:
