@@ -159,9 +159,9 @@ def plotting(monkeypatch) -> Iterator[Plot]:
         def _entry(self, tx, row):
             return plot.shown(super()._entry(tx, row))
 
-    def runner(**given) -> Runner:
-        node = letter(given["name"])
-        made = plot.runners[given["name"]] = _Listened(**given)
+    def runner(context) -> Runner:
+        node = letter(context.name)
+        made = plot.runners[context.name] = _Listened(context)
         made.plot, made.letter = plot, node
         return made
 

@@ -23,7 +23,7 @@ from kapok.identity.names import PartyName, Role
 from kapok.nodes.apps.host import AppHost
 from kapok.nodes.journal import Inbox, Journal
 from kapok.nodes.policy import Policy, Rule
-from kapok.nodes.runner import Consent, InForce, JoinedDataset, Refusal, Release, Runner, Seal
+from kapok.nodes.runner import Consent, Context, InForce, JoinedDataset, Refusal, Release, Runner, Seal
 from kapok.nodes.runner.notes import Observer
 from kapok.nodes.settings import CsvSource, EngineLimits, SourceSettings
 from kapok.nodes.sources import Table
@@ -168,7 +168,7 @@ class Node:
         )
         joined = JoinedDataset("clinic", DATASET_HASH, self.asset, table)
         journal = self._journal or self._open_journal()
-        self._runner = Runner(
+        context = Context(
             name=self.name,
             in_force=self.put_in_force(policy),
             journal=journal,
@@ -181,6 +181,7 @@ class Node:
             open_jobs_max=8,
             observer=self.observer,
         )
+        self._runner = Runner(context)
         return self._runner
 
     def put_in_force(self, policy: Policy) -> InForce:

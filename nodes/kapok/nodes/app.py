@@ -47,7 +47,7 @@ from kapok.nodes.link import Link
 from kapok.nodes.metrics import NodeMetrics
 from kapok.nodes.officers import JOURNAL_FILE
 from kapok.nodes.reloading import load_in_force, reload
-from kapok.nodes.runner import InForce, JoinedDataset, Runner
+from kapok.nodes.runner import Context, InForce, JoinedDataset, Runner
 from kapok.nodes.settings import POLICY_FILE, SETTINGS_FILE, NodeSettings, load_settings, template
 from kapok.nodes.sources.files import clear_spill
 from kapok.nodes.sources.version import VersionKey
@@ -198,7 +198,7 @@ def _wire(
     )
     clear_spill(settings.engine)
     joining.open_kept()
-    runner = Runner(
+    context = Context(
         name=str(credentials.name),
         in_force=in_force,
         journal=journal,
@@ -208,9 +208,10 @@ def _wire(
         tag_key=tag_key,
         apps=apps,
         clock=clock,
-        open_jobs_max=settings.open_jobs_max,
         observer=metrics,
+        open_jobs_max=settings.open_jobs_max,
     )
+    runner = Runner(context)
     return runner, Link(
         current, settings.brokers, runner, joining, revocations, dialler, metrics.heard, clock
     )

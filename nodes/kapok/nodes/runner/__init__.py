@@ -26,6 +26,7 @@ The same assignment again gets the same answer, whatever happened in between.
 """
 
 from kapok.nodes.runner.admission import JoinedDataset
+from kapok.nodes.runner.context import Context
 from kapok.nodes.runner.judging import InForce
 from kapok.nodes.runner.outgoing import (
     AnsweredReopening,
@@ -41,6 +42,7 @@ from kapok.nodes.runner.runner import Runner
 __all__ = [
     "AnsweredReopening",
     "Consent",
+    "Context",
     "InForce",
     "JoinedDataset",
     "Opinion",

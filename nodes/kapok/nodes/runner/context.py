@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import InitVar, dataclass, field
 
 from kapok.errors import ConsentWithheld
 from kapok.nodes.apps.host import AppHost
@@ -10,7 +11,7 @@ from kapok.nodes.apps.running import RunningApps
 from kapok.nodes.journal import JobRecord, Journal
 from kapok.nodes.runner.admission import AdmittedJob, JoinedDataset, ReadSpec, admit
 from kapok.nodes.runner.judging import InForce, check_has_rule
-from kapok.nodes.runner.notes import Notes
+from kapok.nodes.runner.notes import Notes, Observer
 from kapok.nodes.runner.open_jobs import OpenJob, OpenJobs
 from kapok.nodes.runner.outgoing import Outgoing, Refusal
 from kapok.protocols.secure_sum.cohort import CohortStatement
@@ -20,6 +21,7 @@ from kapok.protocols.wraps import WrapKey
 __all__ = ["Context", "refused_before"]
 
 
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Context:
     """Policy, journal, tables, keys and clock of one node.
 
@@ -32,31 +34,33 @@ class Context:
         verifier: Verifies others' statements.
         tag_key: The private half of what this node's memberships name.
         apps: Which apps may run here, and how.
-        running: Those that do, for the open jobs.
         clock: Seconds since the epoch.
+        observer: Counts what is done.
+        open_jobs_max: Most jobs open at a time.
+        running: The apps that run, for the open jobs.
         open: The jobs that are open in memory.
         notes: Says and counts what is done.
     """
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        in_force: InForce,
-        journal: Journal,
-        joined: Mapping[str, JoinedDataset],
-        signer: Signer,
-        verifier: Verifier,
-        tag_key: WrapKey,
-        apps: AppHost,
-        running: RunningApps,
-        clock: Callable[[], float],
-        open_jobs: OpenJobs,
-        notes: Notes,
-    ) -> None:
-        self.name, self.in_force, self.journal, self.joined = name, in_force, journal, joined
-        self.signer, self.verifier, self.tag_key, self.clock = signer, verifier, tag_key, clock
-        self.apps, self.running, self.open, self.notes = apps, running, open_jobs, notes
+    name: str
+    in_force: InForce
+    journal: Journal
+    joined: Mapping[str, JoinedDataset]
+    signer: Signer
+    verifier: Verifier
+    tag_key: WrapKey
+    apps: AppHost
+    clock: Callable[[], float]
+    observer: InitVar[Observer | None] = None
+    open_jobs_max: InitVar[int] = 256
+    running: RunningApps = field(init=False)
+    open: OpenJobs = field(init=False)
+    notes: Notes = field(init=False)
+
+    def __post_init__(self, observer: Observer | None, open_jobs_max: int) -> None:
+        self.running = RunningApps(self.apps, self.clock)
+        self.open = OpenJobs(open_jobs_max, self.running.forget)
+        self.notes = Notes(observer)
 
     def known(self, job_id: str) -> OpenJob | None:
         """The open job, if it was consented to under the policy that is in force."""

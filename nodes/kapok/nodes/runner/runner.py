@@ -8,29 +8,23 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Final, assert_never
 
 from kapok.errors import InternalError, KapokError, Unavailable
 from kapok.logs import about, told
 from kapok.logs.traces import span
-from kapok.nodes.apps.host import AppHost
-from kapok.nodes.apps.running import RunningApps
-from kapok.nodes.journal import JobRecord, Journal
-from kapok.nodes.runner.admission import JoinedDataset, ReadSpec, claimed_id, read_spec, refusable_id
+from kapok.nodes.journal import JobRecord
+from kapok.nodes.runner.admission import ReadSpec, claimed_id, read_spec, refusable_id
 from kapok.nodes.runner.attempts import answer_attempt
 from kapok.nodes.runner.context import Context
 from kapok.nodes.runner.judging import InForce
-from kapok.nodes.runner.notes import Notes, Observer
 from kapok.nodes.runner.offers import answer_offer
-from kapok.nodes.runner.open_jobs import OpenJobs
 from kapok.nodes.runner.opinions import Pace, answer_inquiry
 from kapok.nodes.runner.outgoing import Outgoing, Refusal, refusal_token
 from kapok.nodes.runner.releases import answer_completion
 from kapok.nodes.runner.reopening import answer_reopening
-from kapok.protocols.secure_sum.params import Signer, Verifier
-from kapok.protocols.wraps import WrapKey
 from kapok.wire.messages import (
     Assignment,
     Closed,
@@ -54,50 +48,12 @@ class Runner:
     """A node's answers to its assignments. Threads may call it; one job is worked on by one of them.
 
     Args:
-        name: This node's name.
-        in_force: Who may ask what; `put_in_force` replaces it.
-        journal: What outlives a restart.
-        joined: Datasets by hash; may grow while the runner lives.
-        signer: Signs with the node's identity.
-        verifier: Verifies others' statements.
-        tag_key: The private half of what this node's memberships name.
-        apps: Which apps may run here, and how.
-        clock: Seconds since the epoch.
-        open_jobs_max: Most jobs open at a time.
-        observer: Counts what is done.
+        context: What every step works with; `put_in_force` replaces its policy.
     """
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        in_force: InForce,
-        journal: Journal,
-        joined: Mapping[str, JoinedDataset],
-        signer: Signer,
-        verifier: Verifier,
-        tag_key: WrapKey,
-        apps: AppHost,
-        clock: Callable[[], float],
-        open_jobs_max: int = 256,
-        observer: Observer | None = None,
-    ) -> None:
-        running = RunningApps(apps, clock)
-        running.clear()
-        self._context = Context(
-            name=name,
-            in_force=in_force,
-            journal=journal,
-            joined=joined,
-            signer=signer,
-            verifier=verifier,
-            tag_key=tag_key,
-            apps=apps,
-            running=running,
-            clock=clock,
-            open_jobs=OpenJobs(open_jobs_max, running.forget),
-            notes=Notes(observer),
-        )
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        context.running.clear()
         self._pace = Pace()
         self._looked_at = -1
         self._expired_at = -math.inf
