@@ -41,7 +41,8 @@ from kapok.identity.names import PartyName
 from kapok.protocols.paillier.private import PrivateKey
 from kapok.protocols.paillier.public import EncodedKey
 from kapok.protocols.secure_sum.aggregator import chunk_lengths
-from kapok.protocols.secure_sum.analyst import OpenedSum, open_sum
+from kapok.protocols.secure_sum.analyst import Asked, OpenedSum, open_sum
+from kapok.protocols.secure_sum.evidence import Evidence
 from kapok.protocols.secure_sum.holder import release
 from kapok.protocols.secure_sum.params import SumTerms
 from kapok.protocols.sizes import KeyProfile
@@ -215,20 +216,20 @@ class _Members:
 
     def open(self, sealed: _Sealed) -> OpenedSum:
         """The analyst's part, in this process."""
-        return open_sum(
-            self._job.terms,
-            round=1,
-            attempt=_ATTEMPT,
+        asked = Asked(
             params_hash=params_hash(),
+            tag_seed=self._tag_seed,
             receiver_key=self._receiver_key,
             result_key=self._result_key,
-            tag_seed=self._tag_seed,
+        )
+        evidence = Evidence(
+            round=1,
+            attempt=_ATTEMPT,
             consents=sealed.consents,
             seals=sealed.tokens,
             releases=sealed.releases,
-            sum_chunks=_pieces(self.out),
-            verifier=self._verifier,
         )
+        return open_sum(self._job.terms, asked, evidence, _pieces(self.out), self._verifier)
 
 
 def _enrolled(domain: Domain, home: Path, organisation: str) -> Credentials:

@@ -21,8 +21,9 @@ from kapok.identity.names import PartyName, Role
 from kapok.protocols.paillier.private import PrivateKey
 from kapok.protocols.paillier.public import EncodedKey
 from kapok.protocols.secure_sum import aggregator
-from kapok.protocols.secure_sum.analyst import OpenedSum, open_sum
+from kapok.protocols.secure_sum.analyst import Asked, OpenedSum, open_sum
 from kapok.protocols.secure_sum.cohort import CohortStatement
+from kapok.protocols.secure_sum.evidence import Evidence
 from kapok.protocols.secure_sum.holder import Attempt, Holder, SealedContribution, release
 from kapok.protocols.secure_sum.params import Party, RosterRules, Seal, SumTerms
 from kapok.protocols.secure_sum.roster import params_hash_of
@@ -154,20 +155,20 @@ class Network:
         chunks: Sequence[bytes],
     ) -> OpenedSum:
         """The analyst's work."""
-        return open_sum(
-            self.terms,
-            round=1,
-            attempt=attempt,
+        asked = Asked(
             params_hash=self.params_hash,
+            tag_seed=self.tag_seed,
             receiver_key=self.receiver_key,
             result_key=self.result_key,
-            tag_seed=self.tag_seed,
+        )
+        evidence = Evidence(
+            round=1,
+            attempt=attempt,
             consents=self.consents(),
             seals=[one.token for one in sealed],
             releases=releases,
-            sum_chunks=chunks,
-            verifier=self.verifier,
         )
+        return open_sum(self.terms, asked, evidence, chunks, self.verifier)
 
 
 def params_hash() -> bytes:

@@ -35,6 +35,7 @@ from kapok.identity.keyfiles import encode_key, generate_key
 from kapok.identity.names import Role
 from kapok.identity.tokens import EnrolmentToken
 from kapok.protocols.paillier.keygen import generate
+from kapok.protocols.secure_sum.evidence import Evidence
 from kapok.protocols.secure_sum.messages import ParametersStatement
 from kapok.protocols.wraps import WrapKey
 from kapok.wire import codec, failures
@@ -43,7 +44,6 @@ from kapok.wire.messages import (
     Closed,
     CohortEvidence,
     Completion,
-    Evidence,
     JobState,
     JobStatus,
     KeptReopening,

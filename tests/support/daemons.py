@@ -16,8 +16,9 @@ from kapok.documents.envelope import JwsSigner, decode
 from kapok.documents.statements import MEMBERSHIP_TYP, Membership
 from kapok.identity.names import Role
 from kapok.nodes.app import run
+from kapok.protocols.secure_sum.evidence import Evidence
 from kapok.wire.channel import connect
-from kapok.wire.messages import Evidence, JobState
+from kapok.wire.messages import JobState
 
 COUNT = "SELECT COUNT(*) FROM clinic"
 RULE = """

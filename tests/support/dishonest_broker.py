@@ -26,8 +26,9 @@ from kapok.documents.statements import REFUSAL_TYP, RefusalStatement
 from kapok.errors import KapokError
 from kapok.identity.names import PartyName
 from kapok.nodes.runner import Outgoing, Refusal, Runner
+from kapok.protocols.secure_sum.evidence import Evidence
 from kapok.protocols.secure_sum.params import Verifier
-from kapok.wire.messages import Assignment, CatalogueEntry, Evidence, JobStatus, OpenAttempt
+from kapok.wire.messages import Assignment, CatalogueEntry, JobStatus, OpenAttempt
 
 PATIENCE_S = 180.0
 """Only so that a test that hangs ends."""

@@ -20,10 +20,11 @@ from kapok.errors import KapokError, TimedOut
 from kapok.identity.names import Role
 from kapok.protocols.masking.pairwise import MaskKey
 from kapok.protocols.secure_sum.cohort import CohortStatement
+from kapok.protocols.secure_sum.evidence import Evidence
 from kapok.protocols.secure_sum.messages import CONSENT_TYP, ConsentStatement, encode
 from kapok.protocols.wraps import WrapKey
 from kapok.wire.channel import connect
-from kapok.wire.messages import Evidence, JobState
+from kapok.wire.messages import JobState
 from support.daemons import Network, furnish
 from support.dishonest_broker import PATIENCE_S, Heard, Plot, plotting
 from support.hospitals import DATASET, Job, Realm

@@ -29,6 +29,7 @@ from kapok.nodes.settings import CsvSource, EngineLimits, SourceSettings
 from kapok.nodes.sources import Table
 from kapok.nodes.sources.version import VersionKey
 from kapok.protocols.secure_sum import aggregator, analyst
+from kapok.protocols.secure_sum.evidence import Evidence
 from kapok.protocols.secure_sum.params import SumTerms
 from kapok.protocols.secure_sum.roster import read_roster
 from kapok.protocols.secure_sum.round_parameters import JobKey, Parameters, seal_parameters
@@ -361,20 +362,15 @@ class Job:
 
     def unseal(self, consents, seals, releases, attempt=1, number=1, plaintext=b""):
         later, steered = Parameters(plaintext, self.later_seed), self.spec.has_parameters(number)
-        return analyst.open_sum(
-            self.terms,
-            round=number,
-            attempt=attempt,
+        asked = analyst.Asked(
             params_hash=later.hash if steered else self.params_hash,
+            tag_seed=later.tag_seed if steered else self.tag_seed,
             receiver_key=self.receiver,
             result_key=self.key,
-            tag_seed=later.tag_seed if steered else self.tag_seed,
-            consents=consents,
-            seals=[one.token for one in seals],
-            releases=releases,
-            sum_chunks=self.fold(seals),
-            verifier=self.world.verifier,
         )
+        tokens = [one.token for one in seals]
+        evidence = Evidence(round=number, attempt=attempt, consents=consents, seals=tokens, releases=releases)
+        return analyst.open_sum(self.terms, asked, evidence, self.fold(seals), self.world.verifier)
 
     def answer(self, opened):
         return self.kind.answer(self.question, DATASET, opened.words)

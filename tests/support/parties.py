@@ -10,7 +10,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,6 +22,7 @@ from kapok.errors import IdentityInvalid
 from kapok.protocols.paillier.private import PrivateKey
 from kapok.protocols.secure_sum import aggregator, analyst
 from kapok.protocols.secure_sum.cohort import CohortStatement
+from kapok.protocols.secure_sum.evidence import Evidence
 from kapok.protocols.secure_sum.holder import Attempt, Holder, SealedContribution, release
 from kapok.protocols.secure_sum.params import Party, RosterRules, Seal, Signed, SumTerms
 from kapok.protocols.secure_sum.roster import params_hash_of
@@ -188,7 +189,10 @@ class Exchange:
         for name, make in self._evidence(sealed).items():
             if name not in given:
                 given[name] = make()
-        return analyst.open_sum(given.pop("terms", self.terms), **given)
+        asked = {one.name: given.pop(one.name) for one in fields(analyst.Asked)}
+        evidence = {one.name: given.pop(one.name) for one in fields(Evidence)}
+        terms = given.pop("terms", self.terms)
+        return analyst.open_sum(terms, analyst.Asked(**asked), Evidence(**evidence), **given)
 
     def truth(self, indices: Sequence[int] | None = None) -> list[int]:
         """The sum of the contributions in the clear."""

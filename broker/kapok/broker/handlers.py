@@ -21,12 +21,12 @@ from kapok.broker.wakeups import Wakeups, woken
 from kapok.broker.worker import Batcher, Worker
 from kapok.identity.names import PartyName
 from kapok.identity.revocation import RevocationList, Revocations
+from kapok.protocols.secure_sum.evidence import Evidence
 from kapok.wire.messages import (
     Assignment,
     CatalogueEntry,
     CohortEvidence,
     Completion,
-    Evidence,
     Greeted,
     Idle,
     Inquiry,

@@ -23,7 +23,7 @@ from typing import Final
 from kapok.authority.handler import AuthorityHandler
 from kapok.authority.register import Register
 from kapok.authority.root import RootKey
-from kapok.authority.service import make_identity, renew_identity
+from kapok.authority.service import ServiceIdentity
 from kapok.authority.settings import AuthorityHome, AuthoritySettings, check_lifetime, template
 from kapok.daemon import alone, stopped_by_sigterm
 from kapok.errors import IdentityInvalid, InvalidInput
@@ -97,7 +97,7 @@ def init(
     root = RootKey.generate(trust_domain, clock())
     root.store(place, secret)
     with open_register(place) as register:
-        make_identity(place, settings, root, register, secret, clock())
+        ServiceIdentity(place, settings, root, register).make(secret, clock())
     text = template(trust_domain, listen, address, every_host, broker_address)
     write_new_file(place.settings_file, text.encode("utf-8"), mode=0o644)
     return settings.name
@@ -209,7 +209,7 @@ async def run(
         )
     stop = stop or asyncio.Event()
     with alone(place.folder, "authority"), stopped_by_sigterm(stop), open_register(place) as register:
-        renew_identity(place, settings, root, register, secret, clock())
+        ServiceIdentity(place, settings, root, register).renew(secret, clock())
         credentials = Credentials.load(place.folder, secret, role=Role.AUTHORITY, clock=clock)
         handler = AuthorityHandler(register, root, leaf_days=settings.leaf_days, clock=clock)
         running = await serve_enrolment(

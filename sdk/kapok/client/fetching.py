@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from kapok.errors import PeerProtocolError
-from kapok.wire.messages import Evidence
+from kapok.protocols.secure_sum.evidence import Evidence
 
 if TYPE_CHECKING:
     from kapok.protocols.secure_sum.params import SumTerms

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from kapok.client.jobs import JobRecord
     from kapok.protocols.paillier.private import PrivateKey
     from kapok.protocols.secure_sum.analyst import OpenedSum
+    from kapok.protocols.secure_sum.evidence import Evidence
     from kapok.protocols.secure_sum.params import Verifier
-    from kapok.wire.messages import Evidence, JobStatus
+    from kapok.wire.messages import JobStatus
 
 __all__ = [
     "brokers_word",
@@ -174,7 +175,7 @@ def open_evidence(
         SealBroken: the sum does not open, or somebody shifted it.
         LocalProtocolError: ``secrets_gone``: this record no longer opens anything.
     """
-    from kapok.protocols.secure_sum.analyst import open_sum
+    from kapok.protocols.secure_sum.analyst import Asked, open_sum
     from kapok.protocols.secure_sum.round_parameters import Parameters
     from kapok.protocols.wraps import WrapKey
 
@@ -186,20 +187,13 @@ def open_evidence(
     if record.turn is not None:
         sent = Parameters(record.turn.parameters, record.turn.tag_seed)
         params_hash, tag_seed = sent.hash, sent.tag_seed
-    return open_sum(
-        specification.terms(record.job_id, analyst),
-        round=evidence.round,
-        attempt=evidence.attempt,
+    asked = Asked(
         params_hash=params_hash,
+        tag_seed=tag_seed,
         receiver_key=WrapKey.from_private_bytes(record.receiver_key),
         result_key=result_key,
-        tag_seed=tag_seed,
-        consents=evidence.consents,
-        seals=evidence.seals,
-        releases=evidence.releases,
-        sum_chunks=chunks,
-        verifier=verifier,
     )
+    return open_sum(specification.terms(record.job_id, analyst), asked, evidence, chunks, verifier)
 
 
 def check_result_key(job_id: str, specification: JobSpec, key: PrivateKey) -> None:

@@ -27,8 +27,9 @@ from kapok.client.opening import check_result_key, open_evidence
 from kapok.client.progress import Stopwatch, short_name
 from kapok.client.result import Cost, Result
 from kapok.errors import InternalError, KapokError, NotFound, PeerProtocolError, SealBroken, Unavailable
+from kapok.protocols.secure_sum.evidence import Evidence
 from kapok.protocols.sizes import TAG_SEED_BYTES
-from kapok.wire.messages import Evidence, JobStatus, RoundParameters
+from kapok.wire.messages import JobStatus, RoundParameters
 
 if TYPE_CHECKING:
     from kapok.client.session import AsyncSession

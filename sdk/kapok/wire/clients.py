@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import TypeVar
 
 from kapok.errors import KapokError
+from kapok.protocols.secure_sum.evidence import Evidence
 from kapok.wire import codec
 from kapok.wire.messages import (
     Assignment,
     CatalogueEntry,
     CohortEvidence,
-    Evidence,
     Greeted,
     JobStatus,
     KeptReopening,

@@ -11,6 +11,7 @@ import re
 from typing import Final, assert_never
 
 from kapok.errors import InvalidInput, KapokError, PeerProtocolError, Unavailable, error_class, is_code
+from kapok.protocols.secure_sum.evidence import Evidence
 from kapok.wire.messages import (
     MOST_CHUNK_BYTES,
     Assignment,
@@ -18,7 +19,6 @@ from kapok.wire.messages import (
     Closed,
     CohortEvidence,
     Completion,
-    Evidence,
     Idle,
     Inquiry,
     JobState,

@@ -14,11 +14,11 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from kapok.identity.names import PartyName
+from kapok.protocols.secure_sum.evidence import Evidence
 from kapok.wire.messages import (
     Assignment,
     CatalogueEntry,
     CohortEvidence,
-    Evidence,
     Greeted,
     JobStatus,
     KeptReopening,

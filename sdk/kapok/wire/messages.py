@@ -23,7 +23,6 @@ __all__ = [
     "Closed",
     "CohortEvidence",
     "Completion",
-    "Evidence",
     "Greeted",
     "Idle",
     "Inquiry",
@@ -124,20 +123,6 @@ class RoundParameters:
         """The ciphertext as it travels."""
         for start in range(0, len(self.ciphertext), MOST_CHUNK_BYTES):
             yield self.ciphertext[start : start + MOST_CHUNK_BYTES]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """Everything signed about the one attempt whose sum is handed out: the analyst verifies all of it.
-
-    Of a later round's attempt that waits for its parameters there are the consents alone, and no sum.
-    """
-
-    round: int
-    attempt: int
-    consents: tuple[str, ...]
-    seals: tuple[str, ...]
-    releases: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,7 @@ from kapok.identity.credentials import Credentials
 from kapok.identity.names import PartyName
 from kapok.protocols.secure_sum import analyst, cohort
 from kapok.protocols.secure_sum.cohort import CohortStatement, PastRelease
+from kapok.protocols.secure_sum.evidence import Evidence
 from kapok.protocols.secure_sum.holder import Holder, ReleaseRecord, SealedContribution, release
 from kapok.protocols.secure_sum.params import SUITE, RosterRules, SumTerms
 from kapok.protocols.secure_sum.roster import read_roster
@@ -55,7 +56,6 @@ from kapok.wire.messages import (
     Assignment,
     Closed,
     Completion,
-    Evidence,
     Idle,
     JobStatus,
     Offer,
@@ -168,22 +168,14 @@ class Analyst:
 
     def read(self, asked: Asked, evidence: Evidence, chunks: Iterable[bytes], private_key=None) -> list[int]:
         later = self.multiplier(evidence.round)
-        opened = analyst.open_sum(
-            asked.terms,
-            round=evidence.round,
-            attempt=evidence.attempt,
-            params_hash=later.hash
-            if asked.specification.has_parameters(evidence.round)
-            else asked.specification.params_hash,
+        steered = asked.specification.has_parameters(evidence.round)
+        known = analyst.Asked(
+            params_hash=later.hash if steered else asked.specification.params_hash,
+            tag_seed=later.tag_seed,
             receiver_key=asked.receiver_key,
             result_key=private_key,
-            tag_seed=later.tag_seed,
-            consents=evidence.consents,
-            seals=evidence.seals,
-            releases=evidence.releases,
-            sum_chunks=chunks,
-            verifier=self.world.verifier,
         )
+        opened = analyst.open_sum(asked.terms, known, evidence, chunks, self.world.verifier)
         return list(opened.words)
 
 

@@ -30,11 +30,12 @@ from kapok.identity.revocation import Revocations
 from kapok.protocols.secure_sum.aggregator import fold
 from kapok.protocols.secure_sum.analyst import tag_seed_info
 from kapok.protocols.secure_sum.cohort import CohortStatement
+from kapok.protocols.secure_sum.evidence import Evidence
 from kapok.protocols.secure_sum.holder import Holder, release
 from kapok.protocols.secure_sum.params import RosterRules
 from kapok.protocols.words import WordVector
 from kapok.protocols.wraps import WrapKey
-from kapok.wire.messages import CatalogueEntry, Evidence, Greeted, JobState, JobStatus
+from kapok.wire.messages import CatalogueEntry, Greeted, JobState, JobStatus
 from kapok.wire.server import serve
 
 HOSPITALS = ("cleveland", "hungarian", "switzerland", "va")

@@ -17,11 +17,12 @@ from kapok.identity.names import PartyName, Role
 from kapok.protocols.secure_sum.aggregator import fold
 from kapok.protocols.secure_sum.analyst import tag_seed_info
 from kapok.protocols.secure_sum.cohort import CohortStatement
+from kapok.protocols.secure_sum.evidence import Evidence
 from kapok.protocols.secure_sum.holder import Holder, release
 from kapok.protocols.secure_sum.params import RosterRules
 from kapok.protocols.secure_sum.round_parameters import SealedParameters
 from kapok.protocols.words import WordVector
-from kapok.wire.messages import Evidence, JobState, RoundParameters
+from kapok.wire.messages import JobState, RoundParameters
 
 AGES = {
     "cleveland": (29, 41, 63),

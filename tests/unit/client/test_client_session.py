@@ -27,7 +27,8 @@ from kapok.errors import (
 from kapok.identity.issuing import revocation_list
 from kapok.identity.names import Role
 from kapok.identity.revocation import Revocations
-from kapok.wire.messages import Evidence, JobState
+from kapok.protocols.secure_sum.evidence import Evidence
+from kapok.wire.messages import JobState
 
 SQL = "SELECT COUNT(*) FROM heart"
 

@@ -23,6 +23,7 @@ from kapok.identity.credentials import Credentials
 from kapok.identity.issuing import issue, new_root
 from kapok.identity.names import PartyName, Role
 from kapok.identity.revocation import Revocations
+from kapok.protocols.secure_sum.evidence import Evidence
 from kapok.wire.channel import Connection, connect
 from kapok.wire.messages import (
     Assignment,
@@ -30,7 +31,6 @@ from kapok.wire.messages import (
     Closed,
     CohortEvidence,
     Completion,
-    Evidence,
     Greeted,
     Idle,
     Inquiry,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from kapok.errors import InternalError, InvalidInput, KapokError, NotFound, PeerProtocolError
+from kapok.protocols.secure_sum.evidence import Evidence
 from kapok.wire import codec
 from kapok.wire.messages import (
     MOST_CHUNK_BYTES,
     CatalogueEntry,
     Closed,
     Completion,
-    Evidence,
     Idle,
     JobState,
     JobStatus,

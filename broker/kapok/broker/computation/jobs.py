@@ -23,7 +23,8 @@ from kapok.broker.store import Transaction
 from kapok.broker.store.schema import JobRow
 from kapok.errors import InvalidInput, NotFound
 from kapok.identity.names import PartyName, Role
-from kapok.wire.messages import Assignment, Evidence, JobStatus
+from kapok.protocols.secure_sum.evidence import Evidence
+from kapok.wire.messages import Assignment, JobStatus
 
 __all__ = ["Jobs"]
 

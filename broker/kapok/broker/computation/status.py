@@ -13,7 +13,8 @@ from kapok.broker.store import Transaction
 from kapok.broker.store.jobs import Asked
 from kapok.broker.store.schema import AttemptRow, JobRow
 from kapok.errors import NotFound
-from kapok.wire.messages import Evidence, JobStatus
+from kapok.protocols.secure_sum.evidence import Evidence
+from kapok.wire.messages import JobStatus
 
 __all__ = ["evidence_of", "released_attempt", "shown_attempt", "status_of", "waited_for"]
 

@@ -38,10 +38,10 @@ that knows the seed and shifts the sum with the broker's help.
 
 Read in this order: `params` (what is agreed), `messages` (what is signed), `context` and `roster` (who takes
 part), `cohort` (with whom ever), `sealing` and `tag` (the kernel), `framing` and `vector` (bytes), then one
-file per role: `holder`, `aggregator`, `analyst`. A holder's journal keeps `records`, from which `releasing`
-does its last step; `round_parameters` are for jobs of several rounds. Nobody ever reveals a pairwise key, so
-there is no recovery step: an attempt whose member drops before it is complete is void, and the next one has
-another roster.
+file per role: `holder`, `aggregator`, and `analyst`, who is handed `evidence`. A holder's journal keeps
+`records`, from which `releasing` does its last step; `round_parameters` are for jobs of several rounds. There
+is no recovery step, for nobody ever reveals a pairwise key: an attempt whose member drops before it is
+complete is void, and the next one has another roster.
 
 Source: the masks follow Bonawitz et al., "Practical Secure Aggregation for Privacy-Preserving Machine
 Learning", CCS 2017, sections 4 and 6, without secret sharing; Paillier's cryptosystem as Damgård, Jurik and

@@ -18,11 +18,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from kapok.errors import InvalidInput, PeerProtocolError, SealBroken
+from kapok.errors.secrecy import NeverPickled
 from kapok.protocols.paillier.private import PrivateKey
 from kapok.protocols.paillier.vector import CiphertextVector
 from kapok.protocols.secure_sum import sealing, vector
 from kapok.protocols.secure_sum.aggregator import check_committed, check_seal, read_release
 from kapok.protocols.secure_sum.context import Context
+from kapok.protocols.secure_sum.evidence import Evidence
 from kapok.protocols.secure_sum.messages import ReleaseStatement, SealStatement
 from kapok.protocols.secure_sum.params import SumTerms, Verifier
 from kapok.protocols.secure_sum.roster import Roster, read_roster
@@ -30,7 +32,7 @@ from kapok.protocols.secure_sum.tag import tag_of, tag_seed_info
 from kapok.protocols.words import WordVector
 from kapok.protocols.wraps import WrapKey
 
-__all__ = ["MemberReport", "OpenedSum", "open_sum", "tag_seed_info"]
+__all__ = ["Asked", "MemberReport", "OpenedSum", "open_sum", "tag_seed_info"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,34 +76,32 @@ class OpenedSum:
         return tuple(member.name for member in self.members)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked(NeverPickled):
+    """What the analyst knows of a round that it asked for.
+
+    Attributes:
+        params_hash: Over question or parameters, as the analyst sent them.
+        tag_seed: 32 bytes. Secret.
+        receiver_key: Private half of R.
+        result_key: Private Paillier key; needed exactly when the seal is ``paillier``.
+    """
+
+    params_hash: bytes
+    tag_seed: bytes = field(repr=False)
+    receiver_key: WrapKey = field(repr=False)
+    result_key: PrivateKey | None = field(repr=False)
+
+
 def open_sum(
-    terms: SumTerms,
-    *,
-    round: int,  # noqa: A002
-    attempt: int,
-    params_hash: bytes,
-    receiver_key: WrapKey,
-    result_key: PrivateKey | None,
-    tag_seed: bytes,
-    consents: Sequence[str],
-    seals: Sequence[str],
-    releases: Sequence[str],
-    sum_chunks: Iterable[bytes],
-    verifier: Verifier,
+    terms: SumTerms, asked: Asked, evidence: Evidence, sum_chunks: Iterable[bytes], verifier: Verifier
 ) -> OpenedSum:
     """Check everything about one attempt, and open its sum.
 
     Args:
         terms: What the analyst's own specification fixes.
-        round: The round that is opened.
-        attempt: The attempt that the broker completed.
-        params_hash: Over question or parameters, as the analyst sent them.
-        receiver_key: Private half of R.
-        result_key: Private Paillier key; needed exactly when the seal is ``paillier``.
-        tag_seed: 32 bytes.
-        consents: One for each member, in any order; so are `seals` and `releases`.
-        seals: The signed seal statements.
-        releases: The signed releases.
+        asked: What it knows of the round beside.
+        evidence: Of the attempt that the broker completed.
         sum_chunks: The folded vector, cut anywhere.
         verifier: Verifies others' statements.
 
@@ -112,36 +112,36 @@ def open_sum(
         SealBroken: the sum does not open, or its tag shows that it was shifted.
         InvalidInput: ``wrong_key``: the private keys are not those of the terms.
     """
-    _check_keys(terms, receiver_key, result_key)
-    roster = read_roster(terms, consents, verifier)
-    sealed = _check_seals(terms, roster, round, attempt, params_hash, seals, verifier)
-    released = _check_releases(terms, roster, round, attempt, sealed, releases, verifier)
+    _check_keys(terms, asked)
+    roster = read_roster(terms, evidence.consents, verifier)
     context = Context(
         job_id=terms.job_id,
-        round=round,
-        attempt=attempt,
+        round=evidence.round,
+        attempt=evidence.attempt,
         roster_hash=roster.hash,
-        params_hash=params_hash,
+        params_hash=asked.params_hash,
     )
-    masked, masked_tag = _read_sum(terms, len(roster.members), result_key, sum_chunks)
-    own = _own_keys(roster, context, receiver_key, released)
+    sealed = _check_seals(terms, roster, context, evidence.seals, verifier)
+    released = _check_releases(terms, roster, sealed, evidence, verifier)
+    masked, masked_tag = _read_sum(terms, len(roster.members), asked.result_key, sum_chunks)
+    own = _own_keys(roster, context, asked.receiver_key, released)
     words, tag_word = sealing.unmask(terms, masked, masked_tag, own)
-    _check_tag(terms, tag_word, tag_of(words, tag_seed, context))
+    _check_tag(terms, tag_word, tag_of(words, asked.tag_seed, context))
     return OpenedSum(
         vector=words,
         members=tuple(
             MemberReport(member.name, member.organisation, sealed[member.name].data_version)
             for member in roster.members
         ),
-        round=round,
-        attempt=attempt,
+        round=evidence.round,
+        attempt=evidence.attempt,
         roster_hash=roster.hash,
     )
 
 
-def _check_keys(terms: SumTerms, receiver_key: WrapKey, result_key: PrivateKey | None) -> None:
-    encoded = None if result_key is None else result_key.public.encode()
-    if receiver_key.public != terms.receiver_key or encoded != terms.result_key:
+def _check_keys(terms: SumTerms, asked: Asked) -> None:
+    encoded = None if asked.result_key is None else asked.result_key.public.encode()
+    if asked.receiver_key.public != terms.receiver_key or encoded != terms.result_key:
         raise InvalidInput(
             "the private keys at hand are not those of this job's specification",
             code="wrong_key",
@@ -150,17 +150,13 @@ def _check_keys(terms: SumTerms, receiver_key: WrapKey, result_key: PrivateKey |
 
 
 def _check_seals(
-    terms: SumTerms,
-    roster: Roster,
-    round: int,  # noqa: A002
-    attempt: int,
-    params_hash: bytes,
-    seals: Sequence[str],
-    verifier: Verifier,
+    terms: SumTerms, roster: Roster, context: Context, seals: Sequence[str], verifier: Verifier
 ) -> dict[str, SealStatement]:
     found: dict[str, SealStatement] = {}
     for token in seals:
-        statement = check_seal(terms, roster, round, attempt, token, verifier, params_hash=params_hash)
+        statement = check_seal(
+            terms, roster, context.round, context.attempt, token, verifier, params_hash=context.params_hash
+        )
         if statement.name in found:
             raise PeerProtocolError(
                 f"there are two seals of {statement.name}", code="sealed_twice", party=statement.name
@@ -173,15 +169,13 @@ def _check_seals(
 def _check_releases(
     terms: SumTerms,
     roster: Roster,
-    round: int,  # noqa: A002
-    attempt: int,
     sealed: dict[str, SealStatement],
-    releases: Sequence[str],
+    evidence: Evidence,
     verifier: Verifier,
 ) -> dict[str, ReleaseStatement]:
     found: dict[str, ReleaseStatement] = {}
-    for token in releases:
-        statement = read_release(terms, roster, round, attempt, token, verifier)
+    for token in evidence.releases:
+        statement = read_release(terms, roster, evidence.round, evidence.attempt, token, verifier)
         if statement.name in found:
             raise PeerProtocolError(
                 f"there are two releases of {statement.name}", code="released_twice", party=statement.name
