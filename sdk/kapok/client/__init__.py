@@ -11,7 +11,7 @@ Importing it loads nothing heavy: what a call needs is imported when it is calle
     profile, vault         the analyst's folder; its secrets at rest
     enrolment              how a party of any role comes by that folder
     catalogue, memberships, known    datasets and who has joined them, verified; who was seen before
-    preparing, submission  from a request to a job's record on disk, and to a signed specification
+    workspace, submission  from a request to a signed specification, to a record on disk, to the broker
     analyses, models       how models, curves, tests and matrices are asked for
     explaining             what holders would say
     waiting, turns         until a job ends; the analyst's turn between its rounds

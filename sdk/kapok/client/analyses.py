@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Unpack, cast
 from kapok.client.models import HowToAsk, HowToFit
 from kapok.client.progress import Listener, Stopwatch, silent
 from kapok.client.waiting import follow
+from kapok.client.workspace import Workspace
 from kapok.errors import InvalidInput
 
 if TYPE_CHECKING:
     from kapok.client.catalogue import VerifiedDataset
     from kapok.client.explaining import Explanation
-    from kapok.client.session import AsyncSession
     from kapok.client.submission import Request
     from kapok.computations.comparison.view import Test
     from kapok.computations.cox.view import HazardsFit
@@ -89,12 +89,12 @@ class HowToFitHazards(HowToAsk, total=False):
 
 
 async def request_analysis(
-    session: AsyncSession, kind: Kind, what: str | Sequence[str], dataset: str, how: Mapping[str, Any]
+    workspace: Workspace, kind: Kind, what: str | Sequence[str], dataset: str, how: Mapping[str, Any]
 ) -> tuple[Request, VerifiedDataset]:
     """What an analysis asks, and of which dataset.
 
     Args:
-        session: Whose profile asks.
+        workspace: Whose profile asks.
         kind: Of the computation.
         what: A formula, or the columns of a matrix.
         dataset: Its name.
@@ -106,16 +106,16 @@ async def request_analysis(
     """
     # Slow, and not needed before the dataset is there.
     loading = asyncio.ensure_future(asyncio.to_thread(_load))
-    chosen = await session.dataset(dataset)
+    chosen = await workspace.dataset(dataset)
     await loading
     asked = {name: value for name, value in how.items() if name in HowToAsk.__annotations__}
     said = {name: value for name, value in how.items() if name not in asked}
     text = await asyncio.to_thread(written, kind, what, chosen.schema, said)
-    return session.request(text, computation=kind, **asked), chosen
+    return workspace.request(text, computation=kind, **asked), chosen
 
 
 async def submit_analysis(
-    session: AsyncSession,
+    workspace: Workspace,
     kind: Kind,
     what: str | Sequence[str],
     dataset: str,
@@ -127,8 +127,8 @@ async def submit_analysis(
     Raises:
         KapokError: as for any question.
     """
-    request, chosen = await request_analysis(session, kind, what, dataset, how)
-    return await session.ask(request, chosen, progress)
+    request, chosen = await request_analysis(workspace, kind, what, dataset, how)
+    return await workspace.ask(request, chosen, progress)
 
 
 def _load() -> None:
@@ -153,7 +153,7 @@ def written(kind: Kind, what: str | Sequence[str], schema: Dataset, said: Mappin
         ) from None
 
 
-class Analyses:
+class Analyses(Workspace):
     """What a session asks beside queries. See `docs/models.md`."""
 
     async def glm(
@@ -192,16 +192,15 @@ class Analyses:
         """
         from kapok.client.explaining import INQUIRY_S, explain
 
-        session = cast("AsyncSession", self)
         asked = {**how, "deadline_s": INQUIRY_S}
-        return await explain(session, *await request_analysis(session, kind, what, dataset, asked), progress)
+        return await explain(self, *await request_analysis(self, kind, what, dataset, asked), progress)
 
     async def _analysed(
         self, kind: Kind, what: str | Sequence[str], dataset: str, progress: Listener, how: Mapping[str, Any]
     ) -> Any:
-        session, watch = cast("AsyncSession", self), Stopwatch(progress)
-        job_id = await submit_analysis(session, kind, what, dataset, watch, how)
-        return (await follow(session, session.folder.load(job_id), watch)).view
+        watch = Stopwatch(progress)
+        job_id = await submit_analysis(self, kind, what, dataset, watch, how)
+        return (await follow(self, self.folder.load(job_id), watch)).view
 
     async def survival(
         self, formula: str, *, dataset: str, progress: Listener = silent, **how: Unpack[HowToSurvive]

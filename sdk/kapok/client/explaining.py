@@ -23,8 +23,8 @@ from kapok.errors import KapokError, PeerProtocolError
 if TYPE_CHECKING:
     from kapok.client.catalogue import VerifiedDataset
     from kapok.client.progress import Listener
-    from kapok.client.session import AsyncSession
     from kapok.client.submission import Request
+    from kapok.client.workspace import Workspace
     from kapok.computations.registry import Asked
     from kapok.protocols.secure_sum.params import Verifier
 
@@ -122,15 +122,15 @@ def explanation_of(
 
 
 async def explain(
-    session: AsyncSession, request: Request, dataset: VerifiedDataset, progress: Listener
+    workspace: Workspace, request: Request, dataset: VerifiedDataset, progress: Listener
 ) -> Explanation:
     """Sign the inquiry, put it to the nodes, and verify what they say. See `AsyncSession.explain`."""
-    record = await asyncio.to_thread(session.specify, request, dataset, progress, INQUIRY_TYP)
-    specification = read_specification(record.specification, session.verifier, INQUIRY_TYP)[1]
-    broker = await session.connection.broker()
+    record = await asyncio.to_thread(workspace.specify, request, dataset, progress, INQUIRY_TYP)
+    specification = read_specification(record.specification, workspace.verifier, INQUIRY_TYP)[1]
+    broker = await workspace.connection.broker()
     async with contextlib.aclosing(broker.analyst.explain(record.specification)) as tokens:
         opinions = [
-            read_opinion(token, record.job_id, specification.members, session.verifier)
+            read_opinion(token, record.job_id, specification.members, workspace.verifier)
             async for token in tokens
         ]
     question = await asyncio.to_thread(

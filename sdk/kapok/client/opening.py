@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "brokers_word",
+    "goes_on_by",
     "check_result_key",
     "failure_of",
     "open_evidence",
@@ -114,6 +115,13 @@ def failure_of(status: JobStatus, refusals: tuple[KapokError, ...]) -> KapokErro
 def brokers_word(said: KapokError) -> KapokError:
     """An error that the broker answered a call with: where it names a node, the broker's word and no more."""
     return _broker_says(said) if _is_node(said.party) else said
+
+
+def goes_on_by(error: KapokError, job_id: str, how: str) -> None:
+    """Say in an error's remedy, before all else, what `kapok job wait` does about it: the job is not lost."""
+    first = f"`kapok job wait {job_id[:SHOWN_DIGITS]}` {how}"
+    if not (error.remedy or "").startswith(first):
+        error.remedy = f"{first}; {error.remedy}" if error.remedy else first
 
 
 def _is_node(party: str | None) -> bool:

@@ -22,7 +22,6 @@ import msgspec
 from kapok.client.catalogue import choose_members
 from kapok.client.exchanges import Exchange, Exchanges, Training, fingerprint
 from kapok.client.history import History
-from kapok.client.preparing import prepared
 from kapok.client.progress import Listener, Progress, Stopwatch, silent
 from kapok.client.submission import Request, SealName
 from kapok.client.turns import first_turn
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from kapok.client.catalogue import VerifiedDataset
     from kapok.client.jobs import JobRecord
     from kapok.client.result import Result
-    from kapok.client.session import AsyncSession
+    from kapok.client.workspace import Workspace
     from kapok.computations.registry import Next
     from kapok.flower.running import ServerProgram
     from kapok.protocols.secure_sum.analyst import OpenedSum
@@ -86,7 +85,7 @@ class TrainingRequest:
     deadline_s: int = _DEADLINE_S
 
 
-async def train(session: AsyncSession, request: TrainingRequest, progress: Listener = silent) -> Result:
+async def train(workspace: Workspace, request: TrainingRequest, progress: Listener = silent) -> Result:
     """Run an app over the holders of a dataset, and return its history; the model lies in `model_file`.
 
     Raises:
@@ -96,7 +95,7 @@ async def train(session: AsyncSession, request: TrainingRequest, progress: Liste
     from kapok.flower.running import Ended
 
     watch = Stopwatch(progress)
-    dataset = await session.dataset(request.dataset)
+    dataset = await workspace.dataset(request.dataset)
     content = await asyncio.to_thread(build_bundle, request.app)
     bundle = read_bundle(content)
     _check_config(bundle, request.config)
@@ -126,18 +125,18 @@ async def train(session: AsyncSession, request: TrainingRequest, progress: Liste
         )
 
         def begin(record: JobRecord) -> JobRecord:
-            Exchanges(session.folder.training_folder(record.job_id)).begin(started)
+            Exchanges(workspace.folder.training_folder(record.job_id)).begin(started)
             title = question.title(f"{bundle.name} {bundle.version}")
             return msgspec.structs.replace(record, sql=title, turn=first_turn(first))
 
-        record = await prepared(session, asked, dataset, watch, begin)
-        await session.send(record, watch)
-        return await _carried(session, record, watch, question, program, first)
+        record = await workspace.prepared(asked, dataset, watch, begin)
+        await workspace.send(record, watch)
+        return await _carried(workspace, record, watch, question, program, first)
     finally:
         program.give_up()
 
 
-async def resume(session: AsyncSession, record: JobRecord, progress: Listener = silent) -> Result:
+async def resume(workspace: Workspace, record: JobRecord, progress: Listener = silent) -> Result:
     """Go on with a training where it was. See `train`.
 
     Raises:
@@ -151,10 +150,10 @@ async def resume(session: AsyncSession, record: JobRecord, progress: Listener = 
     from kapok.flower.building import build_bundle
 
     watch = Stopwatch(progress)
-    record = await asyncio.to_thread(session.folder.unlock, record)
-    exchanges = Exchanges(session.folder.training_folder(record.job_id))
+    record = await asyncio.to_thread(workspace.folder.unlock, record)
+    exchanges = Exchanges(workspace.folder.training_folder(record.job_id))
     started = exchanges.training()
-    _, specification, _ = read_specification(record.specification, session.verifier)
+    _, specification, _ = read_specification(record.specification, workspace.verifier)
     question = Question.parse(specification.question, Dataset.from_payload(record.dataset))
     bundle = read_bundle(await asyncio.to_thread(build_bundle, Path(started.folder)))
     if bundle.hash != started.app:
@@ -168,12 +167,12 @@ async def resume(session: AsyncSession, record: JobRecord, progress: Listener = 
     try:
         pending = await asyncio.to_thread(_replayed, program, exchanges, record)
         try:
-            return await _carried(session, record, watch, question, program, pending)
+            return await _carried(workspace, record, watch, question, program, pending)
         except NotFound as error:
             if error.code != "unknown_job":
                 raise
-            await session.send(record, watch)
-            return await _carried(session, record, watch, question, program, pending)
+            await workspace.send(record, watch)
+            return await _carried(workspace, record, watch, question, program, pending)
     finally:
         program.give_up()
 
@@ -217,7 +216,7 @@ def _replayed(program: ServerProgram, exchanges: Exchanges, record: JobRecord) -
 
 
 async def _carried(
-    session: AsyncSession,
+    workspace: Workspace,
     record: JobRecord,
     watch: Stopwatch,
     question: Question,
@@ -225,25 +224,25 @@ async def _carried(
     pending: bytes,
 ) -> Result:
     """Carry instructions and replies between the server app and the nodes until it has ended."""
-    carrier = _Carrier(session, record.job_id, watch, question, program, pending)
+    carrier = _Carrier(workspace, record.job_id, watch, question, program, pending)
     try:
-        return await follow(session, session.folder.load(record.job_id), watch, advance=carrier.advance)
+        return await follow(workspace, workspace.folder.load(record.job_id), watch, advance=carrier.advance)
     except SealBroken as error:
         if error.code != "tag_differs":
             raise
-        await _give_up(session, record, withheld := round_withheld())
+        await _give_up(workspace, record, withheld := round_withheld())
         raise withheld from None
     except KapokError as error:
         if error.code in _NO_SUM or carrier.failed:
-            await _give_up(session, record, error)
+            await _give_up(workspace, record, error)
         raise
 
 
-async def _give_up(session: AsyncSession, record: JobRecord, error: KapokError) -> None:
+async def _give_up(workspace: Workspace, record: JobRecord, error: KapokError) -> None:
     """A round has one sum, and it cannot be used: nothing can come of the job any more."""
-    session.folder.close(session.folder.load(record.job_id), "failed", error)
+    workspace.folder.close(workspace.folder.load(record.job_id), "failed", error)
     with contextlib.suppress(KapokError):
-        await session.connection.with_retries(lambda broker: broker.analyst.cancel(record.job_id))
+        await workspace.connection.with_retries(lambda broker: broker.analyst.cancel(record.job_id))
 
 
 class _Carrier:
@@ -251,14 +250,14 @@ class _Carrier:
 
     def __init__(
         self,
-        session: AsyncSession,
+        workspace: Workspace,
         job_id: str,
         listener: Callable[[Progress], None],
         question: Question,
         program: ServerProgram,
         pending: bytes,
     ) -> None:
-        self._exchanges = Exchanges(session.folder.training_folder(job_id))
+        self._exchanges = Exchanges(workspace.folder.training_folder(job_id))
         self._job_id, self._listener, self._question = job_id, listener, question
         self._program, self._pending = program, pending
         self._nodes = self._exchanges.training().nodes

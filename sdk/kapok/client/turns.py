@@ -32,7 +32,7 @@ from kapok.protocols.sizes import TAG_SEED_BYTES
 from kapok.wire.messages import JobStatus, RoundParameters
 
 if TYPE_CHECKING:
-    from kapok.client.session import AsyncSession
+    from kapok.client.workspace import Workspace
     from kapok.computations.registry import Answered, Next
     from kapok.documents.statements import JobSpec
     from kapok.protocols.secure_sum.analyst import OpenedSum
@@ -63,7 +63,7 @@ def first_turn(parameters: bytes) -> Turn:
 
 
 async def take_turn(
-    session: AsyncSession,
+    workspace: Workspace,
     record: JobRecord,
     specification: JobSpec,
     status: JobStatus,
@@ -83,30 +83,32 @@ async def take_turn(
         Unavailable: ``data_changed``: a node's data are not those of the first round; the job has ended.
         KapokError: why the sum does not open, or the next round cannot begin.
     """
-    terms = specification.terms(record.job_id, session.name)
+    terms = specification.terms(record.job_id, workspace.name)
     try:
-        evidence, chunks = await session.connection.with_retries(lambda broker: fetch(broker, terms))
+        evidence, chunks = await workspace.connection.with_retries(lambda broker: fetch(broker, terms))
     except NotFound as error:
-        return await _overtaken(session, record, specification, error)
+        return await _overtaken(workspace, record, specification, error)
     if _is_to_be_opened(record, evidence):
-        opened, outcome = await _opened(session, record, specification, evidence, chunks, advance)
+        opened, outcome = await _opened(workspace, record, specification, evidence, chunks, advance)
         if not isinstance(outcome, Turn):
-            return await _answered(session, record, specification, status, watch, opened, outcome)
+            return await _answered(workspace, record, specification, status, watch, opened, outcome)
         record = msgspec.structs.replace(record, turn=outcome)
-        await asyncio.to_thread(session.folder.save, record)
-    parameters = await asyncio.to_thread(_sealed, session, record, specification, evidence)
+        await asyncio.to_thread(workspace.folder.save, record)
+    parameters = await asyncio.to_thread(_sealed, workspace, record, specification, evidence)
     try:
-        await session.connection.with_retries(lambda broker: broker.analyst.steer(record.job_id, parameters))
+        await workspace.connection.with_retries(
+            lambda broker: broker.analyst.steer(record.job_id, parameters)
+        )
     except PeerProtocolError as error:
-        return await _overtaken(session, record, specification, error)
+        return await _overtaken(workspace, record, specification, error)
     return record
 
 
 async def _overtaken(
-    session: AsyncSession, record: JobRecord, specification: JobSpec, error: KapokError
+    workspace: Workspace, record: JobRecord, specification: JobSpec, error: KapokError
 ) -> JobRecord:
     """Wait a little and go on watching, if that can help."""
-    late = session.clock() >= specification.deadline
+    late = workspace.clock() >= specification.deadline
     if error.code not in _OVERTAKEN or specification.rounds == 1 or late:
         raise error
     await asyncio.sleep(_PAUSE_S)
@@ -133,7 +135,7 @@ def _is_to_be_opened(record: JobRecord, evidence: Evidence) -> bool:
 
 
 async def _opened(
-    session: AsyncSession,
+    workspace: Workspace,
     record: JobRecord,
     specification: JobSpec,
     evidence: Evidence,
@@ -145,19 +147,19 @@ async def _opened(
 
     try:
         opened, outcome = await asyncio.to_thread(
-            _unseal, session, record, specification, evidence, chunks, advance
+            _unseal, workspace, record, specification, evidence, chunks, advance
         )
     except KapokError as error:
         if isinstance(error, SealBroken) or error.code in _NEVER_OPENS:
-            session.folder.close(record, "failed", error)
+            workspace.folder.close(record, "failed", error)
         raise
     versions = {member.name: member.data_version for member in opened.members}
     # None are known before the first sum, nor in the turn that leads to it.
     first = record.turn.data_versions if record.turn else {}
     if changed := sorted(name for name in versions if first.get(name, versions[name]) != versions[name]):
         failure = _data_changed(changed[0], evidence.round)
-        session.folder.close(record, "failed", failure)
-        await session.connection.with_retries(lambda broker: broker.analyst.cancel(record.job_id))
+        workspace.folder.close(record, "failed", failure)
+        await workspace.connection.with_retries(lambda broker: broker.analyst.cancel(record.job_id))
         raise failure
     if not isinstance(outcome, Next):
         return opened, outcome
@@ -173,7 +175,7 @@ async def _opened(
 
 
 def _unseal(
-    session: AsyncSession,
+    workspace: Workspace,
     record: JobRecord,
     specification: JobSpec,
     evidence: Evidence,
@@ -186,10 +188,10 @@ def _unseal(
 
     key = None
     if specification.seal == "paillier":
-        key = session.opening_key()
+        key = workspace.opening_key()
         check_result_key(record.job_id, specification, key)
     opened = open_evidence(
-        record, specification, session.name, evidence, chunks, result_key=key, verifier=session.verifier
+        record, specification, workspace.name, evidence, chunks, result_key=key, verifier=workspace.verifier
     )
     state = record.turn.state if record.turn else None
     if advance is not None:
@@ -206,7 +208,7 @@ def _unseal(
 
 
 def _sealed(
-    session: AsyncSession, record: JobRecord, specification: JobSpec, evidence: Evidence
+    workspace: Workspace, record: JobRecord, specification: JobSpec, evidence: Evidence
 ) -> RoundParameters:
     """The prepared round's parameters for the roster that the evidence shows, once that is verified.
 
@@ -220,8 +222,8 @@ def _sealed(
     turn = record.turn
     if turn is None:
         raise InternalError("there are no parameters to send")
-    terms = specification.terms(record.job_id, session.name)
-    roster = read_roster(terms, evidence.consents, session.verifier)
+    terms = specification.terms(record.job_id, workspace.name)
+    roster = read_roster(terms, evidence.consents, workspace.verifier)
     may_change = specification.steered and terms.at_least < len(terms.organisations)
     if turn.data_versions and not may_change and set(roster.names) != set(turn.data_versions):
         raise PeerProtocolError(
@@ -234,14 +236,14 @@ def _sealed(
         JobKey(roster),
         round=turn.round,
         parameters=Parameters(turn.parameters, turn.tag_seed),
-        name=str(session.name),
-        signer=session.signer,
+        name=str(workspace.name),
+        signer=workspace.signer,
     )
     return RoundParameters(sealed.token, sealed.ciphertext)
 
 
 async def _answered(
-    session: AsyncSession,
+    workspace: Workspace,
     record: JobRecord,
     specification: JobSpec,
     status: JobStatus,
@@ -250,7 +252,7 @@ async def _answered(
     answer: Answered,
 ) -> Result:
     """Keep the answer, and tell the broker that no sum is wanted any more."""
-    sent, received = session.connection.traffic
+    sent, received = workspace.connection.traffic
     cost = Cost(
         seconds=watch.total(),
         stages=watch.seconds(),
@@ -258,16 +260,16 @@ async def _answered(
         bytes_sent=sent,
         bytes_received=received,
     )
-    result = await asyncio.to_thread(_keep, session, record, specification, opened, answer, cost)
+    result = await asyncio.to_thread(_keep, workspace, record, specification, opened, answer, cost)
     # The answer is here, whatever becomes of this: the broker forgets the sum by itself after its stated
     # time, or has forgotten it, because the job was cancelled in that very moment.
     with contextlib.suppress(KapokError):
-        await (await session.connection.broker()).analyst.acknowledge(record.job_id)
+        await (await workspace.connection.broker()).analyst.acknowledge(record.job_id)
     return result
 
 
 def _keep(
-    session: AsyncSession,
+    workspace: Workspace,
     record: JobRecord,
     specification: JobSpec,
     opened: OpenedSum,
@@ -288,8 +290,8 @@ def _keep(
         cost=cost,
     )
     result = Result.of(answer.to_arrow(), labels)
-    result.save(session.folder.answer_file(record.job_id))
-    session.folder.close(record, "opened")
+    result.save(workspace.folder.answer_file(record.job_id))
+    workspace.folder.close(record, "opened")
     return result
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from kapok.client.connection import Pauses
 from kapok.client.jobs import JobRecord
-from kapok.client.opening import brokers_word, failure_of, read_specification, verified_refusals
+from kapok.client.opening import brokers_word, failure_of, goes_on_by, read_specification, verified_refusals
 from kapok.client.progress import SHOWN_DIGITS, Listener, Progress, Stopwatch, progress_of
 from kapok.client.result import Result
 from kapok.client.turns import Advance, take_turn
@@ -23,14 +23,13 @@ from kapok.wire.messages import JobState, JobStatus
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from kapok.client.session import AsyncSession
+    from kapok.client.workspace import Workspace
     from kapok.documents.statements import JobSpec
     from kapok.wire.channel import Connection
 
 __all__ = [
     "JobView",
     "follow",
-    "goes_on_by",
     "not_at_broker",
     "secrets_not_here",
     "settle",
@@ -121,19 +120,19 @@ def secrets_not_here(job_id: str) -> NotFound:
     )
 
 
-def view_of(session: AsyncSession, status: JobStatus) -> JobView:
+def view_of(workspace: Workspace, status: JobStatus) -> JobView:
     """A job as the broker tells it.
 
     Raises:
         IdentityInvalid: its specification does not verify.
         PeerProtocolError: the broker shows another job's specification, or a forged refusal.
     """
-    specification = _specification(session, status.job_id, status.specification)
+    specification = _specification(workspace, status.job_id, status.specification)
     try:
-        record: JobRecord | None = session.folder.load(status.job_id)
+        record: JobRecord | None = workspace.folder.load(status.job_id)
     except NotFound:
         record = None
-    refusals = verified_refusals(status.job_id, specification, status.refusals, session.verifier)
+    refusals = verified_refusals(status.job_id, specification, status.refusals, workspace.verifier)
     failed = status.state in _ENDED_WITHOUT
     return JobView(
         job_id=status.job_id,
@@ -169,10 +168,10 @@ def _shown(specification: JobSpec, record: JobRecord | None) -> str:
         return text
 
 
-def view_or_why_not(session: AsyncSession, status: JobStatus) -> JobView:
+def view_or_why_not(workspace: Workspace, status: JobStatus) -> JobView:
     """As `view_of`; of a job that cannot be verified, why not: one of them does not hide the others."""
     try:
-        return view_of(session, status)
+        return view_of(workspace, status)
     except KapokError as error:
         return JobView(
             job_id=status.job_id,
@@ -183,16 +182,16 @@ def view_or_why_not(session: AsyncSession, status: JobStatus) -> JobView:
         )
 
 
-def settle(session: AsyncSession, record: JobRecord) -> Result | None:
+def settle(workspace: Workspace, record: JobRecord) -> Result | None:
     """The answer that lies here already; None if the job is still open.
 
     Raises:
         KapokError: why the job ended without one.
     """
-    path = session.folder.answer_file(record.job_id)
+    path = workspace.folder.answer_file(record.job_id)
     if path.is_file():
         if record.outcome == "open":
-            session.folder.close(record, "opened")
+            workspace.folder.close(record, "opened")
         return Result.load(path)
     if record.outcome == "open":
         return None
@@ -206,7 +205,7 @@ def settle(session: AsyncSession, record: JobRecord) -> Result | None:
 
 
 async def follow(
-    session: AsyncSession,
+    workspace: Workspace,
     record: JobRecord,
     watch: Stopwatch,
     *,
@@ -216,7 +215,7 @@ async def follow(
     """Watch a job until its sum is ready, then open it; and so on, round by round, until there is the answer.
 
     Args:
-        session: Whose job it is.
+        workspace: Whose job it is.
         record: Its record, with its secrets.
         watch: Told how it goes on, and notes how long it takes.
         only_now: Do not wait for a sum that is not ready.
@@ -227,28 +226,28 @@ async def follow(
         IdentityInvalid: ``passphrase_needed`` or ``passphrase_wrong``: the record's secrets are locked.
         KapokError: why there is no answer.
     """
-    specification = _specification(session, record.job_id, record.specification)
-    record = await asyncio.to_thread(session.folder.unlock, record)
+    specification = _specification(workspace, record.job_id, record.specification)
+    record = await asyncio.to_thread(workspace.folder.unlock, record)
     if only_now:
-        status = await session.connection.with_retries(lambda broker: broker.analyst.job(record.job_id))
+        status = await workspace.connection.with_retries(lambda broker: broker.analyst.job(record.job_id))
         if status.state not in (*_WITH_SUM, *_ENDED_WITHOUT):
             raise _not_ready(record.job_id, status, specification.rounds)
     else:
-        asyncio.get_running_loop().run_in_executor(None, _prepare_opening, session, record, specification)
-        status = await _watch(session, record, specification, watch)
+        asyncio.get_running_loop().run_in_executor(None, _prepare_opening, workspace, record, specification)
+        status = await _watch(workspace, record, specification, watch)
     while True:
         if status.state in _ENDED_WITHOUT:
-            raise await asyncio.to_thread(_fail, session, record, specification, status)
+            raise await asyncio.to_thread(_fail, workspace, record, specification, status)
         watch(Progress(step="opening", text="opening", job_id=record.job_id))
         with span("open", job=record.job_id):
-            outcome = await take_turn(session, record, specification, status, watch, advance)
+            outcome = await take_turn(workspace, record, specification, status, watch, advance)
         if isinstance(outcome, Result):
             return outcome
         record = outcome
-        status = await _watch(session, record, specification, watch)
+        status = await _watch(workspace, record, specification, watch)
 
 
-def _prepare_opening(session: AsyncSession, record: JobRecord, specification: JobSpec) -> None:
+def _prepare_opening(workspace: Workspace, record: JobRecord, specification: JobSpec) -> None:
     """Import and make what opening takes, which is slow: in a thread, while the nodes work."""
     import pyarrow  # noqa: F401
 
@@ -259,18 +258,18 @@ def _prepare_opening(session: AsyncSession, record: JobRecord, specification: Jo
     if specification.seal == "paillier":
         # If it cannot be used, opening itself says why.
         with contextlib.suppress(KapokError):
-            session.opening_key().prepare(degree(specification.terms(record.job_id, session.name)))
+            workspace.opening_key().prepare(degree(specification.terms(record.job_id, workspace.name)))
 
 
 async def _watch(
-    session: AsyncSession, record: JobRecord, specification: JobSpec, listener: Listener
+    workspace: Workspace, record: JobRecord, specification: JobSpec, listener: Listener
 ) -> JobStatus:
-    patience = session.profile.settings.patience_s
-    last = asyncio.get_running_loop().time() + max(specification.deadline - session.clock(), 0) + patience
-    pauses = Pauses(last, session.connection.dialler)
+    patience = workspace.profile.settings.patience_s
+    last = asyncio.get_running_loop().time() + max(specification.deadline - workspace.clock(), 0) + patience
+    pauses = Pauses(last, workspace.connection.dialler)
     while True:
         try:
-            broker = await session.connection.broker()
+            broker = await workspace.connection.broker()
             async with contextlib.aclosing(broker.analyst.watch(record.job_id)) as statuses:
                 while (status := await _next(broker, record.job_id, statuses)) is not None:
                     pauses.restart(last)
@@ -282,7 +281,7 @@ async def _watch(
             broken = brokers_word(error)
         if broken.retryable:
             goes_on_by(broken, record.job_id, "takes it up again")
-        await session.connection.move_on(broken)
+        await workspace.connection.move_on(broken)
         await pauses.after(broken, listener)
 
 
@@ -309,26 +308,19 @@ async def _next(
         await asyncio.gather(coming, return_exceptions=True)
 
 
-def goes_on_by(error: KapokError, job_id: str, how: str) -> None:
-    """Say in an error's remedy, before all else, what `kapok job wait` does about it: the job is not lost."""
-    first = f"`kapok job wait {job_id[:SHOWN_DIGITS]}` {how}"
-    if not (error.remedy or "").startswith(first):
-        error.remedy = f"{first}; {error.remedy}" if error.remedy else first
-
-
-def _fail(session: AsyncSession, record: JobRecord, specification: JobSpec, status: JobStatus) -> KapokError:
+def _fail(workspace: Workspace, record: JobRecord, specification: JobSpec, status: JobStatus) -> KapokError:
     try:
-        refusals = verified_refusals(record.job_id, specification, status.refusals, session.verifier)
+        refusals = verified_refusals(record.job_id, specification, status.refusals, workspace.verifier)
         failure = failure_of(status, refusals)
     except KapokError as error:
         failure = error
-    session.folder.close(record, "cancelled" if status.state is JobState.CANCELLED else "failed", failure)
+    workspace.folder.close(record, "cancelled" if status.state is JobState.CANCELLED else "failed", failure)
     return failure
 
 
-def _specification(session: AsyncSession, job_id: str, token: str) -> JobSpec:
-    found, specification, signer = read_specification(token, session.verifier)
-    if found != job_id or signer != session.name:
+def _specification(workspace: Workspace, job_id: str, token: str) -> JobSpec:
+    found, specification, signer = read_specification(token, workspace.verifier)
+    if found != job_id or signer != workspace.name:
         raise PeerProtocolError(
             f"the broker shows a specification that is not the one of our job {job_id[:SHOWN_DIGITS]}",
             code="foreign_specification",
