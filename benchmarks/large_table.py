@@ -27,7 +27,7 @@ from kapok.computations import Thresholds, computation
 from kapok.computations.engines import unheard
 from kapok.computations.query.analyst import answer
 from kapok.computations.query.holder import contribute
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.documents.dataset import Column, Dataset
 from kapok.nodes.settings import EngineLimits, ParquetSource
 from kapok.nodes.sources import Table
@@ -82,7 +82,7 @@ def ask(folder: Path) -> dict[str, Any]:
     checked, checked_cpu = time.perf_counter(), time.process_time()
     if not report.ok:
         raise WrongResult("; ".join(map(str, report.problems)))
-    question = Question.parse(SQL, DATASET)
+    question = read_question(SQL, DATASET)
     with table.reading() as reading:
         if reading.engine is None:
             raise WrongResult("; ".join(reading.unfit))

@@ -16,7 +16,7 @@ from kapok.computations.query.analyst import answer
 from kapok.computations.query.disclosure import suppression
 from kapok.computations.query.disclosure.patterns import Told
 from kapok.computations.query.holder import contribute
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.errors import InvalidInput
 
 both_ways = pytest.mark.parametrize("defended", [True, False], ids=["defended", "defence removed"])
@@ -122,7 +122,7 @@ def test_one_person_from_the_counts_of_a_value(defended, monkeypatch):
             "kapok.computations.query.disclosure.hiding.Hiding._apart", lambda *given: given[3]
         )
     asked = "SELECT COUNT(*), COUNT(DISTINCT CASE WHEN person = 100 THEN NULL ELSE ill END) FROM stays"
-    question = Question.parse(asked, DATASET)
+    question = read_question(asked, DATASET)
     target = Holder([(101, {"ill": True})])
     words = contribute(
         question, msgspec.structs.replace(DATASET, empty_cells="show"), target, Thresholds(0, 10)
@@ -211,7 +211,7 @@ def test_hidden_cells_as_digits_of_a_sum(summed, told, defended, monkeypatch):
         take_out_branches(monkeypatch)
         monkeypatch.setattr("kapok.computations.query.holder.selection", lambda *_: None)
     target = Holder([(6, {"ward": "a"}), (20, {"ward": "b"}), (60, {"ward": "c"})])
-    question = Question.parse(f"SELECT {summed} AS s FROM stays", DATASET)
+    question = read_question(f"SELECT {summed} AS s FROM stays", DATASET)
     parts = [contribute(question, DATASET, holder, Thresholds(0, 10)) for holder in [target, target]]
     if defended:
         assert parts[0].to_integers()[-1] > 0
@@ -321,7 +321,7 @@ def test_values_that_put_a_small_cell_together_with_a_shown_one(counted, defende
     """The same as bins of a histogram, and as the counts that COUNT(DISTINCT …) is made of."""
     without_selection(defended)
     target = Holder([(6, {"ward": "a"}), (20, {"ward": "b"}), (60, {"ward": "c"})])
-    question = Question.parse(f"SELECT {counted} FROM stays", DATASET)
+    question = read_question(f"SELECT {counted} FROM stays", DATASET)
     words = contribute(question, DATASET, target, Thresholds(0, 10)).to_integers()
     counts, flags = words[::2], words[1::2]
     if defended:

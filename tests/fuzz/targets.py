@@ -35,7 +35,7 @@ from kapok.client.progress import progress_of
 from kapok.client.result import Result
 from kapok.client.vault import Vault
 from kapok.client.waiting import JobView
-from kapok.computations.query.params import dataset_name_of
+from kapok.computations.query.parse import reference_of
 from kapok.computations.registry import computation
 from kapok.documents import statements
 from kapok.documents.dataset import Column, Dataset
@@ -133,7 +133,7 @@ def _token(raw: bytes) -> object:
 
 def _question(raw: bytes) -> object:
     text = _text(raw)
-    name = dataset_name_of(text)
+    name = reference_of(text)
     question = computation("query").parse(text, DATASET)
     again = computation("query").parse(question.text, DATASET)
     if again.text != question.text:

@@ -13,7 +13,7 @@ import pytest
 
 from kapok.computations.engines import Thresholds
 from kapok.computations.query.holder import contribute
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.demo.hospitals import QUESTIONS
 from kapok.documents.dataset import Dataset
 from kapok.protocols.words import WordVector
@@ -46,7 +46,7 @@ class Beside:
 def contributions(network) -> dict[str, WordVector]:
     """What each hospital adds to the sum, computed here as its node does."""
     schema = Dataset.from_toml(network.analyst / "heart.toml")
-    question = Question.parse(SQL, schema)
+    question = read_question(SQL, schema)
     return {
         name: contribute(
             question,

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from kapok.computations import Thresholds
 from kapok.computations.query.holder import contribute
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.documents.dataset import Column, Dataset
 from kapok.nodes.settings import CsvSource, EngineLimits, ParquetSource, PostgresSource, QuerySource
 from kapok.nodes.sources import Table
@@ -219,7 +219,7 @@ def test_a_hospital_contributes_the_same_words_from_a_file_and_from_a_database(
     ]
     held = [Table(dataset, source, EngineLimits(threads=1), VersionKey(b"k" * 32)) for source in sources]
     for sql in ASKED:
-        question = Question.parse(sql, dataset)
+        question = read_question(sql, dataset)
         words = []
         for one in held:
             with one.reading() as reading:

@@ -23,6 +23,7 @@ from kapok.computations import Thresholds
 from kapok.computations.query.build import engine_sql
 from kapok.computations.query.holder import contribute
 from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.documents.dataset import Column, Dataset
 from kapok.errors import InvalidInput
 
@@ -165,7 +166,7 @@ def numbers_in(where: exp.Expr, row: dict[str, int | None]) -> Iterator[int]:
 
 def parsed(sql: str, dataset: Dataset) -> Question | None:
     try:
-        return Question.parse(sql, dataset)
+        return read_question(sql, dataset)
     except InvalidInput as error:
         refused = error
     assert refused.code == "number_too_large"
@@ -210,7 +211,7 @@ def test_no_filter_can_overflow(dataset: Dataset, condition: str) -> None:
     for row in corners(dataset):
         named = dict(zip("abc", row, strict=True))
         assert all(-INT64 <= number < INT64 for number in numbers_in(rebuilt, named)), (condition, row)
-    alone = Question.parse(f"SELECT COUNT(*), SUM(a), AVG(b), SUM(c) FROM corners WHERE {condition}", dataset)
+    alone = read_question(f"SELECT COUNT(*), SUM(a), AVG(b), SUM(c) FROM corners WHERE {condition}", dataset)
     holder = engine(dataset)
     words = []
     for asked in (alone, question):
@@ -246,7 +247,7 @@ def test_every_resolution_is_exact_at_both_bounds(decimals: int, kind: str) -> N
     )
     holder = engine(dataset, {"a": kind.format(decimals)})
     for bound in (most, -most):
-        question = Question.parse(
+        question = read_question(
             f"SELECT SUM(a) FROM corners WHERE a = {decimal_text(bound, decimals)}", dataset
         )
         assert contribute(question, dataset, holder, Thresholds(0, 0)).to_integers() == [1, bound, 0]
@@ -304,9 +305,9 @@ def test_no_date_leaves_the_calendar(bounds: tuple[date, date], kind: str, shift
         return
     listed = ", ".join(f"({kind.upper()} '{bound.isoformat()}')" for bound in bounds)
     holder = Duck(f"CREATE TABLE source AS SELECT * FROM (VALUES {listed}) AS t(d)")
-    grouped = Question.parse(f"SELECT COUNT(*) FROM corners GROUP BY {written}", dataset)
+    grouped = read_question(f"SELECT COUNT(*) FROM corners GROUP BY {written}", dataset)
     words = contribute(grouped, dataset, holder, Thresholds(0, 0)).to_integers()
     assert (sum(words[::2]), sum(words[1::2])) == (len(bounds), 0)
     for value in moved:
-        asked = Question.parse(f"SELECT COUNT(*) FROM corners WHERE {written} = {value}", dataset)
+        asked = read_question(f"SELECT COUNT(*) FROM corners WHERE {written} = {value}", dataset)
         assert contribute(asked, dataset, holder, Thresholds(0, 0)).to_integers() == [moved.count(value), 0]

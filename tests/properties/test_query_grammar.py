@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from kapok.computations import Thresholds
 from kapok.computations.query.analyst import Answer, answer
 from kapok.computations.query.holder import contribute
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.documents.dataset import Column, Dataset
 from kapok.errors import InvalidInput
 
@@ -77,7 +77,7 @@ def pooled() -> Duck:
 
 
 def federated(sql: str) -> Answer:
-    question = Question.parse(sql, VISITS)
+    question = read_question(sql, VISITS)
     words = [contribute(question, VISITS, engine, Thresholds(0, 0)) for engine in holders()]
     return answer(question, VISITS, words[0].add(*words[1:]).to_integers())
 

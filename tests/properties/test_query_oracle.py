@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from kapok.computations import Thresholds
 from kapok.computations.query.analyst import Answer, answer
 from kapok.computations.query.holder import contribute
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.documents.dataset import Dataset
 
 HEART = Path(str(files("kapok.demo").joinpath("heart")))
@@ -60,7 +60,7 @@ def pooled() -> Duck:
 
 
 def federated(sql: str, min_cell: int) -> Answer:
-    question = Question.parse(sql, DATASET)
+    question = read_question(sql, DATASET)
     words = [contribute(question, DATASET, engine, Thresholds(0, min_cell)) for engine in holders()]
     return answer(question, DATASET, words[0].add(*words[1:]).to_integers())
 
@@ -191,7 +191,7 @@ def test_all_small_cells_are_suppressed_and_what_is_shown_is_the_truth(
     asked: tuple[str, int], min_cell: int, min_rows: int
 ) -> None:
     sql, groups = asked
-    question = Question.parse(sql, DATASET)
+    question = read_question(sql, DATASET)
     thresholds = Thresholds(min_rows, min_cell)
     words = [contribute(question, DATASET, engine, thresholds) for engine in holders()]
     found = answer(question, DATASET, words[0].add(*words[1:]).to_integers())

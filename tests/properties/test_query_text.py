@@ -7,7 +7,9 @@ from importlib.resources import files
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kapok.computations.query.params import Question, dataset_name_of
+from kapok.computations.query.params import Question
+from kapok.computations.query.parse import reference_of
+from kapok.computations.query.reading import read_question
 from kapok.documents.dataset import Dataset
 from kapok.errors import InvalidInput
 
@@ -58,7 +60,7 @@ valid = st.tuples(
 
 def read(text: str) -> Question | None:
     try:
-        return Question.parse(text, DATASET)
+        return read_question(text, DATASET)
     except InvalidInput as error:
         refused = error
     assert refused.remedy
@@ -73,11 +75,11 @@ def read(text: str) -> Question | None:
 def test_any_text_is_a_question_or_refused(text: str) -> None:
     question = read(text)
     if question is not None:
-        assert Question.parse(question.sql, DATASET) == question
-        assert Question.parse(question.sql, DATASET).sql == question.sql
+        assert read_question(question.sql, DATASET) == question
+        assert read_question(question.sql, DATASET).sql == question.sql
         assert question.describe().endswith(".")
     try:
-        dataset_name_of(text)
+        reference_of(text)
     except InvalidInput:
         assert question is None
 
@@ -85,6 +87,6 @@ def test_any_text_is_a_question_or_refused(text: str) -> None:
 @settings(max_examples=40, deadline=None)
 @given(valid)
 def test_spaces_and_case_do_not_matter(text: str) -> None:
-    question = Question.parse(text, DATASET)
-    assert Question.parse(text.upper().replace(" ", "\n  "), DATASET) == question
-    assert Question.parse(text.lower().replace(" ", "\t"), DATASET) == question
+    question = read_question(text, DATASET)
+    assert read_question(text.upper().replace(" ", "\n  "), DATASET) == question
+    assert read_question(text.lower().replace(" ", "\t"), DATASET) == question

@@ -13,7 +13,7 @@ import numpy as np
 from kapok.computations import Thresholds
 from kapok.computations.query.analyst import answer
 from kapok.computations.query.holder import contribute
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.documents.dataset import Column, Dataset
 from support.table_attacker import bounds_by_flow
 
@@ -87,7 +87,7 @@ class Analyst:
         return self._ask(sql, self.holders[1:], showing, Thresholds(0, 0))
 
     def _ask(self, sql, holders, dataset, thresholds):
-        question = Question.parse(sql, dataset)
+        question = read_question(sql, dataset)
         total = None
         for holder in holders:
             words = contribute(question, dataset, holder, thresholds)

@@ -6,6 +6,7 @@ from typing import Any
 from kapok.computations.engines import Thresholds
 from kapok.computations.query.analyst import Answer
 from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.computations.registry import Next, computation
 from kapok.documents.dataset import Dataset
 
@@ -35,7 +36,7 @@ def ask(
         between: Told each round's number and sum.
     """
     kind, holders = computation("query"), list(engines)
-    question: Question = Question.parse(sql, dataset)
+    question: Question = read_question(sql, dataset)
     state, number = None, 1
     sums = summed(kind.contribute(question, dataset, engine, thresholds, _unheard) for engine in holders)
     if question.rounds == 1:

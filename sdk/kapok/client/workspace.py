@@ -128,9 +128,9 @@ class Workspace:
 
     async def dataset_of(self, sql: str, progress: Listener) -> VerifiedDataset:
         """The dataset that a SELECT is of. See `dataset`."""
-        from kapok.computations.query.params import dataset_name_of
+        from kapok.computations.query.parse import reference_of
 
-        wanted = await asyncio.to_thread(dataset_name_of, sql)
+        wanted = await asyncio.to_thread(reference_of, sql)
         entries = await self.connection.with_retries(lambda broker: broker.catalogue.datasets(None), progress)
         return resolve(wanted.name, wanted.prefix, entries, self.verifier)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from kapok.client.jobs import JobFolder
 from kapok.client.result import Result
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.demo import telling
 from kapok.demo.comparison import Comparison, compare
 from kapok.demo.hospitals import QUESTIONS
@@ -108,7 +108,7 @@ def ask(network: Network, sql: str, *options: str, show_progress: bool = False) 
     files = sorted(network.folder.glob("holders/*/processed.*.data"))
     suppressed = frozenset((int(row), str(column)) for row, column in answer["suppressed"])
     comparison = compare(
-        Question.parse(sql, schema), answer["rows"], suppressed, pooled_answer(sql, schema, files)
+        read_question(sql, schema), answer["rows"], suppressed, pooled_answer(sql, schema, files)
     )
     return Asked(
         sql=sql,

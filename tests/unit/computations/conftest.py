@@ -13,7 +13,7 @@ import pytest
 from kapok.computations import Thresholds
 from kapok.computations.query.analyst import Answer, answer
 from kapok.computations.query.holder import contribute
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.documents.dataset import Dataset
 
 HEART = Path(str(files("kapok.demo").joinpath("heart")))
@@ -74,7 +74,7 @@ def ask(heart: Dataset, hospitals: dict[str, DuckEngine]) -> Callable[..., Answe
     """Ask all hospitals and add their words up, as the masked sum does."""
 
     def asked(sql: str, min_rows: int = 0, min_cell: int = 5, dataset: Dataset = heart) -> Answer:
-        question = Question.parse(sql, dataset)
+        question = read_question(sql, dataset)
         thresholds = Thresholds(min_rows, min_cell)
         words = [contribute(question, dataset, engine, thresholds) for engine in hospitals.values()]
         return answer(question, dataset, words[0].add(*words[1:]).to_integers())

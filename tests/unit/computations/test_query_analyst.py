@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from kapok.computations.query.analyst import Answer, AnswerColumn, answer
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.documents.dataset import Column, Dataset
 from kapok.errors import PeerProtocolError
 
@@ -35,7 +35,7 @@ WIDE = Dataset(
 
 
 def read(sql: str, words: list[int], dataset: Dataset = WIDE) -> Answer:
-    return answer(Question.parse(sql, dataset), dataset, words)
+    return answer(read_question(sql, dataset), dataset, words)
 
 
 def test_the_hospitals_together(ask: Ask) -> None:
@@ -178,7 +178,7 @@ def test_texts_are_strings_in_arrow() -> None:
         [1, 6, 0],
         [0, 1, 0],
         [1, 1, -1],
-        [1, 1, 256 * 2 ** Question.parse("SELECT SUM(s) FROM wide", WIDE).random_bits],
+        [1, 1, 256 * 2 ** read_question("SELECT SUM(s) FROM wide", WIDE).random_bits],
     ],
 )
 def test_sums_that_no_holder_can_have_sent_are_refused(words: list[int]) -> None:

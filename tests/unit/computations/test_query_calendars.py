@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.computations.rows.calendars import day_number
 from kapok.documents.dataset import Column, Dataset
 from kapok.errors import InvalidInput
@@ -47,7 +47,7 @@ def test_a_number_is_a_day_of_the_calendar_or_none():
 )
 def test_a_date_that_could_leave_the_calendar_is_refused(moved):
     with pytest.raises(InvalidInput) as refused:
-        Question.parse(f"SELECT COUNT(DISTINCT YEAR({moved})) FROM stays", STAYS)
+        read_question(f"SELECT COUNT(DISTINCT YEAR({moved})) FROM stays", STAYS)
     assert refused.value.code == "number_too_large"
     assert "0001-01-01" in refused.value.remedy
 
@@ -64,4 +64,4 @@ def test_a_date_that_could_leave_the_calendar_is_refused(moved):
     ],
 )
 def test_the_first_and_the_last_day_are_in_the_calendar(moved):
-    assert Question.parse(f"SELECT COUNT(*) FROM stays WHERE YEAR({moved}) = 2000", STAYS)
+    assert read_question(f"SELECT COUNT(*) FROM stays WHERE YEAR({moved}) = 2000", STAYS)

@@ -13,7 +13,7 @@ from kapok.computations import Thresholds
 from kapok.computations.engines import Dominance, unheard
 from kapok.computations.query.build import engine_sql
 from kapok.computations.query.holder import contribute
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.documents.dataset import Column, Dataset
 from kapok.errors import InvalidInput
 
@@ -49,7 +49,7 @@ def words_of(
     dataset: Dataset = TINY,
     note: Callable[[str, str], None] = unheard,
 ) -> list[int]:
-    question = Question.parse(sql, dataset)
+    question = read_question(sql, dataset)
     vector = contribute(question, dataset, engine, Thresholds(min_rows, min_cell), note)
     assert vector.bits == question.word_bits
     assert len(vector) == question.words
@@ -205,7 +205,7 @@ def test_random_words_are_fresh_and_fill_their_width(engine: Any) -> None:
     assert suppressed(flat)
     # The top bit is set about every other time: of 400 words all but surely 100 to 300.
     assert len(flat) == 400
-    assert 100 < sum(word >> (Question.parse(sql, TINY).random_bits - 1) for word in flat) < 300
+    assert 100 < sum(word >> (read_question(sql, TINY).random_bits - 1) for word in flat) < 300
 
 
 def test_a_suppressed_flag_is_never_zero(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,9 +336,7 @@ def test_an_engine_that_answers_nonsense_suppresses_everything(rows: Any) -> Non
 
 def test_what_the_engine_runs_is_rebuilt(engine: Any) -> None:
     sql = engine_sql(
-        Question.parse(
-            "select sum(size), count(*) from tiny where ward='a' and size>0.35 group by sex", TINY
-        ),
+        read_question("select sum(size), count(*) from tiny where ward='a' and size>0.35 group by sex", TINY),
         TINY,
         "duckdb",
     )

@@ -9,7 +9,7 @@ import pytest
 from kapok.computations.language.clauses import read_statement
 from kapok.computations.language.grammar import Reader
 from kapok.computations.language.lexing import Token
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.documents.dataset import Column, Dataset
 from kapok.errors import InvalidInput
 
@@ -35,7 +35,7 @@ def test_what_no_question_has_is_refused_however_deep_it_nests(
         nested = opening * levels + "a" + ")" * levels * opening.count("(")
         for sql in (start + nested, start + " AND ".join([nested + " = 1"] * 4)):
             with pytest.raises(InvalidInput) as caught:
-                Question.parse(sql, heart)
+                read_question(sql, heart)
             assert caught.value.code in (
                 *("unsupported_sql", "unknown_function", "question_too_long", "bad_sql"),
                 *("type_mismatch", "unknown_column"),
@@ -92,7 +92,7 @@ def test_a_name_is_never_a_type_or_a_clause(name: str) -> None:
         columns=(Column(name=name, type="integer", minimum=0, maximum=9, nullable=True),),
     )
     for written in (name, name.upper(), f'"{name}"'):
-        question = Question.parse(
+        question = read_question(
             f"SELECT SUM({written}) AS {written}, COUNT({name}.{written}) FROM {written} "
             f"WHERE {written} < 3 AND {written} > 1 OR ({written} + {written}) IN (3) OR {written} IS NULL",
             dataset,
@@ -106,12 +106,12 @@ def test_a_word_of_sql_as_a_name_needs_quotes_and_the_error_says_so() -> None:
         name="t", rows_max=9, columns=(Column(name="commit", type="integer", minimum=0, maximum=9),)
     )
     with pytest.raises(InvalidInput) as caught:
-        Question.parse("SELECT SUM(commit) FROM t", dataset)
+        read_question("SELECT SUM(commit) FROM t", dataset)
     assert '"commit"' in (caught.value.remedy or "")
-    assert Question.parse('SELECT SUM("commit") FROM t', dataset).columns == ("commit",)
+    assert read_question('SELECT SUM("commit") FROM t', dataset).columns == ("commit",)
 
 
 def test_texts_that_look_like_stand_ins_are_texts() -> None:
     dataset = Dataset(name="t", rows_max=9, columns=(Column(name="kind", type="text", domain=("n0", "n1")),))
-    question = Question.parse("SELECT COUNT(*) AS n1 FROM t WHERE kind = 'n0' OR kind IN ('n1')", dataset)
+    question = read_question("SELECT COUNT(*) AS n1 FROM t WHERE kind = 'n0' OR kind IN ('n1')", dataset)
     assert question.sql == "SELECT COUNT(*) AS n1 FROM t WHERE kind = 'n0' OR kind IN ('n1')"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.errors import InvalidInput
 
 NAMES = {
@@ -22,21 +22,21 @@ NAMES = {
 
 @pytest.mark.parametrize("selected", NAMES)
 def test_names_follow_from_what_is_selected_and_survive_the_canonical_text(heart, selected):
-    question = Question.parse(f"SELECT {selected} FROM heart", heart)
+    question = read_question(f"SELECT {selected} FROM heart", heart)
     assert " ".join(item.name for item in question.items) == NAMES[selected]
-    again = Question.parse(question.text, heart)
+    again = read_question(question.text, heart)
     assert again == question
     assert again.text == question.text
 
 
 def test_a_name_that_says_nothing_is_not_written(heart):
-    text = Question.parse("SELECT AVG(age) AS avg_age, COUNT(*) AS n FROM heart", heart).text
+    text = read_question("SELECT AVG(age) AS avg_age, COUNT(*) AS n FROM heart", heart).text
     assert text == "SELECT AVG(age), COUNT(*) AS n FROM heart"
 
 
 def test_long_expressions_have_names_of_63_characters_at_most(heart):
     many = " + ".join(["age"] * 40)
-    question = Question.parse(f"SELECT AVG({many}), SUM({many}), AVG({many} + 1) FROM heart", heart)
+    question = read_question(f"SELECT AVG({many}), SUM({many}), AVG({many} + 1) FROM heart", heart)
     names = [item.name for item in question.items]
     assert len(set(names)) == 3
     assert max(map(len, names)) <= 63
@@ -45,5 +45,5 @@ def test_long_expressions_have_names_of_63_characters_at_most(heart):
 @pytest.mark.parametrize("where", ["ORDER BY nosuch", "HAVING nosuch > 3"])
 def test_a_name_that_is_nothings_is_said_to_be_unknown(heart, where):
     with pytest.raises(InvalidInput) as caught:
-        Question.parse(f"SELECT COUNT(*) AS n FROM heart {where}", heart)
+        read_question(f"SELECT COUNT(*) AS n FROM heart {where}", heart)
     assert caught.value.code == "unknown_column"

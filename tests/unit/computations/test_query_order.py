@@ -12,6 +12,7 @@ from kapok.computations.engines import Thresholds
 from kapok.computations.query.analyst import Answer, answer
 from kapok.computations.query.holder import contribute
 from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.documents.dataset import Column, Dataset
 
 from .conftest import DuckEngine
@@ -100,7 +101,7 @@ def test_labels_are_of_the_rows_where_they_have_come_to_stand():
 
 def test_having_that_cannot_be_told_keeps_a_row_and_its_place():
     sql = "SELECT ward, SUM(x) AS s FROM visits GROUP BY ward HAVING COUNT(*) >= 2 ORDER BY s DESC"
-    question = Question.parse(sql, VISITS)
+    question = read_question(sql, VISITS)
     counted = next(str(number) for number, measure in enumerate(question.measures) if not measure.moments)
     found = asked(sql, {"d": counted, "c": "01"})
     assert [row[0] for row in found.rows] == ["f", "a", "d", "c"]
@@ -130,7 +131,7 @@ def test_limit_counts_what_having_has_left():
 
 
 def words_of(sql: str, table: str, thresholds: Thresholds | None = None) -> tuple[Question, list[int]]:
-    question, engine = Question.parse(sql, VISITS), DuckEngine(f"CREATE TABLE source AS {table}")
+    question, engine = read_question(sql, VISITS), DuckEngine(f"CREATE TABLE source AS {table}")
     return question, contribute(question, VISITS, engine, thresholds or Thresholds(0, 0)).to_integers()
 
 
@@ -142,7 +143,7 @@ def test_a_group_that_where_leaves_out_is_no_line_though_it_was_suppressed(where
     narrow = Dataset(name="visits", rows_max=1000, columns=(VISITS.columns[0], column))
     sql = "SELECT x, COUNT(*) AS n FROM visits{} GROUP BY ROLLUP (x)"
     question, unfiltered = (
-        Question.parse(sql.format(filtered), narrow) for filtered in (f" WHERE {where}", "")
+        read_question(sql.format(filtered), narrow) for filtered in (f" WHERE {where}", "")
     )
     # Nothing is shown: of (5, 6, null) and of the margin, by a holder that suppresses all.
     found = answer(question, narrow, [0, 1] * 4)

@@ -9,7 +9,9 @@ import pytest
 import sqlglot
 from sqlglot import parser
 
-from kapok.computations.query.params import DatasetReference, Question, dataset_name_of
+from kapok.computations.query.params import DatasetReference, Question
+from kapok.computations.query.parse import reference_of
+from kapok.computations.query.reading import read_question
 from kapok.documents.dataset import Column, Dataset
 from kapok.errors import InvalidInput, KapokError
 
@@ -28,12 +30,12 @@ MIXED = Dataset(
 
 
 def where(text: str, dataset: Dataset = MIXED) -> str:
-    sql = Question.parse(f"SELECT COUNT(*) FROM {dataset.name} WHERE {text}", dataset).sql
+    sql = read_question(f"SELECT COUNT(*) FROM {dataset.name} WHERE {text}", dataset).sql
     return sql.removeprefix(f"SELECT COUNT(*) FROM {dataset.name} WHERE ")
 
 
 def test_reads_items_groups_and_measures(heart: Dataset) -> None:
-    question = Question.parse(
+    question = read_question(
         "select SEX, count(*), Avg(age) AS Mean, sum(age), count(ca) from heart "
         "where trestbps > 100 group by fbs, sex, fbs",
         heart,
@@ -84,8 +86,8 @@ def test_reads_items_groups_and_measures(heart: Dataset) -> None:
     ],
 )
 def test_equal_meaning_gives_equal_text(one: str, other: str) -> None:
-    assert Question.parse(one, MIXED) == Question.parse(other, MIXED)
-    assert Question.parse(one, MIXED).sql == Question.parse(other, MIXED).sql
+    assert read_question(one, MIXED) == read_question(other, MIXED)
+    assert read_question(one, MIXED).sql == read_question(other, MIXED).sql
 
 
 @pytest.mark.parametrize(
@@ -137,14 +139,14 @@ def test_names_that_are_words_of_sql_survive() -> None:
             f'("{name}" > 1 + "{name}" OR NOT "{name}" IN (1) OR "{name}" IS NULL)' for name in some
         )
         groups = ", ".join(f'"{name}"' for name in some)
-        question = Question.parse(
+        question = read_question(
             f'SELECT {items} FROM "{some[0]}" WHERE {filters} GROUP BY {groups}', dataset
         )
-        assert Question.parse(question.sql, dataset) == question, some
+        assert read_question(question.sql, dataset) == question, some
 
 
 def test_an_alias_in_capitals_is_kept_when_quoted() -> None:
-    question = Question.parse('select count(*) as "N" from mixed', MIXED)
+    question = read_question('select count(*) as "N" from mixed', MIXED)
     assert question.items[0].name == "N"
     assert question.sql == 'SELECT COUNT(*) AS "N" FROM mixed'
 
@@ -327,7 +329,7 @@ REFUSED = [
 @pytest.mark.parametrize(("sql", "code"), REFUSED, ids=[sql[:60] for sql, _ in REFUSED])
 def test_refuses(heart: Dataset, sql: str, code: str) -> None:
     with pytest.raises(KapokError) as caught:
-        Question.parse(sql, heart)
+        read_question(sql, heart)
     assert isinstance(caught.value, InvalidInput)
     assert caught.value.code == code, caught.value.diagnostics()
     assert caught.value.remedy
@@ -337,7 +339,7 @@ def test_refuses(heart: Dataset, sql: str, code: str) -> None:
 @pytest.mark.parametrize("sql", [None, 3, b"SELECT COUNT(*) FROM heart"])
 def test_refuses_what_is_no_text(heart: Dataset, sql: Any) -> None:
     with pytest.raises(InvalidInput):
-        Question.parse(sql, heart)
+        read_question(sql, heart)
 
 
 def test_refusals_of_texts_and_booleans() -> None:
@@ -358,7 +360,7 @@ def test_refusals_of_texts_and_booleans() -> None:
         where("place = 'norht'")
     assert "'north'" in (caught.value.remedy or "")
     with pytest.raises(InvalidInput) as caught:
-        Question.parse("SELECT SUM(place) FROM mixed", MIXED)
+        read_question("SELECT SUM(place) FROM mixed", MIXED)
     assert caught.value.code == "type_mismatch"
 
 
@@ -444,22 +446,22 @@ def test_a_misspelt_text_is_guessed_and_the_domain_is_listed_all_the_same() -> N
 def test_the_deepest_question_parses_far_down_the_stack(heart: Dataset) -> None:
     def down(levels: int) -> Question:
         sql = "SELECT COUNT(*) FROM heart WHERE " + "(" * 15 + "age" + ")" * 15 + " > 3"
-        return down(levels - 1) if levels else Question.parse(sql, heart)
+        return down(levels - 1) if levels else read_question(sql, heart)
 
     assert down(150).sql.endswith("WHERE age > 3")
 
 
 def test_a_thousand_literals_are_allowed(heart: Dataset) -> None:
     values = ", ".join(map(str, range(1000)))
-    assert Question.parse(f"SELECT COUNT(*) FROM heart WHERE age IN ({values})", heart).sql.endswith("999)")
+    assert read_question(f"SELECT COUNT(*) FROM heart WHERE age IN ({values})", heart).sql.endswith("999)")
 
 
 def test_finds_the_dataset() -> None:
-    assert dataset_name_of("select x from Heart where nonsense") == DatasetReference("heart", None)
-    assert dataset_name_of('select count(*) from "heart@9f2c"') == DatasetReference("heart", "9f2c")
+    assert reference_of("select x from Heart where nonsense") == DatasetReference("heart", None)
+    assert reference_of('select count(*) from "heart@9f2c"') == DatasetReference("heart", "9f2c")
     for sql in ("select 1", "select count(*) from a, b", "drop table heart", 'select 1 from "heart@"'):
         with pytest.raises(InvalidInput):
-            dataset_name_of(sql)
+            reference_of(sql)
 
 
 def test_a_hash_must_be_the_datasets(heart: Dataset) -> None:
@@ -467,10 +469,9 @@ def test_a_hash_must_be_the_datasets(heart: Dataset) -> None:
 
     digest = sha256(heart.to_payload()).hexdigest()
     assert (
-        Question.parse(f'select count(*) from "heart@{digest[:8]}"', heart).sql
-        == "SELECT COUNT(*) FROM heart"
+        read_question(f'select count(*) from "heart@{digest[:8]}"', heart).sql == "SELECT COUNT(*) FROM heart"
     )
-    assert Question.parse(f'select count(*) from "heart@{digest}"', heart).sql == "SELECT COUNT(*) FROM heart"
+    assert read_question(f'select count(*) from "heart@{digest}"', heart).sql == "SELECT COUNT(*) FROM heart"
 
 
 @pytest.mark.parametrize(
@@ -496,4 +497,4 @@ def test_a_hash_must_be_the_datasets(heart: Dataset) -> None:
     ],
 )
 def test_describes_itself(heart: Dataset, sql: str, said: str) -> None:
-    assert Question.parse(sql, heart).describe() == said
+    assert read_question(sql, heart).describe() == said

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kapok.computations.query.build import engine_sql
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.documents.dataset import Column, Dataset
 
 Engines = dict[str, Callable[[str], list[tuple[Any, ...]]]]
@@ -96,7 +96,7 @@ def number(value: Any) -> Any:
 
 
 def both(sql: str, engines: Engines, largest: int = 0) -> Any:
-    question = Question.parse(sql, VISITS)
+    question = read_question(sql, VISITS)
     found = [
         sorted(fetch(engine_sql(question, VISITS, dialect, largest)), key=repr)
         for dialect, fetch in engines.items()

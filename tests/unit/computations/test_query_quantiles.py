@@ -8,8 +8,8 @@ from support.several_rounds import ask, summed
 
 from kapok.computations.engines import Thresholds
 from kapok.computations.query.intervals import Interval, encode_intervals, read_intervals
-from kapok.computations.query.params import Question
 from kapok.computations.query.quantiles import PARTS, RANKS
+from kapok.computations.query.reading import read_question
 from kapok.computations.query.search import advance
 from kapok.computations.query.tallies import contribute_thresholds
 from kapok.computations.registry import computation
@@ -108,28 +108,28 @@ def test_where_the_least_cell_lets_the_thresholds_show_they_stay_exact(heart, ho
 )
 def test_what_cannot_be_searched_for_is_refused(heart, sql, said):
     with pytest.raises(InvalidInput) as caught:
-        Question.parse(sql, heart)
+        read_question(sql, heart)
     assert said in (caught.value.remedy or "")
 
 
 def test_values_too_far_apart_are_refused():
     with pytest.raises(InvalidInput) as caught:
-        Question.parse("SELECT MEDIAN(x * x) FROM d", numbers(10**9))
+        read_question("SELECT MEDIAN(x * x) FROM d", numbers(10**9))
     assert caught.value.code == "number_too_large"
 
 
 def test_rounds_words_and_operations_follow_from_question_and_schema(heart):
-    one = Question.parse("SELECT MEDIAN(age) FROM heart", heart)
+    one = read_question("SELECT MEDIAN(age) FROM heart", heart)
     assert (one.rounds, one.operations, one.columns) == (4, ("quantile",), ("age",))
     assert one.words == RANKS * 2 * (PARTS - 1) > one.first_words == 2
-    both = Question.parse("SELECT MEDIAN(age), AVG(chol) FROM heart", heart)
+    both = read_question("SELECT MEDIAN(age), AVG(chol) FROM heart", heart)
     assert both.operations == ("avg", "quantile")
-    assert Question.parse("SELECT AVG(age) FROM heart", heart).rounds == 1
-    assert Question.parse("SELECT MEDIAN(x) FROM d", numbers(7)).rounds == 2
-    assert Question.parse("SELECT MEDIAN(x) FROM d", numbers(8)).rounds == 3
+    assert read_question("SELECT AVG(age) FROM heart", heart).rounds == 1
+    assert read_question("SELECT MEDIAN(x) FROM d", numbers(7)).rounds == 2
+    assert read_question("SELECT MEDIAN(x) FROM d", numbers(8)).rounds == 3
     assert "median of age" in one.describe()
-    assert one.substance != Question.parse("SELECT QUANTILE_CONT(age, 0.4) FROM heart", heart).substance
-    assert one.substance == Question.parse("SELECT QUANTILE_CONT(age, 0.5) AS m FROM heart", heart).substance
+    assert one.substance != read_question("SELECT QUANTILE_CONT(age, 0.4) FROM heart", heart).substance
+    assert one.substance == read_question("SELECT QUANTILE_CONT(age, 0.5) AS m FROM heart", heart).substance
 
 
 def test_no_rows_have_no_quantile_where_empty_cells_show():
@@ -153,7 +153,7 @@ def test_few_rows_are_suppressed_from_the_first_round_on():
 )
 def test_a_threshold_shows_if_none_or_enough_of_the_rows_lie_on_each_side(rows, expected):
     dataset, intervals = numbers(15), (Interval(0, 15), None)
-    question = Question.parse("SELECT MEDIAN(x) FROM d", dataset)
+    question = read_question("SELECT MEDIAN(x) FROM d", dataset)
     least = Thresholds(0, 3)
     words = contribute_thresholds(question, dataset, intervals, Rows(rows), least).to_integers()
     shown = [None if flag else count for count, flag in zip(words[:30:2], words[1:30:2], strict=True)]
@@ -164,7 +164,7 @@ def test_a_threshold_shows_if_none_or_enough_of_the_rows_lie_on_each_side(rows, 
 def test_a_hidden_cell_stays_hidden_in_every_round():
     """Fewer rows than min_cell: no threshold shows, not even one with none of them on a side."""
     dataset = numbers(15)
-    question = Question.parse("SELECT MEDIAN(x) FROM d", dataset)
+    question = read_question("SELECT MEDIAN(x) FROM d", dataset)
     words = contribute_thresholds(
         question, dataset, (Interval(0, 15), Interval(0, 15)), Rows([4, 5]), Thresholds(0, 3)
     ).to_integers()
@@ -244,7 +244,7 @@ BAD = [
 
 @pytest.mark.parametrize("parameters", BAD, ids=range(len(BAD)))
 def test_parameters_that_no_search_has_are_refused_without_saying_what_is_in_them(parameters):
-    question = Question.parse("SELECT MEDIAN(x) FROM d", numbers())
+    question = read_question("SELECT MEDIAN(x) FROM d", numbers())
     with pytest.raises(InvalidInput) as caught:
         read_intervals(question, numbers(), parameters)
     assert caught.value.code == "bad_parameters"
@@ -252,7 +252,7 @@ def test_parameters_that_no_search_has_are_refused_without_saying_what_is_in_the
 
 
 def test_parameters_come_back_as_they_were():
-    question = Question.parse("SELECT MEDIAN(x) FROM d", numbers())
+    question = read_question("SELECT MEDIAN(x) FROM d", numbers())
     given = (Interval(64, 127), None)
     assert read_intervals(question, numbers(), encode_intervals(given)) == given
 
@@ -280,7 +280,7 @@ def sums_of(question, dataset, holders):
 @pytest.mark.parametrize("change", ["more than all", "fewer than before", "flag", "negative", "length"])
 def test_a_sum_that_no_holders_can_have_sent_is_refused(change):
     dataset = numbers()
-    question = Question.parse("SELECT MEDIAN(x) FROM d", dataset)
+    question = read_question("SELECT MEDIAN(x) FROM d", dataset)
     step, words = sums_of(question, dataset, [range(100)] * 3)
     match change:
         case "more than all":
@@ -300,7 +300,7 @@ def test_a_sum_that_no_holders_can_have_sent_is_refused(change):
 
 def test_the_same_state_and_sum_give_the_same_step_again():
     dataset = numbers()
-    question = Question.parse("SELECT MEDIAN(x) FROM d", dataset)
+    question = read_question("SELECT MEDIAN(x) FROM d", dataset)
     step, words = sums_of(question, dataset, [range(100)] * 3)
     assert advance(question, dataset, step.state, words) == advance(question, dataset, step.state, words)
     assert json.loads(step.state)["number"] == 1

@@ -7,7 +7,7 @@ import pytest
 
 from kapok.computations.query.disclosure.selection import selection, split
 from kapok.computations.query.disclosure.suppression import suppress
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.documents.dataset import Column, Dataset
 from kapok.errors import InvalidInput
 
@@ -25,7 +25,7 @@ TINY = Dataset(
 
 
 def behind(asked: str):
-    return selection(Question.parse(f"SELECT {asked}", TINY), TINY)
+    return selection(read_question(f"SELECT {asked}", TINY), TINY)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_what_a_derived_expression_can_be_is_told_by_the_values_alone():
 )
 def test_a_question_that_leaves_no_room_is_refused_when_it_is_read(asked):
     with pytest.raises(InvalidInput) as refused:
-        Question.parse(f"SELECT {asked}", TINY)
+        read_question(f"SELECT {asked}", TINY)
     assert refused.value.code == "too_many_cells"
 
 
@@ -128,9 +128,9 @@ def test_a_finer_question_too_long_for_an_engine_is_refused_when_it_is_read():
     """WHERE is written out once, and once more with each FILTER behind it."""
     long = "ill AND POWER(POWER(POWER(age * 0, 16), 16), 8) >= 0"
     filters = ", ".join(f"COUNT(*) FILTER (WHERE age > {number}) AS n{number}" for number in range(30))
-    Question.parse(f"SELECT COUNT(*) FROM tiny WHERE {long}", TINY)
+    read_question(f"SELECT COUNT(*) FROM tiny WHERE {long}", TINY)
     with pytest.raises(InvalidInput) as refused:
-        Question.parse(f"SELECT {filters} FROM tiny WHERE {long}", TINY)
+        read_question(f"SELECT {filters} FROM tiny WHERE {long}", TINY)
     assert refused.value.code == "question_too_long"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.documents.dataset import Column, Dataset
 
 MIXED = Dataset(
@@ -20,7 +20,7 @@ MIXED = Dataset(
 
 def test_substance_is_the_same_whatever_things_are_called_and_in_which_order() -> None:
     def substance(sql: str) -> str:
-        return Question.parse(sql, MIXED).substance
+        return read_question(sql, MIXED).substance
 
     first = substance(
         "select kind, count(*) as n, avg(age) as a from mixed "
@@ -48,6 +48,6 @@ def test_substance_is_the_same_whatever_things_are_called_and_in_which_order() -
 
 def test_substance_does_not_know_the_datasets_name() -> None:
     renamed = Dataset(name="renamed", rows_max=100, columns=MIXED.columns)
-    one, other = (Question.parse(f"select count(*) from {data.name}", data) for data in (MIXED, renamed))
+    one, other = (read_question(f"select count(*) from {data.name}", data) for data in (MIXED, renamed))
     assert one.text != other.text
     assert one.substance == other.substance

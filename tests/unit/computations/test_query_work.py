@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.computations.rows import operations, texts
 from kapok.computations.rows.operations import Field, Operation
 from kapok.documents.dataset import Column, Dataset
@@ -23,7 +23,7 @@ VISITS = Dataset(
 
 def refused(sql: str) -> InvalidInput:
     with pytest.raises(InvalidInput) as found:
-        Question.parse(sql, VISITS)
+        read_question(sql, VISITS)
     assert found.value.remedy
     return found.value
 
@@ -40,7 +40,7 @@ def test_what_is_written_out_counts_over_the_whole_question(aggregate):
         parts = [aggregate.format(f"POWER(POWER(x * 0, 16), 16) + {number}") for number in range(count)]
         return f"SELECT {', '.join(parts)} FROM visits"
 
-    assert Question.parse(asked(5), VISITS)
+    assert read_question(asked(5), VISITS)
     assert refused(asked(25)).code == "question_too_long"
 
 
@@ -59,12 +59,12 @@ def test_so_many_aggregates_may_be_of_some_rows_alone(measure):
     def asked(count: int) -> str:
         return f"SELECT {', '.join(measure.format(50 + number) for number in range(count))} FROM visits"
 
-    assert Question.parse(asked(32), VISITS)
+    assert read_question(asked(32), VISITS)
     assert refused(asked(33)).code == "too_many_conditions"
 
 
 def test_aggregates_of_all_rows_are_not_counted_among_them():
-    assert Question.parse(f"SELECT {', '.join(f'SUM(x + {n})' for n in range(50))} FROM visits", VISITS)
+    assert read_question(f"SELECT {', '.join(f'SUM(x + {n})' for n in range(50))} FROM visits", VISITS)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_values_that_functions_are_found_for_are_counted(condition, monkeypatch)
 
 def test_a_comparison_looks_at_no_long_domain():
     many = " OR ".join(f"place = 'place {number}'" for number in range(200))
-    assert Question.parse(f"SELECT COUNT(*) FROM visits WHERE {many}", VISITS)
+    assert read_question(f"SELECT COUNT(*) FROM visits WHERE {many}", VISITS)
 
 
 def test_a_pattern_is_built_once_for_all_texts(monkeypatch):
@@ -98,5 +98,5 @@ def test_a_pattern_is_built_once_for_all_texts(monkeypatch):
         return real(pattern, ignore_case=ignore_case)
 
     monkeypatch.setattr(texts, "_like", building)
-    Question.parse("SELECT COUNT(*) FROM visits WHERE place LIKE '%1%'", VISITS)
+    read_question("SELECT COUNT(*) FROM visits WHERE place LIKE '%1%'", VISITS)
     assert built == ["%1%"] * 2, "of the question, and of the finer one behind it"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.computations.widths import random_bits, word_bits
 from kapok.documents.dataset import Column, Dataset
 
@@ -56,6 +56,6 @@ def test_the_bound_follows_the_question(asked: str, bound: int) -> None:
             Column(name="t", type="timestamp", minimum="1900-01-01T00:00:00", maximum="2100-01-01T00:00:00"),
         ),
     )
-    question = Question.parse(f"SELECT {asked} FROM d WHERE wide > 0 AND t > '2000-01-01'", dataset)
+    question = read_question(f"SELECT {asked} FROM d WHERE wide > 0 AND t > '2000-01-01'", dataset)
     assert question.bound == bound
     assert question.word_bits == word_bits(bound)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.demo.comparison import compare
 from kapok.demo.pooled import pooled_answer
 from kapok.documents.dataset import Column, Dataset
@@ -28,7 +29,7 @@ def ward() -> Dataset:
 
 @pytest.fixture(scope="module")
 def question(ward) -> Question:
-    return Question.parse(SQL, ward)
+    return read_question(SQL, ward)
 
 
 TRUTH = [("f", 3, Decimal("0.300000"), 50.0), ("m", 2, Decimal("-1.500000"), None)]

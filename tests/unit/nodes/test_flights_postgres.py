@@ -15,7 +15,7 @@ import pytest
 from kapok.computations import Thresholds
 from kapok.computations.query.analyst import answer
 from kapok.computations.query.holder import contribute
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.documents.dataset import Dataset
 from kapok.nodes.settings import EngineLimits, ParquetSource, PostgresSource
 from kapok.nodes.sources import Table
@@ -65,7 +65,7 @@ def test_flights_in_postgresql_give_the_words_that_parquet_gives_and_the_truth(d
     files = [str(FOLDER / f"flights_{airport}.parquet") for airport in AIRPORTS]
     worst = 0.0
     for sql in QUESTIONS:
-        question = Question.parse(sql, dataset)
+        question = read_question(sql, dataset)
         found = [[words_of(table, question, dataset) for table in both] for both in tables]
         for ours, theirs in found:
             assert ours.to_integers() == theirs.to_integers(), sql

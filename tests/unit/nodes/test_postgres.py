@@ -15,7 +15,7 @@ from support.postgres import PASSWORD, READER, started
 
 from kapok.computations import Thresholds
 from kapok.computations.query.holder import contribute
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.documents.dataset import Column, Dataset
 from kapok.errors import InvalidInput
 from kapok.nodes.settings import EngineLimits, ParquetSource, PostgresSource
@@ -41,7 +41,7 @@ ROWS = pa.table(
     }
 )
 LIMITS = EngineLimits(threads=1, timeout_s=20)
-QUESTION = Question.parse("SELECT kind, COUNT(*), SUM(n) FROM lab GROUP BY kind", SCHEMA)
+QUESTION = read_question("SELECT kind, COUNT(*), SUM(n) FROM lab GROUP BY kind", SCHEMA)
 
 
 @pytest.fixture

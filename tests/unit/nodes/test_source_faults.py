@@ -7,7 +7,7 @@ import pytest
 
 from kapok.computations import Thresholds
 from kapok.computations.query.holder import contribute
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.documents.dataset import Column, Dataset
 from kapok.nodes.settings import CsvSource, EngineLimits
 from kapok.nodes.sources import Table
@@ -126,7 +126,7 @@ def test_no_filter_finds_out_which_rows_were_wrong(tmp_path, condition):
     """What a question sees is a table in which a faulty cell is missing or a bound, and nothing else."""
     clean = [LINES[0], "100,9.99,,2013-12-31,2013-12-31T23:59:59,,2", "-5,-1.5,,2013-01-01,2013-01-01,,3"]
     clean += [",,,,,,4", ",,,,,,5"]
-    question = Question.parse(f"SELECT COUNT(*), COUNT(n), SUM(n) FROM lab WHERE {condition}", SCHEMA)
+    question = read_question(f"SELECT COUNT(*), COUNT(n), SUM(n) FROM lab WHERE {condition}", SCHEMA)
     words = []
     for found in (table(tmp_path, on_fault="clip"), table(tmp_path, *clean)):
         with found.reading() as reading:

@@ -10,7 +10,7 @@ import pytest
 
 from kapok.computations import Thresholds
 from kapok.computations.query.holder import contribute
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.documents.dataset import Column, Dataset
 from kapok.errors import InvalidInput
 from kapok.nodes.settings import CsvSource, EngineLimits, ParquetSource
@@ -213,12 +213,12 @@ def test_another_type_is_no_date(tmp_path, column, values, kind):
 
 def test_dates_are_counted_and_never_summed(tmp_path):
     lines = ["2013-01-31,2013-01-31T05:00:00"] * 7 + [",", "2013-01-31,"]
-    question = Question.parse("SELECT COUNT(day) FROM visits WHERE seen IS NOT NULL", BOTH)
+    question = read_question("SELECT COUNT(day) FROM visits WHERE seen IS NOT NULL", BOTH)
     with table(written(tmp_path, *lines)).reading() as reading:
         assert reading.engine is not None
         assert contribute(question, BOTH, reading.engine, Thresholds(5, 5)).to_integers() == [7, 0]
     for name in ("SUM", "AVG"):
         with pytest.raises(InvalidInput, match="column seen is a timestamp") as caught:
-            Question.parse(f"SELECT {name}(seen) FROM visits", BOTH)
+            read_question(f"SELECT {name}(seen) FROM visits", BOTH)
         assert caught.value.code == "type_mismatch"
         assert "group by" not in (caught.value.remedy or "")

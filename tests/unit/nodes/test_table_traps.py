@@ -10,7 +10,7 @@ import pytest
 
 from kapok.computations import Thresholds
 from kapok.computations.query.holder import contribute
-from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.documents.dataset import Column, Dataset
 from kapok.nodes.settings import CsvSource, EngineLimits, ParquetSource
 from kapok.nodes.sources import Table
@@ -144,7 +144,7 @@ def test_what_passes_the_check_at_the_bounds_is_answered_exactly(tmp_path, decim
         )
     found = table(CsvSource(path) if kind == "csv" else ParquetSource(path), dataset)
     assert problems(found) == []
-    question = Question.parse(f"SELECT SUM(x) FROM edge WHERE x IN ({low}, {high})", dataset)
+    question = read_question(f"SELECT SUM(x) FROM edge WHERE x IN ({low}, {high})", dataset)
     with found.reading() as reading:
         assert reading.engine is not None
         words = contribute(question, dataset, reading.engine, Thresholds(1, 1)).to_integers()

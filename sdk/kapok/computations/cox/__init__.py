@@ -7,7 +7,7 @@
 
 Times are rounded up to a public grid; ties are Breslow's. For each interval of the grid those rows that leave
 there are summed up: how many, how many with the event, and Σ w, Σ w x, Σ w x xᵀ with w = exp(xβ). Those
-at risk at a time are all that leave there or later, so that
+at risk at a time are all that leave there or later, so that (`likelihood`)
 
     ℓ(β) = Σ_events xβ - Σ_j d_j log S0_j        S0_j = Σ_{at risk at j} w,  S1_j and S2_j likewise
 

@@ -13,7 +13,7 @@ from kapok.computations.design.report import ModelReport, normal_p_value, normal
 from kapok.computations.reports import Reported, reported
 
 if TYPE_CHECKING:
-    from kapok.computations.cox.analyst import Likelihood
+    from kapok.computations.cox.likelihood import Likelihood
     from kapok.computations.cox.params import Hazards
     from kapok.computations.design.newton import Estimate
 

@@ -14,6 +14,7 @@ from kapok.computations.query.analyst import Answer
 from kapok.computations.query.analyst import answer as query_answer
 from kapok.computations.query.holder import contribute as query_contribute
 from kapok.computations.query.params import Question
+from kapok.computations.query.reading import read_question
 from kapok.computations.registry import Answered, Computation
 from kapok.computations.rows.meaning import Meaning
 from kapok.documents.dataset import Dataset
@@ -85,7 +86,7 @@ def select(statement: Statement, dataset: Dataset) -> Question:
     Raises:
         InvalidInput: whatever is wrong with it.
     """
-    return Question.parse(write_statement(statement), dataset)
+    return read_question(write_statement(statement), dataset)
 
 
 def known_rows(

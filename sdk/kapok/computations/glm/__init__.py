@@ -6,7 +6,7 @@
     analyst   advance(model, dataset, state, sum)         → the next coefficients, or the fit
     holder    contribute_at(model, dataset, coefficients) each later round: sums at these coefficients
 
-`families` are distributions with their links, `fit` is what an analyst reads.
+`families` are distributions with their links, `sums` what a round adds up to, `fit` what an analyst reads.
 
 One round is one step. It sums the upper triangle of XᵀWX, the score XᵀWG(y-μ), deviance, Pearson's χ², and
 the same for the model of a constant alone, which is fitted beside. The score, not XᵀWz: where it is zero does

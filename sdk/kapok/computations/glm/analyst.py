@@ -11,13 +11,12 @@ too few rows, a rule that a holder's rows break.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
 
-from kapok.computations.design.flags import OUTSIDE, broken_rules, impossible
+from kapok.computations.design.flags import OUTSIDE
 from kapok.computations.design.newton import (
     TOLERANCE,
     Estimate,
@@ -29,11 +28,10 @@ from kapok.computations.design.newton import (
 )
 from kapok.computations.design.solving import levels_of_nobody
 from kapok.computations.glm.report import fitted, without_fit
+from kapok.computations.glm.sums import Sums, read_sums
 from kapok.computations.registry import Next
-from kapok.protocols.secure_sum.params import MOST_MEMBERS
 
 if TYPE_CHECKING:
-    from kapok.computations.design.columns import Floats
     from kapok.computations.glm.params import Model
     from kapok.computations.reports import Reported
     from kapok.documents.dataset import Dataset
@@ -43,33 +41,6 @@ __all__ = ["advance"]
 _ROUNDING: Final = 1e-9
 _WITHOUT_END: Final = frozenset({"logit", "probit", "cloglog", "log"})
 """Links by which a mean comes ever closer to an end of its range, and η to none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sums:
-    """A round's sum, read.
-
-    Attributes:
-        broken: What somebody's rows broke; then nothing else means anything.
-        used, dropped: Rows.
-        information: XᵀWX, shape (columns, columns).
-        score: Shape (columns,).
-        null_information, null_score: Of the model of a constant alone.
-        deviance, null_deviance, pearson, saturated, prior: Sums over rows.
-    """
-
-    broken: tuple[str, ...]
-    used: int
-    dropped: int
-    information: Floats
-    score: Floats
-    null_information: float
-    null_score: float
-    deviance: float
-    null_deviance: float
-    pearson: float
-    saturated: float
-    prior: float
 
 
 def advance(model: Model, dataset: Dataset, state: bytes | None, words: Sequence[int]) -> Next | Reported:
@@ -87,7 +58,7 @@ def advance(model: Model, dataset: Dataset, state: bytes | None, words: Sequence
     Raises:
         PeerProtocolError: ``impossible_sum`` when no holders within the schema can have sent such words.
     """
-    sums = _read(model, words)
+    sums = read_sums(model, words)
     columns = len(model.design.columns)
     if state is None:
         kept = Kept(1, [0.0] * (columns + 1), [0.0] * (columns + 1), absent=_absent(model, sums))
@@ -146,21 +117,3 @@ def _absent(model: Model, sums: Sums) -> list[int]:
         else (float(information[constant, constant]), information[constant])
     )
     return levels_of_nobody(model.design, weight, firsts, np.diag(information))
-
-
-def _read(model: Model, words: Sequence[int]) -> Sums:
-    layout = model.layout
-    if broken := broken_rules(model, layout.flags, words):
-        nothing = np.zeros((layout.columns, layout.columns))
-        return Sums(broken, 0, 0, nothing, nothing[0], *[0.0] * 7)
-    used, dropped, *sums = words[len(layout.flags) :]
-    most = MOST_MEMBERS * model.scale.bound
-    if min(used, dropped) < 0 or any(abs(word) > most for word in sums):
-        raise impossible("a word is larger than the holders' rows can make it")
-    values = [model.scale.value(word) for word in sums]
-    upper = np.triu_indices(layout.columns)
-    information = np.zeros((layout.columns, layout.columns))
-    information[upper] = values[: layout.pairs]
-    information.T[upper] = values[: layout.pairs]
-    score = np.array(values[layout.pairs : layout.pairs + layout.columns])
-    return Sums((), used, dropped, information, score, *values[layout.pairs + layout.columns :])

@@ -14,8 +14,8 @@ from kapok.computations.reports import Reported, reported
 if TYPE_CHECKING:
     from kapok.computations.design.columns import Floats
     from kapok.computations.design.newton import Estimate
-    from kapok.computations.glm.analyst import Sums
     from kapok.computations.glm.params import Model
+    from kapok.computations.glm.sums import Sums
     from kapok.documents.dataset import Dataset
 
 __all__ = ["FitReport", "fitted", "lines_of", "quantile", "report_statistic", "without_fit"]

@@ -1,6 +1,6 @@
 """Queries: SELECT of all that sums of columns, squares and products can answer at once, and of quantiles.
 
-    analyst   Question.parse(sql, dataset)            the text is read into Kapok's own types and rebuilt
+    analyst   reading.read_question(sql, dataset)     the text is read into Kapok's own types and rebuilt
     holder    contribute(question, dataset, engine)   one SELECT on the holder's engine → words
     analyst   answer(question, dataset, sum of words) → Answer
 
@@ -8,7 +8,7 @@ From text to words, each room and step in types of its own:
 
     ../language  text → `syntax.Statement` and back: Kapok's own grammar and nothing else
     ../rows      expression of one row → `terms.Term` (kind, public bounds, exact scale) → SQL of an engine
-    parse, grouping, asking
+    reading, parse, grouping, asking
                  what is grouped by, which `measures.Measure` holders compute for which `aggregates`
     build        one SELECT in the engine's dialect
     tables, disclosure/

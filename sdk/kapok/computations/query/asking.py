@@ -84,7 +84,7 @@ class Asking:
         """The number of an aggregate, which is remembered, and its value's type.
 
         Raises:
-            InvalidInput: see `Question.parse`.
+            InvalidInput: see `kapok.computations.query.reading`.
         """
         if aggregate.name in QUANTILES:
             return self._quantile(aggregate)

@@ -12,6 +12,7 @@ from kapok.computations.language.vocabulary import FUNCTIONS
 from kapok.computations.query.analyst import answer
 from kapok.computations.query.intervals import Intervals, read_intervals
 from kapok.computations.query.params import OPERATIONS, Question
+from kapok.computations.query.reading import read_question
 from kapok.computations.query.search import advance
 from kapok.computations.registry import Computation, Steps
 
@@ -48,7 +49,7 @@ COMPUTATION: Final = Computation(
     name="query",
     operations=OPERATIONS,
     functions=tuple(sorted(FUNCTIONS)),
-    parse=Question.parse,
+    parse=read_question,
     contribute=_contribute,
     answer=answer,
     steps=Steps(read_intervals, _contribute_tallies, advance),

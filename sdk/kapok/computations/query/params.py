@@ -11,15 +11,16 @@ from typing import Final
 
 from kapok.computations.language.syntax import Aggregate, Call, Expression, Name, Statement, walk
 from kapok.computations.language.vocabulary import FUNCTIONS
+from kapok.computations.language.writing import in_order, write, write_statement
 from kapok.computations.query.aggregates import AGGREGATES
 from kapok.computations.query.answers.formulas import Formula
+from kapok.computations.query.describing import describe
 from kapok.computations.query.measures import Axis, Measure
 from kapok.computations.query.quantiles import RANKS, SEARCH_WORDS, search_rounds
 from kapok.computations.rows.operations import Code
 from kapok.computations.widths import random_bits, word_bits
-from kapok.documents.dataset import Dataset
 
-__all__ = ["OPERATIONS", "DatasetReference", "Item", "Question", "Ranking", "Result", "dataset_name_of"]
+__all__ = ["OPERATIONS", "DatasetReference", "Item", "Question", "Ranking", "Result"]
 
 OPERATIONS: Final = ("count", "sum", "avg", "variance", "covariance", "distinct", "histogram", "quantile")
 
@@ -78,7 +79,7 @@ class DatasetReference:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question over one dataset. Made by `parse` only, which checks all that is said here.
+    """A question over one dataset. Made by `reading.read_question` only, which checks all that is said here.
 
     Attributes:
         statement: What it says, in its one form.
@@ -107,28 +108,9 @@ class Question:
     order: tuple[Ranking, ...] = field(compare=False)
     bound: int = field(compare=False)
 
-    @classmethod
-    def parse(cls, sql: str, dataset: Dataset) -> Question:
-        """Read a SELECT over the dataset.
-
-        Raises:
-            InvalidInput: ``bad_sql``, ``unsupported_sql``, ``unknown_function``, ``unknown_dataset``,
-                ``unknown_column``, ``no_domain``, ``outside_domain``, ``type_mismatch``,
-                ``number_too_large``, ``not_grouped``, ``name_twice``, ``question_too_long``,
-                ``too_many_conditions`` or ``too_many_cells``, each with what to write instead.
-        """
-        from kapok.computations.query.disclosure.selection import check_selection
-        from kapok.computations.query.parse import parse
-
-        question = parse(sql, dataset)
-        check_selection(question, dataset)
-        return question
-
     @property
     def sql(self) -> str:
         """The canonical text. Parsing it gives an equal question; case, spaces and synonyms are gone."""
-        from kapok.computations.language.writing import write_statement
-
         return write_statement(self.statement)
 
     @property
@@ -143,8 +125,6 @@ class Question:
         Measures, condition and groupings alone, in one order: equal for the same words. The dataset's name is
         not in it, since another name would make another question of it.
         """
-        from kapok.computations.language.writing import in_order, write
-
         asked = sorted(f"{'+'.join(('count', *one.moments))} of {one.text}" for one in self.measures)
         asked += sorted(
             f"{one.name} {one.fraction} of {self.measures[one.measure].text}" for one in self.quantiles
@@ -159,8 +139,6 @@ class Question:
     @property
     def group_by(self) -> tuple[str, ...]:
         """What it groups by, as text."""
-        from kapok.computations.language.writing import write
-
         return tuple(write(axis.expression) for axis in self.axes)
 
     @property
@@ -242,17 +220,4 @@ class Question:
 
     def describe(self) -> str:
         """The question as a sentence for a data holder."""
-        from kapok.computations.query.describing import describe
-
         return describe(self)
-
-
-def dataset_name_of(sql: str) -> DatasetReference:
-    """Read only what stands after FROM: ``heart``, or ``"heart@9f2c"`` with the beginning of the hash.
-
-    Raises:
-        InvalidInput: as `Question.parse`, as far as the dataset need not be known for it.
-    """
-    from kapok.computations.query.parse import reference_of
-
-    return reference_of(sql)

@@ -45,7 +45,7 @@ _REFERENCE: Final = re.compile(r"([a-z][a-z0-9_]{0,62})@([0-9a-f]{4,64})\Z")
 
 
 def parse(sql: str, dataset: Dataset) -> Question:
-    """Read a question over the dataset. See `Question.parse`."""
+    """Read a question over the dataset. See `reading.read_question`."""
     try:
         question = question_of(read_statement(sql), dataset)
         _check_work(question)
@@ -87,7 +87,11 @@ def _size(question: Question) -> int:
 
 
 def reference_of(sql: str) -> DatasetReference:
-    """Read only what stands after FROM. See `dataset_name_of`."""
+    """Read only what stands after FROM: ``heart``, or ``"heart@9f2c"`` with the beginning of the hash.
+
+    Raises:
+        InvalidInput: as `reading.read_question`, as far as the dataset need not be known for it.
+    """
     return _reference(read_source(sql))
 
 
@@ -128,7 +132,7 @@ def _normal(statement: Statement, dataset: Dataset) -> Statement:
 
 
 def question_of(written: Statement, dataset: Dataset, most_words: int = MOST_WORDS) -> Question:
-    """The question of a statement, of so many words at most. Raises as `Question.parse`."""
+    """The question of a statement, of so many words at most. Raises as `reading.read_question`."""
     _check_reference(_reference(written.source), dataset)
     statement = _normal(written, dataset)
     asking = Asking(dataset)

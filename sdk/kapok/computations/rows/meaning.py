@@ -61,7 +61,7 @@ class Meaning:
         """The term of an expression.
 
         Raises:
-            InvalidInput: see `Question.parse`.
+            InvalidInput: see `kapok.computations.query.reading`.
         """
         found = self._found.get(id(expression))
         if found is None:

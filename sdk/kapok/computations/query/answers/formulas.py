@@ -90,7 +90,7 @@ class Formulas:
             aliases: What other names stand for.
 
         Raises:
-            InvalidInput: see `Question.parse`.
+            InvalidInput: see `kapok.computations.query.reading`.
         """
         key = self._source.key(expression)
         if key is not None:
