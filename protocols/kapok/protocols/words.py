@@ -22,9 +22,10 @@ from kapok.errors import InvalidInput
 from kapok.errors.secrecy import NeverPickled
 from kapok.protocols.word_sum import NATIVE_OCTETS, WordSum
 
-__all__ = ["MOST_WORD_BITS", "WordVector"]
+__all__ = ["MOST_BITS", "WordVector"]
 
-MOST_WORD_BITS: Final = 256
+MOST_BITS: Final = 256
+"""Of a word of a vector; those of a sum are narrower, for its tag's word is wider (`secure_sum.params`)."""
 _INT64_BITS: Final = 64
 _INT64_BYTES: Final = 8
 
@@ -207,9 +208,9 @@ class WordVector(NeverPickled):
 
 
 def _check_width(bits: int) -> None:
-    if bits % 8 or not 8 <= bits <= MOST_WORD_BITS:
+    if bits % 8 or not 8 <= bits <= MOST_BITS:
         raise InvalidInput(
-            f"a word of {bits} bits is not allowed: a multiple of 8, 8 to {MOST_WORD_BITS}", code="bad_words"
+            f"a word of {bits} bits is not allowed: a multiple of 8, 8 to {MOST_BITS}", code="bad_words"
         )
 
 

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from kapok.errors import InvalidInput, SealBroken
 from kapok.protocols.paillier.plaintexts import PlaintextVector
 from kapok.protocols.paillier.public import LEAST_KEY_BITS, MOST_DEGREE, MOST_KEY_BITS
-from kapok.protocols.words import MOST_WORD_BITS, WordVector
+from kapok.protocols.words import MOST_BITS, WordVector
 
 __all__ = ["MOST_PARTIES", "SlotLayout"]
 
@@ -72,7 +72,7 @@ class SlotLayout:
         if self.words < 1:
             raise _bad_layout(f"{self.words} words")
         for bits in (self.word_bits, self.tag_bits):
-            if bits % 8 or not 8 <= bits <= MOST_WORD_BITS:
+            if bits % 8 or not 8 <= bits <= MOST_BITS:
                 raise _bad_layout(f"a word of {bits} bits")
         if not 1 <= self.parties <= MOST_PARTIES:
             raise _bad_layout(f"{self.parties} parties")
