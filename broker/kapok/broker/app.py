@@ -58,7 +58,7 @@ from kapok.identity.revocation import Revocations
 from kapok.logs import about, configure, traces
 from kapok.logs.lasting import Lasting
 from kapok.settings import load
-from kapok.wire.handlers import AnalystHandler, CatalogueHandler, NodeHandler, OfficerHandler
+from kapok.wire.handlers import BrokerHandlers
 from kapok.wire.health import Health
 from kapok.wire.limits import Limits as WireLimits
 from kapok.wire.server import RunningServer, serve
@@ -84,11 +84,8 @@ class Serving(Protocol):
         self,
         credentials: Credentials,
         address: str,
+        handlers: BrokerHandlers,
         *,
-        catalogue: CatalogueHandler,
-        analysts: AnalystHandler,
-        nodes: NodeHandler,
-        officers: OfficerHandler,
         limits: WireLimits,
         current: Callable[[], Credentials],
         revocations: Revocations,
@@ -173,15 +170,14 @@ async def _served(
     try:
         await worker.run(jobs.resume)
         await revoking.load(worker)
+        greeter = Greeter(lambda: current.now, revocations)
         server = await serving(
             current.now,
             settings.listen,
+            _handlers(context, edge, jobs, revoking, greeter, revocations),
             limits=settings.limits.wire,
             current=lambda: current.now,
             revocations=revocations,
-            **_handlers(
-                context, edge, jobs, revoking, Greeter(lambda: current.now, revocations), revocations
-            ),
         )
         metrics.tell_traffic(server.traffic)
         async with (
@@ -207,17 +203,17 @@ def _handlers(
     revoking: Revoking,
     greeter: Greeter,
     revocations: Revocations,
-) -> dict[str, Any]:
-    """What answers the calls of each audience, by the names that `kapok.wire.server.serve` has for them."""
+) -> BrokerHandlers:
+    """What answers the calls of each audience."""
     connected = edge.presence.connected
     catalogue, reopenings = Catalogue(context, connected), Reopenings(context)
     inquiries = Inquiries(context, edge.worker, edge.wakeups, connected)
-    return {
-        "catalogue": BrokerCatalogueHandler(edge, catalogue, revoking, greeter),
-        "analysts": BrokerAnalystHandler(edge, jobs, inquiries),
-        "nodes": BrokerNodeHandler(edge, catalogue, jobs, reopenings, inquiries, revocations),
-        "officers": BrokerOfficerHandler(edge, reopenings),
-    }
+    return BrokerHandlers(
+        catalogue=BrokerCatalogueHandler(edge, catalogue, revoking, greeter),
+        analysts=BrokerAnalystHandler(edge, jobs, inquiries),
+        nodes=BrokerNodeHandler(edge, catalogue, jobs, reopenings, inquiries, revocations),
+        officers=BrokerOfficerHandler(edge, reopenings),
+    )
 
 
 @asynccontextmanager

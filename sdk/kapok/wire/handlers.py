@@ -11,6 +11,7 @@ A handler may be called again with the same arguments after a lost connection: e
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from kapok.identity.names import PartyName
@@ -24,7 +25,14 @@ from kapok.wire.messages import (
     KeptReopening,
 )
 
-__all__ = ["AnalystHandler", "CatalogueHandler", "EnrolmentHandler", "NodeHandler", "OfficerHandler"]
+__all__ = [
+    "AnalystHandler",
+    "BrokerHandlers",
+    "CatalogueHandler",
+    "EnrolmentHandler",
+    "NodeHandler",
+    "OfficerHandler",
+]
 
 
 class CatalogueHandler(Protocol):
@@ -159,6 +167,23 @@ class OfficerHandler(Protocol):
     async def cohorts(self, caller: PartyName, dataset_hash: str) -> Sequence[CohortEvidence]:
         """Return one evidence for each set of nodes that something was released for, for each receiver."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerHandlers:
+    """What stands behind a broker's four services.
+
+    Attributes:
+        catalogue: Answers every enrolled party.
+        analysts: Answers analysts.
+        nodes: Answers nodes.
+        officers: Answers officers.
+    """
+
+    catalogue: CatalogueHandler
+    analysts: AnalystHandler
+    nodes: NodeHandler
+    officers: OfficerHandler
 
 
 class EnrolmentHandler(Protocol):

@@ -1,6 +1,6 @@
 """Servers: the broker's (mutual TLS) and the authority's (TLS for those without certificates).
 
-    running = await serve(credentials, "0.0.0.0:7443", catalogue=…, analysts=…, nodes=…, officers=…)
+    running = await serve(credentials, "0.0.0.0:7443", BrokerHandlers(…))
     …
     await running.stop(grace_s=5)
 
@@ -21,23 +21,13 @@ from kapok.errors import IdentityInvalid, InvalidInput
 from kapok.wire.address import Address
 from kapok.wire.gate import Gate
 from kapok.wire.handlers import (
-    AnalystHandler,
-    CatalogueHandler,
+    BrokerHandlers,
     EnrolmentHandler,
-    NodeHandler,
-    OfficerHandler,
 )
 from kapok.wire.health import Health, health_service
 from kapok.wire.limits import Limits
 from kapok.wire.messages import MOST_CHUNK_BYTES
-from kapok.wire.services import (
-    Service,
-    analyst_service,
-    catalogue_service,
-    enrolment_service,
-    node_service,
-    officer_service,
-)
+from kapok.wire.services import Service, broker_services, enrolment_service
 from kapok.wire.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -92,11 +82,8 @@ class RunningServer:
 async def serve(
     credentials: Credentials,
     address: str,
+    handlers: BrokerHandlers,
     *,
-    catalogue: CatalogueHandler,
-    analysts: AnalystHandler,
-    nodes: NodeHandler,
-    officers: OfficerHandler,
     limits: Limits | None = None,
     current: Callable[[], Credentials] | None = None,
     revocations: Revocations | None = None,
@@ -106,10 +93,7 @@ async def serve(
     Args:
         credentials: The broker's own: certificate, key, and the root that callers' certificates must lead to.
         address: ``host:port``; port 0 for any free one.
-        catalogue: Answers every enrolled party.
-        analysts: Answers analysts.
-        nodes: Answers nodes.
-        officers: Answers officers.
+        handlers: What stands behind the services.
         limits: What the server bears; `Limits()` by default.
         current: Gives the credentials to show at each handshake, where they may be renewed meanwhile.
         revocations: Whose certificates are good no longer.
@@ -125,12 +109,7 @@ async def serve(
     gate = Gate(
         trust_domain=credentials.name.trust_domain, limits=limits or Limits(), revocations=revocations
     )
-    services = (
-        catalogue_service(catalogue),
-        analyst_service(analysts),
-        node_service(nodes),
-        officer_service(officers),
-    )
+    services = broker_services(handlers)
     names = [service.descriptor.full_name for service in services]
     health = Health(names)
     beside = health_service(health, endless=True)

@@ -20,6 +20,7 @@ from kapok.logs import told
 from kapok.wire import codec
 from kapok.wire.handlers import (
     AnalystHandler,
+    BrokerHandlers,
     CatalogueHandler,
     EnrolmentHandler,
     NodeHandler,
@@ -30,6 +31,7 @@ from kapok.wire.v1 import analyst_pb2, catalogue_pb2, enrolment_pb2, node_pb2, o
 __all__ = [
     "Service",
     "analyst_service",
+    "broker_services",
     "catalogue_service",
     "enrolment_service",
     "node_service",
@@ -341,6 +343,16 @@ def officer_service(handler: OfficerHandler) -> Service:
         "ListCohorts": cohorts,
     }
     return Service(officer_pb2.DESCRIPTOR.services_by_name["OfficerService"], Role.OFFICER, methods)
+
+
+def broker_services(handlers: BrokerHandlers) -> tuple[Service, ...]:
+    """All that a broker answers."""
+    return (
+        catalogue_service(handlers.catalogue),
+        analyst_service(handlers.analysts),
+        node_service(handlers.nodes),
+        officer_service(handlers.officers),
+    )
 
 
 def enrolment_service(handler: EnrolmentHandler) -> Service:

@@ -14,9 +14,10 @@ from google.protobuf.message import Message
 from kapok.identity.credentials import Credentials
 from kapok.wire import version
 from kapok.wire.gate import Gate
+from kapok.wire.handlers import BrokerHandlers
 from kapok.wire.health import Health
 from kapok.wire.limits import Limits
-from kapok.wire.services import analyst_service, catalogue_service, node_service, officer_service
+from kapok.wire.services import broker_services
 from support.simulated.calls import Call
 from support.simulated.network import ADDRESS, Endpoint, Network
 
@@ -160,23 +161,15 @@ def serving(network: Network, endpoint: Endpoint, clock: Callable[[], float]) ->
     async def serve(
         credentials: Credentials,
         _address: str,
+        behind: BrokerHandlers,
         *,
-        catalogue: Any,
-        analysts: Any,
-        nodes: Any,
-        officers: Any,
         limits: Limits,
         current: Any,
         revocations: Any,
     ) -> Listener:
         domain = credentials.name.trust_domain
         gate = Gate(trust_domain=domain, limits=limits, clock=clock, revocations=revocations)
-        services = (
-            catalogue_service(catalogue),
-            analyst_service(analysts),
-            node_service(nodes),
-            officer_service(officers),
-        )
+        services = broker_services(behind)
         handlers: dict[str, Any] = {}
         for service in services:
             generic = gate.handlers(service)

@@ -35,6 +35,7 @@ from kapok.protocols.secure_sum.holder import Holder, release
 from kapok.protocols.secure_sum.params import RosterRules
 from kapok.protocols.words import WordVector
 from kapok.protocols.wraps import WrapKey
+from kapok.wire.handlers import BrokerHandlers
 from kapok.wire.messages import CatalogueEntry, Greeted, JobState, JobStatus
 from kapok.wire.server import serve
 
@@ -276,9 +277,7 @@ async def broker(domain, heart) -> AsyncIterator[Broker]:
     handlers = Broker(domain.entry(heart))
     credentials = Credentials(key, certificate, domain.root, time.time())
     handlers.greeter = Greeter(lambda: credentials, Revocations(domain.root))
-    server = await serve(
-        credentials, "127.0.0.1:0", catalogue=handlers, analysts=handlers, nodes=handlers, officers=handlers
-    )
+    server = await serve(credentials, "127.0.0.1:0", BrokerHandlers(handlers, handlers, handlers, handlers))
     handlers.address = server.address
     yield handlers
     await server.stop(0)

@@ -25,6 +25,7 @@ from kapok.identity.names import PartyName, Role
 from kapok.identity.revocation import Revocations
 from kapok.protocols.secure_sum.evidence import Evidence
 from kapok.wire.channel import Connection, connect
+from kapok.wire.handlers import BrokerHandlers
 from kapok.wire.messages import (
     Assignment,
     CatalogueEntry,
@@ -320,6 +321,10 @@ class Broker:
     def address(self) -> str:
         return self.server.address
 
+    @property
+    def handlers(self) -> BrokerHandlers:
+        return BrokerHandlers(self.catalogue, self.analysts, self.nodes, self.officers)
+
 
 @pytest.fixture(scope="session")
 def realm() -> Realm:
@@ -359,10 +364,7 @@ async def broker(broker_credentials: Credentials) -> AsyncIterator[Broker]:
     server = await serve(
         broker_credentials,
         "127.0.0.1:0",
-        catalogue=catalogue,
-        analysts=analysts,
-        nodes=nodes,
-        officers=officers,
+        BrokerHandlers(catalogue, analysts, nodes, officers),
     )
     yield Broker(server, catalogue, analysts, nodes, officers)
     await server.stop(0)

@@ -24,10 +24,7 @@ async def start(broker, credentials, limits):
     return await serve(
         credentials,
         "127.0.0.1:0",
-        catalogue=broker.catalogue,
-        analysts=broker.analysts,
-        nodes=broker.nodes,
-        officers=broker.officers,
+        broker.handlers,
         limits=limits,
     )
 

@@ -220,10 +220,7 @@ async def test_a_call_that_takes_too_long_is_given_up_by_the_service(
     server = await serve(
         broker_credentials,
         "127.0.0.1:0",
-        catalogue=broker.catalogue,
-        analysts=broker.analysts,
-        nodes=broker.nodes,
-        officers=broker.officers,
+        broker.handlers,
         limits=Limits(unary_s=0.05, transfer_s=0.05),
     )
     broker.analysts.delay_s = 60

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -56,10 +57,7 @@ async def test_a_revoked_broker_is_refused_and_the_next_is_dialled(
     second = await serve(
         second_credentials,
         "127.0.0.1:0",
-        catalogue=handlers,
-        analysts=broker.analysts,
-        nodes=broker.nodes,
-        officers=broker.officers,
+        replace(broker.handlers, catalogue=handlers),
     )
     revocations = known(analyst_credentials, listed(realm, broker_credentials))
     with pytest.raises(IdentityInvalid) as caught:

@@ -26,10 +26,7 @@ async def start(broker, credentials, address="127.0.0.1:0"):
     return await serve(
         credentials,
         address,
-        catalogue=broker.catalogue,
-        analysts=broker.analysts,
-        nodes=broker.nodes,
-        officers=broker.officers,
+        broker.handlers,
     )
 
 
