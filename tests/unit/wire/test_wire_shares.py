@@ -67,10 +67,7 @@ async def test_who_calls_too_much_is_told_when_to_come_again_and_nobody_else_is(
     server = await serve(
         broker_credentials,
         "127.0.0.1:0",
-        catalogue=broker.catalogue,
-        analysts=broker.analysts,
-        nodes=broker.nodes,
-        officers=broker.officers,
+        broker.handlers,
         limits=Limits(calls_per_s=0.001, calls_burst=5, calls_of_one=2),
     )
     async with (

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from kapok.wire.channel import connect
+from kapok.wire.handlers import BrokerHandlers
 from kapok.wire.messages import Idle
 from kapok.wire.server import serve
 
@@ -35,9 +36,7 @@ def test_a_call_that_its_caller_has_left_ends_before_the_server_has_stopped(
 ):
     async def leave_and_stop():
         handler = LateToEnd()
-        server = await serve(
-            broker_credentials, "127.0.0.1:0", catalogue=None, analysts=None, nodes=handler, officers=None
-        )
+        server = await serve(broker_credentials, "127.0.0.1:0", BrokerHandlers(None, None, handler, None))
         stop_answering = server._server.stop
 
         async def then_let_go(grace_s):
