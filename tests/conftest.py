@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 sys.path.insert(0, str(Path(__file__).parent))
 # A shell that runs the tests in the background lets them ignore Ctrl-C, and processes inherit that.
@@ -24,6 +26,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return _LONGEST_FIRST.index(room) if room in _LONGEST_FIRST else len(_LONGEST_FIRST)
 
     items.sort(key=turn)
+
+
+class _Shares(LoadFileScheduling):
+    """Files are shared out whole, and those that use the whole network together.
+
+    A network is seven processes and twelve seconds of a core: two workers bring one up, and not all of them.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        name = file.rpartition("/")[2]
+        networks = sorted(path.name for path in Path(__file__).parent.glob("integration/test_network_*.py"))
+        return f"network {networks.index(name) % 2}" if name in networks else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Shares | None:
+    """Say how `make test` shares the tests out."""
+    return _Shares(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(autouse=True)
