@@ -6,18 +6,24 @@ import numpy as np
 import pytest
 from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
+from flwr.proto.message_pb2 import Message as ProtoMessage
 from flwr.serverapp.strategy import FedAvg
 from support import steered
+from support.apps import archive, files_of, need_sandbox
 from support.federation import Federation, LocalApp, identify, model, question_of, replied
 
 from kapok.computations import registry
 from kapok.computations.federated.contribution import contribute, read_instruction
+from kapok.computations.federated.mean import mean_of
 from kapok.demo.hospitals import HEART
+from kapok.documents.bundle import read_bundle
 from kapok.documents.dataset import Dataset
 from kapok.errors import InvalidInput, KapokError
 from kapok.flower import messages
+from kapok.nodes.apps.approval import AppRule
+from kapok.nodes.apps.bundles import Bundles
 from kapok.nodes.policy import Policy
-from kapok.nodes.runner import Refusal, task
+from kapok.nodes.runner import Refusal, app_jobs, task
 
 MODEL = {"w": np.zeros(14)}
 
@@ -89,15 +95,6 @@ def test_an_app_lets_one_holder_alone_speak(dataset):
     assert result.arrays["w"].numpy() == pytest.approx(ROWS[3], rel=1e-5, abs=1e-5)
 
 
-def test_what_an_instruction_says_beside_the_model_is_the_analysts_word(dataset):
-    """Said, not stopped: an approval bounds an app's configuration, not what its server app tells it."""
-    identify()
-    content = RecordDict({"arrays": model(**MODEL), "config": ConfigRecord({"lr": 1e9})})
-    instruction = messages.instruction_of(Message(content, 2, "train"))
-    question = question_of(messages.read(instruction))
-    assert read_instruction(question, dataset, instruction) == instruction
-
-
 def test_a_metric_whose_name_differs_at_one_holder_names_nobody(dataset):
     def telling(message, _context):
         return replied(message, {"w": np.full(14, 0.5)}, **{"num-examples": 100, "has-it": 1.0})
@@ -118,12 +115,8 @@ def test_a_contribution_that_is_withheld_is_noise_under_the_others(dataset):
     instruction = messages.instruction_of(Message(content, 2, "train"))
     question = question_of(messages.read(instruction))
     client = LocalApp(app(LEAKS["no number"]), 0)
-    seen = np.array(
-        [
-            contribute(question, dataset, instruction, client, Federation([], dataset).thresholds).to_int64()
-            for _ in range(30)
-        ]
-    )
+    shown, open_to_all = messages.read(instruction), Federation([], dataset).thresholds
+    seen = np.array([contribute(question, dataset, shown, client, open_to_all).to_int64() for _ in range(30)])
     assert len(np.unique(seen[:, 1:])) == seen[:, 1:].size
     assert abs((seen[:, 1:] > 0).mean() - 0.5) < 0.02
 
@@ -146,6 +139,140 @@ def test_a_server_app_asks_for_the_reply_of_a_single_node(dataset):
         federation.grid.send_and_receive([Message(RecordDict({"arrays": model(**MODEL)}), 2, "train")])
     assert caught.value.code == "single_replies"
     assert federation.question is None
+
+
+ECHO = """
+from flwr.app import MetricRecord
+row = float(message.content.config_records.get("config", {}).get("row", 0))
+metrics = MetricRecord({"num-examples": 4, "told": row, "group": len(message.metadata.group_id)})
+return Message(RecordDict({"arrays": message.content["arrays"], "metrics": metrics}), reply_to=message)
+"""
+TALKING = archive(files_of(ECHO))
+"""An app approved in good faith, that looks at one row if a message says so."""
+
+
+def told(*items, kind="train"):
+    """An instruction of these records, by their names."""
+    identify()
+    return messages.instruction_of(Message(RecordDict(dict(items)), 2, kind))
+
+
+ARRAYS = ("arrays", model(w=np.zeros(3)))
+
+
+@pytest.fixture
+def answered(world, make_rule):
+    """What the first hospital answers to an exchange of a training that it and three others take part in."""
+    need_sandbox()
+
+    def answer(instruction, *may):
+        approval = AppRule(
+            hash=read_bundle(TALKING).hash,
+            analysts=make_rule().analysts,
+            dataset="clinic",
+            columns=("age",),
+            messages=may,
+        )
+        for node in world.nodes.values():
+            Bundles(node.home / "apps" / "bundles").add(TALKING)
+            node.judge_by(Policy((make_rule(operations=("federated",)),), (approval,)))
+        question = question_of(
+            messages.read(told(ARRAYS)), app=approval.hash, columns=("age",), exchanges=4, examples=1e3
+        )
+        job = world.job(question.text, kind="federated", steered=True)
+        consents = job.consent()
+        shown = job.parameters(consents, instruction, 1)
+        [found] = job.open(job.nodes[0], consents, 1, 1, shown)
+        if isinstance(found, Refusal):
+            return world.refusal([found])
+        seals = [found, *job.seal(consents, job.nodes[1:], 1, 1, shown)]
+        opened = job.unseal(consents, seals, job.release(seals), 1, 1, instruction)
+        return mean_of(question, opened.vector, trains=True)
+
+    yield answer
+    for node in world.nodes.values():
+        node.runner.close()
+
+
+def said(**config):
+    return ("config", ConfigRecord(config))
+
+
+def test_an_exchange_that_says_more_than_the_approval_names_reaches_no_app(answered):
+    """`config["row"] = 17`: the approval is looked at in each exchange, and what it names is let through."""
+    refused = answered(told(ARRAYS, said(**{"server-round": 1, "row": 17})))
+    assert (refused.code, refused.clause) == ("message_not_allowed", "policy.app[1].messages")
+    assert "row" not in refused.message + refused.remedy
+    assert answered(told(ARRAYS, said(row=17)), "row=0..16").code == "message_not_allowed"
+    assert answered(told(ARRAYS, said(row=17)), "row=0..20").reply.metrics["told"] == 17.0
+
+
+@pytest.mark.parametrize("defended", [True, False], ids=["defended", "defence removed"])
+def test_an_exchange_that_says_what_nobody_approved(answered, monkeypatch, defended):
+    if not defended:
+        monkeypatch.setattr(app_jobs, "foreign_word", lambda *_: None)
+    found = answered(told(ARRAYS, said(row=17)))
+    if defended:
+        assert found.code == "message_not_allowed"
+    else:
+        assert found.reply.metrics["told"] == 17.0
+
+
+def grouped(instruction):
+    proto = ProtoMessage.FromString(instruction)
+    proto.metadata.group_id, proto.metadata.reply_to_message_id = "17", "17"
+    return proto.SerializeToString()
+
+
+def test_what_no_strategy_sends_reaches_no_app(answered):
+    """A group, an identity: the app is given the kind, the model and what was said, and nothing else."""
+    assert answered(grouped(told(ARRAYS))).reply.metrics["group"] == 0.0
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        (ARRAYS, ("row", MetricRecord({"row": 17}))),
+        (ARRAYS, said(), ("more", ConfigRecord({"row": 17}))),
+        (ARRAYS, ("more", model(row=np.array([17.0])))),
+        (ARRAYS, said(row=[17])),
+        (ARRAYS, said(row=b"17")),
+        (("arrays", model(w=np.full(3, 1e9))),),
+        (("arrays", model(w=np.array([np.nan, 0.0, 0.0]))),),
+    ],
+    ids=["metrics", "configurations", "models", "list", "bytes", "huge", "no number"],
+)
+def test_what_is_no_model_and_no_word_beside_it_is_no_instruction(dataset, items):
+    question = question_of(messages.read(told(ARRAYS)))
+    with pytest.raises(InvalidInput) as caught:
+        read_instruction(question, dataset, told(*items))
+    assert caught.value.code == "bad_instruction"
+    assert "17" not in caught.value.diagnostics()
+
+
+def test_what_a_norm_does_not_shorten_elsewhere_carries_nothing_either(dataset):
+    """A counter in the model is shortened with the rest; a metric is cut to what the approval says of it."""
+    start = {"w": np.zeros(14), "batches": np.array(0, dtype=np.int64)}
+
+    def telling(message, _context):
+        arrays = {"w": np.zeros(14), "batches": np.array(145_063, dtype=np.int64)}
+        return replied(message, arrays, **{"num-examples": 1, "accuracy": 145.0, "rows": [145.0, 63.0]})
+
+    identify()
+    client = LocalApp(app(telling), 0)
+    federation = Federation([client], dataset, {"clip_norm": 0.5})
+    client.metrics = {"accuracy": (0.0, 1.0), "rows": (0.0, 100.0)}
+    result = FedAvg(fraction_evaluate=0.0, min_train_nodes=1, min_available_nodes=1).start(
+        federation.grid, model(**start), num_rounds=1
+    )
+    assert result.arrays["batches"].numpy() == pytest.approx(0.5)
+    assert federation.means[0].reply.metrics == {"accuracy": 1.0, "rows": (100.0, 63.0)}
+    client.metrics = {"accuracy": (0.0, 1.0)}
+    with pytest.raises(KapokError) as caught:
+        FedAvg(fraction_evaluate=0.0, min_train_nodes=1, min_available_nodes=1).start(
+            federation.grid, model(**start), num_rounds=1
+        )
+    assert caught.value.code == "round_withheld"
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import time
@@ -47,19 +48,28 @@ def check_releases(watched, exchanges):
 
 
 @pytest.fixture(scope="module")
-def four(tmp_path_factory):
+def five(tmp_path_factory):
     """Clinics whose policies let a training go on without one of them."""
     need_sandbox()
-    names = ("ash", "birch", "cedar", "dogwood")
+    names = ("ash", "birch", "cedar", "dogwood", "elm")
     with clinics(tmp_path_factory.mktemp("clinics"), names, "same-question", seal_grace_s=GRACE_S) as network:
         yield network
 
 
-def test_a_training_goes_on_without_a_killed_node_and_takes_it_back(four, begin):
-    watched, ash = Watched.of(four), four.nodes["ash"]
-    process = begin(four.analyst, *arguments(7, 0.2, "--at-least", "3"))
-    all_of_them = everybody(four.nodes)
-    until(lambda: watched.exchanges)
+def bring_back(process, *nodes):
+    """Start nodes again; whoever is fast must not be at the end of the training before they are there."""
+    process.send_signal(signal.SIGSTOP)
+    for node in nodes:
+        node.start()
+        node.wait_ready()
+    process.send_signal(signal.SIGCONT)
+
+
+def test_a_training_goes_on_without_a_killed_node_and_takes_it_back(five, begin):
+    watched, ash = Watched.of(five), five.nodes["ash"]
+    process = begin(five.analyst, *arguments(7, 0.2, "--at-least", "3"))
+    all_of_them = everybody(five.nodes)
+    until(lambda: watched.exchanges or process.poll() is not None)
     short = None
     while short is None:
         ash.kill()
@@ -68,17 +78,34 @@ def test_a_training_goes_on_without_a_killed_node_and_takes_it_back(four, begin)
             short = next((one for one in watched.exchanges if one.parties != all_of_them), None)
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
-        # Whoever is fast must not be at the end before the node is back.
-        process.send_signal(signal.SIGSTOP)
-        ash.start()
-        ash.wait_ready()
-        process.send_signal(signal.SIGCONT)
-    assert short.parties == everybody(("birch", "cedar", "dogwood"))
+        bring_back(process, ash)
+    assert short.parties == everybody(("birch", "cedar", "dogwood", "elm"))
     rows, model = finished(process)
-    check(four, rows, model, watched.exchanges, 7)
+    check(five, rows, model, watched.exchanges, 7)
     check_releases(watched, watched.exchanges)
     assert watched.exchanges[-1].parties == all_of_them
     assert [row[2] for row in rows] == [one.holders for one in watched.exchanges]
+
+
+def test_an_exchange_that_went_on_without_a_node_leaves_no_trace_in_what_its_app_keeps(five, begin):
+    """Ash has done its part and is killed with cedar, which has not: the attempt is void, the rest go on."""
+    watched, ash, cedar = Watched.of(five), five.nodes["ash"], five.nodes["cedar"]
+    process = begin(five.analyst, *arguments(7, 0.5, "--at-least", "3"))
+    until(lambda: watched.at > (1, "sealing") or process.poll() is not None)
+    number = until(lambda: watched.at[1] == "sealing" and watched.at[0])
+    os.kill(cedar.pid, signal.SIGSTOP)
+    kept = ash.home / "state" / "apps" / "states" / watched.job
+    until(kept.joinpath(f"{number:06}").exists)
+    ash.kill()
+    cedar.kill()
+    assert watched.at == (number, "sealing")
+    short = until(lambda: watched.exchanges[number - 1 :])[0]
+    assert short.parties == everybody(("birch", "dogwood", "elm"))
+    assert kept.joinpath(f"{number:06}").exists()
+    bring_back(process, ash, cedar)
+    rows, model = finished(process)
+    check(five, rows, model, watched.exchanges, 7)
+    assert watched.exchanges[-1].parties == everybody(five.nodes)
 
 
 @pytest.mark.slow

@@ -124,21 +124,24 @@ def plain_loop(exchanges: Sequence[Exchange], nodes: Sequence[str]) -> tuple[np.
 
     Args:
         exchanges: With who took part.
-        nodes: All that were asked, sorted: a clinic's random numbers go by its place among them.
+        nodes: All that were asked, sorted: a clinic's random numbers go by its place among them, and by how
+            many exchanges it has taken part in, which it keeps from one to the next.
     """
     spec = importlib.util.spec_from_file_location("clinic_task", APP / "clinic" / "task.py")
     assert spec is not None
     assert spec.loader is not None
     task = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(task)
-    model, losses = np.zeros(2), []
+    model, losses, done = np.zeros(2), [], dict.fromkeys(range(len(nodes)), 0)
     for exchange in exchanges:
         tables = {nodes.index(party): rows_of(party.split("/")[4]).T for party in exchange.parties}
         weights = [len(x) for x, _ in tables.values()]
+        for place in tables:
+            done[place] += 1
         if exchange.kind == "train":
-            number = 1 + exchange.number // 2
             fitted = [
-                task.fit(x, y, model, task.generator_of(7, number, place)) for place, (x, y) in tables.items()
+                task.fit(x, y, model, task.generator_of(7, done[place], place))
+                for place, (x, y) in tables.items()
             ]
             model = np.average(fitted, axis=0, weights=weights)
         else:

@@ -33,6 +33,7 @@ class LocalApp:
     number: int
     rows: int = 100
     state: RecordDict = field(default_factory=RecordDict)
+    metrics: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def call(self, instruction: bytes) -> bytes:
         asked = messages.addressed(instruction, run_id=RUN_ID, node_id=self.number + 2)

@@ -123,7 +123,8 @@ def _app_cells(one: AppApproval) -> dict[str, object]:
         "job": one.rule.hash,
         "analyst": " or ".join(one.rule.analysts),
         "dataset": one.rule.dataset,
-        "in_words": f"sees {', '.join(one.rule.columns)}; may change {', '.join(one.rule.allow) or '-'}",
+        "in_words": f"sees {', '.join(one.rule.columns)}; may change {', '.join(one.rule.allow) or '-'}, "
+        f"say {', '.join(one.rule.messages) or '-'}; tells {', '.join(one.rule.metrics) or 'any metrics'}",
         "decided_by": one.approved_by,
         "until": _utc(one.withdrawn_at),
     }

@@ -116,6 +116,8 @@ def approve(
     dataset: node_apps.Dataset = None,
     columns: node_apps.Columns = None,
     allow: node_apps.AllowedValues = None,
+    message: node_apps.Messages = None,
+    metric: node_apps.Metrics = None,
     limit: node_apps.Limits = None,
     clip_norm: node_apps.ClipNorm = None,
     without_sandbox: node_apps.Unshut = False,
@@ -130,7 +132,17 @@ def approve(
     folder = resolved_home(home)
     if job_id == "app" and app_hash is not None:
         rule = node_apps.rule_of(
-            folder, app_hash, analyst, dataset, columns, allow, limit, clip_norm, without_sandbox
+            folder,
+            app_hash,
+            analyst,
+            dataset,
+            columns,
+            allow,
+            message,
+            metric,
+            limit,
+            clip_norm,
+            without_sandbox,
         )
         node_apps.approve_app(folder, rule, yes=yes, json=json)
         return

@@ -26,6 +26,8 @@ __all__ = [
     "Dataset",
     "For",
     "Limits",
+    "Messages",
+    "Metrics",
     "Unshut",
     "app",
     "approve_app",
@@ -58,6 +60,23 @@ AllowedValues = Annotated[
         "--allow",
         metavar="KEY=VALUES",
         help="For an app: what a job may change in its configuration, e.g. learning-rate=0.0001..0.1.",
+    ),
+]
+Messages = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--message",
+        metavar="KEY=VALUES",
+        help="For an app: what the job's messages may say to it beside the model, e.g. lr=0.0001..0.1.",
+    ),
+]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric",
+        metavar="NAME=LEAST..LARGEST",
+        help="For an app: what it may tell beside the model, cut to this range.  [default: any metrics]",
+        show_default=False,
     ),
 ]
 Limits = Annotated[
@@ -173,6 +192,8 @@ def rule_of(
     dataset: str | None,
     columns: str | None,
     allow: list[str] | None,
+    messages: list[str] | None,
+    metrics: list[str] | None,
     limits: list[str] | None,
     clip_norm: float | None,
     without_sandbox: bool,
@@ -198,6 +219,8 @@ def rule_of(
         dataset=dataset or _only_dataset(folder),
         columns=tuple(name.strip() for name in columns.split(",")),
         allow=tuple(allow or ()),
+        messages=tuple(messages or ()),
+        metrics=tuple(metrics or ()),
         clip_norm=clip_norm,
         isolation="none" if without_sandbox else "sandbox",
         limits=_limits(limits or []),

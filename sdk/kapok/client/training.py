@@ -26,10 +26,11 @@ from kapok.client.progress import Listener, Progress, Stopwatch, silent
 from kapok.client.submission import Request, SealName
 from kapok.client.turns import first_turn
 from kapok.client.waiting import follow
+from kapok.computations.federated.contribution import fitting
 from kapok.computations.federated.mean import mean_of, round_withheld
 from kapok.computations.federated.question import ArrayShape, Question
 from kapok.documents.bundle import Bundle, ConfigValue, read_bundle
-from kapok.errors import InvalidInput, KapokError, SealBroken
+from kapok.errors import InvalidInput, KapokError, SealBroken, plain
 from kapok.flower import messages
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ async def train(workspace: Workspace, request: TrainingRequest, progress: Listen
             raise _ended_early(first)
         question = _question(request, dataset, bundle, first, program)
         watch(Progress(step="notice", text=_about(question, request)))
+        if beside := _beside_the_model(first):
+            watch(Progress(step="notice", text=beside))
         asked = Request(
             sql=question.text,
             computation="federated",
@@ -298,6 +301,11 @@ class _Carrier:
                 code="too_many_exchanges",
                 remedy="say how many it needs: --exchanges N",
             )
+        try:
+            fitting(self._question, following)
+        except KapokError:
+            self.failed = True
+            raise
         self._pending = following
         return Next(following, b"")
 
@@ -342,7 +350,9 @@ def _question(
         )
     except TypeError:
         raise InvalidInput("the model is not made of arrays of numbers", code="bad_training") from None
-    return Question.parse(question.text, dataset.schema)
+    found = Question.parse(question.text, dataset.schema)
+    fitting(found, first)
+    return found
 
 
 def _check_config(bundle: Bundle, config: Mapping[str, ConfigValue]) -> None:
@@ -371,6 +381,17 @@ def _about(question: Question, request: TrainingRequest) -> str:
         f"seal {request.seal}, up to {question.exchanges} exchanges; values within "
         f"±{question.value_range:g}, {question.examples:g} examples at most, so the mean of n holders with N "
         f"examples is exact to n/N · {1 / (2 * layout.scale(integer=False)):.2g}"
+    )
+
+
+def _beside_the_model(instruction: bytes) -> str:
+    """What each holder's approval must name before the app is told it; empty where there is nothing."""
+    said = messages.read(instruction).said
+    own = (messages.SERVER_ROUND, messages.PROXIMAL_MU)
+    named = ", ".join(f"{plain(key)} = {value!r}" for key, value in sorted(said.items()) if key not in own)
+    return named and (
+        f"the server app says {named} beside the model: each holder's approval of the app must allow that "
+        "(`messages`, --message)"
     )
 
 

@@ -1,8 +1,9 @@
 """Flower's messages as bytes and as plain arrays and numbers.
 
 An *instruction* is what every node gets alike: the message without whom it is for and when it was made, so
-that the same content is the same bytes. A *reply* is what an app gives back: one record of arrays, one of
-metrics. Serialised by Flower's own protobuf, arrays as `.npy` without pickles.
+that the same content is the same bytes. It is one record of arrays, the model, and at most one of single
+values, and an app is given nothing of it that was not read here. A *reply* is what an app gives back: one
+record of arrays, one of metrics. Serialised by Flower's own protobuf, arrays as `.npy` without pickles.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from kapok.errors import InvalidInput
 
 if TYPE_CHECKING:
     from flwr.app import Message
-    from flwr.proto.recorddict_pb2 import ArrayRecord, MetricRecord
+    from flwr.proto.recorddict_pb2 import ArrayRecord, ConfigRecord, MetricRecord
 
 __all__ = [
     "EVALUATE",
+    "PROXIMAL_MU",
+    "SERVER_ROUND",
     "TRAIN",
     "Instruction",
     "Reply",
@@ -37,11 +40,15 @@ __all__ = [
 
 TRAIN: Final = "train"
 EVALUATE: Final = "evaluate"
+SERVER_ROUND: Final = "server-round"
+PROXIMAL_MU: Final = "proximal-mu"
+"""These two Flower's averaging strategies say of themselves beside the model."""
 _STYPE: Final = "numpy.ndarray"
 _TTL_S: Final = 43_200.0
 
 Array = npt.NDArray[Any]
 Metric = float | tuple[float, ...]
+Said = bool | int | float | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +58,14 @@ class Instruction:
     Attributes:
         kind: ``train`` or ``evaluate``, with what an app has put behind a dot.
         arrays: The model as it is sent, by name.
+        said: What is said beside it, by key.
+        content: All of it, as bytes.
     """
 
     kind: str
     arrays: Mapping[str, Array] = field(repr=False)
+    said: Mapping[str, Said] = field(repr=False)
+    content: bytes = field(repr=False)
 
     @property
     def trains(self) -> bool:
@@ -84,20 +95,23 @@ def instruction_of(message: Message) -> bytes:
     from flwr.common.serde import message_to_proto
 
     proto = message_to_proto(message)
-    given = proto.metadata
-    kind, group = given.message_type, given.group_id
+    kind = proto.metadata.message_type
     proto.metadata.Clear()
-    proto.metadata.message_type, proto.metadata.group_id = kind, group
+    proto.metadata.message_type = kind
     return proto.SerializeToString(deterministic=True)
 
 
 def addressed(instruction: bytes, *, run_id: int, node_id: int) -> bytes:
-    """An instruction as a message to one node, which is made now.
+    """An instruction as a message to one node, which is made now: its kind and its records, and nothing else.
 
     Raises:
         InvalidInput: ``bad_instruction``.
     """
     proto = _parsed(instruction, "bad_instruction")
+    kind = proto.metadata.message_type
+    proto.metadata.Clear()
+    proto.DiscardUnknownFields()
+    proto.metadata.message_type = kind
     proto.metadata.run_id, proto.metadata.dst_node_id = run_id, node_id
     proto.metadata.src_node_id, proto.metadata.message_id = 1, "instruction"
     proto.metadata.created_at, proto.metadata.ttl = time.time(), _TTL_S
@@ -112,13 +126,17 @@ def read(instruction: bytes) -> Instruction:
         InvalidInput: ``bad_instruction``: it is none; says nothing of what is in it.
     """
     proto = _parsed(instruction, "bad_instruction")
-    arrays: dict[str, Array] = {}
+    if proto.HasField("error"):
+        raise _bad("bad_instruction", "it is an error")
+    found: dict[str, Any] = {}
     for item in proto.content.items:
-        if item.WhichOneof("value") == "array_record":
-            if arrays:
-                raise _bad("bad_instruction", "it has several records of arrays")
-            arrays = _arrays(item.array_record, "bad_instruction")
-    return Instruction(proto.metadata.message_type, arrays)
+        kind = item.WhichOneof("value")
+        if kind not in ("array_record", "config_record") or kind in found:
+            raise _bad("bad_instruction", "it is more than one record of arrays and one of its configuration")
+        found[kind] = getattr(item, kind)
+    arrays = _arrays(found["array_record"], "bad_instruction") if "array_record" in found else {}
+    said = _said(found["config_record"]) if "config_record" in found else {}
+    return Instruction(proto.metadata.message_type, arrays, said, instruction)
 
 
 def read_reply(reply: bytes, weight_key: str, *, trains: bool) -> Reply:
@@ -203,6 +221,16 @@ def _arrays(record: ArrayRecord, code: str) -> dict[str, Array]:
             raise _bad(code, "an array cannot be read")
         found[item.key] = array
     return found
+
+
+def _said(record: ConfigRecord) -> dict[str, Said]:
+    said: dict[str, Said] = {}
+    for item in record.items:
+        which = item.value.WhichOneof("value")
+        if which not in ("double", "sint64", "uint64", "bool", "string") or item.key in said:
+            raise _bad("bad_instruction", "a value of its configuration is no single number, text or boolean")
+        said[item.key] = getattr(item.value, which)
+    return said
 
 
 def _metrics(record: MetricRecord) -> dict[str, Metric]:

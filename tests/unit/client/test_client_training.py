@@ -105,6 +105,7 @@ async def test_the_question_follows_from_the_first_instruction_and_the_bounds(se
         (SERVER.replace("FedAvg", "FedMedian"), {}, "strategy_not_averaging"),
         (SERVER.replace("    FedAvg", "    raise ValueError(w)\n    FedAvg"), {}, "server_app_failed"),
         (SERVER.replace("size=3)", "size=3).astype(complex)"), {}, "bad_training"),
+        (SERVER, {"value_range": 1e-9}, "bad_instruction"),
     ],
 )
 async def test_what_cannot_be_trained_is_said_before_anything_is_submitted(
@@ -138,10 +139,10 @@ async def test_a_training_is_taken_up_with_the_very_app_that_asks_the_same_again
 
 async def test_an_app_that_asks_something_else_when_it_is_run_again_is_not_believed(session, broker, app):
     chance = SERVER.replace(
-        "w = np.random.normal(size=3)", "import os\n    w = np.frombuffer(os.urandom(24), 'u8') * 1.0"
+        "w = np.random.normal(size=3)", "import os\n    w = np.frombuffer(os.urandom(3), 'u1') * 1.0"
     )
     broker.watch_errors = [OFF]
-    await refused(train(session, request(app(chance))))
+    assert await refused(train(session, request(app(chance)))) == "off"
     [job] = session.folder.known()
     assert await refused(session.wait(job)) == "resume_differs"
     assert session.folder.load(job).outcome == "open"
@@ -185,7 +186,7 @@ async def test_means_are_kept_before_they_are_told_and_the_exchanges_have_an_end
         carrier = _Carrier(
             Session(tmp_path / "job.training"), "ab" * 32, told.append, question, program, pending
         )
-        words = contribute(question, heart, pending, local, OPEN)
+        words = contribute(question, heart, messages.read(pending), local, OPEN)
         opened = OpenedSum(vector=words, members=(), round=1, attempt=1, roster_hash=b"")
         with pytest.raises(InvalidInput) as caught:
             await asyncio.to_thread(carrier.advance, opened, b"")
@@ -193,7 +194,8 @@ async def test_means_are_kept_before_they_are_told_and_the_exchanges_have_an_end
         [done] = kept.done()
         assert (done.number, done.kind, done.holders, done.weight) == (1, "train", 1, 10.0)
         assert done.metrics == {"loss": 0.5, "l": (1.0, 2.0)}
-        assert messages.read(kept.reply(1)).arrays["w"] == pytest.approx([1.0, 2.0, 3.0])
+        reply = messages.read_reply(kept.reply(1), "num-examples", trains=True)
+        assert reply.arrays["w"] == pytest.approx([1.0, 2.0, 3.0])
         assert told[0].text == "exchange 1/1 train (1 of 3 nodes): l [1.0, 2.0], loss 0.5"
     finally:
         program.give_up()
@@ -218,7 +220,7 @@ async def test_a_server_app_that_ends_leaves_its_model_and_a_history(app, tmp_pa
         carrier = _Carrier(Session(tmp_path / "t"), "ab" * 32, lambda _told: None, question, program, pending)
         outcome = None
         for number in (1, 2):
-            words = contribute(question, heart, carrier._pending, local, OPEN)
+            words = contribute(question, heart, messages.read(carrier._pending), local, OPEN)
             opened = OpenedSum(vector=words, members=(), round=number, attempt=1, roster_hash=b"")
             outcome = await asyncio.to_thread(carrier.advance, opened, b"")
             assert isinstance(outcome, Next) == (number == 1)

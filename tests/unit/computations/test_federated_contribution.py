@@ -24,7 +24,7 @@ class Scripted:
     """An app whose replies are written down."""
 
     def __init__(self, arrays=None, rows=50, records=1, **metrics):
-        self.rows, self.records = rows, records
+        self.rows, self.records, self.metrics = rows, records, {}
         self.content = {f"m{n}": MetricRecord(metrics) for n in range(records)}
         if arrays is not None:
             self.content["arrays"] = arrays if isinstance(arrays, ArrayRecord) else model(**arrays)
@@ -53,7 +53,8 @@ def asked(**bounds):
 def contributed(heart, app, question=None, thresholds=OPEN, kind="train"):
     told = []
     question = question or asked()
-    words = contribute(question, heart, instruction(kind), app, thresholds, lambda *said: told.append(said))
+    shown = messages.read(instruction(kind))
+    words = contribute(question, heart, shown, app, thresholds, lambda *said: told.append(said))
     assert len(words) == question.words
     return words, told
 
@@ -201,6 +202,8 @@ def test_256_heads_add_up_within_words_of_32_bits():
         instruction("train", w=W),
         instruction("train", w=W.reshape(4), b=B),
         instruction("evaluate", w=W, b=B, c=B),
+        instruction("train", w=W * np.nan, b=B),
+        instruction("train", w=W, b=B * 1e4),
     ],
 )
 def test_an_instruction_that_does_not_fit_the_question_is_refused(heart, shown):

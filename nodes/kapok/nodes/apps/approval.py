@@ -41,6 +41,8 @@ class AppRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     dataset: str
     columns: tuple[str, ...]
     allow: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
     clip_norm: float | None = None
     isolation: Isolation = "sandbox"
     limits: AppLimits = AppLimits()
@@ -49,6 +51,16 @@ class AppRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def allowances(self) -> tuple[Allowance, ...]:
         """What a job may change in the app's configuration."""
         return read_allowances(self.allow)
+
+    @property
+    def said(self) -> tuple[Allowance, ...]:
+        """What a job's messages may say to the app beside the model."""
+        return read_allowances(self.messages)
+
+    @property
+    def told(self) -> dict[str, tuple[float, float]]:
+        """What the app may tell beside the model: least and largest, by the metric's name; empty for all."""
+        return {one.key: one.range for one in read_allowances(self.metrics)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +183,14 @@ def faults(rule: AppRule) -> Iterable[tuple[str, str, str]]:
             yield "analysts", f"has {text!r}, which cannot be used: {error.message}", error.remedy or ""
     if bad_norm(rule.clip_norm):
         yield "clip_norm", "is not above 0", "write a number above 0, or leave it out"
-    try:
-        read_allowances(rule.allow)
-    except InvalidInput as error:
-        yield "allow", f"cannot be used: {error.message}", error.remedy or ""
+    for key in ("allow", "messages", "metrics"):
+        try:
+            found = read_allowances(getattr(rule, key))
+        except InvalidInput as error:
+            yield key, f"cannot be used: {error.message}", error.remedy or ""
+            continue
+        if key == "metrics" and any(one.values for one in found):
+            yield key, "lists values", "write a range for each metric: accuracy=0..1"
     if (wrong := bad_limit(rule.limits)) is not None:
         yield f"limits.{wrong[0]}", "is out of range", wrong[1]
 

@@ -64,11 +64,13 @@ class HostedApp:
 
     Attributes:
         rule: The approval.
+        clause: Of it, for refusals.
         bundle: The bundle's bytes.
         run_config: The whole configuration.
     """
 
     rule: AppRule
+    clause: str
     bundle: bytes = field(repr=False)
     run_config: Mapping[str, ConfigValue] = field(repr=False)
 
@@ -166,7 +168,7 @@ class AppHost:
                     remedy="ask the holder to run `kapok node check`: it says what is missing",
                 ) from None
         config = fused(read_bundle(content).config, question.config, found.rule.allowances, found.clause)
-        return HostedApp(found.rule, content, config)
+        return HostedApp(found.rule, found.clause, content, config)
 
     def start(
         self,

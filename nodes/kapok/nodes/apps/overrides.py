@@ -1,26 +1,29 @@
-"""Which values of an app's run configuration a job may change, and within what: part of the app's approval.
+"""What a job may tell an app, and the app tell back beside the model, and within what: part of its approval.
 
     learning-rate=0.0001..0.1      a range, both ends included
     optimizer=sgd|adam             one of these; also for booleans
     local-epochs=1                 this one value
 
-A value must be of the kind of the app's own default: a boolean, a text, a whole number, or a number.
+A value of the run configuration must be of the kind of the app's own default: a boolean, a text, a whole
+number, or a number. What the server app says in its messages beside the model is held to the same texts.
 """
 
 from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from kapok.documents.bundle import ConfigValue
 from kapok.errors import ConsentWithheld, InvalidInput, plain
+from kapok.flower.messages import PROXIMAL_MU, SERVER_ROUND
 
-__all__ = ["Allowance", "fused", "read_allowances"]
+__all__ = ["Allowance", "foreign_word", "fused", "read_allowances"]
 
-_KEY: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\Z")
+_KEY: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,99}\Z")
 _HOW: Final = "write key=least..largest or key=one|other: learning-rate=0.0001..0.1, optimizer=sgd|adam"
 _BOOLEANS: Final = {"true": True, "false": False}
 
@@ -66,10 +69,19 @@ class Allowance:
             return f"{self.key}={'|'.join(self.values)}"
         return f"{self.key}={self.least:g}..{self.largest:g}"
 
+    @property
+    def range(self) -> tuple[float, float]:
+        """Least and largest; all numbers where values are listed."""
+        if self.least is None or self.largest is None:
+            return -math.inf, math.inf
+        return self.least, self.largest
+
     def admits(self, value: ConfigValue) -> bool:
         """Whether a value is within it."""
         if self.least is not None and self.largest is not None:
-            return isinstance(value, int | float) and self.least <= value <= self.largest
+            if isinstance(value, bool | str):
+                return False
+            return self.least <= value <= self.largest
         return any(_equal(value, text) for text in self.values)
 
 
@@ -115,6 +127,23 @@ def fused(
         if not _kind_fits(value, defaults[key]) or not within[key].admits(value):
             raise _refused(key, clause, "the value is not within what is allowed", f"keep to {within[key]}")
     return {**defaults, **overrides}
+
+
+def foreign_word(said: Mapping[str, ConfigValue], allowed: Iterable[Allowance], exchange: int) -> str | None:
+    """The first key under which an exchange tells an app what its approval does not allow; None for none.
+
+    What Flower's strategies say of themselves needs no approval: the round, and FedProx's weight.
+
+    Args:
+        said: By key.
+        allowed: By the app's approval; what it says of the strategies' own keys counts.
+        exchange: Its number: no round that a strategy counts is above it.
+    """
+    own = (Allowance(SERVER_ROUND, 0, exchange), Allowance(PROXIMAL_MU, 0, sys.float_info.max))
+    within = {one.key: one for one in (*own, *allowed)}
+    return next(
+        (key for key, value in said.items() if key not in within or not within[key].admits(value)), None
+    )
 
 
 def _same(value: ConfigValue, default: ConfigValue) -> bool:

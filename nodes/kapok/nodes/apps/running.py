@@ -1,9 +1,10 @@
 """The apps that run for the jobs that are open: one process for each, from its first round to the job's end.
 
-What an app keeps between rounds (its context's state) is kept here after each of them, so that a process that
-has ended, and a node that was restarted, go on with what was there before the round that is asked for. The
-same round asked again, for a roster with other keys, gets the reply that is there already: an app is never
-asked the same twice while the node remembers.
+What an app keeps between rounds (its context's state) is kept here after each of them, and counts once the
+node has released that round: each begins with what was there after the last one that was released. A round
+that went on without this node, an attempt that was voided, a process that was stopped leave no trace in it.
+The same round asked again, for a roster with other keys, gets the reply that is there already: an app is
+never asked the same twice while the node remembers.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ import hashlib
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from kapok.computations.engines import Engine
 from kapok.documents.dataset import Dataset
@@ -26,8 +26,6 @@ from kapok.nodes.apps.host import AppHost, HostedApp
 from kapok.nodes.apps.process import AppProcess
 
 __all__ = ["RunningApps", "AppJob", "RoundApp"]
-
-_KEPT_STATES: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +53,10 @@ class AppJob:
 
 @dataclass(slots=True)
 class _Work(NeverPickled):
-    """One job's app: its process, over which version of the data, and the last round that it has done."""
+    """One job's app: its process, by which approval, over which version of the data, and its last round."""
 
     process: AppProcess | None = None
+    hosted: HostedApp | None = None
     version: str = ""
     after: int = 0
     asked: tuple[int, str, bytes] | None = field(default=None, repr=False)
@@ -84,7 +83,7 @@ class RunningApps:
             if folder.stat().st_mtime < self._clock() - MOST_DEADLINE_S:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def over(self, job: AppJob, engine: Engine, version: str, number: int) -> RoundApp:
+    def over(self, job: AppJob, engine: Engine, version: str, number: int, released: int) -> RoundApp:
         """The job's app over the table, for one round; nothing is started before it is used.
 
         Args:
@@ -92,10 +91,11 @@ class RunningApps:
             engine: Beside the table.
             version: Of the table's data; over another one the app is started anew.
             number: Of the round.
+            released: The last round before it that this node has released; 0 for none.
         """
         with self._guard:
             work = self._work.setdefault(job.job_id, _Work())
-        return RoundApp(self, job, work, engine, version, number)
+        return RoundApp(self, job, work, engine, version, number, released)
 
     def forget(self, job_id: str) -> None:
         """A job is not open any more: stop its app. What it kept stays until the job has ended."""
@@ -118,32 +118,40 @@ class RunningApps:
         """What is left of a job's time, in seconds."""
         return max(job.deadline - self._clock(), 1.0)
 
-    def keep(self, job_id: str, number: int, state: bytes) -> None:
-        """Keep an app's state after a round; the last two are kept."""
+    def keep(self, job_id: str, number: int, state: bytes, released: int) -> None:
+        """Keep an app's state after a round beside the one that it began with; others have served."""
         folder = self._folder / job_id
         make_private_folder(self._folder)
         make_private_folder(folder)
         replace_file(folder / f"{number:06}", state)
-        for old in sorted(folder.glob("[0-9]*"))[:-_KEPT_STATES]:
-            old.unlink(missing_ok=True)
+        for file in folder.glob("[0-9]*"):
+            if int(file.name) not in (released, number):
+                file.unlink(missing_ok=True)
 
-    def state_before(self, job_id: str, number: int) -> tuple[int, bytes]:
-        """The newest state from before a round, and the number of the round after which it was kept."""
-        files = [file for file in (self._folder / job_id).glob("[0-9]*") if int(file.name) < number]
-        if not files:
-            return 0, b""
-        newest = max(files)
-        return int(newest.name), newest.read_bytes()
+    def state_after(self, job_id: str, number: int) -> bytes:
+        """What an app kept in a round; empty where there was none, and where it kept nothing."""
+        try:
+            return (self._folder / job_id / f"{number:06}").read_bytes()
+        except FileNotFoundError:
+            return b""
 
 
 class RoundApp(NeverPickled):
     """An app over one holder's table, for one round. As `kapok.computations.federated.contribution.App`."""
 
     def __init__(
-        self, apps: RunningApps, job: AppJob, work: _Work, engine: Engine, version: str, number: int
+        self,
+        apps: RunningApps,
+        job: AppJob,
+        work: _Work,
+        engine: Engine,
+        version: str,
+        number: int,
+        released: int,
     ) -> None:
         self._apps, self._job, self._work = apps, job, work
-        self._engine, self._version, self._number = engine, version, number
+        self._engine, self._version = engine, version
+        self._number, self._released = number, released
 
     @property
     def rows(self) -> int:
@@ -153,6 +161,11 @@ class RoundApp(NeverPickled):
             KapokError: the app cannot be started.
         """
         return self._ready().rows
+
+    @property
+    def metrics(self) -> Mapping[str, tuple[float, float]]:
+        """What it may tell beside the model: least and largest, by name. Empty: whatever is finite."""
+        return self._job.hosted.rule.told
 
     def call(self, instruction: bytes) -> bytes:
         """Have it do as instructed; the same again in the same round gets the same reply.
@@ -174,18 +187,19 @@ class RoundApp(NeverPickled):
             self._stop()
             raise
         work.asked, work.after = asked, self._number
-        self._apps.keep(job.job_id, self._number, process.state)
+        self._apps.keep(job.job_id, self._number, process.state, self._released)
         return work.reply
 
     def _ready(self, *, fresh: bool = False) -> AppProcess:
-        """A process over these data; with `fresh` one that has done all rounds before this, and no more."""
+        """A process over these data; with `fresh` one that has done what was released, and no more."""
         work, job = self._work, self._job
-        fits = work.version == self._version and (not fresh or work.after < self._number)
-        if work.process is not None and fits:
+        fits = work.version == self._version and (not fresh or work.after == self._released)
+        # An approval may have been replaced meanwhile, by one with other limits.
+        if work.process is not None and fits and work.hosted == job.hosted:
             return work.process
         self._stop()
-        work.after, state = self._apps.state_before(job.job_id, self._number)
-        work.version = self._version
+        state = self._apps.state_after(job.job_id, self._released)
+        work.version, work.hosted, work.after = self._version, job.hosted, self._released
         work.process = self._apps.host.start(
             job.hosted,
             job_id=job.job_id,

@@ -290,6 +290,12 @@ class Journal:
         with self._read() as connection:
             return _released(connection, job_id, round_)
 
+    def last_released(self, job_id: str, before: int) -> int:
+        """The last round before this one of which there is a release; 0 for none."""
+        with self._read() as connection:
+            bounds = {"of_job": job_id, "before": before}
+            return int(connection.execute(queries.LAST_RELEASED, bounds).scalar() or 0)
+
     def release(self, record: ReleaseRecord, token: str, *, decision: Decision, question: bytes) -> str:
         """A release is about to be sent: the last check, and the note that forbids every other.
 

@@ -60,6 +60,9 @@ FORGET_OVERDUE: Final = _seal.delete().where(_OVERDUE)
 RELEASED: Final = sa.select(_release.c.attempt, _release.c.token).where(
     _release.c.job_id == _OF_JOB, _release.c.round == sa.bindparam("of_round")
 )
+LAST_RELEASED: Final = sa.select(sa.func.max(_release.c.round)).where(
+    _release.c.job_id == _OF_JOB, _release.c.round < sa.bindparam("before")
+)
 RELEASES_OF_JOB: Final = sa.select(_release).where(_release.c.job_id == _OF_JOB)
 ADD_RELEASE: Final = _release.insert()
 

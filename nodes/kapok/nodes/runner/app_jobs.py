@@ -1,10 +1,15 @@
-"""What an app works for in a job. Whether it may was judged with the rest (`judging`)."""
+"""What an app works for in a job, and what it is told. Whether it may run was judged before (`judging`)."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from kapok.computations.federated.question import Question
+from kapok.errors import ConsentWithheld, plain
+from kapok.flower.messages import Instruction
+from kapok.nodes.apps.host import HostedApp
+from kapok.nodes.apps.overrides import foreign_word
 from kapok.nodes.apps.running import AppJob
 from kapok.nodes.runner.admission import AdmittedJob
 from kapok.nodes.runner.judging import approved_for
@@ -15,23 +20,59 @@ if TYPE_CHECKING:
 
 __all__ = ["app_over"]
 
+_log = logging.getLogger(__name__)
+_MOST_SHOWN = 100
 
-def app_over(context: Context, admitted: AdmittedJob, number: int) -> Over | None:
+
+def app_over(context: Context, admitted: AdmittedJob, number: int, instruction: object) -> Over | None:
     """How a job's app gets the table, in the round of that number; None for a job without one.
 
+    Args:
+        context: The node's.
+        admitted: The job.
+        number: Of the round.
+        instruction: What the app is to do in it, as the computation read it.
+
     Raises:
-        ConsentWithheld: what `AppHost.approved` raises: the approval may have been withdrawn meanwhile.
+        ConsentWithheld: what `AppHost.approved` raises: the approval may have been withdrawn meanwhile;
+            ``message_not_allowed``.
     """
     question, spec = admitted.question, admitted.read.spec
-    if not isinstance(question, Question):
+    if not isinstance(question, Question) or not isinstance(instruction, Instruction):
         return None
+    hosted = approved_for(admitted, question, context.in_force, context.journal, context.apps)
+    _check_said(instruction, hosted, number, admitted.job_id)
     job = AppJob(
         job_id=admitted.job_id,
-        hosted=approved_for(admitted, question, context.in_force, context.journal, context.apps),
+        hosted=hosted,
         columns=question.columns,
         dataset=admitted.joined.dataset,
         members=spec.members,
         node=context.name,
         deadline=spec.deadline,
     )
-    return lambda engine, version: context.running.over(job, engine, version, number)
+    released = context.journal.last_released(admitted.job_id, number)
+    return lambda engine, version: context.running.over(job, engine, version, number, released)
+
+
+def _check_said(instruction: Instruction, hosted: HostedApp, number: int, job_id: str) -> None:
+    """Refuse an exchange that tells the app something beside the model that its approval does not name.
+
+    The broker reads refusals, and not what an exchange says: the key stands in this node's log alone.
+    """
+    foreign = foreign_word(instruction.said, hosted.rule.said, number)
+    if foreign is None:
+        return
+    _log.warning(
+        "an exchange tells the app what its approval does not allow",
+        extra={"job": job_id, "key": plain(foreign)[:_MOST_SHOWN], "clause": f"{hosted.clause}.messages"},
+    )
+    raise ConsentWithheld(
+        "an exchange tells the app something beside the model that its approval does not name, or another "
+        "value of it",
+        code="message_not_allowed",
+        clause=f"{hosted.clause}.messages",
+        remedy="keep to what Flower's strategies say themselves"
+        + "".join(f", {one}" for one in hosted.rule.messages)
+        + "; or ask the holder to approve what your server app says: `kapok fl run` shows it",
+    )

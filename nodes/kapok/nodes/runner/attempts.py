@@ -84,7 +84,7 @@ def _agree(context: Context, job: OpenJob, asked: OpenAttempt, task: Task) -> At
 
 def _seal(context: Context, job: OpenJob, attempt: Attempt, task: Task, consents: frozenset[str]) -> Seal:
     began = monotonic()
-    over = app_over(context, job.admitted, attempt.context.round)
+    over = app_over(context, job.admitted, attempt.context.round, task.parameters)
     words, version = contribute(job.admitted, job.rule, task.parameters, over)
     sealed = job.holder.seal(attempt, words, tag_seed=task.tag_seed, data_version=version)
     context.journal.seal(sealed.record, in_force=job.decision.in_force, question=task.question_key)

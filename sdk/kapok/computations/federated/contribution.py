@@ -7,6 +7,7 @@ nothing. Why stands in the holder's own log, without a value.
 
 from __future__ import annotations
 
+import functools
 import math
 import secrets
 from collections.abc import Mapping
@@ -24,11 +25,12 @@ from kapok.errors import InvalidInput, KapokError
 from kapok.flower import messages
 from kapok.protocols.words import WordVector
 
-__all__ = ["App", "contribute", "read_instruction", "withheld"]
+__all__ = ["App", "contribute", "fitting", "read_instruction", "withheld"]
 
 _LARGEST_FLAG: Final = 1 << 22
 """Of which 256 add up within a word of 32 bits."""
 Array = npt.NDArray[Any]
+Bounds = Mapping[str, tuple[float, float]]
 
 
 class App(Protocol):
@@ -37,6 +39,11 @@ class App(Protocol):
     @property
     def rows(self) -> int:
         """Rows of the table that it sees."""
+        ...
+
+    @property
+    def metrics(self) -> Mapping[str, tuple[float, float]]:
+        """What it may tell beside the model: least and largest, by name. Empty: whatever is finite."""
         ...
 
     def call(self, instruction: bytes) -> bytes:
@@ -52,24 +59,40 @@ class _Withheld(Exception):
     """Why this holder contributes nothing; without a value."""
 
 
-def read_instruction(question: Question, _dataset: Dataset, parameters: bytes) -> bytes:
+def read_instruction(question: Question, _dataset: Dataset, parameters: bytes) -> messages.Instruction:
     """Check an instruction against the question, before anything is computed.
+
+    What it says beside the model is not the question's affair but that of the app's approval.
 
     Raises:
         InvalidInput: ``bad_instruction``; says nothing of what is in it.
     """
-    asked = messages.read(parameters)
+    return fitting(question, parameters)
+
+
+def fitting(question: Question, instruction: bytes) -> messages.Instruction:
+    """Read an instruction that must fit a question: at the holder's, and at the analyst's before it is sent.
+
+    Raises:
+        InvalidInput: ``bad_instruction``; says nothing of what is in it.
+    """
+    asked = messages.read(instruction)
     if asked.kind.partition(".")[0] not in (messages.TRAIN, messages.EVALUATE):
         raise _bad("it asks neither to train nor to evaluate")
     if (wrong := _misfit(question, asked.arrays)) is not None:
         raise _bad(wrong)
-    return parameters
+    if not all(_within(question, one, asked.arrays[one.name]) for one in question.arrays):
+        raise _bad(
+            "a value of its model is not finite, or beyond the question's range",
+            "ask with a wider range: --range; or see why the model grows",
+        )
+    return asked
 
 
 def contribute(
     question: Question,
     _dataset: Dataset,
-    instruction: bytes,
+    instruction: messages.Instruction,
     app: App,
     thresholds: Thresholds,
     note: Note = unheard,
@@ -82,7 +105,7 @@ def contribute(
     try:
         if app.rows < thresholds.min_rows:
             raise _Withheld("the table has fewer rows than min_rows")
-        return _words(question, messages.read(instruction), app.call(instruction))
+        return _words(question, instruction, app.call(instruction.content), app.metrics)
     except _Withheld as error:
         note(EVERY, str(error))
     except KapokError as error:
@@ -101,12 +124,12 @@ def withheld(question: Question) -> WordVector:
     return WordVector(question.word_bits, question.words, body)
 
 
-def _words(question: Question, asked: messages.Instruction, given: bytes) -> WordVector:
+def _words(question: Question, asked: messages.Instruction, given: bytes, told: Bounds) -> WordVector:
     reply = messages.read_reply(given, question.weight, trains=asked.trains)
     weight = reply.weight
     if not (math.isfinite(weight) and 0 < weight <= question.examples):
         raise _Withheld(f"{question.weight} is not above 0 and within the examples of the question")
-    names, numbers = _measures(reply)
+    names, numbers = _measures(reply, told)
     try:
         head = write_head(weight, names, numbers)
     except ValueError:
@@ -119,19 +142,19 @@ def _words(question: Question, asked: messages.Instruction, given: bytes) -> Wor
     return WordVector(question.word_bits, HEAD_WORDS + question.values, first.body + body)
 
 
-def _measures(reply: messages.Reply) -> tuple[bytes, list[float]]:
-    """What the records and metrics are called, and the metrics' numbers in that order."""
+def _measures(reply: messages.Reply, told: Bounds) -> tuple[bytes, list[float]]:
+    """What records and metrics are called, and the metrics' numbers in that order, cut to their bounds."""
     listed: list[tuple[str, int]] = []
     numbers: list[float] = []
     for name, value in sorted(reply.metrics.items()):
-        if isinstance(value, tuple):
-            listed.append((name, len(value)))
-            numbers += value
-        else:
-            listed.append((name, ONE_NUMBER))
-            numbers.append(value)
-    if not messages.finite(numbers):
-        raise _Withheld("a metric is not finite")
+        values = value if isinstance(value, tuple) else (value,)
+        listed.append((name, len(values) if isinstance(value, tuple) else ONE_NUMBER))
+        if not messages.finite(values):
+            raise _Withheld("a metric is not finite")
+        if told and name not in told:
+            raise _Withheld("a metric is none that the app's approval names")
+        least, largest = told.get(name, (-math.inf, math.inf))
+        numbers += [min(max(one, least), largest) for one in values]
     return msgspec.json.encode([*reply.records, *listed]), numbers
 
 
@@ -141,31 +164,32 @@ def _checked(question: Question, sent: Mapping[str, Array], given: Mapping[str, 
         raise _Withheld(f"the model does not fit the question: {wrong}")
     arrays = [given[one.name] for one in question.arrays]
     if question.clip_norm is not None:
-        arrays = _clipped(question, [sent[one.name] for one in question.arrays], arrays, question.clip_norm)
-    for shape, array in zip(question.arrays, arrays, strict=True):
-        if array.size == 0:
-            continue
-        least, largest = float(array.min()), float(array.max())
-        # Comparisons with what is no number are false.
-        bound = question.layout.bound(integer=shape.is_integer)
-        if not (-bound <= least and largest <= bound):
-            raise _Withheld("a value of the model is not finite, or beyond the question's range")
+        arrays = _clipped([sent[one.name] for one in question.arrays], arrays, question.clip_norm)
+    if not all(map(functools.partial(_within, question), question.arrays, arrays)):
+        raise _Withheld("a value of the model is not finite, or beyond the question's range")
     return arrays
 
 
-def _clipped(question: Question, sent: list[Array], given: list[Array], most: float) -> list[Array]:
+def _within(question: Question, shape: ArrayShape, array: Array) -> bool:
+    """Whether an array's values are finite and within the question's range."""
+    bound = question.layout.bound(integer=shape.is_integer)
+    # Comparisons with what is no number are false.
+    return array.size == 0 or (-bound <= float(array.min()) and float(array.max()) <= bound)
+
+
+def _clipped(sent: list[Array], given: list[Array], most: float) -> list[Array]:
     changes = [
-        None if one.is_integer else after.astype(np.float64) - before.astype(np.float64)
-        for one, before, after in zip(question.arrays, sent, given, strict=True)
+        after.astype(np.float64) - before.astype(np.float64)
+        for before, after in zip(sent, given, strict=True)
     ]
-    norm = math.sqrt(sum(float(np.vdot(one, one)) for one in changes if one is not None))
+    norm = math.sqrt(sum(float(np.vdot(one, one)) for one in changes))
     if not math.isfinite(norm):
         raise _Withheld("a value of the model is not finite")
     if norm <= most:
         return given
     return [
-        after if change is None else before.astype(np.float64) + change * (most / norm)
-        for before, after, change in zip(sent, given, changes, strict=True)
+        before.astype(np.float64) + change * (most / norm)
+        for before, change in zip(sent, changes, strict=True)
     ]
 
 
@@ -185,9 +209,9 @@ def _is_like(dtype: np.dtype[Any], asked: ArrayShape) -> bool:
     return dtype.name == asked.dtype or dtype.kind == "f"
 
 
-def _bad(why: str) -> InvalidInput:
+def _bad(why: str, remedy: str = "see that both sides run the same version of Kapok") -> InvalidInput:
     return InvalidInput(
         f"the round's instruction cannot be used: {why}",
         code="bad_instruction",
-        remedy="see that both sides run the same version of Kapok",
+        remedy=remedy,
     )

@@ -57,8 +57,8 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         integer_range: Likewise of an array of integers.
         examples: Most that the weights of all nodes may add up to.
         weight: The metric that is the weight.
-        clip_norm: Largest Euclidean norm of what an app changes in the model at one node, all its float
-            arrays together; what is longer is shortened to it. None: no limit.
+        clip_norm: Largest Euclidean norm of what an app changes in the model at one node, all its arrays
+            together; what is longer is shortened to it. None: no limit.
 
     Raises:
         InvalidInput: ``bad_training``.

@@ -3,7 +3,7 @@
 import time
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from flwr_datasets import FederatedDataset
 
@@ -19,13 +19,19 @@ def rows(context):
     return np.asarray(found["x"], dtype=float), np.asarray(found["y"], dtype=float)
 
 
+def exchanges(context):
+    """How many exchanges this clinic has taken part in, this one too; kept from one to the next."""
+    kept = context.state.config_records.get("kept") or ConfigRecord({"exchanges": 0})
+    context.state["kept"] = ConfigRecord({"exchanges": kept["exchanges"] + 1})
+    return kept["exchanges"] + 1
+
+
 @app.train()
 def train(message: Message, context: Context) -> Message:
     """Fit, after a pause that stands for the work of a larger model."""
-    (x, y), config = rows(context), message.content["config"]
+    (x, y), config, number = rows(context), message.content["config"], exchanges(context)
     time.sleep(context.run_config["pause"])
-    partition = context.node_config["partition-id"]
-    generator = generator_of(context.run_config["seed"], config["server-round"], partition)
+    generator = generator_of(context.run_config["seed"], number, context.node_config["partition-id"])
     model = message.content["arrays"]["model"].numpy()
     fitted = fit(x, y, model, generator, config.get("proximal-mu", 0.0))
     content = {
@@ -38,6 +44,6 @@ def train(message: Message, context: Context) -> Message:
 @app.evaluate()
 def evaluate(message: Message, context: Context) -> Message:
     """The loss over the clinic's rows."""
-    x, y = rows(context)
+    (x, y), _ = rows(context), exchanges(context)
     metrics = {"num-examples": len(x), "loss": loss(x, y, message.content["arrays"]["model"].numpy())}
     return Message(RecordDict({"metrics": MetricRecord(metrics)}), reply_to=message)

@@ -19,7 +19,7 @@ def fit(x, y, model, generator, mu=0.0):
 
 
 def generator_of(seed, number, partition):
-    """A clinic's own random numbers for one round."""
+    """A clinic's own random numbers for its exchange of that number."""
     return np.random.default_rng([seed, number, partition])
 
 

@@ -6,7 +6,7 @@ from kapok.errors import ConsentWithheld, InvalidInput
 from kapok.identity.names import PartyName
 from kapok.nodes.apps.approval import AppApproval, ApprovedApp, AppRule, approved_app, faults
 from kapok.nodes.apps.limits import AppLimits
-from kapok.nodes.apps.overrides import Allowance, fused, read_allowances
+from kapok.nodes.apps.overrides import Allowance, foreign_word, fused, read_allowances
 
 APP, OTHER = "ab" * 32, "cd" * 32
 ALICE = PartyName.parse("spiffe://kapok.test/org/university/analyst/alice")
@@ -127,6 +127,33 @@ def test_what_no_approval_names_stays_as_the_app_has_it():
     assert fused(DEFAULTS, {"epochs": 1, "optimizer": "sgd"}, (), "c") == DEFAULTS
 
 
+@pytest.mark.parametrize(
+    ("said", "foreign"),
+    [
+        ({}, None),
+        ({"server-round": 3, "proximal-mu": 0.5}, None),
+        ({"server-round": 3, "learning-rate": 0.05, "optimizer": "adam", "quick": False}, None),
+        ({"server-round": 4}, "server-round"),
+        ({"server-round": -1}, "server-round"),
+        ({"server-round": True}, "server-round"),
+        ({"server-round": "3"}, "server-round"),
+        ({"proximal-mu": -0.1}, "proximal-mu"),
+        ({"proximal-mu": math.inf}, "proximal-mu"),
+        ({"proximal-mu": math.nan}, "proximal-mu"),
+        ({"server-round": 1, "row": 17}, "row"),
+        ({"learning-rate": 0.2}, "learning-rate"),
+        ({"optimizer": "rmsprop"}, "optimizer"),
+        ({"quick": 0}, "quick"),
+    ],
+)
+def test_what_the_third_exchange_may_say_beside_the_model(said, foreign):
+    assert foreign_word(said, read_allowances(ALLOWED), 3) == foreign
+
+
+def test_an_approval_may_be_closer_than_what_strategies_say_themselves():
+    assert foreign_word({"proximal-mu": 0.5}, read_allowances(["proximal-mu=0..0.1"]), 3) == "proximal-mu"
+
+
 @pytest.mark.parametrize("text", ALLOWED)
 def test_an_allowance_is_written_as_it_is_read(text):
     assert str(Allowance.parse(text)) == text
@@ -156,6 +183,8 @@ def test_a_key_is_allowed_once():
         ({"analysts": ("spiffe://kapok.test/org/university/node/*",)}, "analysts"),
         ({"columns": ()}, "columns"),
         ({"allow": ("epochs",)}, "allow"),
+        ({"messages": ("lr=0..x",)}, "messages"),
+        ({"metrics": ("accuracy=0|1",)}, "metrics"),
         ({"limits": AppLimits(cpus=0)}, "limits.cpus"),
     ],
 )

@@ -1,5 +1,8 @@
-"""An app keeps its state from round to round; whatever is asked again, nothing is done twice."""
+"""An app keeps its state from round to round that was released; of all others it knows nothing."""
 
+from dataclasses import replace
+
+import msgspec
 import pyarrow as pa
 import pytest
 from support.apps import archive, files_of, message, need_sandbox, seen
@@ -58,7 +61,7 @@ def job():
     )
     return AppJob(
         job_id=JOB,
-        hosted=HostedApp(rule, bundle, {"learning-rate": 0.01}),
+        hosted=HostedApp(rule, "policy.app[1]", bundle, {"learning-rate": 0.01}),
         columns=("age",),
         dataset=Dataset(
             name="d", columns=(Column(name="age", type="integer", minimum=0, maximum=120),), rows_max=10
@@ -82,13 +85,15 @@ def asked(**config):
     return instruction_of(message_from_proto(Message.FromString(message(**config))))
 
 
-def calls(apps, job, number, *, version="v1", **config):
-    return seen(apps.over(job, Rows(), version, number).call(asked(**config)))["calls"]
+def calls(apps, job, number, *, version="v1", released=None, **config):
+    """What the app counts in a round; the one before it has been released unless said otherwise."""
+    released = number - 1 if released is None else released
+    return seen(apps.over(job, Rows(), version, number, released).call(asked(**config)))["calls"]
 
 
 def test_a_round_is_done_once_and_each_begins_with_the_state_before_it(make, job, tmp_path):
     apps = make()
-    assert apps.over(job, Rows(), "v1", 1).rows == 2
+    assert apps.over(job, Rows(), "v1", 1, 0).rows == 2
     assert calls(apps, job, 1, lr=0.5) == 1
     assert calls(apps, job, 1, lr=0.5) == 1
     assert calls(apps, job, 2, lr=0.5) == 2
@@ -104,6 +109,33 @@ def test_a_round_is_done_once_and_each_begins_with_the_state_before_it(make, job
     restarted.end(JOB)
     assert not (tmp_path / "apps" / "states" / JOB).exists()
     assert list((tmp_path / "apps" / "jobs").iterdir()) == []
+
+
+def test_a_round_that_went_on_without_this_node_leaves_no_trace(make, job, tmp_path):
+    apps = make()
+    assert calls(apps, job, 1) == 1
+    assert calls(apps, job, 2) == 2
+    # Rounds 2 to 4 were of the others: this node has released none of them.
+    assert calls(apps, job, 3, released=1) == 2
+    assert calls(apps, job, 4, released=1) == 2
+    apps.close()
+    restarted = make()
+    assert calls(restarted, job, 5, released=1) == 2
+    assert calls(restarted, job, 6) == 3
+    assert calls(restarted, job, 7, released=0) == 1
+    assert [file.name for file in (tmp_path / "apps" / "states" / JOB).iterdir()] == ["000007"]
+
+
+def test_an_approval_that_was_replaced_meanwhile_holds_from_the_next_round_on(make, job):
+    apps = make()
+    assert calls(apps, job, 1) == 1
+    first = apps._work[JOB].process
+    assert calls(apps, job, 2) == 2
+    assert apps._work[JOB].process is first
+    rule = msgspec.structs.replace(job.hosted.rule, limits=AppLimits(memory_mib=512, call_timeout_s=60))
+    narrower = replace(job, hosted=replace(job.hosted, rule=rule))
+    assert calls(apps, narrower, 3) == 3
+    assert apps._work[JOB].process._limits == rule.limits
 
 
 def test_an_app_that_fails_goes_on_from_before_and_other_data_are_written_out_anew(make, job):
