@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from kapok.computations.query.params import Question
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Asked", "Comparison", "compare"]
 
 AVERAGE_TOLERANCE: Final = 1e-9
 _Group = tuple[object, ...]
@@ -34,6 +34,27 @@ class Comparison:
     suppressed: int
     groups: tuple[int, ...]
     pooled: tuple[tuple[Any, ...] | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question that was put to the hospitals, its answer, and how that stands to the truth.
+
+    Attributes:
+        sql: The question.
+        answer: The answer's JSON document.
+        shown: The answer as `kapok query` shows it.
+        comparison: With the pooled truth.
+        seconds: Of the analyst's whole process.
+        peak_memory: Of that process, bytes.
+    """
+
+    sql: str
+    answer: dict[str, Any]
+    shown: str
+    comparison: Comparison
+    seconds: float
+    peak_memory: int | None
 
 
 def compare(

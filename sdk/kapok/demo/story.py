@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,7 +16,7 @@ from kapok.client.jobs import JobFolder
 from kapok.client.result import Result
 from kapok.computations.query.reading import read_question
 from kapok.demo import telling
-from kapok.demo.comparison import Comparison, compare
+from kapok.demo.comparison import Asked, compare
 from kapok.demo.hospitals import QUESTIONS
 from kapok.demo.ledger import HOLDS, Entry, entry_of, of_analyst
 from kapok.demo.network import Network
@@ -27,28 +26,7 @@ from kapok.documents.dataset import Dataset
 from kapok.errors import InternalError, InvalidInput
 from kapok.protocols.sizes import DEFAULT_KEY_BITS, GENERATED_KEY_BITS
 
-__all__ = ["Asked", "ask", "tell"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A question that was put to the hospitals, its answer, and how that stands to the truth.
-
-    Attributes:
-        sql: The question.
-        answer: The answer's JSON document.
-        shown: The answer as `kapok query` shows it.
-        comparison: With the pooled truth.
-        seconds: Of the analyst's whole process.
-        peak_memory: Of that process, bytes.
-    """
-
-    sql: str
-    answer: dict[str, Any]
-    shown: str
-    comparison: Comparison
-    seconds: float
-    peak_memory: int | None
+__all__ = ["ask", "tell"]
 
 
 def tell(*, keep: Path | None = None, bits: int = DEFAULT_KEY_BITS, as_json: bool = False) -> bool:

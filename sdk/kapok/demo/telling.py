@@ -16,8 +16,8 @@ from rich.text import Text
 from kapok.errors import counted
 
 if TYPE_CHECKING:
+    from kapok.demo.comparison import Asked
     from kapok.demo.ledger import Entry
-    from kapok.demo.story import Asked
     from kapok.demo.witness import Sample
 
 __all__ = ["Voice", "print_document"]

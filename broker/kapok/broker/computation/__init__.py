@@ -12,7 +12,7 @@
 
     states       the transition tables, with the essay
     admission    what the broker itself asks of a specification; `admitted`, what later steps read of it
-    turns        whose turn it is among an analyst's own jobs
+    scheduling   which of an analyst's jobs nodes are asked for, and which wait
     cohorts      whose turn it is while a cohort is not fixed
     patience     how long a job that settles for fewer waits for everybody
     rosters      who makes up the next attempt

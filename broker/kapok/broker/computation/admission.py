@@ -11,8 +11,8 @@ from typing import Final
 
 from kapok.broker.computation.admitted import AdmittedJob, read_admitted
 from kapok.broker.computation.context import Context, Move, Step
+from kapok.broker.computation.scheduling import may_begin
 from kapok.broker.computation.states import ENDED, FIRST_JOB_STATE, JobState
-from kapok.broker.computation.turns import has_turn
 from kapok.broker.store.schema import JobRow, MemberRow
 from kapok.documents.envelope import document_id
 from kapok.documents.statements import JOB_TYP, NONCE_BYTES, JobSpec
@@ -127,7 +127,7 @@ def _keep(step: Step, admitted: AdmittedJob, token: str, payload: bytes) -> None
         gathering_since=step.now,
         deadline=float(admitted.specification.deadline),
         dataset=admitted.specification.dataset,
-        at_work=has_turn(step, str(admitted.analyst)),
+        at_work=may_begin(step, str(admitted.analyst)),
     )
     members = [
         MemberRow(job=row.id, node=party.name, organisation=party.organisation)

@@ -11,9 +11,9 @@ from kapok.broker.computation.context import Context, Step
 from kapok.broker.computation.endings import expire_sum, fail_job, void_attempt
 from kapok.broker.computation.gathering import settle
 from kapok.broker.computation.patience import goes_on_without, no_cohort_yet, patience_of
+from kapok.broker.computation.scheduling import begin_waiting
 from kapok.broker.computation.states import ENDED, LIVE, AttemptState, JobState
 from kapok.broker.computation.status import waited_for
-from kapok.broker.computation.turns import give_turns
 from kapok.broker.store.schema import AttemptRow, JobRow
 from kapok.errors import NotFound, TimedOut, counted
 from kapok.identity.names import PartyName, command_to_ask
@@ -50,7 +50,7 @@ def tick(context: Context) -> None:
     # Turns are given when a job ends; this is for limits that were raised.
     for analyst in waiting:
         with context.step() as step:
-            give_turns(step, analyst)
+            begin_waiting(step, analyst)
 
 
 def _ids(jobs: Sequence[JobRow]) -> list[str]:

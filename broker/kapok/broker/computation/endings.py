@@ -13,6 +13,7 @@ import msgspec
 
 from kapok.broker.computation.cohorts import ask_neighbours_again
 from kapok.broker.computation.context import Move, Step
+from kapok.broker.computation.scheduling import begin_waiting
 from kapok.broker.computation.states import (
     LIVE,
     AttemptEvent,
@@ -22,7 +23,6 @@ from kapok.broker.computation.states import (
     next_attempt_state,
     next_job_state,
 )
-from kapok.broker.computation.turns import give_turns
 from kapok.broker.store.schema import AttemptRow, EventRow, JobRow
 from kapok.errors import InvalidInput, KapokError, NotFound, Refused, error_class
 
@@ -90,7 +90,7 @@ def move_job(
     else:
         step.touch_all(job)
     if left in LIVE and state not in LIVE:
-        give_turns(step, job.analyst)
+        begin_waiting(step, job.analyst)
     _log.log(_level(error), "job %s", event, extra=_told(job) | _why(party, code, error))
 
 

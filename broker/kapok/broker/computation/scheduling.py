@@ -1,4 +1,4 @@
-"""Whose turn it is among an analyst's own jobs, so that no analyst keeps the nodes from another's.
+"""Which of an analyst's jobs nodes are asked for, so that no analyst keeps the nodes from another's.
 
 An analyst may have `analyst_jobs_max` jobs open. Of those that need their nodes `jobs_at_work_max` are *at
 work*; the others are on record, in ``gathering``, and nobody is asked yet. When one that was at work needs no
@@ -16,18 +16,18 @@ import logging
 from kapok.broker.computation.context import Step
 from kapok.broker.computation.states import LIVE
 
-__all__ = ["give_turns", "has_turn"]
+__all__ = ["begin_waiting", "may_begin"]
 
 _log = logging.getLogger(__name__)
 
 
-def has_turn(step: Step, analyst: str) -> bool:
-    """Whether a new job of an analyst's is at work at once."""
+def may_begin(step: Step, analyst: str) -> bool:
+    """Whether a new job of an analyst's is at work at once, before none that waits."""
     at_work, waiting = step.tx.jobs.at_work(analyst, LIVE)
     return not waiting and at_work < step.context.limits.jobs_at_work_max
 
 
-def give_turns(step: Step, analyst: str) -> None:
+def begin_waiting(step: Step, analyst: str) -> None:
     """Let as many of an analyst's waiting jobs be at work as there is room for, the oldest first."""
     at_work, waiting = step.tx.jobs.at_work(analyst, LIVE)
     room = step.context.limits.jobs_at_work_max - at_work
