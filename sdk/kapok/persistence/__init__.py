@@ -216,14 +216,14 @@ def _plain_errors(shown: str) -> Iterator[None]:
     try:
         yield
     except (sqlalchemy.exc.DatabaseError, sqlalchemy.exc.InterfaceError) as error:
+        if (refused := postgres.refused(error, shown)) is not None:
+            raise refused from None
         if is_unavailable(error):
             raise Unavailable(
                 f"the database {shown} cannot be used just now",
                 code="database_unavailable",
                 remedy="see that it runs, is reachable, not locked by another program, and the disk not full",
             ) from None
-        if (refused := postgres.refused(error, shown)) is not None:
-            raise refused from None
         raise InvalidInput(
             f"{shown} is not a database that Kapok can use",
             code="bad_database",

@@ -1,8 +1,8 @@
 """PostgreSQL as a daemon's database: how it is dialled, how its transactions begin, what its errors mean.
 
 The driver is pg8000, pure Python under a BSD licence. Without TLS it talks to this machine alone; to any
-other, only to a server whose certificate holds for its name, under the system's authorities or those of the
-URL's ``sslrootcert``.
+other, and where the URL says anything of TLS, only to a server whose certificate holds for its name, under
+the system's authorities or those of the URL's ``sslrootcert``.
 
 Source: PostgreSQL 15 manual, sections 13.3.5 (advisory locks), 20.11 (timeouts) and appendix A (error codes).
 """
@@ -13,6 +13,7 @@ import contextlib
 import ipaddress
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy
@@ -26,7 +27,11 @@ __all__ = ["engine", "is_unavailable", "refused"]
 
 _DRIVER: Final = "postgresql+kapok"
 _SCHEMES: Final = frozenset({"postgresql", "postgres", "postgresql+pg8000"})
-_KEYS: Final = frozenset({"sslrootcert"})
+_KEYS: Final = frozenset({"sslrootcert", "sslcert", "sslkey"})
+# OpenSSL, include/openssl/x509_vfy.h
+_EXPIRED: Final = 10
+_HOST_DIFFERS: Final = frozenset({62, 64})
+_NO_TLS: Final = "refuses SSL"  # pg8000
 # Longer than the server lets a statement take: what it says of that is to arrive.
 _SOCKET_S: Final = 30
 _RECYCLE_S: Final = 1800
@@ -108,7 +113,7 @@ def engine(text: str, password: str | None) -> tuple[Engine, str]:
 
     Args:
         text: ``postgresql://user@host:port/database``, with ``?sslrootcert=FILE`` for authorities of one's
-            own.
+            own; ``sslcert`` and ``sslkey`` for a certificate that the server asks for.
         password: The user's.
 
     Raises:
@@ -120,7 +125,7 @@ def engine(text: str, password: str | None) -> tuple[Engine, str]:
     arguments: dict[str, Any] = {
         "application_name": "kapok",
         "password": password or "",
-        "ssl_context": False if _is_here(url.host or "") else _tls(url),
+        "ssl_context": False if _is_here(url.host or "") and not url.query else _tls(url),
         "timeout": _SOCKET_S,
     }
     dialled = url.set(drivername=_DRIVER, query={})
@@ -149,11 +154,42 @@ def is_unavailable(error: sqlalchemy.exc.SQLAlchemyError) -> bool:
 
 def refused(error: sqlalchemy.exc.SQLAlchemyError, shown: str) -> InvalidInput | None:
     """That the server does not let this user in, or do what is needed; None for any other error."""
+    tls = _tls_fault(error)
+    if tls is not None:
+        return InvalidInput(f"the server of {shown} {tls[0]}", code="database_refused", remedy=tls[1])
     state = _state(error)
+    if state.startswith("28") and "certificate" in str(error.orig):
+        what, remedy = (
+            "asks for a certificate of the client",
+            "name one: ?sslcert=FILE&sslkey=FILE in the URL",
+        )
+        return InvalidInput(f"the server of {shown} {what}", code="database_refused", remedy=remedy)
     for beginning, (what, remedy) in _REFUSALS.items():
         if state.startswith(beginning):
             return InvalidInput(f"the server of {shown} {what}", code="database_refused", remedy=remedy)
     return None
+
+
+def _tls_fault(error: sqlalchemy.exc.SQLAlchemyError) -> tuple[str, str] | None:
+    """What is wrong with the server's TLS, and what to do; None where it is something else."""
+    cause: BaseException | None = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else None
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        if _NO_TLS in str(cause):
+            return "offers no TLS", "switch it on at the server: to another machine there is no line without"
+        cause = cause.__cause__ or cause.__context__
+    if not isinstance(cause, ssl.SSLCertVerificationError):
+        return None
+    if cause.verify_code in _HOST_DIFFERS:
+        return (
+            "shows a certificate that is not for the host in the URL",
+            "name a host that it is for, or have the server certified for this one",
+        )
+    if cause.verify_code == _EXPIRED:
+        return "shows a certificate that has expired", "have it certified anew"
+    return (
+        "shows a certificate that is not one of the authorities in sslrootcert, or of the system's",
+        "name a file with the authority that has certified the server: ?sslrootcert=FILE in the URL",
+    )
 
 
 def _state(error: sqlalchemy.exc.SQLAlchemyError) -> str:
@@ -193,12 +229,30 @@ def _is_here(host: str) -> bool:
 
 
 def _tls(url: URL) -> ssl.SSLContext:
-    authorities = url.query.get("sslrootcert")
+    authorities, certificate = url.query.get("sslrootcert"), url.query.get("sslcert")
     try:
-        return ssl.create_default_context(cafile=str(authorities) if authorities else None)
+        context = ssl.create_default_context(cafile=str(authorities) if authorities else None)
     except OSError:
         raise _bad(
-            f"the authorities of {authorities!r} cannot be read", "name a file of certificates in PEM"
+            f"the authorities of sslrootcert={authorities} cannot be read",
+            "name a file of certificates in PEM",
+        ) from None
+    if certificate:
+        _show(context, str(certificate), str(url.query.get("sslkey", "")))
+    return context
+
+
+def _show(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    """Let the server see a certificate of ours."""
+    try:
+        if Path(key).stat().st_mode & 0o077:
+            raise _bad(f"the key sslkey={key} may be read by others", f"chmod 600 {key}")
+        # A key under a passphrase would be asked for at the terminal.
+        context.load_cert_chain(certificate, key, password=lambda: b"")
+    except (OSError, ValueError):
+        raise _bad(
+            "the certificate of sslcert and the key of sslkey cannot be used",
+            "name two files in PEM that belong together, the key without a passphrase",
         ) from None
 
 

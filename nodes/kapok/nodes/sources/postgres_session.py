@@ -34,21 +34,47 @@ _WATCH: Final = {
     "keepalives_count": "3",
 }
 _SAID: Final = re.compile(r"ERROR:\s+([^\n]{1,300})")
+_SEE_URL: Final = "see that the URL is right"
+# By words of libpq's messages, the first that occurs: they can quote the URL.
 _NOT_CONNECTED: Final = {
-    "password authentication failed": "the server does not accept the user's password",
-    "no password supplied": "the server asks for a password, and the URL has none",
-    "no pg_hba.conf entry": "the server does not admit this user from this machine",
-    "role ": "the server does not know the user",
-    "database ": "the server does not have the database",
-    "timeout expired": "the server does not answer",
-    "Connection refused": "no server takes connections there",
-    "No such file or directory": "no server takes connections there",
-    "could not translate host name": "the name of the server is not known",
-    "too many c": "the server has no connection left",
-    "starting up": "the server is starting",
-    "shutting down": "the server is stopping",
-    "certificate": "the server's certificate is not trusted",
-    "SSL": "the server and this node do not agree on TLS",
+    "does not match host name": (
+        "the server's certificate is not for the host in the URL",
+        "name a host that it is for, or have the server certified for this one",
+    ),
+    "root certificate file": (
+        "there is no file of authorities to know the server by",
+        "sslrootcert= in the URL names a file in PEM that the node's user may read",
+    ),
+    "certificate verify failed": (
+        "the server's certificate is not one of the authorities in sslrootcert, or has expired",
+        "sslrootcert= in the URL names a file with the authority that certified the server; see its dates",
+    ),
+    "requires a valid client certificate": (
+        "the server asks for a certificate of the client",
+        "sslcert= and sslkey= in the URL name one that it knows, and its key",
+    ),
+    "private key file": (
+        "the key of sslkey= in the URL cannot be used, or may be read by others",
+        "chmod 600 it, and see that it is that of sslcert",
+    ),
+    "does not support SSL": (
+        "the server offers no TLS",
+        "switch it on at the server; or sslmode=disable where nobody is on the way",
+    ),
+    "password authentication failed": ("the server does not accept the user's password", _SEE_URL),
+    "no password supplied": ("the server asks for a password, and the URL has none", _SEE_URL),
+    "pg_hba.conf": ("the server does not admit this user from this machine", "see pg_hba.conf at the server"),
+    "role ": ("the server does not know the user", _SEE_URL),
+    "database ": ("the server does not have the database", _SEE_URL),
+    "timeout expired": ("the server does not answer", _SEE_URL),
+    "Connection refused": ("no server takes connections there", _SEE_URL),
+    "No such file or directory": ("no server takes connections there", _SEE_URL),
+    "could not translate host name": ("the name of the server is not known", _SEE_URL),
+    "too many c": ("the server has no connection left", "raise its max_connections"),
+    "starting up": ("the server is starting", "wait"),
+    "shutting down": ("the server is stopping", "see who stops it"),
+    "certificate": ("the server's certificate, or the node's own, cannot be used", _SEE_URL),
+    "SSL": ("the server and this node do not agree on TLS", _SEE_URL),
 }
 _STATES: Final = {
     "57014": ("the server took too long", "give it more time: timeout_s under [engine] in node.toml"),
@@ -162,8 +188,8 @@ class Session(NeverPickled):
         except dbapi.Error as error:
             # The driver's words can quote the URL.
             said = str(error)
-            why = next((words for mark, words in _NOT_CONNECTED.items() if mark in said), None)
-            raise Unreadable(why or "the server cannot be reached", "see that the URL is right") from None
+            found = (words for mark, words in _NOT_CONNECTED.items() if mark in said)
+            raise Unreadable(*next(found, ("the server cannot be reached", _SEE_URL))) from None
         self._cursor = self._connection.cursor()
 
     def _disconnect(self) -> None:
