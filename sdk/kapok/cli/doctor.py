@@ -14,20 +14,24 @@ __all__ = ["doctor"]
 def doctor(json: Json = False, home: Home = None) -> None:
     """Look at a party's identity, settings, disk and databases, its line to the broker, and clocks."""
     from kapok.cli.examination import examine
-    from kapok.cli.hints import pasteable
+    from kapok.cli.hints import pasteable, remember_role
 
     found = examine(resolved_home(home))
+    remember_role(found.role)
     status = found.exit_status
     if json:
-        import msgspec
-
         print_json(
             {
                 "home": str(found.home),
                 "role": found.role,
                 "ok": not status,
                 "findings": [
-                    {key: value for key, value in msgspec.to_builtins(one).items() if key != "exit_status"}
+                    {
+                        "subject": one.subject,
+                        "grade": one.grade,
+                        "text": pasteable(one.text),
+                        "remedy": pasteable(one.remedy) if one.remedy else None,
+                    }
                     for one in found.findings
                 ],
             }
@@ -39,7 +43,7 @@ def doctor(json: Json = False, home: Home = None) -> None:
     for one in found.findings:
         say(f"{one.grade:<8} {one.subject:<10} {plain(one.text)}")
         if one.remedy and one.grade != "ok":
-            say(f"{'':<19} {pasteable(plain(one.remedy))}")
+            say(f"{'':<19} {plain(one.remedy)}")
     problems = [one for one in found.findings if one.grade == "problem"]
     if problems:
         more = f" (the first of {len(problems)} problems)" if problems[1:] else ""

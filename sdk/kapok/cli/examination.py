@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from kapok.errors import InvalidInput, KapokError, NotFound, Unavailable
+from kapok.errors import IdentityInvalid, InvalidInput, KapokError, NotFound, Unavailable
 from kapok.identity.credentials import Credentials
 from kapok.identity.expiry import ends_soon, expires
 from kapok.identity.keyfiles import read_public_file
@@ -27,6 +27,9 @@ from kapok.wire import version
 from kapok.wire.address import Address, addresses
 
 if TYPE_CHECKING:
+    from kapok.broker.settings import BrokerSettings
+    from kapok.nodes.settings import NodeSettings
+    from kapok.wire.channel import Connection
     from kapok.wire.version import About
 
 __all__ = ["Examination", "Finding", "examine"]
@@ -42,6 +45,12 @@ _TOO_SKEWED_S: Final = 300.0
 _ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - dialled, not bound
 _INPUT: Final = InvalidInput.exit_status
 _UNAVAILABLE: Final = Unavailable.exit_status
+_OF_BROKERS: Final = "kapok.wire.v1.CatalogueService"
+_START: Final = {
+    "authority": "`kapok authority run`, or `systemctl start kapok-authority`",
+    "broker": "`kapok broker run`, or `systemctl start kapok-broker`",
+    "node": "`kapok node run`, or `systemctl start kapok-node`",
+}
 
 Clock = Callable[[], float]
 
@@ -129,7 +138,12 @@ def examine(home: Path, *, clock: Clock = time.time) -> Examination:
 def _identity(found: Examination, clock: Clock) -> Credentials | None:
     credentials: Credentials | None = None
     with found.looking("identity"):
-        credentials = Credentials.load(found.home, clock=clock)
+        try:
+            credentials = Credentials.load(found.home, clock=clock)
+        except IdentityInvalid as error:
+            if found.role == "authority" and error.code == "certificate_expired":
+                error.remedy = f"start it again, and it renews its own: {_START['authority']}"
+            raise
         until = f"{datetime.fromtimestamp(expires(credentials), UTC):%Y-%m-%d}"
         found.ok(
             "identity",
@@ -171,7 +185,38 @@ def _files(found: Examination) -> None:
     )
 
 
-def _metrics(found: Examination, address: Address | None) -> None:
+def _runs(found: Examination, folder: Path) -> bool:
+    """Whether its daemon runs. A node's may be looked at before its first start; others are waited for."""
+    from kapok.daemon import runs
+
+    running, text, remedy = runs(folder, found.role), "it does not run", f"start it: {_START[found.role]}"
+    if running:
+        found.ok("daemon", "it runs")
+    elif found.role == "node":
+        found.warn("daemon", text, remedy)
+    else:
+        found.problem("daemon", text, remedy, _UNAVAILABLE)
+    return running
+
+
+def _can_listen(found: Examination, subject: str, address: Address | None) -> None:
+    """Whether a daemon that does not run could listen there."""
+    from kapok.wire.server import why_not_listening
+
+    if address is not None and address.port and (fault := why_not_listening(address)) is not None:
+        found.problem(subject, f"{fault.message} [{fault.code}]", fault.remedy)
+
+
+def _tells(found: Examination, settings: BrokerSettings | NodeSettings, *, running: bool) -> None:
+    """Metrics and traces, of broker and node."""
+    from kapok.logs import traces
+
+    address = settings.metrics_address
+    if not running:
+        _can_listen(found, "metrics", address)
+    if settings.traces:
+        with found.looking("traces"):
+            traces.check(settings.traces)
     if address is not None and not address.is_loopback:
         found.warn(
             "metrics",
@@ -200,7 +245,7 @@ def _broker(
             if revocations is not None:
                 await check_broker(line, credentials, revocations, clock)
             before = clock()
-            serving, about = await line.health.check()
+            serving, about = await _health_of_broker(line, address)
             return serving, about, (before + clock()) / 2
 
     with found.looking("broker"):
@@ -213,6 +258,17 @@ def _broker(
         _clock(found, about, now)
         _release(found, about)
     return all(one.grade == "ok" for one in found.findings[before:] if one.subject == "broker")
+
+
+async def _health_of_broker(line: Connection, address: str) -> tuple[bool, About]:
+    try:
+        return await line.health.check(_OF_BROKERS)
+    except NotFound:
+        raise InvalidInput(
+            f"what answers at {address} is of our trust domain, and no broker",
+            code="not_a_broker",
+            remedy="name the broker's address in the settings: an authority, for one, has another port",
+        ) from None
 
 
 def _brokers(
@@ -232,7 +288,8 @@ def _clock(found: Examination, about: About, now: float) -> None:
     if about.time is None:
         return
     apart = about.time - now
-    text = f"the broker's clock is {abs(apart):.1f} s {'ahead of' if apart > 0 else 'behind'} this machine's"
+    side = "ahead of" if apart > 0 else "behind"
+    text = f"the broker's clock is {_duration(abs(apart))} {side} this machine's"
     remedy = "set the one that is wrong, and keep it right with NTP: certificates and deadlines depend on it"
     if abs(apart) > _TOO_SKEWED_S:
         found.problem("clock", text, remedy)
@@ -240,6 +297,13 @@ def _clock(found: Examination, about: About, now: float) -> None:
         found.warn("clock", text, remedy)
     else:
         found.ok("clock", text)
+
+
+def _duration(seconds: float) -> str:
+    for unit_s, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 3 * unit_s:
+            return f"{seconds / unit_s:.1f} {unit}"
+    return f"{seconds:.1f} s"
 
 
 def _release(found: Examination, about: About) -> None:
@@ -271,6 +335,9 @@ def _look_at_authority(found: Examination, _own: Credentials | None, _now: Clock
         settings = place.load()
         found.ok("settings", str(place.settings_file))
         address = place.dial_address(settings)
+        if not _runs(found, place.folder):
+            _can_listen(found, "service", Address.parse(settings.listen))
+            return
         with found.looking("service"):
             pem = read_public_file(place.root_certificate)
             serving, _ = asyncio.run(enrolment_health(address, pem))
@@ -289,7 +356,8 @@ def _look_at_broker(found: Examination, own: Credentials | None, clock: Clock) -
     with found.looking("settings"):
         settings = load(found.home / SETTINGS_FILE, BrokerSettings)
         found.ok("settings", str(found.home / SETTINGS_FILE))
-        _metrics(found, settings.metrics_address)
+        running = _runs(found, found.home)
+        _tells(found, settings, running=running)
         _files(found)
         place = store_place(found.home, settings.store)
         if isinstance(place, Path):
@@ -298,7 +366,9 @@ def _look_at_broker(found: Examination, own: Credentials | None, clock: Clock) -
             Store.examine(place, store_password(found.home, settings))
             found.ok("store", str(place))
         listens = Address.parse(settings.listen)
-        if listens.port:
+        if not running:
+            _can_listen(found, "broker", listens)
+        elif listens.port:
             dialled = Address(_ANYWHERE.get(listens.host, listens.host), listens.port)
             _broker(found, own, str(dialled), clock)
 
@@ -311,7 +381,7 @@ def _look_at_node(found: Examination, own: Credentials | None, clock: Clock) -> 
     with found.looking("settings"):
         settings = load_settings(found.home)
         found.ok("settings", str(found.home / SETTINGS_FILE))
-        _metrics(found, settings.metrics_address)
+        _tells(found, settings, running=_runs(found, settings.state_folder))
         _disk(found, settings.state_folder)
         reached = _brokers(found, own, settings.brokers, clock, settings.state_folder / REVOCATIONS_FILE)
         if own is None:

@@ -14,13 +14,13 @@ from typing import Final
 
 import click
 
-__all__ = ["forget_home", "pasteable", "remember_home"]
+__all__ = ["forget_home", "pasteable", "remember_home", "remember_role"]
 
 _COMMAND: Final = re.compile(r"`kapok (?P<group>[a-z]+)(?P<rest>[^`\n]*)`")
 _ANALYST: Final = frozenset(
     {"query", "explain", "glm", "survival", "cox", "test", "matrix", "meta", "fl", "job", "dataset", "key"}
 )
-_ENROLMENT: Final = "enroll"
+_OF_ALL: Final = frozenset({"enroll", "doctor"})
 _OF_NO_FOLDER: Final = ("dataset draft", "fl build", "fl inspect")
 
 _given: ContextVar[tuple[str, str] | None] = ContextVar("kapok_home", default=None)
@@ -32,6 +32,13 @@ def remember_home(context: click.Context, home: Path | None) -> Path | None:
     if home is not None and context.get_parameter_source("home") is click.core.ParameterSource.COMMANDLINE:
         _given.set((context.command_path.split()[1], shlex.quote(str(home))))
     return home
+
+
+def remember_role(role: str) -> None:
+    """Note whose the folder has turned out to be, where the command is for every role."""
+    given = _given.get()
+    if given is not None:
+        _given.set(("query" if role == "analyst" else role, given[1]))
 
 
 def forget_home() -> None:
@@ -47,7 +54,7 @@ def pasteable(text: str) -> str:
     group, home = given
 
     def with_home(found: re.Match[str]) -> str:
-        own = found["group"] == _ENROLMENT or found["group"] in (_ANALYST if group in _ANALYST else {group})
+        own = found["group"] in (_ANALYST if group in _ANALYST else {group}) | _OF_ALL
         of_no_folder = (found["group"] + found["rest"]).startswith(_OF_NO_FOLDER)
         if not own or of_no_folder or "--home" in found["rest"]:
             return found[0]

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from kapok.cli import training
 from kapok.cli.grammar import group
-from kapok.cli.hints import pasteable
 from kapok.cli.options import Home, JobId, Json
 from kapok.cli.query import OutFile, wait_for
 from kapok.cli.terminal import as_document, print_json, print_table, say, when
@@ -142,6 +141,6 @@ def _say_view(view: JobView) -> None:
     if fewer := with_fewer(view.fewer_after_s, cohort_fixed=view.cohort_fixed):
         say(f"at least  {fewer}")
     for refusal in view.refusals:
-        say("refusal   " + pasteable(refusal.diagnostics()))
+        say("refusal   " + refusal.diagnostics())
     if view.failure and not view.refusals:
-        say("failure   " + pasteable(view.failure.diagnostics()))
+        say("failure   " + view.failure.diagnostics())

@@ -9,7 +9,6 @@ import typer
 
 from kapok.cli import node_apps
 from kapok.cli.grammar import group
-from kapok.cli.hints import pasteable
 from kapok.cli.options import Home, JobId, Json, resolved_home
 from kapok.cli.terminal import print_json, print_table, say, when
 from kapok.client.progress import SHOWN_DIGITS
@@ -97,7 +96,7 @@ def pending(json: Json = False, home: Home = None) -> None:
     for one in shown:
         _say(one)
         digits = one.question.job_id[:SHOWN_DIGITS]
-        say(pasteable(f"decide with: `kapok node approve {digits}` (or deny)\n"))
+        say(f"decide with: `kapok node approve {digits}` (or deny)\n")
 
 
 @app.command("approve")
@@ -201,7 +200,7 @@ def pause(reason: Reason = "", json: Json = False, home: Home = None) -> None:
         print_json({"paused": True, **_pause(stopped)})
         return
     say(_since(stopped))
-    say(pasteable("jobs under way are refused at their next step; go on with `kapok node resume`"))
+    say("jobs under way are refused at their next step; go on with `kapok node resume`")
 
 
 @app.command("resume")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kapok.cli.grammar import group
-from kapok.cli.hints import pasteable
 from kapok.cli.inspecting import inspection_document, say_inspection
 from kapok.cli.options import Home, Json, resolved_home
 from kapok.cli.terminal import print_json, say, when
@@ -130,10 +129,8 @@ def add(file: File, json: Json = False, home: Home = None) -> None:
         print_json(inspection_document(found))
         return
     say_inspection(found)
-    say(
-        pasteable(f"read its code with `kapok node apps show {found.hash[:12]} --code`, and then approve it:")
-    )
-    say(pasteable(f"`kapok node approve app {found.hash[:12]} --analyst PATTERN --columns NAMES`"))
+    say(f"read its code with `kapok node apps show {found.hash[:12]} --code`, and then approve it:")
+    say(f"`kapok node approve app {found.hash[:12]} --analyst PATTERN --columns NAMES`")
 
 
 @app.command("show")

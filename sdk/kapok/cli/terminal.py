@@ -55,12 +55,12 @@ class Interrupted(Exception):
 
 def say(text: str) -> None:
     """Print a line of the answer."""
-    _write(plain_lines(text))
+    _write(plain_lines(pasteable(text)))
 
 
 def note(text: str) -> None:
     """Print a line beside the answer."""
-    sys.stderr.write(plain_lines(text) + "\n")
+    sys.stderr.write(plain_lines(pasteable(text)) + "\n")
     sys.stderr.flush()
 
 
@@ -162,7 +162,7 @@ def report(error: BaseException, *, as_json: bool) -> int:
     if as_json:
         note(json.dumps({"error": as_document(error), "exit_status": error.exit_status}, indent=2))
     else:
-        note("error: " + pasteable(error.diagnostics()))
+        note("error: " + error.diagnostics())
     return error.exit_status
 
 

@@ -10,14 +10,18 @@ import fcntl
 import os
 import resource
 import signal
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from kapok.errors import InvalidInput
 
-__all__ = ["alone", "room_for_connections", "stopped_by_sigterm", "told_by_sighup"]
+__all__ = ["alone", "room_for_connections", "runs", "stopped_by_sigterm", "told_by_sighup"]
+
+_GLANCE_S: Final = 0.2
 
 
 @contextmanager
@@ -39,6 +43,8 @@ def alone(folder: Path, what: str) -> Iterator[None]:
         raise _bad_folder(folder, error) from None
     try:
         try:
+            if runs(folder, what):
+                time.sleep(_GLANCE_S)  # or somebody else only looks whether it does
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InvalidInput(
@@ -51,6 +57,28 @@ def alone(folder: Path, what: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def runs(folder: Path, what: str) -> bool:
+    """Whether a daemon has its folder to itself just now; False where this user cannot tell.
+
+    Args:
+        folder: As in `alone`.
+        what: As in `alone`.
+    """
+    try:
+        descriptor = os.open(folder / f"{what}.lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def room_for_connections() -> int:

@@ -13,6 +13,7 @@ from typing import Final
 from kapok.daemon.chores import kept_going
 from kapok.errors import counted
 from kapok.identity.credentials import CERTIFICATE_FILE, IDENTITY_FOLDER, Credentials
+from kapok.identity.names import Role
 
 __all__ = ["ASKING_NOTICE_S", "DAEMON_NOTICE_S", "ends_soon", "expires", "warned_daily"]
 
@@ -29,6 +30,7 @@ _REMEDY: Final = (
     "`kapok enroll TOKEN` for the same folder; "
     "the key stays, and a daemon takes it over by itself"
 )
+_RESTART: Final = "start the authority again: it renews its own then"
 _log = logging.getLogger(__name__)
 
 
@@ -47,7 +49,8 @@ def ends_soon(
         return None
     days = max(0, int((ends - now) // _DAY_S))
     when = f"{datetime.fromtimestamp(ends, UTC):%Y-%m-%d %H:%M} UTC"
-    return f"the certificate of {credentials.name} ends in {counted(days, 'day')}, at {when}", _REMEDY
+    remedy = _RESTART if credentials.name.role is Role.AUTHORITY else _REMEDY
+    return f"the certificate of {credentials.name} ends in {counted(days, 'day')}, at {when}", remedy
 
 
 def warned_daily(

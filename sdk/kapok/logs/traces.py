@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from kapok.errors import InvalidInput, KapokError
 
-__all__ = ["configure", "continued", "headers", "span", "use"]
+__all__ = ["check", "configure", "continued", "headers", "span", "use"]
 
 _HEADER: Final = "traceparent"
 _PARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}\Z")
@@ -43,6 +43,24 @@ def configure(party: str, endpoint: str) -> None:
     """
     if not endpoint:
         return
+    check(endpoint)
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    provider = TracerProvider(resource=Resource.create({"service.name": f"kapok-{party}"}))
+    exporter = OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"))
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    use(provider)
+
+
+def check(endpoint: str) -> None:
+    """See that spans could be made and sent there; whether anybody answers shows when the first are sent.
+
+    Raises:
+        InvalidInput: ``no_telemetry`` when the library is not installed, ``bad_endpoint``.
+    """
     if not re.match(r"https?://[^/\s]+\Z", endpoint):
         raise InvalidInput(
             f"{endpoint!r} is not where spans can be sent",
@@ -50,20 +68,14 @@ def configure(party: str, endpoint: str) -> None:
             remedy="write http://HOST:PORT of a collector that takes OTLP over gRPC",
         )
     try:
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        import opentelemetry.exporter.otlp.proto.grpc.trace_exporter
+        import opentelemetry.sdk.trace  # noqa: F401 - that it is here
     except ImportError:
         raise InvalidInput(
             "traces need a library that is not installed here",
             code="no_telemetry",
             remedy="install it: pip install 'kapok[telemetry]'; or leave `traces` out",
         ) from None
-    provider = TracerProvider(resource=Resource.create({"service.name": f"kapok-{party}"}))
-    exporter = OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"))
-    provider.add_span_processor(BatchSpanProcessor(exporter))
-    use(provider)
 
 
 def use(provider: Any) -> None:

@@ -158,7 +158,7 @@ def refused(error: sqlalchemy.exc.SQLAlchemyError, shown: str) -> InvalidInput |
     if tls is not None:
         return InvalidInput(f"the server of {shown} {tls[0]}", code="database_refused", remedy=tls[1])
     state = _state(error)
-    if state.startswith("28") and "certificate" in str(error.orig):
+    if state.startswith("28") and "certificate" in str(getattr(error, "orig", "")):
         what, remedy = (
             "asks for a certificate of the client",
             "name one: ?sslcert=FILE&sslkey=FILE in the URL",

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kapok.identity.credentials import Credentials
     from kapok.identity.revocation import Revocations
 
-__all__ = ["ENROLMENT_LIMITS", "Limits", "RunningServer", "serve", "serve_enrolment"]
+__all__ = ["ENROLMENT_LIMITS", "Limits", "RunningServer", "serve", "serve_enrolment", "why_not_listening"]
 
 ENROLMENT_LIMITS: Final = Limits(message_bytes=64 * 1024, concurrent_calls=64, unary_s=10, transfer_s=10)
 """The authority answers strangers: less of everything."""
@@ -206,8 +206,8 @@ async def _start(
     )
 
 
-def _cannot_listen(address: Address) -> InvalidInput | IdentityInvalid:
-    """Why a port could not be opened: found by trying the same without TLS."""
+def why_not_listening(address: Address) -> InvalidInput | None:
+    """Why this process cannot listen there; None where it can. Nobody who connects meanwhile is answered."""
     try:
         family, kind, number, _, where = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -238,7 +238,12 @@ def _cannot_listen(address: Address) -> InvalidInput | IdentityInvalid:
             "is not an address of this machine",
             "give one of its own addresses, or 0.0.0.0",
         )
-    return IdentityInvalid(
+    return None
+
+
+def _cannot_listen(address: Address) -> InvalidInput | IdentityInvalid:
+    """Why a port could not be opened: found by trying the same without TLS."""
+    return why_not_listening(address) or IdentityInvalid(
         "this server's certificate and key cannot be used for TLS", remedy="enrol anew: `kapok enroll TOKEN`"
     )
 

@@ -4,12 +4,15 @@ import asyncio
 import json
 import resource
 import shutil
+import socket
+import sys
 import time
 from contextlib import asynccontextmanager
 from functools import partial
 from types import SimpleNamespace
 
 import pytest
+from cryptography import x509
 from support.daemons import Daemon, Network, furnish, logging_restored  # noqa: F401 - a fixture
 from support.hospitals import dataset, make_realm  # noqa: F401 - fixtures
 
@@ -23,6 +26,7 @@ from kapok.identity.issuing import revocation_list
 from kapok.identity.keyfiles import make_private_folder
 from kapok.identity.names import Role
 from kapok.wire import version
+from kapok.wire.server import serve_enrolment
 
 
 @pytest.fixture
@@ -62,7 +66,10 @@ async def test_every_folder_of_a_network_that_is_well_is_well(opened):
         }.items():
             found = await look(getattr(homes, role))
             assert (found.role, found.exit_status, graded(found, "problem")) == (role, 0, [])
-            assert {"identity", "disk", "broker", "clock", "version", *subjects} == set(graded(found, "ok"))
+            running = {"daemon"} if role == "broker" else set()
+            well = {"identity", "disk", "broker", "clock", "version", *running, *subjects}
+            assert well == set(graded(found, "ok"))
+            assert graded(found, "warning")[:1] == (["daemon"] if role == "node" else [])
             (release,) = [one.text for one in found.findings if one.subject == "version"]
             assert version.release() in release
         assert not (homes.node / "state" / "journal.db").exists()
@@ -81,7 +88,7 @@ async def test_what_cannot_be_reached_is_6_and_what_is_to_be_mended_here_is_3(op
         found = await look(homes.node)
         assert (graded(found, "problem"), found.exit_status) == (["broker", "check"], 3)
         (homes.broker / "broker.db").write_bytes(b"no database" * 99)
-        assert graded(await look(homes.broker), "problem") == ["store", "broker"]
+        assert graded(await look(homes.broker), "problem") == ["daemon", "store"]
         (homes.broker / "broker.toml").write_text("listn = 1\n")
         assert graded(await look(homes.broker), "problem") == ["settings"]
         await net.broker.stop()
@@ -160,11 +167,60 @@ async def test_an_authority_is_looked_at_too(tmp_path, logging_restored):  # noq
     daemon = await Daemon(authority.run, home).start()
     found = await look(home)
     assert (found.role, graded(found, "problem")) == ("authority", [])
-    assert set(graded(found, "ok")) == {"identity", "disk", "root", "register", "settings", "service"}
+    well = {"identity", "disk", "root", "register", "settings", "daemon", "service"}
+    assert set(graded(found, "ok")) == well
     await daemon.stop()
-    assert (await look(home)).exit_status == 6
+    stopped = await look(home)
+    assert (graded(stopped, "problem"), stopped.exit_status) == (["daemon"], 6)
     (home / "root" / "key.pem").chmod(0o640)
-    assert graded(await look(home), "problem") == ["root", "service"]
+    assert graded(await look(home), "problem") == ["root", "daemon"]
+
+
+async def test_an_authority_whose_certificate_ends_is_started_again(tmp_path, logging_restored):  # noqa: F811
+    home = tmp_path / "authority"
+    authority.init(home, "hearts.example", listen="127.0.0.1:7440")
+    own = x509.load_pem_x509_certificate((home / "identity" / "certificate.pem").read_bytes())
+    ends = own.not_valid_after_utc.timestamp()
+    for now, grade in ((ends - 86_400, "warning"), (ends + 1, "problem")):
+        found = await look(home, clock=lambda now=now: now)
+        (said,) = [one for one in found.findings if (one.subject, one.grade) == ("identity", grade)]
+        assert "renews its own" in said.remedy
+        assert "token" not in said.remedy
+
+
+async def test_an_authority_is_no_broker(opened):
+    async with opened() as (net, homes):
+        own = net.realm.credentials("authority", Role.AUTHORITY, "authority", hosts=(net.host,))
+        server = await serve_enrolment(own.key_pem(), own.certificate_pem, f"{net.host}:0", None)
+        (homes.analyst / "analyst.toml").write_text(f'broker = "{server.address}"\n')
+        found = await look(homes.analyst)
+        assert (graded(found, "problem"), found.exit_status) == (["broker"], 3)
+        assert "[not_a_broker]" in found.findings[-1].text
+        await server.stop(0)
+
+
+async def test_what_a_daemon_would_be_refused_at_its_start_is_found_before(opened, monkeypatch):
+    async with opened() as (net, homes):
+        taken = net.broker.address
+        await net.broker.stop()
+        with socket.create_server(("127.0.0.1", int(taken.rpartition(":")[2]))):
+            found = await look(homes.broker)
+            assert graded(found, "problem") == ["daemon", "broker"]
+            assert "in use by another process [port_in_use]" in found.findings[-1].text
+            settings = (homes.node / "node.toml").read_text()
+            also = f'metrics = "{taken}"\ntraces = "http://127.0.0.1:4317"\n'
+            (homes.node / "node.toml").write_text(also + settings)
+            monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.grpc.trace_exporter", None)
+            said = {one.subject: one for one in (await look(homes.node)).findings if one.grade == "problem"}
+            assert "port_in_use" in said["metrics"].text
+            assert "kapok[telemetry]" in said["traces"].remedy
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(12.34, "12.3 s"), (600, "10.0 min"), (29_376_000, "340.0 days"), (11_000, "3.1 h")]
+)
+def test_how_far_clocks_are_apart_is_said_so_that_it_can_be_grasped(seconds, said):
+    assert examination._duration(seconds) == said
 
 
 def test_nobodys_folder_is_said(tmp_path):
@@ -177,14 +233,19 @@ def test_nobodys_folder_is_said(tmp_path):
 def test_on_the_terminal_and_as_a_document(monkeypatch, capsys, tmp_path, status, exit_status):
     found = Examination(tmp_path, "node")
     found.ok("disk", "there is room")
-    found.warn("check", "a warning\x1b[2J", "mind `kapok enroll TOKEN`")
+    found.warn(
+        "check",
+        "a warning\x1b[2J",
+        "mind `kapok enroll TOKEN` and `kapok node check`, not `kapok broker run`",
+    )
     if status:
         found.problem("broker", "nobody answers", "start it", status)
     monkeypatch.setattr("kapok.cli.examination.examine", lambda _home: found)
     assert run(["doctor", "--home", str(tmp_path)]) == exit_status
     out, err = capsys.readouterr()
     assert "ok       disk       there is room" in out
-    assert f"mind `kapok enroll TOKEN --home {tmp_path}`" in out
+    own = f"--home {tmp_path}`"
+    assert f"mind `kapok enroll TOKEN {own} and `kapok node check {own}, not `kapok broker run`" in out
     assert "\x1b" not in out
     assert ("doctor_failed" in err) is bool(status)
     assert run(["doctor", "--json", "--home", str(tmp_path)]) == exit_status

@@ -159,7 +159,7 @@ def test_out_with_detach_is_wrong_use_that_says_where_out_belongs(tmp_path, caps
     assert run(["query", "SELECT 1", "--detach", "--out", "a.csv", "--home", str(tmp_path)]) == 2
     out, err = said(capsys)
     assert out == ""
-    assert "give --out to `kapok job wait JOB`" in err
+    assert f"give --out to `kapok job wait JOB --home {tmp_path}`" in err
 
 
 def test_home_comes_from_the_environment(tmp_path, capsys, monkeypatch):
