@@ -61,7 +61,7 @@ def test_what_goes_well_in_between_does_not_end_it_too_early(told):
     assert lines() == []
     now[0] = 120.0
     trouble.over("room")
-    assert lines() == [("room", 9, 90.0)]
+    assert lines() == [("room", 9, 120.0)]
 
 
 def test_whoever_makes_up_keys_does_not_fill_the_memory(told, monkeypatch):

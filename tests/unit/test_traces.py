@@ -1,9 +1,19 @@
 """Spans: one trace for each job, at every party; nothing in them but steps, jobs and codes."""
 
+import asyncio
+import logging
 import subprocess
 import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
+    TraceServiceServicer,
+    add_TraceServiceServicer_to_server,
+)
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -93,7 +103,48 @@ def test_without_the_library_it_is_said_what_to_install(monkeypatch):
     assert "kapok[telemetry]" in caught.value.remedy
 
 
-async def test_a_job_of_a_real_network_is_one_trace_without_a_word_of_its_question(network, make_job, spans):
+class Collector(TraceServiceServicer):
+    """What takes OTLP over gRPC: spans as they came over the wire."""
+
+    def __init__(self):
+        self.spans, self.said = [], b""
+        self._server = grpc.server(ThreadPoolExecutor(2))
+        add_TraceServiceServicer_to_server(self, self._server)
+        self.endpoint = f"http://127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+
+    def start(self):
+        self._server.start()
+
+    def stop(self):
+        self._server.stop(None).wait()
+
+    def Export(self, request, _context):  # noqa: N802 - as the service is declared
+        self.said += request.SerializeToString()
+        self.spans += [
+            span
+            for resource in request.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+        return ExportTraceServiceResponse()
+
+
+@pytest.fixture
+def collector(monkeypatch):
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")  # milliseconds: of the library's own
+    library = logging.getLogger("opentelemetry")
+    level, found = library.level, Collector()
+    yield found
+    traces.use(None)
+    library.setLevel(level)
+    found.stop()
+
+
+async def test_a_collector_is_sent_the_spans_of_all_parties_of_a_job_linked_and_without_a_word_of_it(
+    network, make_job, collector
+):
+    collector.start()
+    traces.configure("town", collector.endpoint)
     async with network() as net:
         for letter in "abc":
             await net.furnish(letter).start()
@@ -101,13 +152,46 @@ async def test_a_job_of_a_real_network_is_one_trace_without_a_word_of_its_questi
         await net.answer(job)
         for node in net.nodes.values():
             await node.stop()
-    of_job = [one for one in spans() if one.context.trace_id == int(job.id[:32], 16)]
-    names = [one.name for one in of_job]
-    assert names.count("judge") == names.count("seal") == names.count("release") == 3
-    assert "fold" in names
+        trace = bytes.fromhex(job.id[:32])
+        async with asyncio.timeout(30):
+            while True:
+                of_job = [one for one in collector.spans if one.trace_id == trace]
+                names = Counter(one.name for one in of_job)
+                if names["fold"] and names["Release"] == 3:
+                    break
+                await asyncio.sleep(0.05)
+    assert {
+        name: names[name] for name in ("judge", "seal", "release", "Consent", "Seal", "Release")
+    } == dict.fromkeys(("judge", "seal", "release", "Consent", "Seal", "Release"), 3)
+    # A call at the broker is under the node's span that sent it; all else begins at the job.
+    by_id = {one.span_id: one for one in of_job}
+    job_itself = bytes.fromhex(job.id[32:48])
     for one in of_job:
-        assert set(one.attributes) <= {"kapok.job", "kapok.code"}
-        text = one.to_json()
-        assert "SELECT" not in text
-        assert "clinic" not in text
-        assert "spiffe" not in text
+        if one.name[0].isupper():
+            assert by_id[one.parent_span_id].name == "send"
+        else:
+            assert one.parent_span_id == job_itself
+        assert {item.key for item in one.attributes} <= {"kapok.job", "kapok.code"}
+        assert not one.events
+    for word in (b"SELECT", b"clinic", b"spiffe", b"university", b"patients"):
+        assert word not in collector.said
+
+
+async def test_a_collector_that_is_away_is_told_once_and_when_it_is_back(collector, caplog):
+    caplog.set_level(logging.INFO)
+    traces.configure("node", collector.endpoint)
+
+    async def until(message):
+        async with asyncio.timeout(60):
+            while message not in (lines := [one.getMessage() for one in caplog.records]):
+                with traces.span("judge", job=JOB):
+                    pass
+                await asyncio.sleep(0.1)
+        return lines
+
+    await until("spans are not taken")
+    with traces.span("judge", job=JOB):
+        await asyncio.sleep(4)
+    collector.start()
+    lines = await until("spans are taken again")
+    assert lines == ["spans are not taken", "spans are taken again"]

@@ -24,6 +24,7 @@ from kapok.daemon.chores import kept_going
 from kapok.errors import KapokError, NotFound, Unavailable
 from kapok.logs import about
 from kapok.logs.lasting import Lasting
+from kapok.logs.traces import span
 from kapok.nodes.fetching import fetched
 from kapok.nodes.joining import Joining
 from kapok.nodes.runner import (
@@ -323,7 +324,8 @@ class Link:
     async def _send(self, broker: Connection, answer: Outgoing) -> None:
         """Send one answer; one that the broker does not want any more is dropped."""
         try:
-            await self._persistently(lambda: _call(broker, answer))
+            with span("send", job=answer.job_id):
+                await self._persistently(lambda: _call(broker, answer))
         except KapokError as error:
             _log.warning("the broker did not take an answer", extra=_told(error) | {"job": answer.job_id})
 

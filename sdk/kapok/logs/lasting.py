@@ -87,9 +87,10 @@ class Lasting:
         if not self._told:
             return
         with self._lock:
-            if not self._told or self._clock() - self._last < self._calm_s:
+            now = self._clock()
+            if not self._told or now - self._last < self._calm_s:
                 return
-            lasted_s = round(self._last - self._since, 1)
+            lasted_s = round(now - self._since, 1)
             unsaid = sum(told.unsaid for told in self._told.values())
             self._told.clear()
         self._log.info(message, extra={**(extra or {}), "lasted_s": lasted_s, "unsaid": unsaid}, stacklevel=2)

@@ -18,17 +18,22 @@ Source: W3C Trace Context, section 3.2 (traceparent).
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from kapok.errors import InvalidInput, KapokError
+from kapok.logs.lasting import Lasting
 
 __all__ = ["check", "configure", "continued", "headers", "span", "use"]
 
 _HEADER: Final = "traceparent"
 _PARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}\Z")
+# A daemon that ends waits for so long for a collector that is away.
+_PATIENCE_S: Final = 3
 _tracer: Any = None
+_log = logging.getLogger(__name__)
 
 
 def configure(party: str, endpoint: str) -> None:
@@ -47,10 +52,25 @@ def configure(party: str, endpoint: str) -> None:
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 
+    away = Lasting(_log)
+
+    class Exporter(OTLPSpanExporter):
+        """Says so once where nobody takes spans: the library says it with every few, in words of its own."""
+
+        def export(self, spans: Any) -> SpanExportResult:
+            result = super().export(spans)
+            if result is SpanExportResult.SUCCESS:
+                away.over("spans are taken again", {"collector": endpoint})
+            else:
+                remedy = "see that the collector runs there and takes OTLP over gRPC; or leave `traces` out"
+                away.tell("away", "spans are not taken", {"collector": endpoint, "remedy": remedy})
+            return result
+
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     provider = TracerProvider(resource=Resource.create({"service.name": f"kapok-{party}"}))
-    exporter = OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"))
+    exporter = Exporter(endpoint=endpoint, insecure=endpoint.startswith("http://"), timeout=_PATIENCE_S)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     use(provider)
 
