@@ -179,7 +179,7 @@ async def _served(
             current=lambda: current.now,
             revocations=revocations,
         )
-        metrics.tell_traffic(server.traffic)
+        metrics.tell_server(server.traffic, server.health)
         async with (
             kept_going("housekeeping", partial(_keep_house, edge, jobs, server.health)),
             kept_going("the look for revocations", partial(revoking.run, worker, wakeups)),

@@ -13,6 +13,7 @@ from kapok.broker.computation.states import ENDED, LIVE, JobState
 from kapok.broker.presence import Presence
 from kapok.broker.store import Store
 from kapok.daemon.metrics import DURATIONS_S, certificate_gauge, or_nan
+from kapok.wire.health import Health
 from kapok.wire.traffic import Traffic
 
 __all__ = ["BrokerMetrics"]
@@ -75,9 +76,13 @@ class BrokerMetrics:
             if move.to in ENDED:
                 self._job_s.labels(move.to).observe(move.age_s)
 
-    def tell_traffic(self, traffic: Traffic) -> None:
-        """Tell what goes through a server, too."""
+    def tell_server(self, traffic: Traffic, health: Health) -> None:
+        """Tell what goes through a server, too, and whether it can do its work."""
         self.registry.register(_Traffic(traffic))
+        serving = Gauge(
+            "kapok_broker_serving", "1 while it can do its work, as health says.", registry=self.registry
+        )
+        serving.set_function(lambda: health.serving)
 
 
 class _Uploads(Collector):

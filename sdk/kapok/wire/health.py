@@ -36,6 +36,11 @@ class Health:
         self._serving, self._draining = True, False
         self._changed = asyncio.Event()
 
+    @property
+    def serving(self) -> bool:
+        """Whether the server can do its work."""
+        return self._serving
+
     def report(self, *, serving: bool) -> None:
         """Say from now on that the server can do its work, or cannot; while it drains it stays at that."""
         if serving != self._serving and not self._draining:

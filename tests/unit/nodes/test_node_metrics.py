@@ -48,6 +48,7 @@ async def test_metrics_tell_what_was_done_and_nothing_of_the_data(network, make_
         assert refused.state is JobState.FAILED
         broker, *nodes = await asyncio.to_thread(scraped, caplog)
         assert broker["kapok_broker_connected_nodes",] == 3
+        assert broker["kapok_broker_serving",] == 1
         assert broker["kapok_broker_open_jobs",] == 0
         assert broker["kapok_broker_jobs_total", "gathering"] == 2
         assert broker["kapok_broker_jobs_total", "summed"] == broker["kapok_broker_rounds_total",] == 1
