@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import io
 import os
 import re
 import socket
@@ -9,12 +10,15 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 from support.apps import archive, files_of, message, need_sandbox, running, seen
 
+from kapok.cli.app import run
 from kapok.documents.bundle import read_bundle
+from kapok.documents.inspection import inspect
 from kapok.errors import InvalidInput, KapokError, TimedOut
 from kapok.nodes.apps.watch import _alive, _tree
 
@@ -296,6 +300,64 @@ with running(Path({str(tmp_path)!r}), files_of("while True: pass")) as app:
             break
         time.sleep(0.05)
     assert not any(_alive(pid) for pid in tree)
+
+
+PROJECT = files_of("return None")["pyproject.toml"].decode()
+BOMBS = {
+    "a key of very many parts": {"pyproject.toml": f"{PROJECT}{'a.' * 20_000}b = 1\n"},
+    "a quoted key of very many parts": {"pyproject.toml": PROJECT + '"a" . ' * 9000 + "b = 1\n"},
+    "tables in tables": {"pyproject.toml": f"{PROJECT}a = {'{a = ' * 9000}1{'}' * 9000}\n"},
+    "a project without end": {"pyproject.toml": PROJECT + "# and so on\n" * 10_000},
+    "code that nobody reads": {f"little/more{number}.py": "a\n" * 70_000 for number in range(8)},
+    "a text that is none": {"little/weights.json": b"\x80\x04\x95"},
+    "a name that leads elsewhere": {"pyproject.toml": PROJECT.replace('"little"', '"../../little"')},
+    "a version that a terminal obeys": {"pyproject.toml": PROJECT.replace('"1.0.0"', '"1\\u001b[2J"')},
+}
+
+
+@pytest.mark.parametrize("what", BOMBS)
+def test_a_bundle_that_whoever_looks_into_it_would_regret(tmp_path, monkeypatch, capsys, what):
+    """Small archives that take minutes, gigabytes or a traceback; a folder of such files is refused, too."""
+    files = {
+        path: text.encode() if isinstance(text, str) else text
+        for path, text in (files_of("return None") | BOMBS[what]).items()
+    }
+    with pytest.raises(InvalidInput) as caught:
+        read_bundle(archive(files))
+    assert caught.value.code == "bad_bundle"
+    for path, text in files.items():
+        file = tmp_path / "app" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text)
+    monkeypatch.chdir(tmp_path)
+    assert run(["fl", "build", "app"]) == 3
+    assert "[bad_bundle]" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["app"]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_bundle_that_is_packed_so_that_its_size_is_known_too_late(method):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as made:
+        made.writestr(zipfile.ZipInfo("little/more.json"), bytes(2**20), method)
+    with pytest.raises(InvalidInput, match="packed in another way") as caught:
+        read_bundle(stream.getvalue())
+    assert caught.value.code == "bad_bundle"
+
+
+def test_a_module_that_is_taken_for_a_library_is_shown_first():
+    """`numpy.py` beside the app's package is what its code gets that says numpy."""
+    found = inspect(read_bundle(archive(files_of("import numpy") | {"numpy.py": b"stolen = []\n"})))
+    assert [(one.path, one.what) for one in found.notable] == [("numpy.py", "module numpy")]
+    assert not inspect(read_bundle(archive(files_of("import numpy")))).notable
+
+
+def test_what_an_app_prints_is_nothing_that_a_terminal_obeys(tmp_path):
+    printed = r"print('\x1b]52;c;Y3VybA==\x07\x1b[2J\rsix\tseven')"
+    with running(tmp_path, files_of(f"{printed}\nreturn Message(answer(), reply_to=message)")) as app:
+        app.call(message())
+    [line] = (tmp_path / "apps" / "output" / f"{'ab' * 32}.txt").read_text().splitlines()[1:]
+    assert line == "?]52;c;Y3VybA==??[2J?six\tseven"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Attacks through federated learning: by an app's reply, by the analyst's program, by what is left out."""
 
+import math
 import secrets
 
 import numpy as np
@@ -68,6 +69,24 @@ LEAKS = {
         message, {"w": np.full(14, 1e12)}, **{"num-examples": 1}
     ),
     "no number": lambda message, _: replied(message, {"w": np.full(14, np.nan)}, **{"num-examples": 1}),
+    "no number among many": lambda message, _: replied(
+        message, {"w": np.append(np.zeros(13), -np.inf)}, **{"num-examples": 1}
+    ),
+    "complex numbers": lambda message, _: replied(message, {"w": np.full(14, 63j)}, **{"num-examples": 1}),
+    "texts": lambda message, _: replied(message, {"w": np.full(14, "63,1,145")}, **{"num-examples": 1}),
+    "records": lambda message, _: replied(
+        message, {"w": np.zeros(14, dtype=[("row", "f8"), ("more", "f8")])}, **{"num-examples": 1}
+    ),
+    "numbers wider than any word": lambda message, _: replied(
+        message, {"w": np.full(14, np.longdouble("1e4000"))}, **{"num-examples": 1}
+    ),
+    "whole numbers for others": lambda message, _: replied(
+        message, {"w": np.full(14, 63, dtype=np.int64)}, **{"num-examples": 1}
+    ),
+    "a weight too small to be one": lambda message, _: replied(message, MODEL, **{"num-examples": 5e-324}),
+    "a metric without an end": lambda message, _: replied(
+        message, MODEL, **{"num-examples": 1, "m": math.inf}
+    ),
     "a weight that drowns the others": lambda message, _: replied(message, MODEL, **{"num-examples": 1e15}),
     "an error with a row in it": lambda message, _: Message(
         RecordDict({"metrics": MetricRecord({"row": [63, 1, 145]})}), reply_to=message

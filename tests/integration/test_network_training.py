@@ -48,8 +48,7 @@ def pooled(task):
         for number in range(1, rounds + 1):
             trained = []
             for (x, y), _ in hospitals:
-                generator = np.random.default_rng([seed, number, len(x)])
-                options = {"rate": 0.01, "steps": 100, "batch": 4, "generator": generator}
+                options = {"rate": 0.01, "steps": 100, "batch": 4, "seed": seed, "number": number}
                 trained.append((len(x), *task.train(x, y, weights, bias, **options)))
             examples = sum(one[0] for one in trained)
             weights = sum(n * w for n, w, _ in trained) / examples

@@ -21,7 +21,6 @@ def fit(message: Message, context: Context) -> Message:
     """So many steps from the model that came."""
     config, (x, y) = context.run_config, load()[0]
     arrays = message.content["arrays"]
-    number = message.content["config"]["server-round"]
     weights, bias = train(
         x,
         y,
@@ -30,7 +29,8 @@ def fit(message: Message, context: Context) -> Message:
         rate=config["learning-rate"],
         steps=config["local-steps"],
         batch=config["batch-size"],
-        generator=np.random.default_rng([config["seed"], number, len(x)]),
+        seed=config["seed"],
+        number=message.content["config"]["server-round"],
     )
     content = {
         "arrays": ArrayRecord({"weights": Array(weights), "bias": Array(bias)}),

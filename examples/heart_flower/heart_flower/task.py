@@ -1,15 +1,16 @@
 """Data and model: FLamby's Fed-Heart-Disease (du Terrail et al. 2022), without its libraries.
 
 Of 14 columns three are left out, for few hospitals have measured them; rows with gaps are left out; kinds of
-chest pain and of ECG become indicators, without their first. 13 features are left, each standardised by mean
-and deviation over all hospitals' training rows: public numbers, such as `kapok query` gives. A third of the
-rows, by diagnosis, is for testing.
+chest pain and of ECG become indicators, without their first. 13 features are left. A third of the rows, by
+diagnosis, is for testing. As there, each hospital standardises what it trains with by its own training rows,
+and what all are tested with by those of all hospitals: public numbers, such as `kapok query` gives.
 """
 
 import numpy as np
 
 FEATURES = 13
 TEST_SHARE = 0.34
+TINY = 1e-9
 NUMBERS = ("age", "sex", "trestbps", "chol", "fbs", "thalach", "exang", "oldpeak")
 KINDS = (("cp", (2, 3, 4)), ("restecg", (1, 2)))
 MEAN = np.array(
@@ -35,8 +36,9 @@ def prepare(columns):
     ).astype(float)
     y = (column["num"] > 0).astype(float)
     test = _test_rows(y)
-    x = (x - MEAN) / DEVIATION
-    return (x[~test], y[~test]), (x[test], y[test])
+    own = x[~test]
+    trained = (own - own.mean(axis=0)) / (own.std(axis=0, ddof=1) + TINY)
+    return (trained, y[~test]), ((x[test] - MEAN) / DEVIATION, y[test])
 
 
 def _test_rows(y):
@@ -81,13 +83,17 @@ def probability(x, weights, bias):
     return 1 / (1 + np.exp(-(x @ weights + bias[0])))
 
 
-def train(x, y, weights, bias, *, rate, steps, batch, generator):
-    """Stochastic gradient descent: epoch after epoch in a new order, for so many steps."""
-    order = np.empty(0, dtype=int)
-    for _ in range(steps):
-        if len(order) == 0:
-            order = generator.permutation(len(x))
-        rows, order = order[:batch], order[batch:]
+def train(x, y, weights, bias, *, rate, steps, batch, seed, number):
+    """Stochastic gradient descent: a round goes on in the epoch in which the one before it stopped.
+
+    Each epoch has an order of its own, which follows from the seed.
+    """
+    batches, order = -(-len(x) // batch), None
+    for step in range((number - 1) * steps, number * steps):
+        epoch, place = divmod(step, batches)
+        if order is None or place == 0:
+            order = np.random.default_rng([seed, epoch, len(x)]).permutation(len(x))
+        rows = order[place * batch : (place + 1) * batch]
         wrong = probability(x[rows], weights, bias) - y[rows]
         weights = weights - rate * x[rows].T @ wrong / len(rows)
         bias = bias - rate * wrong.mean()

@@ -30,6 +30,7 @@ __all__ = [
     "bad_bundle",
     "read_bundle",
     "read_bundle_file",
+    "read_project",
     "unpack",
 ]
 
@@ -40,6 +41,9 @@ MOST_BUNDLE_BYTES: Final = 10 * 2**20
 """Of the archive; Flower's own bound."""
 
 _MOST_UNPACKED_BYTES: Final = 64 * 2**20
+_MOST_CODE_BYTES: Final = 2**20
+"""Of all files of code together: what a person can read before approving it, and `ast` in a few seconds."""
+_MOST_PROJECT_BYTES: Final = 64 * 2**10
 _MOST_FILES: Final = 1000
 _MOST_PATH: Final = 240
 _MANIFEST: Final = ".info/CONTENT"
@@ -48,6 +52,12 @@ _SEEN: Final = str.maketrans(dict.fromkeys("\n\r\t\u00a0\u202f\u3000", " "))
 """Signs without a shape that cannot deceive."""
 _READABLE: Final = frozenset({".py", ".toml", ".md", ".yaml", ".yml", ".json", ".jsonl"})
 _PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@ -]*\Z")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+_WORD: Final = re.compile(r"[^\x00-\x1f\x7f]{1,100}\Z")
+_DEEP_KEY: Final = re.compile(
+    rb"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){32}""", re.ASCII
+)
+"""A dotted key of 32 parts and more: `tomllib` takes minutes for one of thousands."""
 _LINE: Final = re.compile(r"(.+),([0-9a-f]{64}),([0-9]{1,12})\Z")
 _COMPONENT: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z", re.ASCII)
 _REBUILD: Final = "build it with `kapok fl build`"
@@ -106,14 +116,16 @@ def read_bundle(content: bytes, expected: str | None = None) -> Bundle:
         )
     files = _files(content)
     _check_manifest(files, files.pop(_MANIFEST, None))
-    project = _project(files)
+    if _PROJECT not in files:
+        raise bad_bundle(f"it has no {_PROJECT}")
+    project = read_project(files[_PROJECT])
     app = _table(project, "tool", "flwr", "app")
     components = _table(app, "components")
     return Bundle(
         hash=digest,
         size=len(content),
         files=dict(sorted(files.items())),
-        name=_text(_table(project, "project"), "name"),
+        name=_text(_table(project, "project"), "name", _NAME),
         version=_text(_table(project, "project"), "version"),
         publisher=_text(app, "publisher"),
         client_app=_component(components, "clientapp", files),
@@ -205,6 +217,11 @@ def _files(content: bytes) -> dict[str, bytes]:
     _check_folders(found)
     for path, text in found.items():
         _check_text(path, text)
+    if sum(len(text) for path, text in found.items() if path.endswith(".py")) > _MOST_CODE_BYTES:
+        raise bad_bundle(
+            f"its code has more than {_MOST_CODE_BYTES:,} bytes, more than anybody reads",
+            "leave libraries to the environment of the apps",
+        )
     return found
 
 
@@ -215,6 +232,9 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if name != entry.orig_filename or entry.flag_bits & 1 or kind not in (0, stat.S_IFREG):
         raise bad_bundle("it has an entry that is no plain file, or is encrypted")
+    # Others unpack a block at a time, however large that is: a megabyte becomes a terabyte in memory.
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise bad_bundle("it has an entry that is packed in another way than Flower packs")
     if name == _MANIFEST:
         return
     if len(name) > _MOST_PATH or not all(_PART.match(part) for part in parts):
@@ -232,17 +252,15 @@ def _check_text(path: str, content: bytes) -> None:
     """Refuse code that a person does not see as Python does: other encodings, and signs without a shape.
 
     A comment is code under a codec that the file names itself, and what stands after an unusual line break
-    looks like a line of its own.
+    looks like a line of its own. Whatever else there is must be a text: what is none was not read.
     """
-    if not path.endswith((".py", ".toml")):
-        return
     try:
         text = content.decode().removeprefix("\ufeff")
         if path.endswith(".py") and not detect_encoding(io.BytesIO(content).readline)[0].startswith("utf-8"):
             raise SyntaxError
     except (UnicodeDecodeError, SyntaxError):
         raise bad_bundle(f"the file {path} is no UTF-8 text, or names another encoding") from None
-    if not (seen := text.translate(_SEEN)).isprintable():
+    if path.endswith((".py", ".toml")) and not (seen := text.translate(_SEEN)).isprintable():
         sign = next(sign for sign in seen if not sign.isprintable())
         raise bad_bundle(
             f"the file {path} has the sign U+{ord(sign):04X}, which nobody sees",
@@ -271,13 +289,18 @@ def _check_manifest(files: Mapping[str, bytes], manifest: bytes | None) -> None:
         raise bad_bundle("its manifest does not list its files, each once and as it is")
 
 
-def _project(files: Mapping[str, bytes]) -> dict[str, Any]:
+def read_project(content: bytes) -> dict[str, Any]:
+    """Read a project file that somebody else has written: within bounds, in time.
+
+    Raises:
+        InvalidInput: ``bad_bundle``.
+    """
+    if len(content) > _MOST_PROJECT_BYTES or _DEEP_KEY.search(content):
+        raise bad_bundle(f"its {_PROJECT} is too long, or nested too deep", "write it as `flwr new` does")
     try:
-        return tomllib.loads(files[_PROJECT].decode())
-    except KeyError:
-        raise bad_bundle(f"it has no {_PROJECT}") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
-        raise bad_bundle(f"its {_PROJECT} is no TOML") from None
+        return tomllib.loads(content.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
+        raise bad_bundle(f"its {_PROJECT} is no TOML", "see what `flwr build` says of it") from None
 
 
 def _table(table: Mapping[str, Any], *keys: str) -> dict[str, Any]:
@@ -289,10 +312,10 @@ def _table(table: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     return found
 
 
-def _text(table: Mapping[str, Any], key: str) -> str:
+def _text(table: Mapping[str, Any], key: str, form: re.Pattern[str] = _WORD) -> str:
     found = table.get(key)
-    if not isinstance(found, str) or not found.strip():
-        raise bad_bundle(f"its {_PROJECT} has no text for {key!r}")
+    if not isinstance(found, str) or not form.match(found.strip()):
+        raise bad_bundle(f"its {_PROJECT} has no text for {key!r} that could be one")
     return found.strip()
 
 

@@ -42,6 +42,9 @@ _NOTABLE_CALLS: Final = {
 }
 
 
+_BESIDE: Final = "lies beside the app's packages, and is taken for a library of that name"
+
+
 @dataclass(frozen=True, slots=True)
 class BundleFile:
     """A file: its path, bytes and lines."""
@@ -108,7 +111,8 @@ def inspect(bundle: Bundle) -> Inspection:
                 trees[path] = ast.parse(content)
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 unreadable.append(path)
-    own = {PurePosixPath(path).parts[0].removesuffix(".py") for path in trees}
+    first = {path: PurePosixPath(path).parts[0].removesuffix(".py") for path in trees}
+    own, named = set(first.values()), {one.partition(".")[0] for one in _components(bundle)}
     modules = {name for tree in trees.values() for name in _imports(tree)}
     return Inspection(
         hash=bundle.hash,
@@ -126,9 +130,20 @@ def inspect(bundle: Bundle) -> Inspection:
         standard=tuple(sorted((modules & sys.stdlib_module_names) - own)),
         dependencies=bundle.dependencies,
         config=dict(bundle.config),
-        notable=tuple(found for path, tree in trees.items() for found in _notable(path, tree)),
+        notable=(
+            *(
+                Notable(path, 1, f"module {name}", _BESIDE)
+                for path, name in first.items()
+                if name not in named
+            ),
+            *(found for path, tree in trees.items() for found in _notable(path, tree)),
+        ),
         unreadable=tuple(unreadable),
     )
+
+
+def _components(bundle: Bundle) -> tuple[str, str]:
+    return bundle.client_app.partition(":")[0], bundle.server_app.partition(":")[0]
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:

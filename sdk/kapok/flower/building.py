@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from flwr.cli.build import build_fab_from_disk
 
-from kapok.documents.bundle import bad_bundle
+from kapok.documents.bundle import bad_bundle, read_project
 from kapok.errors import NotFound
 
 __all__ = ["build_bundle"]
@@ -35,6 +35,7 @@ def build_bundle(folder: Path) -> bytes:
             remedy="name the folder that `flwr run` would take",
         )
     try:
+        read_project((folder / "pyproject.toml").read_bytes())
         with warnings.catch_warnings():
             # Flower's, about its own use of other libraries: nobody who builds an app can mend it.
             warnings.simplefilter("ignore", DeprecationWarning)

@@ -33,6 +33,8 @@ _MARK: Final = (
     b"# Printed by an app beside the data, for the holder alone: it may hold values from the table. "
     b"Only the beginning is kept.\n"
 )
+_SHOWN: Final = bytes.maketrans(bytes(range(32)) + b"\x7f", b"?" * 9 + b"\t\n" + b"?" * 22)
+"""Signs that a terminal obeys, as question marks: whoever looks at the file runs nothing of it."""
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -159,7 +161,7 @@ class Watch:
             part = os.read(printed, _BLOCK)
         except BlockingIOError:
             return 0
-        file.write(part[: max(0, _KEPT_OUTPUT - file.tell())])
+        file.write(part[: max(0, _KEPT_OUTPUT - file.tell())].translate(_SHOWN))
         return len(part)
 
     def _too_heavy(self, pid: int) -> Ending | None:

@@ -29,6 +29,8 @@ __all__ = ["App", "contribute", "fitting", "read_instruction", "withheld"]
 
 _LARGEST_FLAG: Final = 1 << 22
 """Of which 256 add up within a word of 32 bits."""
+_LEAST_WEIGHT: Final = 2.0**-32
+"""What the words of a weight resolve."""
 Array = npt.NDArray[Any]
 Bounds = Mapping[str, tuple[float, float]]
 
@@ -127,7 +129,7 @@ def withheld(question: Question) -> WordVector:
 def _words(question: Question, asked: messages.Instruction, given: bytes, told: Bounds) -> WordVector:
     reply = messages.read_reply(given, question.weight, trains=asked.trains)
     weight = reply.weight
-    if not (math.isfinite(weight) and 0 < weight <= question.examples):
+    if not _LEAST_WEIGHT <= weight <= question.examples:
         raise _Withheld(f"{question.weight} is not above 0 and within the examples of the question")
     names, numbers = _measures(reply, told)
     try:
