@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kapok.computations.derived.question import Derived, known_rows, select
+from kapok.computations.design.reading import read_where
 from kapok.computations.language.grammar import Reader
 from kapok.computations.language.hints import refuse
 from kapok.computations.language.syntax import Aggregate, Expression, Group, Selected
@@ -69,10 +70,7 @@ def _read(text: str) -> Statement:
     group = reader.expression()
     reader.expect_word("from", "after the groups")
     dataset = reader.identifier("the dataset's name")
-    where = reader.expression() if reader.take_word("where") else None
-    if reader.token.kind != "end":
-        raise reader.unexpected("the text ends here")
-    return Statement(test, value, group, dataset, where)
+    return Statement(test, value, group, dataset, read_where(reader))
 
 
 def text_of(one: Statement) -> str:

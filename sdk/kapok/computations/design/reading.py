@@ -66,14 +66,14 @@ def read_rounds(reader: Reader) -> int:
 
 
 def read_where(reader: Reader) -> Expression | None:
-    """Read ``[WHERE condition]`` at a model's end.
+    """Read ``[WHERE condition]`` at a text's end.
 
     Raises:
         InvalidInput: ``bad_sql`` when there is more.
     """
     where = reader.expression() if reader.take_word("where") else None
     if reader.token.kind != "end":
-        raise reader.unexpected("the model ends before")
+        raise reader.unexpected("the text ends before")
     return where
 
 

@@ -11,6 +11,7 @@ from itertools import combinations
 from typing import Final, TypeVar
 
 from kapok.computations.derived.question import Derived, known_rows, select
+from kapok.computations.design.reading import read_where
 from kapok.computations.language.grammar import Reader
 from kapok.computations.language.hints import refuse
 from kapok.computations.language.syntax import Aggregate, Expression, Selected
@@ -78,10 +79,7 @@ def _read(text: str) -> Statement:
         )
     reader.expect_word("from", "after the columns")
     dataset = reader.identifier("the dataset's name")
-    where = reader.expression() if reader.take_word("where") else None
-    if reader.token.kind != "end":
-        raise reader.unexpected("the text ends here")
-    return Statement(form, tuple(columns), dataset, where)
+    return Statement(form, tuple(columns), dataset, read_where(reader))
 
 
 def text_of(one: Statement) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kapok.computations.derived.question import Derived, known_rows, select
-from kapok.computations.design.reading import value_of
+from kapok.computations.design.reading import read_where, value_of
 from kapok.computations.design.times import Grid, check_event, check_time, read_grid
 from kapok.computations.language.grammar import Reader
 from kapok.computations.language.hints import refuse
@@ -68,10 +68,7 @@ def _read(text: str) -> Statement:
     grid = read_grid(reader)
     reader.expect_word("from", "after the grid")
     dataset = reader.identifier("the dataset's name")
-    where = reader.expression() if reader.take_word("where") else None
-    if reader.token.kind != "end":
-        raise reader.unexpected("the text ends here")
-    return Statement(time, event, group, grid, dataset, where)
+    return Statement(time, event, group, grid, dataset, read_where(reader))
 
 
 def text_of(one: Statement) -> str:
