@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,9 @@ class Postgres:
         process: The postmaster; it was started here, and only it is ended.
     """
 
-    def __init__(self, folder: Path, port: int, process: subprocess.Popen[bytes]) -> None:
-        self.folder, self.port, self.process = folder, port, process
+    def __init__(self, folder: Path, port: int, begin: Callable[[], subprocess.Popen[bytes]]) -> None:
+        self.folder, self.port, self._begin = folder, port, begin
+        self.process = begin()
 
     def url(self, user: str = READER, database: str = "postgres", *, by_socket: bool = False) -> str:
         if by_socket:
@@ -71,7 +72,18 @@ class Postgres:
             cursor.adbc_ingest(name, table)
             cursor.execute(f'GRANT SELECT ON "{name}" TO {READER}')
 
+    def start(self) -> None:
+        """Start it again, after `stop` or `crash`; it is there when this returns."""
+        self.process = self._begin()
+        _wait(self)
+
+    def crash(self) -> None:
+        """End it as it stands: whoever is connected loses what was not written down, without a word."""
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(30)
+
     def stop(self) -> None:
+        """End it in order: transactions under way are rolled back, and whoever is connected is told."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.process.send_signal(signal.SIGINT)
@@ -131,9 +143,12 @@ def _running(binaries: Path, folder: Path, who: dict[str, Any]) -> Iterator[Post
     command = [binaries / "postgres", "-D", folder / "data"]
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **who)
-    server = Postgres(folder, port, process)
+
+    def begin() -> subprocess.Popen[bytes]:
+        with (folder / "log").open("ab") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **who)
+
+    server = Postgres(folder, port, begin)
     try:
         _wait(server)
         server.run(f"CREATE ROLE {READER} LOGIN PASSWORD '{PASSWORD}'")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import sys
 import time
@@ -48,7 +49,7 @@ from kapok.daemon import alone, room_for_connections, stopped_by_sigterm
 from kapok.daemon.chores import kept_going
 from kapok.daemon.metrics import metrics_served
 from kapok.documents.envelope import JwsVerifier
-from kapok.errors import KapokError
+from kapok.errors import KapokError, Unavailable
 from kapok.identity.credentials import Credentials
 from kapok.identity.expiry import expires, warned_daily
 from kapok.identity.keyfiles import read_private_file
@@ -245,30 +246,48 @@ async def _beat(context: Context, presence: Presence) -> None:
 
 async def _keep_house(edge: Edge, jobs: Jobs, health: Health) -> None:
     """Fold what there is to fold, do each second what the clock asks for, and say whether that goes well."""
-    loop, ticked, failing = asyncio.get_running_loop(), -_TICK_S, Lasting(_log)
-    run = edge.worker.run
+    loop, ticked, wrote = asyncio.get_running_loop(), -math.inf, -math.inf
+    failing, sums, run = Lasting(_log), Lasting(_log), edge.worker.run
     with edge.wakeups.listen(UPLOADED) as uploaded:
         while True:
             uploaded.clear()
             try:
                 for job_id in await run(jobs.unfolded):
-                    with about(job=job_id):
-                        while await run(jobs.fold_some, job_id):
-                            pass
+                    await _fold(edge.worker, jobs, job_id, sums)
                 if loop.time() - ticked >= _TICK_S:
                     await run(jobs.tick)
                     ticked = loop.time()
+                # Who only reads does not notice that the disk is full.
+                if loop.time() - wrote >= _LOOK_S:
+                    await run(jobs.note_alive)
+                    wrote = loop.time()
                 health.report(serving=True)
                 failing.over("housekeeping goes on")
             except KapokError as error:
                 health.report(serving=False)
                 failing.tell(error.code, "housekeeping is tried again", error=error)
                 await asyncio.sleep(_TICK_S)
-            except Exception as error:  # noqa: BLE001 - one job's defect must not stop the clock of all others
+            except Exception as error:  # noqa: BLE001 - nobody else would try it again
                 what = "housekeeping goes on after a defect"
                 failing.tell(type(error), what, level=logging.ERROR, error=error)
                 await asyncio.sleep(_TICK_S)
             await woken(uploaded, _TICK_S)
+
+
+async def _fold(worker: Worker, jobs: Jobs, job_id: str, failing: Lasting) -> None:
+    """Make one job's sum. By what is wrong with one job neither the others' sums nor the clock stand still.
+
+    Raises:
+        Unavailable: ``store_unavailable``.
+    """
+    with about(job=job_id):
+        try:
+            while await worker.run(jobs.fold_some, job_id):
+                pass
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job has a deadline
+            failing.tell(job_id, "a sum cannot be made", level=logging.ERROR, error=error)
 
 
 async def _see_it_answer(worker: Worker, health: Health) -> None:

@@ -19,6 +19,7 @@ from kapok.broker.reopenings import Reopenings
 from kapok.broker.revoking import Revoking
 from kapok.broker.wakeups import Wakeups, woken
 from kapok.broker.worker import Batcher, Worker
+from kapok.errors import Unavailable
 from kapok.identity.names import PartyName
 from kapok.identity.revocation import RevocationList, Revocations
 from kapok.protocols.secure_sum.evidence import Evidence
@@ -51,6 +52,8 @@ UPLOADED: Final = "uploaded"
 
 _IDLE_S: Final = 15.0
 _SEND_AGAIN_S: Final = 60.0
+_STORE_AWAY_S: Final = 10.0
+_LOOK_AGAIN_S: Final = 1.0
 _PAUSE_OF_EACH_S: Final = 0.001
 _LONGEST_PAUSE_S: Final = 0.2
 # What has ended since a node's last look is told; so much longer ago, for clocks of brokers may differ.
@@ -240,7 +243,7 @@ class BrokerNodeHandler:
                 if (newest := self._revocations.current) is not None and newest is not revoked:
                     revoked = newest
                     yield RevocationNotice(newest.der)
-                owed, inquiries, seen = await self._looks.of(node, seen)
+                owed, inquiries, seen = await self._look(node, seen)
                 sent = {key: at for key, at in sent.items() if key in owed}
                 for key, assignment in owed.items():
                     if key not in sent or self._again(node, key, assignment, loop.time() - sent[key]):
@@ -256,6 +259,22 @@ class BrokerNodeHandler:
                     yield Idle()
                     if loop.time() - looked >= _SEND_AGAIN_S:
                         break
+
+    async def _look(self, node: str, seen: float | None) -> _Owed:
+        """What a node owes. A store that is away for a moment costs nobody the line, for longer it does.
+
+        Raises:
+            Unavailable: ``store_unavailable``: the node tries another broker, which may reach it.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _STORE_AWAY_S
+        while True:
+            try:
+                return await self._looks.of(node, seen)
+            except Unavailable:
+                if loop.time() >= until:
+                    raise
+            await asyncio.sleep(_LOOK_AGAIN_S)
 
     def _owed_by(self, nodes: Mapping[str, float | None]) -> dict[str, _Owed]:
         now = self._jobs.now()

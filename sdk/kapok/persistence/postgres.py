@@ -67,9 +67,16 @@ class Dialect(PGDialect_pg8000):
     supports_statement_cache = True
 
     def connect(self, *cargs: Any, **cparams: Any) -> Any:
-        """As the base's, like what follows."""
+        """Dial, and prepare the session."""
         with self._as_the_drivers():
-            return super().connect(*cargs, **cparams)
+            made = super().connect(*cargs, **cparams)
+            try:
+                _prepare(made)
+            except BaseException:
+                with contextlib.suppress(Exception):
+                    made.close()
+                raise
+            return made
 
     def do_ping(self, dbapi_connection: Any) -> bool:
         """Ask whether the server is there."""
@@ -142,7 +149,6 @@ def engine(text: str, password: str | None) -> tuple[Engine, str]:
         raise _bad(
             "the driver for PostgreSQL is not installed", "install it: pip install 'kapok[broker]'"
         ) from None
-    sqlalchemy.event.listen(made, "connect", _prepare)
     sqlalchemy.event.listen(made, "begin", _begin)
     return made, shown
 
@@ -256,7 +262,7 @@ def _show(context: ssl.SSLContext, certificate: str, key: str) -> None:
         ) from None
 
 
-def _prepare(connection: Any, _record: object) -> None:
+def _prepare(connection: Any) -> None:
     cursor = connection.cursor()
     try:
         for statement in _SESSION:

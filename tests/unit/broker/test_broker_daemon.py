@@ -11,6 +11,7 @@ import sys
 import time
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import psutil
@@ -18,11 +19,16 @@ import pytest
 from support.broker import settle
 
 from kapok.broker import app
+from kapok.broker.handlers import Edge
+from kapok.broker.presence import Presence
 from kapok.broker.settings import BrokerSettings
+from kapok.broker.wakeups import Wakeups
+from kapok.broker.worker import Worker
 from kapok.documents.envelope import JwsVerifier
 from kapok.errors import IdentityInvalid, InvalidInput, KapokError, NotFound, Unavailable
 from kapok.settings import load
 from kapok.wire.channel import connect
+from kapok.wire.health import Health
 from kapok.wire.messages import Closed, Idle, JobState, Offer
 
 RUN = "import asyncio, sys; from kapok.broker.app import run; asyncio.run(run(sys.argv[1], ready=print))"
@@ -267,6 +273,35 @@ async def test_a_broker_whose_store_cannot_be_used_is_not_well_until_it_can(remo
             another.execute("ALTER TABLE gone RENAME TO attempt")
         while not (await connection.health.check())[0]:
             await asyncio.sleep(0.05)
+
+
+async def test_a_sum_that_cannot_be_made_holds_up_neither_the_others_nor_the_clock(caplog):
+    folded, ticked, alive = [], asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def fold_some(job_id):
+        folded.append(job_id)
+        if job_id == "bad":
+            raise KeyError("a defect")
+        return folded.count(job_id) < 3
+
+    jobs = SimpleNamespace(
+        unfolded=lambda: ["bad", "good"],
+        fold_some=fold_some,
+        tick=lambda: loop.call_soon_threadsafe(ticked.set),
+        note_alive=lambda: loop.call_soon_threadsafe(alive.set),
+    )
+    worker = Worker()
+    edge = Edge(worker, Wakeups(loop), Presence(), upload_idle_s=1.0)
+    keeping = asyncio.create_task(app._keep_house(edge, jobs, Health(())))
+    async with asyncio.timeout(30):
+        await ticked.wait()
+        await alive.wait()
+    keeping.cancel()
+    worker.close()
+    assert folded[:4] == ["bad", "good", "good", "good"]
+    (said,) = {one.getMessage() for one in caplog.records if one.exc_info}
+    assert said == "a sum cannot be made"
 
 
 async def test_a_broker_that_waits_for_its_disk_is_not_well_meanwhile(remote, home, monkeypatch, caplog):

@@ -11,6 +11,7 @@ from kapok.broker.handlers import BrokerNodeHandler, Edge
 from kapok.broker.presence import Presence
 from kapok.broker.wakeups import Wakeups
 from kapok.broker.worker import Worker
+from kapok.errors import Unavailable
 from kapok.identity.names import PartyName
 from kapok.wire.messages import Closed, Completion, Idle, Offer, OpenAttempt
 
@@ -76,6 +77,31 @@ async def test_a_watch_sends_each_assignment_once_until_it_changes(worker):
         assert await asyncio.wait_for(waiting, 10) == Offer("specification")
     finally:
         del OWED["offer", "j1", 2]
+    await watch.aclose()
+
+
+@pytest.mark.parametrize("for_long", [False, True])
+async def test_a_store_that_is_away_costs_a_node_its_watch_only_after_a_while(worker, monkeypatch, for_long):
+    """For a moment it is nothing to anybody; for longer, another broker may reach it."""
+    monkeypatch.setattr(handlers, "_LOOK_AGAIN_S", 0.01)
+    monkeypatch.setattr(handlers, "_STORE_AWAY_S", 0.05 if for_long else 60.0)
+    looks = []
+
+    def away(nodes):
+        looks.append(nodes)
+        if for_long or len(looks) < 4:
+            raise Unavailable("restarting", code="store_unavailable")
+        return OWING.assignments(nodes)
+
+    handler, _ = node_handler(worker, Presence(), SimpleNamespace(assignments=away, now=OWING.now))
+    watch = handler.watch(NODE)
+    assert await anext(watch) == Idle()
+    if for_long:
+        with pytest.raises(Unavailable):
+            await anext(watch)
+        assert len(looks) > 1
+    else:
+        assert await anext(watch) == OWED["closed", "j0", 0]
     await watch.aclose()
 
 

@@ -203,6 +203,14 @@ class Jobs:
         """Fold the next chunks of a job's vectors; return whether there are more."""
         return sealing.fold_some(self._context, job_id)
 
+    def note_alive(self) -> None:
+        """Write down that this process is alive, and so that it can write.
+
+        Raises:
+            Unavailable: ``store_unavailable``: the disk is full, or the database away.
+        """
+        peers.note_alive(self._context)
+
     def resume(self) -> None:
         """After a start: forget uploads that were cut off, then do what the clock asks for."""
         peers.enter(self._context)

@@ -13,7 +13,7 @@ from typing import Final
 
 from kapok.broker.computation.context import Context
 
-__all__ = ["SILENT_S", "beat", "enter", "leave"]
+__all__ = ["SILENT_S", "beat", "enter", "leave", "note_alive"]
 
 SILENT_S: Final = 6.0
 """A process that was not seen for so long is taken for dead."""
@@ -45,6 +45,16 @@ def beat(context: Context, nodes: Collection[str]) -> frozenset[str]:
             brokers.delete_orphans()
             _log.warning("a broker on this store is silent, and taken for dead", extra={"brokers": len(dead)})
         return brokers.present_elsewhere(context.broker)
+
+
+def note_alive(context: Context) -> None:
+    """Say that this process is alive.
+
+    Raises:
+        Unavailable: ``store_unavailable``.
+    """
+    with context.step() as step:
+        step.tx.brokers.seen(context.broker)
 
 
 def leave(context: Context) -> None:

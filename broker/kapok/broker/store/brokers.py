@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable
 from typing import Final
 
@@ -110,7 +111,7 @@ class BrokerTable:
         return set(self._session.scalars(select(LeaseRow.work).where(LeaseRow.broker != broker)))
 
     def _now(self) -> float:
-        """The database's clock, which is one for all processes; 0 on SQLite, which has but one."""
+        """The database's clock, which is one for all processes; on SQLite that of the only one."""
         if self._session.get_bind().dialect.name == "sqlite":
-            return 0.0
+            return time.time()
         return float(self._session.scalar(select(func.extract("epoch", func.clock_timestamp()))) or 0.0)

@@ -60,6 +60,8 @@ _START_FOR_S: Final = 1.5
 _CALL_FOR: Final = 256
 """Elements of work for which those that are there are called at once."""
 _IDLE_S: Final = 60.0
+_SILENCE_S: Final = 120.0
+"""How long a chunk, the work of a second, is waited for: a process that hangs is as one that has ended."""
 _LENGTH: Final = struct.Struct("<Q")
 
 WORK: Final = b"W"
@@ -181,6 +183,7 @@ class _WorkerProcess:
 
     def __init__(self) -> None:
         self._channel, theirs = socket.socketpair()
+        self._channel.settimeout(_SILENCE_S)
         try:
             with theirs:
                 self._process = subprocess.Popen(

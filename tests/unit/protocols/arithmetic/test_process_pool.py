@@ -115,6 +115,20 @@ def test_a_worker_that_is_killed_costs_its_chunk_only(ring_of, workers, monkeypa
     assert processes(workers) == [second]
 
 
+def test_a_worker_that_hangs_costs_its_chunk_only(ring_of, workers, monkeypatch):
+    ring, exponents = ring_of(512, 1), random_exponents(COUNT)
+    table = table_of(ring)
+    expected = to_integers(ring, table.powers(exponents))
+    first, second = processes(workers)
+    hangs = next(one for one in process_pool._pool.idle if one._process is first)
+    assert hangs._channel.gettimeout() == process_pool._SILENCE_S
+    hangs._channel.settimeout(0.5)
+    os.kill(first.pid, signal.SIGSTOP)
+    assert to_integers(ring, table.powers(exponents)) == expected
+    assert first.returncode == -signal.SIGKILL
+    assert processes(workers) == [second]
+
+
 @pytest.mark.parametrize("error", [MemoryError, ValueError])
 def test_a_chunk_that_cannot_be_taken_back_is_done_here(ring_of, workers, monkeypatch, error):
     ring, exponents = ring_of(512, 1), random_exponents(COUNT)
