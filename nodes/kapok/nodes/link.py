@@ -58,7 +58,8 @@ _STABLE_S: Final = 10.0
 # A broker says something each 15 s; more than that, for a long message may be under way on a slow line.
 _SILENCE_S: Final = 120.0
 _DRAIN_S: Final = 10.0
-_TRIES: Final = 5
+# For three quarters of a minute: then the broker will soon ask again.
+_TRIES: Final = 16
 _AT_ONCE: Final = 32
 _THREADS: Final = 4
 _OTHER_TAG_KEY: Final = "bad_tag_seed"
