@@ -25,6 +25,7 @@ from kapok.identity.keyfiles import read_public_file
 from kapok.identity.revocation import Revocations, revoked_error
 from kapok.wire import version
 from kapok.wire.address import Address, addresses
+from kapok.wire.proxy import proxy_for
 
 if TYPE_CHECKING:
     from kapok.broker.settings import BrokerSettings
@@ -251,7 +252,10 @@ def _broker(
     with found.looking("broker"):
         serving, about, now = asyncio.run(ask())
         if serving:
-            found.ok("broker", f"{address} answers with TLS 1.3, takes this party's certificate, and serves")
+            by = "" if (proxy := proxy_for(Address.parse(address))) is None else f", by {proxy}"
+            found.ok(
+                "broker", f"{address} answers with TLS 1.3, takes this party's certificate, and serves{by}"
+            )
         else:
             text = f"{address} answers, and says that it cannot do its work just now"
             found.problem("broker", text, "its operator finds the cause in its log", _UNAVAILABLE)

@@ -14,7 +14,7 @@ Whoever calls gets the class of `kapok.errors` that the other side raised.
     codec, failures     messages and errors, there and back
     peers, greeting     who calls, by the certificate; which broker answers
     version, limits, shares    which release speaks; how large a message may be; how much is one party's
-    dialler, backoff, diagnosis    when to dial again, and why nobody answers
+    dialler, backoff, diagnosis, proxy    when to dial again, why nobody answers, and by which way
     address, health, reflection, traffic    names of places; what probes and tools ask; what is counted
 """
 

@@ -2,8 +2,8 @@
 
 gRPC tells a refused connection, an unknown host, a foreign certificate and a refused one by texts that change
 with its releases, or by "Socket closed". So the same way is walked once more without gRPC, step by step:
-resolve and connect (TCP), then shake hands (TLS, showing no certificate). The first step that fails is the
-reason.
+resolve and connect (TCP, or a tunnel by the proxy that gRPC asks), then shake hands (TLS, showing no
+certificate). The first step that fails is the reason.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from cryptography import x509
 
 from kapok.errors import IdentityInvalid, KapokError, TimedOut, Unavailable
 from kapok.wire.address import Address
+from kapok.wire.proxy import Streams, proxy_for, tunnel
 
 __all__ = ["certificate_refused", "too_slow", "why_unreachable"]
 
@@ -75,9 +76,19 @@ def too_slow(address: Address) -> TimedOut:
 
 
 async def _try_tcp(address: Address) -> KapokError | None:
+    reached = await _reach(address)
+    if isinstance(reached, KapokError):
+        return reached
+    await _close(reached[1])
+    return None
+
+
+async def _reach(address: Address) -> Streams | KapokError:
+    if (proxy := proxy_for(address)) is not None:
+        return await tunnel(proxy, address, _PATIENCE_S)
     try:
         async with asyncio.timeout(_PATIENCE_S):
-            _, writer = await asyncio.open_connection(address.host, address.port)
+            return await asyncio.open_connection(address.host, address.port)
     except socket.gaierror:
         return Unavailable(
             f"the host of {address} is not known",
@@ -90,8 +101,6 @@ async def _try_tcp(address: Address) -> KapokError | None:
             code="nobody_answers",
             remedy="check the address, that the service runs, and that no firewall is in between",
         )
-    await _close(writer)
-    return None
 
 
 async def _try_tls(address: Address, root_pem: bytes) -> KapokError | None:
@@ -106,11 +115,13 @@ async def _try_tls(address: Address, root_pem: bytes) -> KapokError | None:
             code="root_unusable",
             remedy="enrol anew: `kapok enroll TOKEN`",
         )
+    reached = await _reach(address)
+    if isinstance(reached, KapokError):
+        return reached
+    _, writer = reached
     try:
         async with asyncio.timeout(_PATIENCE_S):
-            _, writer = await asyncio.open_connection(
-                address.host, address.port, ssl=context, server_hostname=address.host
-            )
+            await writer.start_tls(context, server_hostname=address.host)
     except ssl.SSLCertVerificationError as error:
         return _their_certificate(address, error.verify_code)
     except TimeoutError:
@@ -121,7 +132,8 @@ async def _try_tls(address: Address, root_pem: bytes) -> KapokError | None:
             code="not_kapok",
             remedy="check the port: it must be that of a Kapok service",
         )
-    await _close(writer)
+    finally:
+        await _close(writer)
     return None
 
 
