@@ -43,7 +43,8 @@ def test_what_was_committed_is_there_after_opening_again(place):
     second = Store.open(place, PASSWORD)
     with second.snapshot() as tx:
         job = tx.jobs.get(job_id)
-        assert (job.analyst, job.payload, job.deadline) == (ADA, b"{}", NOW + 60)
+        assert (job.analyst, job.deadline) == (ADA, NOW + 60)
+        assert tx.jobs.payload(job_id) == b"{}"
         assert (job.attempts, job.asked_again, job.bytes_received, job.error) == (0, False, 0, None)
         assert [member.node for member in tx.jobs.members(job_id)] == ["n1", "n2"]
     second.close()
@@ -458,3 +459,21 @@ def test_joining_again_replaces(store):
     with store.snapshot() as tx:
         found = tx.catalogue.memberships("0" * 64)
         assert [(row.node, row.token) for row in found] == [("n1", "one"), ("n2", "new")]
+
+
+def test_what_is_changed_of_a_row_is_seen_by_what_follows_and_written_down(store):
+    job_id = add_job(store)
+    with store.transaction() as tx:
+        job, member = tx.jobs.get(job_id), tx.jobs.member(job_id, "n1")
+        job.state, job.error, member.fault = "failed", "why", "bad_chunk"
+        assert tx.jobs.count(["failed"]) == 1
+        assert tx.jobs.in_states(["failed"]) == [job]
+        assert [asked.fault for asked in tx.jobs.members(job_id)] == ["bad_chunk", None]
+        job.error = None
+        tx.jobs.leave_behind(job_id, ["n1"])
+        assert (member.left_behind, member.fault) == (True, "bad_chunk")
+        member.left_behind = False
+    with store.snapshot() as tx:
+        assert (tx.jobs.get(job_id).state, tx.jobs.get(job_id).error) == ("failed", None)
+        assert not tx.jobs.member(job_id, "n1").left_behind
+        assert tx.jobs.get(job_id) is tx.jobs.get(job_id)

@@ -194,7 +194,7 @@ def _released(tx: Transaction, attempt: AttemptRow) -> int:
 def _evidence(tx: Transaction, job: JobRow, attempt: AttemptRow) -> CohortEvidence:
     releases = tx.attempts.releases(attempt.id)
     return CohortEvidence(
-        specification=job.specification,
+        specification=tx.jobs.specification(job.id),
         round=attempt.round,
         attempt=attempt.number,
         consents=tuple(member.consent for member in tx.attempts.roster(attempt.id)),

@@ -9,6 +9,10 @@ Transactions that write come one after the other, whoever opened the database: o
 ``BEGIN IMMEDIATE``, on PostgreSQL by taking one advisory lock. It waits for its turn at its beginning,
 instead of failing in its middle. A connection with the execution option ``read_only=True`` reads one
 consistent state and waits for nobody.
+
+    postgres   how PostgreSQL is dialled, how its transactions begin, what its errors mean
+    prepared   statements that are compiled once
+    database   transactions in which they are run, on the driver's own connection
 """
 
 from __future__ import annotations
@@ -35,12 +39,23 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.engine import URL, Engine
 
 from kapok.errors import InvalidInput, NotFound, Unavailable
 from kapok.persistence import postgres
+from kapok.persistence.database import Connection, Database
+from kapok.persistence.prepared import Prepared, Values
 
-__all__ = ["examine_database", "is_unavailable", "open_database", "run_environment"]
+__all__ = [
+    "Connection",
+    "Database",
+    "Prepared",
+    "Values",
+    "examine_database",
+    "is_unavailable",
+    "open_database",
+    "run_environment",
+]
 
 T = TypeVar("T")
 
@@ -124,7 +139,8 @@ def examine_database(
                     code="older_database",
                     remedy="start this version's daemon once: it brings the file up to date",
                 )
-            return look(connection) if heads else None
+            driver = connection.connection.driver_connection
+            return look(Connection(driver, engine.dialect)) if heads else None
     finally:
         engine.dispose()
 
@@ -201,7 +217,7 @@ def _set_pragmas(page_bytes: int, connection: Any, _record: object) -> None:
         cursor.close()
 
 
-def _begin(connection: Connection) -> None:
+def _begin(connection: sqlalchemy.Connection) -> None:
     read_only = connection.get_execution_options().get("read_only", False)
     begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
     try:
@@ -263,7 +279,7 @@ def _read_directory(folder: Path, _names: tuple[str, ...]) -> ScriptDirectory:
     return ScriptDirectory(str(folder))
 
 
-def _heads(connection: Connection) -> tuple[str, ...]:
+def _heads(connection: sqlalchemy.Connection) -> tuple[str, ...]:
     """The revisions that a database is at; none where nothing is in it yet."""
     return tuple(MigrationContext.configure(connection).get_current_heads())
 

@@ -45,8 +45,8 @@ _SESSION: Final = (
     "SET idle_in_transaction_session_timeout = '15s'",
     "SET synchronous_commit = 'on'",
 )
-_READ: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-_WRITE: Final = f"SELECT pg_advisory_xact_lock({_WRITER})"
+READ: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+WRITE: Final = f"SELECT pg_advisory_xact_lock({_WRITER})"
 # Classes of SQLSTATE: connection, resources, operator intervention, system; rollbacks; and a lock that is not
 # had.
 _PASSING: Final = ("08", "53", "57", "58", "40", "55P03", "25P03")
@@ -274,7 +274,7 @@ def _prepare(connection: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     read_only = connection.get_execution_options().get("read_only", False)
-    connection.exec_driver_sql(_READ if read_only else _WRITE)
+    connection.exec_driver_sql(READ if read_only else WRITE)
 
 
 def _bad(what: str, remedy: str) -> InvalidInput:

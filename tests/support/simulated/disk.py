@@ -17,10 +17,6 @@ from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 from unittest.mock import patch
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Engine
-from sqlalchemy.pool import Pool
-
 Phase = Literal["before", "after"]
 _CHANGES: Final = ("INSERT", "UPDATE", "DELETE")
 
@@ -59,7 +55,7 @@ def _owner(path: str | None) -> Owner | None:
 def watched(disks: Disks) -> Iterator[None]:
     """Tell owners of every write, for as long as the block lasts."""
     global _disks
-    replace, sync = os.replace, os.fsync
+    replace, sync, connect = os.replace, os.fsync, sqlite3.dbapi2.connect
 
     def replacing(source: Any, target: Any, **more: Any) -> None:
         owner, name = _owner(str(target)), Path(target).name
@@ -69,6 +65,9 @@ def watched(disks: Disks) -> Iterator[None]:
         if owner is not None:
             owner.wrote("after", name)
 
+    def connecting(*given: Any, **named: Any) -> sqlite3.Connection:
+        return connect(*given, **named, factory=_Connection)
+
     def syncing(descriptor: int) -> None:
         owner = _owner(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
         if owner is not None and owner.full:
@@ -77,7 +76,11 @@ def watched(disks: Disks) -> Iterator[None]:
 
     _disks = disks
     try:
-        with patch("os.replace", replacing), patch("os.fsync", syncing):
+        with (
+            patch("os.replace", replacing),
+            patch("os.fsync", syncing),
+            patch("sqlite3.dbapi2.connect", connecting),
+        ):
             yield
     finally:
         _disks = None
@@ -88,29 +91,47 @@ def image(home: Path, copy: Path) -> None:
     shutil.copytree(home, copy, ignore=shutil.ignore_patterns("*-shm", "*.lock"))
 
 
-def _committing(connection: sa.Connection) -> None:
-    path = connection.engine.url.database
-    owner = _owner(path)
-    if owner is not None and not connection.get_execution_options().get("read_only", False):
-        owner.wrote("before", Path(str(path)).name)
-        connection.info["committed"] = path
+class _Connection(sqlite3.Connection):
+    """A daemon's connection to one of its databases: a commit of what was begun for writing is a write."""
+
+    def __init__(self, database: str, *given: Any, **named: Any) -> None:
+        super().__init__(database, *given, **named)
+        self.database, self.writing = database, False
+
+    def cursor(self, *_given: Any) -> sqlite3.Cursor:  # type: ignore[override]
+        return super().cursor(_Cursor)
+
+    def execute(self, sql: str, *given: Any) -> sqlite3.Cursor:  # type: ignore[override]
+        return self.cursor().execute(sql, *given)
+
+    def commit(self) -> None:
+        owner = _owner(self.database) if self.writing else None
+        self.writing = False
+        if owner is not None:
+            owner.wrote("before", Path(self.database).name)
+        super().commit()
+        if owner is not None:
+            owner.wrote("after", Path(self.database).name)
+
+    def rollback(self) -> None:
+        self.writing = False
+        super().rollback()
 
 
-def _returned(_connection: Any, record: Any) -> None:
-    path = record.info.pop("committed", None)
-    owner = _owner(path)
-    if owner is not None:
-        owner.wrote("after", Path(path).name)
+class _Cursor(sqlite3.Cursor):
+    def execute(self, sql: str, *given: Any) -> sqlite3.Cursor:
+        self._note(sql)
+        return super().execute(sql, *given)
 
+    def executemany(self, sql: str, *given: Any) -> sqlite3.Cursor:
+        self._note(sql)
+        return super().executemany(sql, *given)
 
-def _executing(_cursor: Any, statement: str, _parameters: Any, context: Any) -> None:
-    if statement.startswith(_CHANGES):
-        owner = _owner(context.root_connection.engine.url.database)
-        if owner is not None and owner.full:
-            raise sqlite3.OperationalError("database or disk is full")
-
-
-sa.event.listen(Engine, "commit", _committing)
-sa.event.listen(Pool, "checkin", _returned)
-sa.event.listen(Engine, "do_execute", _executing)
-sa.event.listen(Engine, "do_executemany", _executing)
+    def _note(self, sql: str) -> None:
+        connection: Any = self.connection
+        if sql == "BEGIN IMMEDIATE":
+            connection.writing = True
+        elif sql.startswith(_CHANGES):
+            owner = _owner(connection.database)
+            if owner is not None and owner.full:
+                raise sqlite3.OperationalError("database or disk is full")

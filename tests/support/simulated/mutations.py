@@ -107,7 +107,7 @@ def _sealed_anew(self: Holder, attempt: Any, contribution: WordVector, **named: 
 
 def _journaled_anew(self: Journal, record: Any, **named: Any) -> None:
     with self._write() as connection:
-        connection.execute(queries.FORGET_SEALS, {"of_job": record.job.hex()})
+        connection.change(queries.FORGET_SEALS, {"of_job": record.job.hex()})
     _keep_seal(self, record, **named)
 
 

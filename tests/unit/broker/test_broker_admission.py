@@ -167,7 +167,7 @@ def test_terms_are_read_from_the_specification(world, ada, paillier_key_2048):
     key = paillier_key_2048.public.encode()
     asked = ada.ask(result_key=key)
     with world.store.snapshot() as tx:
-        admitted = world.context.admitted(tx.jobs.get(asked.id))
+        admitted = world.context.admitted(tx, tx.jobs.get(asked.id))
     assert admitted.terms == asked.terms
     assert admitted.specification.result_key == ResultKey(*key)
     assert admitted.needs_everyone

@@ -68,7 +68,7 @@ def test_who_is_silent_is_taken_for_dead_and_enters_again(world, other):
     assert peers.beat(other.context, {"n2"}) == {"n1"}
     with world.store.transaction() as tx:
         assert tx.brokers.silent(peers.SILENT_S) == []
-        tx._session.get(BrokerRow, other.context.broker).seen_at -= peers.SILENT_S + 1
+        tx._rows.get(BrokerRow, other.context.broker).seen_at -= peers.SILENT_S + 1
         assert tx.brokers.take("some work", other.context.broker)
     assert peers.beat(world.context, {"n1"}) == frozenset()
     with world.store.transaction() as tx:

@@ -24,7 +24,7 @@ def numbered(index):
 @contextlib.contextmanager
 def counted_steps(connection):
     """Steps of SQLite's machine, counted while the block runs."""
-    raw, steps = connection.connection.driver_connection, []
+    raw, steps = connection.driver, []
     raw.set_progress_handler(lambda: steps.append(1), 1)
     yield lambda: len(steps)
     raw.set_progress_handler(None, 0)
@@ -108,7 +108,7 @@ def release(journal, index, **changes):
         **changes,
     }
     with journal._write() as connection:
-        connection.execute(tables.release.insert().values(**row))
+        connection.change(tables.release.insert(), row)
     return row
 
 
@@ -118,7 +118,7 @@ def test_a_scope_is_what_all_its_releases_make_it(journal, reopening):
         values = {"reopening_id": reopening.hex(), "asset": "t", "organisation": "o", "serial": 1}
         with journal._write() as connection:
             new = {"names": NAMES[2], "document": b"", "accepted_at": 0.0}
-            connection.execute(tables.reopening.insert().values(**values, **new))
+            connection.change(tables.reopening.insert(), values | new)
     chance = random.Random(6)
     rows = [
         release(

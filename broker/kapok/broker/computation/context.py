@@ -107,7 +107,7 @@ class Step:
 
     def touch_all(self, job: JobRow) -> None:
         """Note that a job's analyst and all its nodes want to know."""
-        self.touch(job, self.context.admitted(job).specification.members)
+        self.touch(job, self.context.admitted(self.tx, job).specification.members)
 
 
 class Context:
@@ -187,11 +187,11 @@ class Context:
         """Whether some work that one process does at a time is this one's: it is taken, if nobody has it."""
         return not self.store.shared or tx.brokers.take(work, self.broker)
 
-    def admitted(self, job: JobRow) -> AdmittedJob:
+    def admitted(self, tx: Transaction, job: JobRow) -> AdmittedJob:
         """A stored job's specification and terms."""
         return self._admitted.get(
             job.id,
-            lambda: read_admitted(job.id, PartyName.parse(job.analyst), job.payload),
+            lambda: read_admitted(job.id, PartyName.parse(job.analyst), tx.jobs.payload(job.id)),
             lambda admitted: len(admitted.specification.members),
         )
 

@@ -41,7 +41,7 @@ def tick(context: Context) -> None:
         flexible = [
             job.id
             for job in tx.jobs.in_states((JobState.GATHERING, JobState.SEALING))
-            if job.at_work and job.id not in overdue and not context.admitted(job).needs_everyone
+            if job.at_work and job.id not in overdue and not context.admitted(tx, job).needs_everyone
         ]
     for job_ids, act in ((overdue, _run_out), (unfetched, _expire), (flexible, _go_on), (old, _forget)):
         for job_id in job_ids:
@@ -94,7 +94,7 @@ def _forget(step: Step, job: JobRow) -> None:
 def _go_on(step: Step, job: JobRow) -> None:
     """Leave behind whoever has not sealed in time, if the others are enough and no cohort says otherwise."""
     attempt = step.tx.attempts.latest(job.id)
-    if not goes_on_without(step.tx, job, step.context.admitted(job)):
+    if not goes_on_without(step.tx, job, step.context.admitted(step.tx, job)):
         return
     if job.state == JobState.SEALING and attempt is not None and attempt.state == AttemptState.OPEN:
         late = _late(step, job, attempt)
@@ -108,7 +108,7 @@ def _go_on(step: Step, job: JobRow) -> None:
 
 
 def _late(step: Step, job: JobRow, attempt: AttemptRow) -> list[str]:
-    admitted, grace_s = step.context.admitted(job), step.context.limits.seal_grace_s
+    admitted, grace_s = step.context.admitted(step.tx, job), step.context.limits.seal_grace_s
     oldest = step.now - grace_s
     roster = step.tx.attempts.names(attempt.id)
     # An app may take long: who is connected is at work. Looked at each time, for absence is timed by looking.
@@ -176,7 +176,7 @@ def _how_without(step: Step, job: JobRow, missing: Sequence[str]) -> str:
 
 def _how_with_fewer(step: Step, job: JobRow) -> str:
     """What settling for fewer organisations would have changed, or why it did not."""
-    admitted, limits = step.context.admitted(job), step.context.limits
+    admitted, limits = step.context.admitted(step.tx, job), step.context.limits
     if patience_of(step.tx, job, admitted, limits).cohort_fixed:
         return (
             "; earlier answers to your organisation have fixed which nodes a sum is of, "

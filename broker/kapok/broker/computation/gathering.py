@@ -110,7 +110,7 @@ def reseat(step: Step, job: JobRow, summed: AttemptRow) -> None:
 
     Only a training does, as `goes_on_without` says; its analyst then seals the parameters for those.
     """
-    admitted = step.context.admitted(job)
+    admitted = step.context.admitted(step.tx, job)
     if not goes_on_without(step.tx, job, admitted, ahead=1):
         return
     verdict = choose_roster(admitted, answers_of(step.tx, job), grace_over=True)
@@ -128,7 +128,7 @@ def settle(step: Step, organisation: str) -> None:
 
 
 def _settle_job(step: Step, job: JobRow) -> None:
-    admitted = step.context.admitted(job)
+    admitted = step.context.admitted(step.tx, job)
     if _waits(step, job, admitted):
         return
     consents = step.tx.jobs.consents(job.id)
@@ -223,7 +223,9 @@ def _seat(
 
 def _may_shrink(step: Step, job: JobRow, attempt: AttemptRow) -> bool:
     """Whether a round goes on without one of its roster: nothing of it is released yet."""
-    return attempt.state == AttemptState.OPEN and goes_on_without(step.tx, job, step.context.admitted(job))
+    return attempt.state == AttemptState.OPEN and goes_on_without(
+        step.tx, job, step.context.admitted(step.tx, job)
+    )
 
 
 def _void_if_member(step: Step, job: JobRow, node: str, code: str) -> bool:
@@ -277,7 +279,7 @@ def _check_consent_in_time(step: Step, job: JobRow, member: MemberRow) -> None:
 
 def _comes_back(step: Step, job: JobRow, member: MemberRow) -> bool:
     """Whether a node is one that a training went on without: it takes part again from the next round on."""
-    return member.left_behind and goes_on_without(step.tx, job, step.context.admitted(job), ahead=1)
+    return member.left_behind and goes_on_without(step.tx, job, step.context.admitted(step.tx, job), ahead=1)
 
 
 def _forgetful(node: str) -> KapokError:

@@ -32,7 +32,7 @@ def take_release(step: Step, caller: PartyName, job_id: str, token: str) -> None
         raise PeerProtocolError(
             "not all sealed vectors are in: nothing is released yet", code="not_complete", party=member.node
         )
-    context, admitted = step.context, step.context.admitted(job)
+    context, admitted = step.context, step.context.admitted(step.tx, job)
     roster = context.roster_of(step.tx, admitted, attempt)
     place = (admitted.terms, roster, attempt.round, attempt.number)
     params_hash = context.params_hash(step.tx, admitted, attempt)
@@ -63,7 +63,7 @@ def sum_up(step: Step, job: JobRow, attempt: AttemptRow) -> bool:
     move_attempt(step, attempt, AttemptEvent.SUMMING)
     step.tx.vectors.delete_chunks(attempt.id)
     step.tx.attempts.empty_parameters(attempt.id)
-    last = attempt.round >= step.context.admitted(job).specification.rounds
+    last = attempt.round >= step.context.admitted(step.tx, job).specification.rounds
     move_job(step, job, JobEvent.SUMMING if last else JobEvent.CONSULTATION)
     ask_neighbours_again(step, job, attempt)
     return True

@@ -23,7 +23,7 @@ from kapok.broker.computation.releasing import sum_up
 from kapok.broker.computation.statements import check_signer, job_for
 from kapok.broker.computation.states import AttemptEvent, AttemptState, JobEvent, JobState
 from kapok.broker.computation.steering import waits_for_parameters
-from kapok.broker.store.schema import AttemptRow, JobRow, SealedVectorRow
+from kapok.broker.store.schema import AttemptRow, SealedVectorRow
 from kapok.errors import InternalError, KapokError, PeerProtocolError
 from kapok.identity.names import PartyName
 from kapok.logs.traces import span
@@ -35,6 +35,7 @@ from kapok.protocols.secure_sum.aggregator import (
     fold,
 )
 from kapok.protocols.secure_sum.messages import SealStatement
+from kapok.protocols.secure_sum.params import SumTerms
 
 __all__ = ["Upload", "begin_upload", "fold_some"]
 
@@ -60,7 +61,7 @@ def begin_upload(context: Context, caller: PartyName, job_id: str, token: str) -
         attempt = step.tx.attempts.latest(job_id)
         if attempt is None or attempt.state == AttemptState.VOIDED or waits_for_parameters(job, attempt):
             raise _voided(member.node)
-        admitted = context.admitted(job)
+        admitted = context.admitted(step.tx, job)
         roster = context.roster_of(step.tx, admitted, attempt)
         statement = check_seal(
             admitted.terms,
@@ -78,7 +79,7 @@ def begin_upload(context: Context, caller: PartyName, job_id: str, token: str) -
         if attempt.state != AttemptState.OPEN:
             raise _closed(member.node, attempt.state)
         lengths = chunk_lengths(admitted.terms, len(roster.members))
-        return Upload(context, job, attempt.id, token, statement, lengths)
+        return Upload(context, admitted.terms, attempt.id, token, statement, lengths)
 
 
 class Upload:
@@ -88,7 +89,7 @@ class Upload:
 
     Args:
         context: Where it is stored.
-        job: Its job.
+        terms: Of its job.
         attempt_id: Row number of its attempt.
         token: The seal statement as signed.
         statement: The same, checked.
@@ -98,7 +99,7 @@ class Upload:
     def __init__(
         self,
         context: Context,
-        job: JobRow,
+        terms: SumTerms,
         attempt_id: int,
         token: str,
         statement: SealStatement,
@@ -107,8 +108,8 @@ class Upload:
         self._context = context
         self._attempt_id, self._token = attempt_id, token
         self._vector_id: int | None = None
-        self._job_id = job.id
-        self._terms = context.admitted(job).terms
+        self._job_id = terms.job_id.hex()
+        self._terms = terms
         self._statement = statement
         self._lengths = lengths
         self._received = 0
@@ -223,7 +224,7 @@ def fold_some(context: Context, job_id: str) -> bool:
             return False
         if not context.leads(step.tx, job_id):
             return False
-        terms = context.admitted(job).terms
+        terms = context.admitted(step.tx, job).terms
         parties = step.tx.attempts.names(attempt.id)
         last = min(attempt.folded + max(1, _READ_AT_ONCE // len(parties)), attempt.chunks)
         try:

@@ -26,7 +26,7 @@ def status_of(context: Context, tx: Transaction, job: JobRow) -> JobStatus:
     members, attempt = tx.jobs.members(job.id), _standing_attempt(tx, job)
     roster = _roster(tx, attempt)
     missing = _missing(tx, job, members, attempt, roster)
-    patience = patience_of(tx, job, context.admitted(job), context.limits) if missing else NEEDS_ALL
+    patience = patience_of(tx, job, context.admitted(tx, job), context.limits) if missing else NEEDS_ALL
     return JobStatus(
         job_id=job.id,
         state=JobState(job.state),

@@ -193,7 +193,7 @@ def _place(step: Step, job: JobRow, statement: ParametersStatement) -> AttemptRo
         raise PeerProtocolError(
             f"the job is {job.state}: it is not its analyst's turn", code="not_steering", party=job.analyst
         )
-    admitted = step.context.admitted(job)
+    admitted = step.context.admitted(step.tx, job)
     number = attempt.round + (attempt.state == AttemptState.RELEASED)
     wanted = (bytes.fromhex(job.id), number, step.context.roster_of(step.tx, admitted, attempt).hash)
     if (statement.job, statement.round, statement.roster) != wanted:

@@ -1,6 +1,7 @@
 """The broker's durable state: every change is one transaction, on disk before anybody is answered.
 
 schema      the tables
+rows        the rows of one transaction
 catalogue   datasets and who has joined them
 jobs        jobs, whom they ask, consents and refusals, history
 attempts    attempts with their rosters and releases

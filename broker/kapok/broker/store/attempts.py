@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
-from sqlalchemy import bindparam, delete, exists, func, insert, select
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, delete, exists, func, select
 
+from kapok.broker.store.rows import Rows, all_of
 from kapok.broker.store.schema import (
     AttemptRow,
     JobRow,
@@ -16,6 +16,7 @@ from kapok.broker.store.schema import (
     ReleaseRow,
     RosterRow,
 )
+from kapok.persistence import Prepared
 
 __all__ = ["AttemptTable", "Seat"]
 
@@ -28,94 +29,140 @@ class Seat(NamedTuple):
     scope: str | None
 
 
-# What is asked at every step is written down once: building a statement takes longer than running it.
-_LATEST: Final = (
-    select(AttemptRow)
-    .where(AttemptRow.job == bindparam("job"))
-    .order_by(AttemptRow.round.desc(), AttemptRow.number.desc())
+_MOST_LOOKED_AT: Final = 16
+
+# --- attempts
+
+_OF_JOB: Final = AttemptRow.job == bindparam("job")
+_LATEST: Final = Prepared(
+    all_of(AttemptRow).where(_OF_JOB).order_by(AttemptRow.round.desc(), AttemptRow.number.desc()).limit(1)
+)
+_OF_ROUND: Final = Prepared(
+    all_of(AttemptRow).where(
+        _OF_JOB, AttemptRow.round == bindparam("round"), AttemptRow.state == bindparam("state")
+    )
+)
+_IN_STATE: Final = Prepared(
+    all_of(AttemptRow).where(AttemptRow.state == bindparam("state")).order_by(AttemptRow.id)
+)
+_HAS_RELEASES: Final = exists().where(ReleaseRow.attempt == AttemptRow.id)
+_RELEASED_OF: Final = Prepared(
+    all_of(AttemptRow)
+    .join(JobRow, JobRow.id == AttemptRow.job)
+    .where(JobRow.dataset == bindparam("dataset"), _HAS_RELEASES)
+    .order_by(JobRow.ordinal.desc(), AttemptRow.id.desc())
+    .limit(bindparam("most"))
+)
+_NEWEST_RELEASED: Final = Prepared(
+    select(AttemptRow.id)
+    .join(JobRow, JobRow.id == AttemptRow.job)
+    .where(
+        JobRow.dataset == bindparam("dataset"),
+        JobRow.organisation == bindparam("organisation"),
+        _HAS_RELEASES,
+    )
+    .order_by(JobRow.ordinal.desc(), AttemptRow.id.desc())
+    .limit(_MOST_LOOKED_AT)
+)
+
+# --- rosters
+
+_OF_ATTEMPT: Final = RosterRow.attempt == bindparam("attempt")
+_OF_ATTEMPTS: Final = RosterRow.attempt.in_(bindparam("attempts", expanding=True))
+_ROSTER: Final = Prepared(select(RosterRow.node, RosterRow.consent, RosterRow.scope).where(_OF_ATTEMPT))
+_ROSTERS: Final = Prepared(select(RosterRow.attempt, RosterRow.node).where(_OF_ATTEMPTS))
+_NAMES: Final = Prepared(select(RosterRow.node).where(_OF_ATTEMPT))
+_SEATED: Final = Prepared(select(RosterRow.node).where(_OF_ATTEMPT, RosterRow.node == bindparam("node")))
+_SIZE: Final = Prepared(select(func.count()).select_from(RosterRow).where(_OF_ATTEMPT))
+_OCCUPIED: Final = Prepared(
+    select(RosterRow.attempt)
+    .join(AttemptRow, AttemptRow.id == RosterRow.attempt)
+    .where(
+        RosterRow.scope.in_(bindparam("scopes", expanding=True)),
+        AttemptRow.state.in_(bindparam("states", expanding=True)),
+    )
     .limit(1)
 )
-_MOST_LOOKED_AT: Final = 16
-_OF_ATTEMPT: Final = RosterRow.attempt == bindparam("attempt")
-_ROSTER: Final = select(RosterRow.node, RosterRow.consent, RosterRow.scope).where(_OF_ATTEMPT)
-_NAMES: Final = select(RosterRow.node).where(_OF_ATTEMPT)
-_SEATED: Final = _NAMES.where(RosterRow.node == bindparam("node"))
-_SIZE: Final = select(func.count()).select_from(RosterRow).where(_OF_ATTEMPT)
-_RELEASES: Final = select(ReleaseRow.node, ReleaseRow.token).where(ReleaseRow.attempt == bindparam("attempt"))
-_RELEASED_NAMES: Final = select(ReleaseRow.node).where(ReleaseRow.attempt == bindparam("attempt"))
-_RELEASED: Final = select(ReleaseRow.node).where(
-    ReleaseRow.attempt == bindparam("attempt"), ReleaseRow.node == bindparam("node")
+
+# --- releases
+
+_RELEASES_IN: Final = ReleaseRow.attempt == bindparam("attempt")
+_RELEASES: Final = Prepared(select(ReleaseRow.node, ReleaseRow.token).where(_RELEASES_IN))
+_RELEASED_NAMES: Final = Prepared(select(ReleaseRow.node).where(_RELEASES_IN))
+_RELEASED: Final = Prepared(select(ReleaseRow.node).where(_RELEASES_IN, ReleaseRow.node == bindparam("node")))
+_RELEASES_COUNTED: Final = Prepared(select(func.count()).select_from(ReleaseRow).where(_RELEASES_IN))
+_LAST_RELEASED: Final = Prepared(
+    select(RosterRow.node, RosterRow.attempt, RosterRow.consent)
+    .join(ReleaseRow, (ReleaseRow.attempt == RosterRow.attempt) & (ReleaseRow.node == RosterRow.node))
+    .where(_OF_ATTEMPTS, RosterRow.node.in_(bindparam("nodes", expanding=True)))
+    .order_by(RosterRow.attempt)
 )
-_RELEASES_COUNTED: Final = (
-    select(func.count()).select_from(ReleaseRow).where(ReleaseRow.attempt == bindparam("attempt"))
+
+# --- parameters
+
+_OF_UPLOAD: Final = ParametersChunkRow.upload == bindparam("upload")
+_CHUNK: Final = Prepared(
+    select(ParametersChunkRow.body).where(_OF_UPLOAD, ParametersChunkRow.number == bindparam("number"))
 )
+_CHUNKS_COUNTED: Final = Prepared(select(func.count()).select_from(ParametersChunkRow).where(_OF_UPLOAD))
+_DELETE_UPLOAD: Final = Prepared(delete(ParametersChunkRow).where(_OF_UPLOAD))
 
 
 class AttemptTable:
     """Attempts of jobs, within one transaction."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
 
     def add(self, row: AttemptRow, roster: Sequence[tuple[str, str, str | None]]) -> None:
         """Keep a new attempt with its roster: name, consent and open scope of each member."""
-        self._session.add(row)
-        self._session.flush()
+        self._rows.add(row)
         seats = [
             {"attempt": row.id, "node": node, "consent": consent, "scope": scope}
             for node, consent, scope in roster
         ]
-        self._session.execute(insert(RosterRow), seats)
+        self._rows.add_each(RosterRow, seats)
 
     def get(self, attempt_id: int) -> AttemptRow | None:
         """The attempt of that row number."""
-        return self._session.get(AttemptRow, attempt_id)
+        return self._rows.get(AttemptRow, attempt_id)
 
     def latest(self, job_id: str) -> AttemptRow | None:
         """A job's newest attempt, if it has had any."""
-        return self._session.scalar(_LATEST, {"job": job_id})
+        return self._rows.first(AttemptRow, _LATEST, {"job": job_id})
 
     def of_round(self, job_id: str, number: int, state: str) -> AttemptRow:
         """The one attempt of a job's round that is in a state."""
-        query = select(AttemptRow).where(AttemptRow.job == job_id, AttemptRow.round == number)
-        return self._session.scalars(query.where(AttemptRow.state == state)).one()
+        wanted = {"job": job_id, "round": number, "state": state}
+        [attempt] = self._rows.found(AttemptRow, _OF_ROUND, wanted)
+        return attempt
 
     def in_state(self, state: str) -> Sequence[AttemptRow]:
         """All attempts in a state, oldest first."""
-        return self._session.scalars(
-            select(AttemptRow).where(AttemptRow.state == state).order_by(AttemptRow.id)
-        ).all()
+        return self._rows.found(AttemptRow, _IN_STATE, {"state": state})
 
     def roster(self, attempt_id: int) -> Sequence[Seat]:
         """The members of an attempt, sorted by the UTF-8 bytes of the name."""
-        seats = (Seat(*row) for row in self._session.execute(_ROSTER, {"attempt": attempt_id}))
+        seats = (Seat(*row) for row in self._rows.tuples(_ROSTER, {"attempt": attempt_id}))
         return sorted(seats, key=lambda seat: seat.node.encode())
 
     def names(self, attempt_id: int) -> tuple[str, ...]:
         """The names of an attempt's members, sorted by their UTF-8 bytes."""
-        return tuple(sorted(self._session.scalars(_NAMES, {"attempt": attempt_id}), key=str.encode))
+        return tuple(sorted(self._rows.column(_NAMES, {"attempt": attempt_id}), key=str.encode))
 
     def size(self, attempt_id: int) -> int:
         """How many members an attempt has."""
-        return self._session.scalar(_SIZE, {"attempt": attempt_id}) or 0
+        return int(self._rows.value(_SIZE, {"attempt": attempt_id}))
 
     def seats(self, attempt_id: int, node: str) -> bool:
         """Whether a node is a member of an attempt."""
-        return self._session.scalar(_SEATED, {"attempt": attempt_id, "node": node}) is not None
+        return self._rows.value(_SEATED, {"attempt": attempt_id, "node": node}) is not None
 
     def released_of(self, dataset: str, most: int) -> dict[AttemptRow, tuple[str, ...]]:
         """A dataset's newest attempts of which releases are in, with their rosters' names, newest first."""
-        query = (
-            select(AttemptRow)
-            .join(JobRow, JobRow.id == AttemptRow.job)
-            .where(JobRow.dataset == dataset, exists().where(ReleaseRow.attempt == AttemptRow.id))
-            .order_by(JobRow.ordinal.desc(), AttemptRow.id.desc())
-            .limit(most)
-        )
-        found = self._session.scalars(query).all()
+        found = self._rows.found(AttemptRow, _RELEASED_OF, {"dataset": dataset, "most": most})
         names: dict[int, list[str]] = {row.id: [] for row in found}
-        rosters = select(RosterRow.attempt, RosterRow.node).where(RosterRow.attempt.in_(names))
-        for attempt, node in self._session.execute(rosters):
+        for attempt, node in self._rows.tuples(_ROSTERS, {"attempts": list(names)}):
             names[attempt].append(node)
         return {row: tuple(sorted(names[row.id], key=str.encode)) for row in found}
 
@@ -127,38 +174,25 @@ class AttemptTable:
         Returns:
             By node the attempt's row number, and the consent under which it took part.
         """
-        released = exists().where(ReleaseRow.attempt == AttemptRow.id)
-        newest = (
-            select(AttemptRow.id)
-            .join(JobRow, JobRow.id == AttemptRow.job)
-            .where(JobRow.dataset == dataset, JobRow.organisation == organisation, released)
-            .order_by(JobRow.ordinal.desc(), AttemptRow.id.desc())
-            .limit(_MOST_LOOKED_AT)
-        )
-        query = (
-            select(RosterRow.node, RosterRow.attempt, RosterRow.consent)
-            .join(ReleaseRow, (ReleaseRow.attempt == RosterRow.attempt) & (ReleaseRow.node == RosterRow.node))
-            .where(RosterRow.attempt.in_(self._session.scalars(newest).all()), RosterRow.node.in_(nodes))
-            .order_by(RosterRow.attempt)
-        )
-        return {node: (attempt, consent) for node, attempt, consent in self._session.execute(query)}
+        of_scope = {"dataset": dataset, "organisation": organisation}
+        wanted = {"attempts": self._rows.column(_NEWEST_RELEASED, of_scope), "nodes": list(nodes)}
+        return {
+            node: (attempt, consent) for node, attempt, consent in self._rows.tuples(_LAST_RELEASED, wanted)
+        }
 
     def occupied(self, scopes: Collection[str], states: Collection[str]) -> bool:
         """Whether an attempt in one of these states holds any of these scopes."""
         if not scopes:
             return False
-        query = select(RosterRow.attempt).join(AttemptRow, AttemptRow.id == RosterRow.attempt)
-        query = query.where(RosterRow.scope.in_(scopes), AttemptRow.state.in_(states))
-        return bool(self._session.scalar(select(exists(query))))
+        return self._rows.value(_OCCUPIED, {"scopes": list(scopes), "states": list(states)}) is not None
 
     def add_parameters(self, row: ParametersRow) -> None:
         """Keep an attempt's parameters."""
-        self._session.add(row)
-        self._session.flush()
+        self._rows.add(row)
 
     def parameters(self, attempt_id: int) -> ParametersRow | None:
         """The parameters of an attempt, if they are there."""
-        return self._session.get(ParametersRow, attempt_id)
+        return self._rows.get(ParametersRow, attempt_id)
 
     def empty_parameters(self, attempt_id: int) -> None:
         """Forget what an attempt's parameters are, once no node needs them any more; their hash stays."""
@@ -169,44 +203,43 @@ class AttemptTable:
 
     def add_chunks(self, upload: str, first: int, chunks: Sequence[bytes]) -> None:
         """Keep the next chunks of parameters, numbered from `first`."""
-        rows = [
-            {"upload": upload, "number": first + index, "body": chunk} for index, chunk in enumerate(chunks)
-        ]
-        if rows:
-            self._session.execute(insert(ParametersChunkRow), rows)
+        self._rows.add_each(
+            ParametersChunkRow,
+            [
+                {"upload": upload, "number": first + index, "body": chunk}
+                for index, chunk in enumerate(chunks)
+            ],
+        )
 
     def chunk(self, upload: str, number: int) -> bytes | None:
         """One chunk of parameters, if it is there."""
-        row = self._session.get(ParametersChunkRow, (upload, number))
-        return row.body if row else None
+        body: bytes | None = self._rows.value(_CHUNK, {"upload": upload, "number": number})
+        return body
 
     def count_chunks(self, upload: str) -> int:
         """How many chunks of an upload are there."""
-        query = select(func.count()).where(ParametersChunkRow.upload == upload)
-        return self._session.scalar(query) or 0
+        return int(self._rows.value(_CHUNKS_COUNTED, {"upload": upload}))
 
     def delete_upload(self, upload: str) -> None:
         """Forget the chunks of an upload."""
-        self._session.execute(delete(ParametersChunkRow).where(ParametersChunkRow.upload == upload))
+        self._rows.change(_DELETE_UPLOAD, {"upload": upload})
 
     def add_release(self, row: ReleaseRow) -> None:
         """Keep a release."""
-        self._session.add(row)
-        self._session.flush()
+        self._rows.add(row)
 
     def releases(self, attempt_id: int) -> dict[str, str]:
         """The release of each node that has sent one."""
-        found = self._session.execute(_RELEASES, {"attempt": attempt_id})
-        return {node: token for node, token in found}  # noqa: C416 - rows, not pairs
+        return dict(self._rows.tuples(_RELEASES, {"attempt": attempt_id}))
 
     def released_names(self, attempt_id: int) -> frozenset[str]:
         """The nodes that have sent their release."""
-        return frozenset(self._session.scalars(_RELEASED_NAMES, {"attempt": attempt_id}))
+        return frozenset(self._rows.column(_RELEASED_NAMES, {"attempt": attempt_id}))
 
     def has_released(self, attempt_id: int, node: str) -> bool:
         """Whether a node has sent its release."""
-        return self._session.scalar(_RELEASED, {"attempt": attempt_id, "node": node}) is not None
+        return self._rows.value(_RELEASED, {"attempt": attempt_id, "node": node}) is not None
 
     def count_releases(self, attempt_id: int) -> int:
         """How many nodes have sent their release."""
-        return self._session.scalar(_RELEASES_COUNTED, {"attempt": attempt_id}) or 0
+        return int(self._rows.value(_RELEASES_COUNTED, {"attempt": attempt_id}))

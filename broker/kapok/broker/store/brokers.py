@@ -6,9 +6,9 @@ import time
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from sqlalchemy import delete, func, insert, select
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, delete, func, select
 
+from kapok.broker.store.rows import Rows
 from kapok.broker.store.schema import (
     BrokerRow,
     LeaseRow,
@@ -18,41 +18,74 @@ from kapok.broker.store.schema import (
     SealedChunkRow,
     SealedVectorRow,
 )
+from kapok.persistence import Prepared
 
 __all__ = ["BROKER_DIGITS", "BrokerTable"]
 
 BROKER_DIGITS: Final = 32
 """Hexadecimal digits of a process' number."""
 
+_OTHERS: Final = Prepared(select(BrokerRow.id).where(BrokerRow.id != bindparam("broker")))
+_SILENT: Final = Prepared(select(BrokerRow.id).where(BrokerRow.seen_at < bindparam("before")))
+_FORGET: Final = Prepared(delete(BrokerRow).where(BrokerRow.id.in_(bindparam("brokers", expanding=True))))
+_DATABASES_CLOCK: Final = Prepared(select(func.extract("epoch", func.clock_timestamp())))
+
+_DELETE_LOST_PARAMETERS: Final = Prepared(
+    delete(ParametersChunkRow).where(
+        ParametersChunkRow.upload.not_in(select(ParametersRow.upload)),
+        func.substr(ParametersChunkRow.upload, 1, BROKER_DIGITS).not_in(select(BrokerRow.id)),
+    )
+)
+_LOST_VECTORS: Final = Prepared(
+    select(SealedVectorRow.id).where(
+        SealedVectorRow.counted.is_(False), SealedVectorRow.broker.not_in(select(BrokerRow.id))
+    )
+)
+_DELETE_CHUNKS: Final = Prepared(
+    delete(SealedChunkRow).where(SealedChunkRow.vector.in_(bindparam("vectors", expanding=True)))
+)
+_DELETE_VECTORS: Final = Prepared(
+    delete(SealedVectorRow).where(SealedVectorRow.id.in_(bindparam("vectors", expanding=True)))
+)
+
+_OF_BROKER: Final = PresenceRow.broker == bindparam("of_broker")
+_PRESENT: Final = Prepared(select(PresenceRow.node).where(_OF_BROKER))
+_GONE: Final = Prepared(
+    delete(PresenceRow).where(_OF_BROKER, PresenceRow.node.in_(bindparam("nodes", expanding=True)))
+)
+_PRESENT_ELSEWHERE: Final = Prepared(
+    select(PresenceRow.node).where(PresenceRow.broker != bindparam("of_broker")).distinct()
+)
+
+_GIVE_BACK: Final = Prepared(delete(LeaseRow).where(LeaseRow.work == bindparam("of_work")))
+_TAKEN_ELSEWHERE: Final = Prepared(select(LeaseRow.work).where(LeaseRow.broker != bindparam("of_broker")))
+
 
 class BrokerTable:
     """Broker processes, within one transaction."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
 
     def seen(self, broker: str) -> None:
         """Note that a process is alive: one that has started, or goes on, or was taken for dead."""
-        row, now = self._session.get(BrokerRow, broker), self._now()
+        row, now = self._rows.get(BrokerRow, broker), self._now()
         if row is None:
-            row = BrokerRow(id=broker, seen_at=now)
-            self._session.add(row)
-        row.seen_at = now
-        self._session.flush()
+            self._rows.add(BrokerRow(id=broker, seen_at=now))
+        else:
+            row.seen_at = now
 
     def silent(self, for_s: float) -> Collection[str]:
         """The processes that were not seen for so many seconds."""
-        return self._session.scalars(
-            select(BrokerRow.id).where(BrokerRow.seen_at < self._now() - for_s)
-        ).all()
+        return self._rows.column(_SILENT, {"before": self._now() - for_s})
 
     def others(self, broker: str) -> Collection[str]:
         """All processes but one."""
-        return self._session.scalars(select(BrokerRow.id).where(BrokerRow.id != broker)).all()
+        return self._rows.column(_OTHERS, {"broker": broker})
 
     def forget(self, brokers: Iterable[str]) -> None:
         """Delete processes that are no more, with their leases and inquiries."""
-        self._session.execute(delete(BrokerRow).where(BrokerRow.id.in_(list(brokers))))
+        self._rows.change(_FORGET, {"brokers": list(brokers)}, kind=BrokerRow)
 
     def delete_orphans(self) -> int:
         """Delete all uploads that are not whole and whose process is no more: nobody goes on with them.
@@ -60,58 +93,42 @@ class BrokerTable:
         Returns:
             How many were sealed vectors; the others were parameters, named after their process.
         """
-        of_process = func.substr(ParametersChunkRow.upload, 1, BROKER_DIGITS)
-        self._session.execute(
-            delete(ParametersChunkRow).where(
-                ParametersChunkRow.upload.not_in(select(ParametersRow.upload)),
-                of_process.not_in(select(BrokerRow.id)),
-            )
-        )
-        orphans = select(SealedVectorRow.id).where(
-            SealedVectorRow.counted.is_(False), SealedVectorRow.broker.not_in(select(BrokerRow.id))
-        )
-        found = self._session.scalars(orphans).all()
+        self._rows.change(_DELETE_LOST_PARAMETERS)
+        found = self._rows.column(_LOST_VECTORS)
         if found:
-            self._session.execute(delete(SealedChunkRow).where(SealedChunkRow.vector.in_(found)))
-            self._session.execute(delete(SealedVectorRow).where(SealedVectorRow.id.in_(found)))
+            self._rows.change(_DELETE_CHUNKS, {"vectors": found})
+            self._rows.change(_DELETE_VECTORS, {"vectors": found}, kind=SealedVectorRow)
         return len(found)
 
     def present(self, broker: str, nodes: Collection[str]) -> None:
         """Note which nodes are connected to a process."""
-        mine = PresenceRow.broker == broker
-        known = set(self._session.scalars(select(PresenceRow.node).where(mine)))
+        known = set(self._rows.column(_PRESENT, {"of_broker": broker}))
         if gone := known.difference(nodes):
-            self._session.execute(delete(PresenceRow).where(mine, PresenceRow.node.in_(gone)))
-        if come := set(nodes) - known:
-            self._session.execute(insert(PresenceRow), [{"broker": broker, "node": node} for node in come])
+            self._rows.change(_GONE, {"of_broker": broker, "nodes": list(gone)})
+        self._rows.add_each(PresenceRow, [{"broker": broker, "node": node} for node in set(nodes) - known])
 
     def present_elsewhere(self, broker: str) -> frozenset[str]:
         """The nodes that are connected to other processes."""
-        return frozenset(
-            self._session.scalars(select(PresenceRow.node).where(PresenceRow.broker != broker).distinct())
-        )
+        return frozenset(self._rows.column(_PRESENT_ELSEWHERE, {"of_broker": broker}))
 
     def take(self, work: str, broker: str) -> bool:
         """Take a lease; return whether it is this process' now: nobody else has it."""
-        if self._session.get(BrokerRow, broker) is None:
+        if self._rows.get(BrokerRow, broker) is None:
             return False  # it was taken for dead, and has not been seen since
-        row = self._session.get(LeaseRow, work)
+        row = self._rows.get(LeaseRow, work)
         if row is None:
-            self._session.add(LeaseRow(work=work, broker=broker))
-            self._session.flush()
+            self._rows.add(LeaseRow(work=work, broker=broker))
             return True
         return row.broker == broker
 
     def give_back(self, work: str) -> None:
         """End a lease: the work is done."""
-        self._session.execute(delete(LeaseRow).where(LeaseRow.work == work))
+        self._rows.change(_GIVE_BACK, {"of_work": work}, kind=LeaseRow)
 
     def taken_elsewhere(self, broker: str) -> Collection[str]:
         """The work of which other processes have the lease."""
-        return set(self._session.scalars(select(LeaseRow.work).where(LeaseRow.broker != broker)))
+        return set(self._rows.column(_TAKEN_ELSEWHERE, {"of_broker": broker}))
 
     def _now(self) -> float:
         """The database's clock, which is one for all processes; on SQLite that of the only one."""
-        if self._session.get_bind().dialect.name == "sqlite":
-            return time.time()
-        return float(self._session.scalar(select(func.extract("epoch", func.clock_timestamp()))) or 0.0)
+        return time.time() if self._rows.dialect == "sqlite" else float(self._rows.value(_DATABASES_CLOCK))

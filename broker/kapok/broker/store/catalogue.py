@@ -3,68 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
-from sqlalchemy import delete, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, delete, func, select
 
+from kapok.broker.store.rows import Rows, all_of
 from kapok.broker.store.schema import DatasetRow, MembershipRow, RevocationListRow
+from kapok.persistence import Prepared
 
 __all__ = ["CatalogueTable"]
+
+_OLDEST_FIRST: Final = all_of(DatasetRow).order_by(DatasetRow.published_at, DatasetRow.hash)
+_DATASETS: Final = Prepared(_OLDEST_FIRST)
+_DATASETS_NAMED: Final = Prepared(_OLDEST_FIRST.where(DatasetRow.name == bindparam("name")))
+_PUBLISHED: Final = Prepared(
+    select(func.count()).select_from(DatasetRow).where(DatasetRow.publisher == bindparam("publisher"))
+)
+_OF_DATASET: Final = MembershipRow.dataset == bindparam("dataset")
+_MEMBERSHIPS: Final = Prepared(all_of(MembershipRow).where(_OF_DATASET))
+_JOINED: Final = Prepared(select(MembershipRow.node).where(_OF_DATASET))
+_REVOCATIONS: Final = Prepared(all_of(RevocationListRow).order_by(RevocationListRow.number.desc()).limit(1))
+_NO_REVOCATIONS: Final = Prepared(delete(RevocationListRow))
 
 
 class CatalogueTable:
     """Datasets and who has joined them, within one transaction."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
 
     def add(self, row: DatasetRow) -> None:
         """Keep a new dataset."""
-        self._session.add(row)
-        self._session.flush()
+        self._rows.add(row)
 
     def dataset(self, dataset_hash: str) -> DatasetRow | None:
         """The dataset of that hash, if there is one."""
-        return self._session.get(DatasetRow, dataset_hash)
+        return self._rows.get(DatasetRow, dataset_hash)
 
     def datasets(self, name: str | None) -> Sequence[DatasetRow]:
         """All datasets, or those of that name, oldest first."""
-        query = select(DatasetRow).order_by(DatasetRow.published_at, DatasetRow.hash)
-        if name is not None:
-            query = query.where(DatasetRow.name == name)
-        return self._session.scalars(query).all()
+        if name is None:
+            return self._rows.found(DatasetRow, _DATASETS)
+        return self._rows.found(DatasetRow, _DATASETS_NAMED, {"name": name})
 
     def published_by(self, publisher: str) -> int:
         """How many datasets a party has published."""
-        query = select(func.count()).select_from(DatasetRow).where(DatasetRow.publisher == publisher)
-        return self._session.scalar(query) or 0
+        return int(self._rows.value(_PUBLISHED, {"publisher": publisher}))
 
     def join(self, dataset_hash: str, node: str, token: str, now: float) -> None:
         """Keep a node's membership in place of any older one."""
-        row = self._session.get(MembershipRow, (dataset_hash, node))
+        row = self._rows.get(MembershipRow, dataset_hash, node)
         if row is None:
-            row = MembershipRow(dataset=dataset_hash, node=node)
-            self._session.add(row)
-        row.token, row.joined_at = token, now
-        self._session.flush()
+            self._rows.add(MembershipRow(dataset=dataset_hash, node=node, token=token, joined_at=now))
+        else:
+            row.token, row.joined_at = token, now
 
     def revocations(self) -> RevocationListRow | None:
         """The newest list of revoked certificates."""
-        query = select(RevocationListRow).order_by(RevocationListRow.number.desc()).limit(1)
-        return self._session.scalar(query)
+        return self._rows.first(RevocationListRow, _REVOCATIONS)
 
     def replace_revocations(self, row: RevocationListRow) -> None:
         """Keep a list in place of all before."""
-        self._session.execute(delete(RevocationListRow))
-        self._session.add(row)
-        self._session.flush()
+        self._rows.change(_NO_REVOCATIONS, kind=RevocationListRow)
+        self._rows.add(row)
 
     def joined(self, dataset_hash: str) -> frozenset[str]:
         """The names of the nodes that have joined."""
-        query = select(MembershipRow.node).where(MembershipRow.dataset == dataset_hash)
-        return frozenset(self._session.scalars(query))
+        return frozenset(self._rows.column(_JOINED, {"dataset": dataset_hash}))
 
     def memberships(self, dataset_hash: str) -> Sequence[MembershipRow]:
         """The nodes that have joined, by name."""
-        query = select(MembershipRow).where(MembershipRow.dataset == dataset_hash)
-        return sorted(self._session.scalars(query), key=lambda row: row.node.encode())
+        found = self._rows.found(MembershipRow, _MEMBERSHIPS, {"dataset": dataset_hash})
+        return sorted(found, key=lambda row: row.node.encode())

@@ -11,7 +11,6 @@ from typing import Final
 
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from kapok.broker.store.attempts import AttemptTable
 from kapok.broker.store.brokers import BrokerTable
@@ -20,11 +19,12 @@ from kapok.broker.store.duties import DutyTable
 from kapok.broker.store.inquiries import InquiryTable
 from kapok.broker.store.jobs import JobTable
 from kapok.broker.store.reopenings import ReopeningTable
+from kapok.broker.store.rows import Rows
 from kapok.broker.store.vectors import VectorTable
 from kapok.broker.store.wakeups import Heard, heard_from, tell
 from kapok.errors import InternalError, Unavailable
 from kapok.logs.lasting import Lasting
-from kapok.persistence import examine_database, is_unavailable, open_database
+from kapok.persistence import Connection, Database, examine_database, is_unavailable, open_database
 
 __all__ = ["Store", "Transaction"]
 
@@ -50,21 +50,21 @@ class Transaction:
         brokers: The broker processes on this store.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self.catalogue = CatalogueTable(session)
-        self.jobs = JobTable(session)
-        self.attempts = AttemptTable(session)
-        self.vectors = VectorTable(session)
-        self.duties = DutyTable(session)
-        self.reopenings = ReopeningTable(session)
-        self.inquiries = InquiryTable(session)
-        self.brokers = BrokerTable(session)
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self.catalogue = CatalogueTable(rows)
+        self.jobs = JobTable(rows)
+        self.attempts = AttemptTable(rows)
+        self.vectors = VectorTable(rows)
+        self.duties = DutyTable(rows)
+        self.reopenings = ReopeningTable(rows)
+        self.inquiries = InquiryTable(rows)
+        self.brokers = BrokerTable(rows)
 
     def announce(self, keys: Collection[str]) -> None:
         """Tell the other broker processes, once it is on disk, whom this transaction concerned."""
-        if self._session.get_bind().dialect.name != "sqlite":
-            tell(self._session, keys)
+        if self._rows.dialect != "sqlite":
+            tell(self._rows, keys)
 
 
 class Store:
@@ -76,7 +76,7 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._reader = engine.execution_options(read_only=True)
+        self._database = Database(engine)
         self._mine = threading.local()
         self._unusable = Lasting(_log, calm_s=_CALM_S)
         self.shared = engine.dialect.name != "sqlite"
@@ -123,11 +123,13 @@ class Store:
         """
         group: _Group | None = getattr(self._mine, "group", None)
         if group is not None:
-            with self._plainly(), group.part() as session:
-                yield Transaction(session)
+            with self._plainly(), group.part() as rows:
+                yield Transaction(rows)
             return
-        with self._plainly(), Session(self._engine, expire_on_commit=False) as session, session.begin():
-            yield Transaction(session)
+        with self._plainly(), self._database.writing() as connection:
+            rows = Rows(connection)
+            yield Transaction(rows)
+            rows.flush()
         self._unusable.over("the store can be used again")
 
     @contextmanager
@@ -139,8 +141,8 @@ class Store:
         Raises:
             Unavailable: ``store_unavailable`` when the database could not be used: none of them is on disk.
         """
-        with self._plainly(), Session(self._engine, expire_on_commit=False) as session, session.begin():
-            self._mine.group = group = _Group(session)
+        with self._plainly(), self._database.writing() as connection:
+            self._mine.group = group = _Group(connection)
             try:
                 yield
             finally:
@@ -175,8 +177,8 @@ class Store:
         Raises:
             Unavailable: ``store_unavailable`` when the database cannot be used just now.
         """
-        with self._plainly(), Session(self._reader, expire_on_commit=False, autoflush=False) as session:
-            yield Transaction(session)
+        with self._plainly(), self._database.reading() as connection:
+            yield Transaction(Rows(connection, read_only=True))
 
     def close(self) -> None:
         """Let the database go."""
@@ -212,22 +214,22 @@ class _Group:
         told: Called in this order when they are on disk.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self.told: list[Callable[[], None]] = []
         self.lost: SQLAlchemyError | None = None
 
     @contextmanager
-    def part(self) -> Iterator[Session]:
+    def part(self) -> Iterator[Rows]:
         """One of them: a savepoint, and rows of its own."""
         if self.lost is not None:
             raise self.lost
         try:
-            with self._session.begin_nested():
-                yield self._session
+            with self._connection.part():
+                rows = Rows(self._connection)
+                yield rows
+                rows.flush()
         except SQLAlchemyError as error:
             if is_unavailable(error):
                 self.lost = error
             raise
-        finally:
-            self._session.expunge_all()

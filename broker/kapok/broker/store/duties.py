@@ -1,7 +1,7 @@
 """What nodes owe: a few questions to the tables, for as many nodes at once as want to know.
 
-It is asked whenever something changes for a node: so the statements are built once, and read values instead
-of rows that could be changed. What is searched is the live jobs, never all that a node was ever asked.
+It is asked whenever something changes for a node: so values are read instead of rows that could be changed.
+What is searched is the live jobs, never all that a node was ever asked.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, bindparam, exists, false, func, literal, select
-from sqlalchemy.orm import Session
 
 from kapok.broker.store.jobs import CURRENT
+from kapok.broker.store.rows import Rows
 from kapok.broker.store.schema import Base
+from kapok.persistence import Prepared
 
 __all__ = ["Duty", "DutyTable"]
 
@@ -49,8 +50,8 @@ class Duty(NamedTuple):
 class DutyTable:
     """Duties of nodes, within one transaction."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
 
     def of(
         self, nodes: Collection[str], *, gathering: str, sealing: str, releasing: str
@@ -87,7 +88,7 @@ class DutyTable:
         """The jobs at work, in turns: whoever has many does not come before one who has one."""
         ranks: Counter[str] = Counter()
         ranked: list[tuple[int, Duty]] = []
-        for analyst, *values in self._read(_LIVE, {"states": states}):
+        for analyst, *values in self._rows.tuples(_LIVE, {"states": states}):
             ranked.append((ranks[analyst], Duty(*values)))
             ranks[analyst] += 1
         return [duty for _, duty in sorted(ranked, key=lambda one: one[0])]
@@ -95,32 +96,29 @@ class DutyTable:
     def closed(self, node: str, states: Collection[str], since: float, most: int) -> Sequence[str]:
         """Ids of the jobs that asked a node and came into one of these states after `since`, newest first."""
         wanted = {"node": node, "states": list(states), "since": since, "most": most}
-        return self._session.connection().execute(_CLOSED, wanted).scalars().all()
+        return self._rows.column(_CLOSED, wanted)
 
     def just_closed(
         self, nodes: Collection[str], states: Collection[str], since: float
     ) -> dict[str, list[str]]:
         """Ids of all jobs that asked each of these nodes and came into one of these states after `since`."""
         found: dict[str, list[str]] = {node: [] for node in nodes}
-        jobs = [job for (job,) in self._read(_ENDED, {"states": list(states), "since": since})]
+        jobs = self._rows.column(_ENDED, {"states": list(states), "since": since})
         for job, owing in self._owing(_MEMBERS, jobs, nodes).items():
             for node, _ in owing:
                 found[node].append(job)
         return found
 
     def _owing(
-        self, query: Select[Any], places: Sequence[Any], nodes: Collection[str]
+        self, query: Prepared, places: Sequence[Any], nodes: Collection[str]
     ) -> dict[Any, list[tuple[str, int]]]:
         """By job or attempt, those of these nodes whom the query finds there, each with its number."""
         found: dict[Any, list[tuple[str, int]]] = defaultdict(list)
         if places:
             for some in _portions(list(nodes)):
-                for place, node, number in self._read(query, {"places": places, "nodes": some}):
+                for place, node, number in self._rows.tuples(query, {"places": places, "nodes": some}):
                     found[place].append((node, number))
         return found
-
-    def _read(self, query: Select[Any], wanted: dict[str, Any]) -> Iterator[Any]:
-        return iter(self._session.connection().execute(query, wanted))
 
 
 def _portions(nodes: list[str]) -> Iterator[list[str]]:
@@ -182,28 +180,33 @@ def _ended() -> Select[Any]:
     return select(job.c.id).where(_in(job.c.state, "states"), since).order_by(job.c.ordinal)
 
 
-_CLOSED: Final = _closed()
-_ENDED: Final = _ended()
-_LIVE: Final = _live()
-_MEMBERS: Final = _owes("job_member", "job", _NOTHING)
-_ASKED: Final = _owes(
+_CLOSED: Final = Prepared(_closed())
+_ENDED: Final = Prepared(_ended())
+_LIVE: Final = Prepared(_live())
+_MEMBERS: Final = Prepared(_owes("job_member", "job", _NOTHING))
+_OFFERED: Final = _owes(
     "job_member",
     "job",
     _TABLES["job_member"].c.asked,
     _TABLES["job_member"].c.refusal.is_(None),
     ~_has("consent", "job", "job_member", _TABLES["consent"].c.standing == CURRENT),
 )
-_LEFT: Final = _ASKED.where(_TABLES["job_member"].c.left_behind.is_(True))
-_SEATED: Final = _owes(
-    "roster_member",
-    "attempt",
-    _NOTHING,
-    ~_has("sealed_vector", "attempt", "roster_member", _TABLES["sealed_vector"].c.counted.is_(True)),
+_ASKED: Final = Prepared(_OFFERED)
+_LEFT: Final = Prepared(_OFFERED.where(_TABLES["job_member"].c.left_behind.is_(True)))
+_SEATED: Final = Prepared(
+    _owes(
+        "roster_member",
+        "attempt",
+        _NOTHING,
+        ~_has("sealed_vector", "attempt", "roster_member", _TABLES["sealed_vector"].c.counted.is_(True)),
+    )
 )
-_SEALED: Final = _owes(
-    "sealed_vector",
-    "attempt",
-    _NOTHING,
-    _TABLES["sealed_vector"].c.counted.is_(True),
-    ~_has("release", "attempt", "sealed_vector"),
+_SEALED: Final = Prepared(
+    _owes(
+        "sealed_vector",
+        "attempt",
+        _NOTHING,
+        _TABLES["sealed_vector"].c.counted.is_(True),
+        ~_has("release", "attempt", "sealed_vector"),
+    )
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, delete, exists, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, or_, select, update
 
+from kapok.broker.store.rows import Rows, all_of
 from kapok.broker.store.schema import ConsentRow, EventRow, JobRow, MemberRow
+from kapok.persistence import Prepared
 
 __all__ = ["CURRENT", "STALE", "SUPERSEDED", "Asked", "Given", "JobTable", "Tally"]
 
@@ -16,48 +17,86 @@ CURRENT = "current"
 STALE = "stale"
 SUPERSEDED = "superseded"
 
-# What is asked at every step is written down once: building a statement takes longer than running it.
-_OF_ANALYST: Final = (
-    JobRow.analyst == bindparam("analyst"),
-    JobRow.state.in_(bindparam("states", expanding=True)),
+
+def _in(column: Any, name: str) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = column.in_(bindparam(name, expanding=True))
+    return found
+
+
+# --- jobs
+
+_IN_STATES: Final = _in(JobRow.state, "states")
+_JOBS: Final = all_of(JobRow).order_by(JobRow.ordinal)
+_OF_ANALYST: Final = JobRow.analyst == bindparam("analyst")
+_OF_ORGANISATION: Final = JobRow.organisation == bindparam("organisation")
+_COUNTED: Final = select(func.count()).select_from(JobRow).where(_IN_STATES)
+_LAST: Final = Prepared(select(func.max(JobRow.ordinal)))
+_SPECIFICATION: Final = Prepared(select(JobRow.specification).where(JobRow.id == bindparam("job")))
+_PAYLOAD: Final = Prepared(select(JobRow.payload).where(JobRow.id == bindparam("job")))
+_NEWEST_FIRST: Final = all_of(JobRow).order_by(JobRow.ordinal.desc()).limit(bindparam("most"))
+_NEWEST: Final = Prepared(_NEWEST_FIRST)
+_NEWEST_OF_ANALYST: Final = Prepared(_NEWEST_FIRST.where(_OF_ANALYST))
+_BY_STATE: Final = Prepared(_JOBS.where(_IN_STATES))
+_BY_STATE_OF_ORGANISATION: Final = Prepared(_JOBS.where(_IN_STATES, _OF_ORGANISATION))
+_COUNT: Final = Prepared(_COUNTED)
+_COUNT_OF_ORGANISATION: Final = Prepared(_COUNTED.where(_OF_ORGANISATION))
+_COUNT_OF_ANALYST: Final = Prepared(_COUNTED.where(_OF_ANALYST))
+_TURNS: Final = Prepared(
+    select(JobRow.at_work, func.count()).where(_OF_ANALYST, _IN_STATES).group_by(JobRow.at_work)
 )
-_TURNS: Final = select(JobRow.at_work, func.count()).where(*_OF_ANALYST).group_by(JobRow.at_work)
-_WAITING: Final = (
-    select(JobRow)
-    .where(*_OF_ANALYST, JobRow.at_work.is_(False))
-    .order_by(JobRow.ordinal)
-    .limit(bindparam("most"))
+_WAITING: Final = Prepared(
+    _JOBS.where(_OF_ANALYST, _IN_STATES, JobRow.at_work.is_(False)).limit(bindparam("most"))
 )
-_WHO_WAITS: Final = (
-    select(JobRow.analyst)
-    .where(JobRow.at_work.is_(False), JobRow.state.in_(bindparam("states", expanding=True)))
-    .distinct()
-)
-_SPECIFICATION: Final = select(JobRow.specification).where(JobRow.id == bindparam("job"))
+_AHEAD: Final = Prepared(_COUNTED.where(_OF_ANALYST, JobRow.ordinal < bindparam("before")))
+_WHO_WAITS: Final = Prepared(select(JobRow.analyst).where(JobRow.at_work.is_(False), _IN_STATES).distinct())
+_OVERDUE: Final = Prepared(_JOBS.where(_IN_STATES, JobRow.deadline <= bindparam("before")))
+_UNCHANGED: Final = Prepared(_JOBS.where(_IN_STATES, JobRow.changed_at <= bindparam("before")))
+_FORGET: Final = Prepared(delete(JobRow).where(JobRow.id == bindparam("job")))
+_NEIGHBOURS: Final = Prepared(_JOBS.where(_OF_ORGANISATION, JobRow.id != bindparam("job"), _IN_STATES))
+
+# --- whom they ask, and what those answered
+
 _OF_JOB: Final = MemberRow.job == bindparam("job")
-_MEMBERS: Final = select(
-    MemberRow.node, MemberRow.organisation, MemberRow.left_behind, MemberRow.refusal, MemberRow.fault
-).where(_OF_JOB)
+_MEMBERS: Final = Prepared(
+    select(
+        MemberRow.node, MemberRow.organisation, MemberRow.left_behind, MemberRow.refusal, MemberRow.fault
+    ).where(_OF_JOB)
+)
+_MEMBERS_TOLD: Final = update(MemberRow).where(
+    MemberRow.job == bindparam("of_job"), _in(MemberRow.node, "nodes")
+)
+_LEAVE_BEHIND: Final = Prepared(_MEMBERS_TOLD.values(left_behind=True))
+_ASK_AGAIN: Final = Prepared(_MEMBERS_TOLD.values(asked=MemberRow.asked + 1))
 _CURRENT: Final = (ConsentRow.job == bindparam("job"), ConsentRow.standing == CURRENT)
-_CONSENTS: Final = select(
-    ConsentRow.node, ConsentRow.digest, ConsentRow.token, ConsentRow.rule, ConsentRow.cohorts
-).where(*_CURRENT)
-_CONSENTING: Final = select(ConsentRow.node).where(*_CURRENT)
-_RULES: Final = select(ConsentRow.rule).where(*_CURRENT).distinct()
-_ALL_CONSENTS: Final = select(ConsentRow).where(
-    ConsentRow.job == bindparam("job"), ConsentRow.node == bindparam("node")
+_CONSENTS: Final = Prepared(
+    select(ConsentRow.node, ConsentRow.digest, ConsentRow.token, ConsentRow.rule, ConsentRow.cohorts).where(
+        *_CURRENT
+    )
+)
+_CONSENTING: Final = Prepared(select(ConsentRow.node).where(*_CURRENT))
+_RULES: Final = Prepared(select(ConsentRow.rule).where(*_CURRENT).distinct())
+_ALL_CONSENTS: Final = Prepared(
+    all_of(ConsentRow).where(ConsentRow.job == bindparam("job"), ConsentRow.node == bindparam("node"))
+)
+_DROP_CONSENTS: Final = Prepared(
+    update(ConsentRow)
+    .where(ConsentRow.job == bindparam("of_job"), ConsentRow.standing == CURRENT)
+    .where(_in(ConsentRow.node, "nodes"))
+    .values(standing=STALE)
 )
 _NO_COHORTS: Final = "[]"
-_GATHERED: Final = select(
-    exists()
-    .where(_OF_JOB, MemberRow.refusal.is_(None), MemberRow.left_behind.is_(False))
-    .where(
-        ~exists()
-        .where(ConsentRow.job == MemberRow.job, ConsentRow.node == MemberRow.node)
-        .where(ConsentRow.standing == CURRENT)
-    ),
-    exists().where(_OF_JOB, or_(MemberRow.refusal.is_not(None), MemberRow.left_behind.is_(True))),
-    exists().where(*_CURRENT, ConsentRow.rule == "fixed", ConsentRow.cohorts != _NO_COHORTS),
+_GATHERED: Final = Prepared(
+    select(
+        exists()
+        .where(_OF_JOB, MemberRow.refusal.is_(None), MemberRow.left_behind.is_(False))
+        .where(
+            ~exists()
+            .where(ConsentRow.job == MemberRow.job, ConsentRow.node == MemberRow.node)
+            .where(ConsentRow.standing == CURRENT)
+        ),
+        exists().where(_OF_JOB, or_(MemberRow.refusal.is_not(None), MemberRow.left_behind.is_(True))),
+        exists().where(*_CURRENT, ConsentRow.rule == "fixed", ConsentRow.cohorts != _NO_COHORTS),
+    )
 )
 
 
@@ -103,142 +142,138 @@ class Tally(NamedTuple):
 class JobTable:
     """Jobs and what nodes answered to them, within one transaction."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
 
     def add(self, row: JobRow, members: Sequence[MemberRow]) -> None:
         """Keep a new job, last in the order of submission, and whom it asks."""
-        row.ordinal = 1 + (self._session.scalar(select(func.max(JobRow.ordinal))) or 0)
-        self._session.add(row)
-        self._session.flush()
-        self._session.add_all(members)
-        self._session.flush()
+        row.ordinal = 1 + (self._rows.value(_LAST) or 0)
+        self._rows.add(row)
+        for member in members:
+            self._rows.add(member)
 
     def get(self, job_id: str) -> JobRow | None:
         """The job of that id, if there is one."""
-        return self._session.get(JobRow, job_id)
+        return self._rows.get(JobRow, job_id)
 
     def specification(self, job_id: str) -> str:
         """A job's specification as its analyst signed it."""
-        return self._session.execute(_SPECIFICATION, {"job": job_id}).scalar_one()
+        return str(self._rows.value(_SPECIFICATION, {"job": job_id}))
+
+    def payload(self, job_id: str) -> bytes:
+        """What its analyst signed, without the signature."""
+        return bytes(self._rows.value(_PAYLOAD, {"job": job_id}))
 
     def of_analyst(self, analyst: str | None, most: int) -> Sequence[JobRow]:
         """An analyst's newest jobs, or everybody's with None, newest first."""
-        query = select(JobRow).order_by(JobRow.ordinal.desc()).limit(most)
-        if analyst is not None:
-            query = query.where(JobRow.analyst == analyst)
-        return self._session.scalars(query).all()
+        if analyst is None:
+            return self._rows.found(JobRow, _NEWEST, {"most": most})
+        return self._rows.found(JobRow, _NEWEST_OF_ANALYST, {"analyst": analyst, "most": most})
 
     def in_states(self, states: Collection[str], organisation: str | None = None) -> Sequence[JobRow]:
         """The jobs in one of these states, in the order of submission."""
-        query = select(JobRow).where(JobRow.state.in_(states)).order_by(JobRow.ordinal)
-        if organisation is not None:
-            query = query.where(JobRow.organisation == organisation)
-        return self._session.scalars(query).all()
+        wanted = {"states": list(states)}
+        if organisation is None:
+            return self._rows.found(JobRow, _BY_STATE, wanted)
+        return self._rows.found(JobRow, _BY_STATE_OF_ORGANISATION, wanted | {"organisation": organisation})
 
     def count(
         self, states: Collection[str], *, organisation: str | None = None, analyst: str | None = None
     ) -> int:
         """How many jobs are in one of these states, of one organisation or analyst or of all."""
-        query = select(func.count()).select_from(JobRow).where(JobRow.state.in_(states))
+        wanted = {"states": list(states)}
         if organisation is not None:
-            query = query.where(JobRow.organisation == organisation)
+            return int(self._rows.value(_COUNT_OF_ORGANISATION, wanted | {"organisation": organisation}))
         if analyst is not None:
-            query = query.where(JobRow.analyst == analyst)
-        return self._session.scalar(query) or 0
+            return int(self._rows.value(_COUNT_OF_ANALYST, wanted | {"analyst": analyst}))
+        return int(self._rows.value(_COUNT, wanted))
 
     def at_work(self, analyst: str, states: Collection[str]) -> tuple[int, int]:
         """How many jobs of an analyst in one of these states are at work, and how many wait for that."""
-        wanted = {"analyst": analyst, "states": list(states)}
-        found = {at_work: count for at_work, count in self._session.execute(_TURNS, wanted)}  # noqa: C416
+        found = dict(self._rows.tuples(_TURNS, {"analyst": analyst, "states": list(states)}))
         return found.get(True, 0), found.get(False, 0)
 
     def waiting(self, analyst: str, states: Collection[str], most: int) -> Sequence[JobRow]:
         """The first jobs of an analyst that wait for their turn, in the order of submission."""
         wanted = {"analyst": analyst, "states": list(states), "most": most}
-        return self._session.scalars(_WAITING, wanted).all()
+        return self._rows.found(JobRow, _WAITING, wanted)
 
     def ahead(self, job: JobRow, states: Collection[str]) -> int:
         """How many jobs of the same analyst in one of these states were submitted before a job."""
-        query = select(func.count()).select_from(JobRow).where(JobRow.analyst == job.analyst)
-        return self._session.scalar(query.where(JobRow.state.in_(states), JobRow.ordinal < job.ordinal)) or 0
+        wanted = {"analyst": job.analyst, "states": list(states), "before": job.ordinal}
+        return int(self._rows.value(_AHEAD, wanted))
 
     def who_waits(self, states: Collection[str]) -> Sequence[str]:
         """The analysts of whom a job in one of these states waits for its turn."""
-        return self._session.scalars(_WHO_WAITS, {"states": list(states)}).all()
+        return self._rows.column(_WHO_WAITS, {"states": list(states)})
 
     def overdue(self, states: Collection[str], now: float) -> Sequence[JobRow]:
         """The jobs in one of these states whose deadline has passed."""
-        query = select(JobRow).where(JobRow.state.in_(states), JobRow.deadline <= now)
-        return self._session.scalars(query.order_by(JobRow.ordinal)).all()
+        return self._rows.found(JobRow, _OVERDUE, {"states": list(states), "before": now})
 
     def unchanged_since(self, states: Collection[str], before: float) -> Sequence[JobRow]:
         """The jobs in one of these states that have not changed since `before`."""
-        query = select(JobRow).where(JobRow.state.in_(states), JobRow.changed_at <= before)
-        return self._session.scalars(query.order_by(JobRow.ordinal)).all()
+        return self._rows.found(JobRow, _UNCHANGED, {"states": list(states), "before": before})
 
     def forget(self, job_id: str) -> None:
         """Delete a job and everything that belongs to it."""
-        self._session.execute(delete(JobRow).where(JobRow.id == job_id))
+        self._rows.change(_FORGET, {"job": job_id}, kind=JobRow)
 
     def members(self, job_id: str) -> Sequence[Asked]:
         """Whom a job asks, by name."""
-        found = (Asked(*row) for row in self._session.execute(_MEMBERS, {"job": job_id}))
+        found = (Asked(*row) for row in self._rows.tuples(_MEMBERS, {"job": job_id}))
         return sorted(found, key=lambda asked: asked.node.encode())
 
     def leave_behind(self, job_id: str, nodes: Collection[str]) -> None:
         """Note that the others go on without these."""
-        of_these = MemberRow.job == job_id, MemberRow.node.in_(nodes)
-        self._session.execute(update(MemberRow).where(*of_these).values(left_behind=True))
+        if nodes:
+            self._rows.change(_LEAVE_BEHIND, {"of_job": job_id, "nodes": list(nodes)}, kind=MemberRow)
 
     def member(self, job_id: str, node: str) -> MemberRow | None:
         """One whom a job asks."""
-        return self._session.get(MemberRow, (job_id, node))
+        return self._rows.get(MemberRow, job_id, node)
 
     def tally(self, job_id: str) -> Tally:
         """What the answers to a job come to."""
-        return Tally(*self._session.execute(_GATHERED, {"job": job_id}).one())
+        [found] = self._rows.tuples(_GATHERED, {"job": job_id})
+        return Tally(*found)
 
     def consents(self, job_id: str) -> dict[str, Given]:
         """The current consent of each node that has given one."""
-        found = (Given(*row) for row in self._session.execute(_CONSENTS, {"job": job_id}))
+        found = (Given(*row) for row in self._rows.tuples(_CONSENTS, {"job": job_id}))
         return {given.node: given for given in found}
 
     def consenting(self, job_id: str) -> frozenset[str]:
         """The nodes whose consent is current."""
-        return frozenset(self._session.scalars(_CONSENTING, {"job": job_id}))
+        return frozenset(self._rows.column(_CONSENTING, {"job": job_id}))
 
     def rules(self, job_id: str) -> frozenset[str]:
         """The rules that the current consents to a job state."""
-        return frozenset(self._session.scalars(_RULES, {"job": job_id}))
+        return frozenset(self._rows.column(_RULES, {"job": job_id}))
 
     def drop_consents(self, job_id: str, nodes: Collection[str]) -> None:
         """Let the current consents of these nodes be stale, and ask them once more."""
-        of_these = ConsentRow.job == job_id, ConsentRow.node.in_(nodes), ConsentRow.standing == CURRENT
-        self._session.execute(update(ConsentRow).where(*of_these).values(standing=STALE))
-        again = MemberRow.job == job_id, MemberRow.node.in_(nodes)
-        self._session.execute(update(MemberRow).where(*again).values(asked=MemberRow.asked + 1))
+        of_these = {"of_job": job_id, "nodes": list(nodes)}
+        self._rows.change(_DROP_CONSENTS, of_these, kind=ConsentRow)
+        self._rows.change(_ASK_AGAIN, of_these, kind=MemberRow)
 
     def consent(self, job_id: str, node: str, digest: str) -> ConsentRow | None:
         """A consent by the digest of its token, whatever its standing."""
-        return self._session.get(ConsentRow, (job_id, node, digest))
+        return self._rows.get(ConsentRow, job_id, node, digest)
 
     def all_consents(self, job_id: str, node: str) -> Sequence[ConsentRow]:
         """Every consent that a node has given to a job, whatever its standing."""
-        return self._session.scalars(_ALL_CONSENTS, {"job": job_id, "node": node}).all()
+        return self._rows.found(ConsentRow, _ALL_CONSENTS, {"job": job_id, "node": node})
 
     def add_consent(self, row: ConsentRow) -> None:
         """Keep a consent."""
-        self._session.add(row)
-        self._session.flush()
+        self._rows.add(row)
 
     def record(self, row: EventRow) -> None:
         """Add a line to the history."""
-        self._session.add(row)
+        self._rows.add(row)
 
     def neighbours(self, job: JobRow, states: Collection[str]) -> Sequence[JobRow]:
         """Other jobs of the same organisation in one of these states, in the order of submission."""
-        query = select(JobRow).where(
-            JobRow.organisation == job.organisation, JobRow.id != job.id, JobRow.state.in_(states)
-        )
-        return self._session.scalars(query.order_by(JobRow.ordinal)).all()
+        wanted = {"organisation": job.organisation, "job": job.id, "states": list(states)}
+        return self._rows.found(JobRow, _NEIGHBOURS, wanted)

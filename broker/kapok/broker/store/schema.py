@@ -97,7 +97,7 @@ class JobRow(Base):
     """A job: its specification as signed, and how far it is. `attempts` are those of its present `round`.
 
     `at_work` is false as long as it waits behind other jobs of its analyst: nobody is asked before.
-    Specification and payload are long, and read when they are asked for.
+    Specification and payload are long: a row that was read has neither, `JobTable` reads them by themselves.
     """
 
     __tablename__ = "job"

@@ -16,11 +16,12 @@ from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Final
 
-import sqlalchemy
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.engine import Engine
-from sqlalchemy.orm import Session
 
+from kapok.broker.store.rows import Rows
 from kapok.logs.lasting import Lasting
+from kapok.persistence import Prepared
 
 __all__ = ["Heard", "heard_from", "tell"]
 
@@ -32,14 +33,14 @@ _MOST_BYTES: Final = 7_900  # of a payload, by PostgreSQL's limit of 8,000
 _POLL_S: Final = 0.05
 _AGAIN_S: Final = 1.0
 _LEFT_S: Final = 2.0
-_TELL: Final = sqlalchemy.text("SELECT pg_notify(:channel, :payload)")
+_TELL: Final = Prepared(select(func.pg_notify(_CHANNEL, bindparam("payload"))))
 _log = logging.getLogger(__name__)
 
 
-def tell(session: Session, keys: Collection[str]) -> None:
+def tell(rows: Rows, keys: Collection[str]) -> None:
     """Let the other processes know, once this transaction is on disk, that it concerned these keys."""
     for payload in _payloads(keys):
-        session.execute(_TELL, {"channel": _CHANNEL, "payload": payload})
+        rows.value(_TELL, {"payload": payload})
 
 
 @contextlib.contextmanager

@@ -9,14 +9,15 @@ import sqlalchemy as sa
 
 from kapok.nodes.apps.approval import AppApproval, AppRule
 from kapok.nodes.journal import tables
+from kapok.persistence import Connection
 
 __all__ = ["app_approvals", "approve_app", "withdraw_app"]
 
 
-def app_approvals(connection: sa.Connection, *, since: float = 0.0) -> tuple[AppApproval, ...]:
+def app_approvals(connection: Connection, *, since: float = 0.0) -> tuple[AppApproval, ...]:
     """Every approval that held at a moment or was given after it, the earliest first."""
     table = tables.app_approval
-    rows = connection.execute(
+    rows = connection.rows(
         sa.select(table)
         .where(table.c.withdrawn_at.is_(None) | (table.c.withdrawn_at >= since))
         .order_by(table.c.number)
@@ -24,7 +25,7 @@ def app_approvals(connection: sa.Connection, *, since: float = 0.0) -> tuple[App
     return tuple(map(_approval, rows))
 
 
-def approve_app(connection: sa.Connection, rule: AppRule, now: float, officer: str) -> bool:
+def approve_app(connection: Connection, rule: AppRule, now: float, officer: str) -> bool:
     """Note an approval; return whether it is new. One for the same app and dataset ends with it."""
     table = tables.app_approval
     held = [one for one in app_approvals(connection) if one.withdrawn_at is None]
@@ -33,25 +34,25 @@ def approve_app(connection: sa.Connection, rule: AppRule, now: float, officer: s
     replaced = [one.number for one in held if (one.rule.hash, one.rule.dataset) == (rule.hash, rule.dataset)]
     _withdraw(connection, replaced, now, officer)
     values = {"app": rule.hash, "rule": msgspec.json.encode(rule).decode()}
-    connection.execute(table.insert().values(**values, approved_at=now, approved_by=officer))
+    connection.change(table.insert(), values | {"approved_at": now, "approved_by": officer})
     return True
 
 
-def withdraw_app(connection: sa.Connection, app: str, now: float, officer: str) -> tuple[AppApproval, ...]:
+def withdraw_app(connection: Connection, app: str, now: float, officer: str) -> tuple[AppApproval, ...]:
     """End all approvals of an app that hold; return them as they were."""
     held = [one for one in app_approvals(connection) if one.withdrawn_at is None and one.rule.hash == app]
     _withdraw(connection, [one.number for one in held], now, officer)
     return tuple(held)
 
 
-def _withdraw(connection: sa.Connection, numbers: list[int], now: float, officer: str) -> None:
+def _withdraw(connection: Connection, numbers: list[int], now: float, officer: str) -> None:
     table = tables.app_approval
-    connection.execute(
+    connection.change(
         table.update().where(table.c.number.in_(numbers)).values(withdrawn_at=now, withdrawn_by=officer)
     )
 
 
-def _approval(row: sa.Row[Any]) -> AppApproval:
+def _approval(row: Any) -> AppApproval:
     return AppApproval(
         number=row.number,
         rule=msgspec.json.decode(row.rule, type=AppRule),

@@ -7,18 +7,19 @@ from typing import Final
 import sqlalchemy as sa
 
 from kapok.nodes.journal import tables
+from kapok.persistence import Connection
 
 __all__ = ["empty_texts", "has_old_texts"]
 
 _TEXTS: Final = ("question", "in_words", "specification", "refusal")
 
 
-def has_old_texts(connection: sa.Connection, before: float) -> bool:
+def has_old_texts(connection: Connection, before: float) -> bool:
     """Whether there is anything that `empty_texts` would empty."""
-    return connection.scalar(sa.select(tables.job.c.number).where(_old(before)).limit(1)) is not None
+    return connection.value(sa.select(tables.job.c.number).where(_old(before)).limit(1)) is not None
 
 
-def empty_texts(connection: sa.Connection, before: float) -> int:
+def empty_texts(connection: Connection, before: float) -> int:
     """Empty what was asked and refused in jobs that ended before a time and released nothing.
 
     The rows stay: tries count for ever. What was released stays whole: it binds this node, and proves what it
@@ -28,7 +29,7 @@ def empty_texts(connection: sa.Connection, before: float) -> int:
         In how many jobs.
     """
     emptied = dict.fromkeys(_TEXTS, "")
-    return connection.execute(tables.job.update().where(_old(before)).values(**emptied)).rowcount
+    return connection.change(tables.job.update().where(_old(before)).values(**emptied))
 
 
 def _old(before: float) -> sa.ColumnElement[bool]:

@@ -22,7 +22,7 @@ from kapok.nodes.journal.journal import MIGRATIONS
 from kapok.nodes.journal.reading import pause_record
 from kapok.nodes.journal.records import Pause
 from kapok.nodes.states import NodeJobState
-from kapok.persistence import examine_database
+from kapok.persistence import Connection, examine_database
 
 __all__ = [
     "AskedQuestion",
@@ -124,7 +124,7 @@ class ReopenedCohort:
     names: tuple[str, ...]
 
 
-def read_only(path: Path, look: Callable[[sa.Connection], T]) -> T | None:
+def read_only(path: Path, look: Callable[[Connection], T]) -> T | None:
     """Look into a journal, and change nothing.
 
     Args:
@@ -142,7 +142,7 @@ def read_only(path: Path, look: Callable[[sa.Connection], T]) -> T | None:
 
 
 def asked(
-    connection: sa.Connection, *, now: float, analyst: PartyPattern | None = None, since: float = 0.0
+    connection: Connection, *, now: float, analyst: PartyPattern | None = None, since: float = 0.0
 ) -> tuple[AskedQuestion, ...]:
     """Everything that was asked, in the order of asking.
 
@@ -159,7 +159,7 @@ def asked(
         .scalar_subquery()
     )
     consented = sa.exists().where(consent.c.job_id == job.c.job_id)
-    rows = connection.execute(
+    rows = connection.rows(
         sa.select(job, first_release.label("released_at"), consented.label("consented"))
         .where(job.c.asked_at >= since)
         .order_by(job.c.number)
@@ -169,11 +169,11 @@ def asked(
     )
 
 
-def policies(connection: sa.Connection, *, since: float = 0.0) -> tuple[PolicyInForce, ...]:
+def policies(connection: Connection, *, since: float = 0.0) -> tuple[PolicyInForce, ...]:
     """What was in force at a moment and came into force after it, the earliest first."""
     table = tables.in_force
     at_that_time = sa.select(sa.func.max(table.c.number)).where(table.c.since <= since).scalar_subquery()
-    rows = connection.execute(
+    rows = connection.rows(
         sa.select(table)
         .where((table.c.since > since) | (table.c.number == at_that_time))
         .order_by(table.c.number)
@@ -184,10 +184,10 @@ def policies(connection: sa.Connection, *, since: float = 0.0) -> tuple[PolicyIn
     )
 
 
-def pauses(connection: sa.Connection, *, since: float = 0.0) -> tuple[Pause, ...]:
+def pauses(connection: Connection, *, since: float = 0.0) -> tuple[Pause, ...]:
     """Every pause that was on at a moment or began after it, the earliest first."""
     table = tables.pause
-    rows = connection.execute(
+    rows = connection.rows(
         sa.select(table)
         .where(table.c.resumed_at.is_(None) | (table.c.resumed_at >= since))
         .order_by(table.c.number)
@@ -196,11 +196,11 @@ def pauses(connection: sa.Connection, *, since: float = 0.0) -> tuple[Pause, ...
 
 
 def reopenings(
-    connection: sa.Connection, *, analyst: PartyPattern | None = None, since: float = 0.0
+    connection: Connection, *, analyst: PartyPattern | None = None, since: float = 0.0
 ) -> tuple[ReopenedCohort, ...]:
     """Every cohort reopening that was accepted, the earliest first; of one analyst's organisation alone."""
     table = tables.reopening
-    rows = connection.execute(sa.select(table).where(table.c.accepted_at >= since).order_by(table.c.number))
+    rows = connection.rows(sa.select(table).where(table.c.accepted_at >= since).order_by(table.c.number))
     return tuple(
         ReopenedCohort(
             reopening=row.reopening_id,
@@ -221,7 +221,7 @@ def _is_of(analyst: PartyPattern, organisation: str) -> bool:
     return analyst.trust_domain in ("*", domain) and analyst.organisation in ("*", name)
 
 
-def _asked(row: sa.Row[Any], now: float) -> AskedQuestion:
+def _asked(row: Any, now: float) -> AskedQuestion:
     refusal = _refusal(row.refusal)
     return AskedQuestion(
         job_id=row.job_id,
@@ -242,7 +242,7 @@ def _asked(row: sa.Row[Any], now: float) -> AskedQuestion:
     )
 
 
-def _outcome(row: sa.Row[Any], now: float) -> Outcome:
+def _outcome(row: Any, now: float) -> Outcome:
     if row.released_at is not None:
         return "released"
     if row.state == NodeJobState.REFUSED or row.refusal:

@@ -25,7 +25,7 @@ from kapok.nodes.journal.reading import asked_before, find_job, job_record, paus
 from kapok.nodes.journal.records import AcceptedReopening, JobRecord, Pause, Scope
 from kapok.nodes.journal.reopening import accept_reopening, accepted_reopenings
 from kapok.nodes.states import Event, NodeJobState, after
-from kapok.persistence import open_database
+from kapok.persistence import Connection, Database, open_database
 
 __all__ = ["Inbox"]
 
@@ -51,20 +51,20 @@ class Inbox:
                 code="no_journal",
                 remedy="start the node first: `kapok node run`",
             )
-        self._engine = open_database(path, MIGRATIONS)
+        self._database = Database(open_database(path, MIGRATIONS))
         self._mirror = Mirror(mirror_path)
         self._clock = clock
         self._officer = officer
 
     def close(self) -> None:
         """Close the database."""
-        self._engine.dispose()
+        self._database.close()
 
     def pending(self) -> Sequence[JobRecord]:
         """Questions that wait for a decision, in the order of asking; not those past their deadline."""
         table = tables.job
-        with self._engine.connect().execution_options(read_only=True) as connection:
-            rows = connection.execute(
+        with self._database.reading() as connection:
+            rows = connection.rows(
                 sa.select(table)
                 .where(table.c.state == NodeJobState.PENDING, table.c.deadline > self._clock())
                 .order_by(table.c.number)
@@ -82,10 +82,8 @@ class Inbox:
         digits = "".join(char for char in beginning.lower() if char in "0123456789abcdef")
         if not digits or digits != beginning.lower():
             raise _unknown(beginning)
-        with self._engine.connect().execution_options(read_only=True) as connection:
-            rows = connection.execute(
-                sa.select(table).where(table.c.job_id.startswith(digits)).limit(2)
-            ).all()
+        with self._database.reading() as connection:
+            rows = connection.rows(sa.select(table).where(table.c.job_id.startswith(digits)).limit(2))
         if not rows:
             raise _unknown(beginning)
         if len(rows) > 1:
@@ -97,8 +95,8 @@ class Inbox:
     def earlier(self, job: JobRecord, limit: int = 50) -> Sequence[JobRecord]:
         """What the organisation asked of the asset before, the latest first."""
         table = tables.job
-        with self._engine.connect().execution_options(read_only=True) as connection:
-            rows = connection.execute(
+        with self._database.reading() as connection:
+            rows = connection.rows(
                 sa.select(table).where(asked_before(job)).order_by(table.c.number.desc()).limit(limit)
             )
             return [job_record(row) for row in rows]
@@ -107,12 +105,12 @@ class Inbox:
         """Those of some jobs of which something was released, by id."""
         job_id = tables.release.c.job_id
         chosen = sa.select(job_id).where(job_id.in_([job.job_id for job in jobs])).distinct()
-        with self._engine.connect().execution_options(read_only=True) as connection:
-            return frozenset(connection.scalars(chosen))
+        with self._database.reading() as connection:
+            return frozenset(row.job_id for row in connection.rows(chosen))
 
     def scope(self, asset: str, organisation: str) -> Scope:
         """What binds the asset and the organisation."""
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with self._database.reading() as connection:
             return scope_of(connection, asset, organisation)
 
     def scopes(self) -> Sequence[tuple[str, str]]:
@@ -121,12 +119,12 @@ class Inbox:
         found = sa.select(release.c.asset, release.c.organisation).union(
             sa.select(reopening.c.asset, reopening.c.organisation)
         )
-        with self._engine.connect().execution_options(read_only=True) as connection:
-            return sorted((row.asset, row.organisation) for row in connection.execute(found))
+        with self._database.reading() as connection:
+            return sorted((row.asset, row.organisation) for row in connection.rows(found))
 
     def reopenings(self) -> Sequence[AcceptedReopening]:
         """Every reopening that was accepted, in the order of acceptance."""
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with self._database.reading() as connection:
             return accepted_reopenings(connection)
 
     def reopen(self, asset: str, reopening: Reopening, document: SignedReopening) -> bool:
@@ -138,11 +136,11 @@ class Inbox:
             Unavailable: ``journal_unavailable``.
         """
         with plain_errors():
-            with self._engine.begin() as connection:
+            with self._database.writing() as connection:
                 self._mirror.check(number_of(connection))
                 new = accept_reopening(connection, asset, reopening, document, self._clock())
                 take_on(connection)
-            self._mirror.follow(self._engine)
+            self._mirror.follow(self._database)
         return new
 
     def decide(self, job_id: str, event: Event) -> JobRecord:
@@ -172,7 +170,7 @@ class Inbox:
             if found is None:
                 found = Pause(reason, self._clock(), self._officer, None, "")
                 values = {"reason": reason, "paused_at": found.paused_at, "paused_by": found.paused_by}
-                connection.execute(tables.pause.insert().values(**values))
+                connection.change(tables.pause.insert(), values)
                 take_on(connection)
             return found
 
@@ -188,7 +186,7 @@ class Inbox:
             found = pause_of(connection)
             if found is None:
                 return None
-            connection.execute(
+            connection.change(
                 table.update()
                 .where(table.c.resumed_at.is_(None))
                 .values(resumed_at=now, resumed_by=self._officer)
@@ -198,7 +196,7 @@ class Inbox:
 
     def app_approvals(self) -> tuple[AppApproval, ...]:
         """What officers have approved of apps, those withdrawn too."""
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with self._database.reading() as connection:
             return app_approvals(connection)
 
     def approve_app(self, rule: AppRule) -> bool:
@@ -226,15 +224,15 @@ class Inbox:
             return ended
 
     @contextmanager
-    def _write(self) -> Iterator[sa.Connection]:
+    def _write(self) -> Iterator[Connection]:
         """One transaction over a journal that was not restored from a copy, and the mirror after it."""
         with plain_errors():
-            with self._engine.begin() as connection:
+            with self._database.writing() as connection:
                 self._mirror.check(number_of(connection))
                 yield connection
-            self._mirror.follow(self._engine)
+            self._mirror.follow(self._database)
 
-    def _decide(self, connection: sa.Connection, job_id: str, decided: NodeJobState) -> JobRecord:
+    def _decide(self, connection: Connection, job_id: str, decided: NodeJobState) -> JobRecord:
         found = find_job(connection, job_id)
         if found is None:
             raise _unknown(job_id)
@@ -252,18 +250,16 @@ class Inbox:
         if decided is NodeJobState.APPROVED:
             _refuse_while_paused(connection)
         now = self._clock()
-        connection.execute(
+        connection.change(
             tables.job.update()
             .where(tables.job.c.job_id == job_id)
             .values(state=decided, changed_at=now, decided_at=now, decided_by=self._officer)
         )
         take_on(connection)
-        return job_record(
-            connection.execute(sa.select(tables.job).where(tables.job.c.job_id == job_id)).one()
-        )
+        return replace(found, state=decided, decided_at=now, decided_by=self._officer)
 
 
-def _refuse_while_paused(connection: sa.Connection) -> None:
+def _refuse_while_paused(connection: Connection) -> None:
     """The next that happened to an approved question would be a refusal."""
     if pause_of(connection) is not None:
         raise InvalidInput(

@@ -18,21 +18,22 @@ import sqlalchemy as sa
 from kapok.errors import InvalidInput, KapokError, Unavailable
 from kapok.identity.keyfiles import replace_file
 from kapok.nodes.journal import tables
+from kapok.persistence import Connection, Database, Prepared
 
 __all__ = ["Mirror", "number_of", "take_on"]
 
-_NUMBER: Final = sa.select(tables.instance.c.number)
-_TAKE_ON: Final = tables.instance.update().values(number=tables.instance.c.number + 1)
+_NUMBER: Final = Prepared(sa.select(tables.instance.c.number))
+_TAKE_ON: Final = Prepared(tables.instance.update().values(number=tables.instance.c.number + 1))
 
 
-def number_of(connection: sa.Connection) -> int:
+def number_of(connection: Connection) -> int:
     """The journal's number."""
-    return int(connection.scalar(_NUMBER) or 0)
+    return int(connection.value(_NUMBER) or 0)
 
 
-def take_on(connection: sa.Connection) -> None:
+def take_on(connection: Connection) -> None:
     """Take the journal's number on: part of every transaction that changes something."""
-    connection.execute(_TAKE_ON)
+    connection.change(_TAKE_ON)
 
 
 class Mirror:
@@ -61,7 +62,7 @@ class Mirror:
             ) from None
         return int(text) if text.strip().isdigit() else None
 
-    def follow(self, engine: sa.Engine) -> None:
+    def follow(self, database: Database) -> None:
         """Bring the file to the journal's number, durably, unless it is there already.
 
         The number is read again while nobody else may write: the node and an officer's process both write
@@ -70,10 +71,10 @@ class Mirror:
         Raises:
             Unavailable: ``journal_unavailable``: then nothing may be answered.
         """
-        with engine.connect().execution_options(read_only=True) as connection:
+        with database.reading() as connection:
             if number_of(connection) <= self._written:
                 return
-        with engine.begin() as connection:
+        with database.writing() as connection:
             self._write(number_of(connection))
 
     def _write(self, number: int) -> None:

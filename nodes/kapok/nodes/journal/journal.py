@@ -6,9 +6,9 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
 from kapok.documents.reopening import Reopening, SignedReopening
 from kapok.errors import InvalidInput, LocalProtocolError
@@ -30,7 +30,7 @@ from kapok.nodes.journal.records import Decision, JobRecord, NewJob, Pause, Scop
 from kapok.nodes.journal.reopening import accept_reopening
 from kapok.nodes.policy import History
 from kapok.nodes.states import REFUSABLE, Event, NodeJobState, after
-from kapok.persistence import examine_database, open_database
+from kapok.persistence import Connection, Database, examine_database, open_database
 from kapok.protocols.secure_sum.cohort import CohortStatement, check_release, rule_in_force
 from kapok.protocols.secure_sum.records import ReleaseRecord
 
@@ -44,9 +44,8 @@ _STOPPED_BY_A_PAUSE = (Event.DEFERRAL, Event.CONSENT, Event.SEALING, Event.RELEA
 class Journal:
     """A node's journal. `open` is the way to get one; whoever does calls `close`."""
 
-    def __init__(self, engine: sa.Engine, mirror: Mirror, clock: Callable[[], float]) -> None:
-        self._engine = engine
-        self._reader = engine.execution_options(read_only=True)
+    def __init__(self, database: Database, mirror: Mirror, clock: Callable[[], float]) -> None:
+        self._database = database
         self._mirror = mirror
         self._clock = clock
 
@@ -74,7 +73,7 @@ class Journal:
         """
         mirror = Mirror(mirror_path)
         mirror.read()
-        journal = cls(open_database(path, MIGRATIONS), mirror, clock)
+        journal = cls(Database(open_database(path, MIGRATIONS)), mirror, clock)
         try:
             with journal._read() as connection:
                 accepted = mirror.check(number_of(connection), accept)
@@ -108,7 +107,7 @@ class Journal:
 
     def close(self) -> None:
         """Close the database."""
-        self._engine.dispose()
+        self._database.close()
 
     def keep_up(self) -> None:
         """Let the mirror follow. Whatever is answered from stored state waits for this.
@@ -120,7 +119,7 @@ class Journal:
             Unavailable: ``journal_unavailable``: nothing may be answered.
         """
         with plain_errors():
-            self._mirror.follow(self._engine)
+            self._mirror.follow(self._database)
 
     def number(self) -> int:
         """Grows with each write, whoever writes."""
@@ -163,7 +162,7 @@ class Journal:
                 "in_force": new.in_force,
                 "tries": tries_so_far(connection, new.asset, new.organisation)[0],
             }
-            connection.execute(queries.ADD_JOB, values)
+            connection.change(queries.ADD_JOB, values)
             return self._found(connection, new.job_id)
 
     def history(self, job: JobRecord, day: float = 0.0) -> History:
@@ -201,10 +200,10 @@ class Journal:
             ConsentWithheld: ``holder_paused``.
         """
         with self._write() as connection:
-            first = connection.scalar(queries.CONSENTED, {"of_job": job_id}) is None
+            first = connection.value(queries.CONSENTED, {"of_job": job_id}) is None
             self._step(connection, job_id, Event.CONSENT, specification=specification, **_decided(decision))
             values = {"job_id": job_id, "cohort": _json(cohort), "in_force": decision.in_force}
-            connection.execute(queries.ADD_CONSENT, values | {"given_at": self._clock()})
+            connection.change(queries.ADD_CONSENT, values | {"given_at": self._clock()})
             return first
 
     def refuse(self, job_id: str, token: str, *, in_force: int) -> str:
@@ -225,22 +224,22 @@ class Journal:
     def decided(self) -> Sequence[JobRecord]:
         """Jobs that the officer has decided and the broker does not know of yet."""
         with self._read() as connection:
-            return [job_record(row) for row in connection.execute(queries.DECIDED)]
+            return [job_record(row) for row in connection.rows(queries.DECIDED)]
 
     def close_job(self, job_id: str) -> None:
         """The job has ended: what could still release it is forgotten. Unknown jobs are not noted."""
         with self._write() as connection:
             if find_job(connection, job_id):
                 self._step(connection, job_id, Event.CLOSING)
-                connection.execute(queries.FORGET_SEALS, {"of_job": job_id})
+                connection.change(queries.FORGET_SEALS, {"of_job": job_id})
 
     def forget_expired(self, now: float) -> None:
         """Forget what could still release jobs whose deadline has passed: nobody waits for them any more."""
         with self._read() as connection:
-            if connection.scalar(queries.ANY_OVERDUE, {"now": now}) is None:
+            if connection.value(queries.ANY_OVERDUE, {"now": now}) is None:
                 return
         with self._write() as connection:
-            connection.execute(queries.FORGET_OVERDUE, {"now": now})
+            connection.change(queries.FORGET_OVERDUE, {"now": now})
 
     def forget_texts(self, before: float) -> int:
         """Empty texts of jobs that ended before a time and released nothing; return of how many."""
@@ -275,7 +274,7 @@ class Journal:
                 "in_force": in_force,
                 "question": question,
             }
-            connection.execute(queries.ADD_SEAL, place | values)
+            connection.change(queries.ADD_SEAL, place | values)
 
     def sealed(self, job_id: str, round_: int, attempt: int) -> StoredSeal | None:
         """What the release of an attempt needs, if it was sealed here and its job is not closed."""
@@ -294,7 +293,7 @@ class Journal:
         """The last round before this one of which there is a release; 0 for none."""
         with self._read() as connection:
             bounds = {"of_job": job_id, "before": before}
-            return int(connection.execute(queries.LAST_RELEASED, bounds).scalar() or 0)
+            return int(connection.value(queries.LAST_RELEASED, bounds) or 0)
 
     def release(self, record: ReleaseRecord, token: str, *, decision: Decision, question: bytes) -> str:
         """A release is about to be sent: the last check, and the note that forbids every other.
@@ -340,7 +339,7 @@ class Journal:
                 "in_force": decision.in_force,
                 "reopening": b"" if scope.reopened is None else scope.reopened.id,
             }
-            connection.execute(queries.ADD_RELEASE, values)
+            connection.change(queries.ADD_RELEASE, values)
             return token
 
     def reopen(self, asset: str, reopening: Reopening, document: SignedReopening) -> bool:
@@ -365,9 +364,9 @@ class Journal:
             InvalidInput: ``asset_renamed``: under its new name the table would have no cohort.
         """
         with self._write() as connection:
-            known = connection.scalar(queries.PLACE, {"of_path": path})
+            known = connection.value(queries.PLACE, {"of_path": path})
             if known is None:
-                connection.execute(queries.ADD_PLACE, {"path": path, "asset": asset})
+                connection.change(queries.ADD_PLACE, {"path": path, "asset": asset})
             elif known != asset:
                 raise InvalidInput(
                     f"{path} was joined as the asset {known!r} before, and is {asset!r} now",
@@ -385,12 +384,11 @@ class Journal:
         """
         hashes = {"policy_hash": _hash(policy), "settings_hash": _hash(settings)}
         with self._write() as connection:
-            last = connection.execute(queries.LAST_IN_FORCE).first()
+            last = connection.row(queries.LAST_IN_FORCE)
             if last and (last.policy_hash, last.settings_hash) == tuple(hashes.values()):
                 return int(last.number)
             values = {"policy": policy, "settings": settings, "since": self._clock()}
-            made = connection.execute(queries.ADD_IN_FORCE, hashes | values).inserted_primary_key
-            return int(made[0] if made else 0)
+            return int(connection.value(queries.ADD_IN_FORCE, hashes | values))
 
     def app_approvals(self) -> tuple[AppApproval, ...]:
         """What officers have approved of apps, those withdrawn too."""
@@ -413,57 +411,55 @@ class Journal:
 
     # --- inside ---------------------------------------------------------------------------------------
 
-    def _accept(self, connection: sa.Connection, number: int) -> None:
+    def _accept(self, connection: Connection, number: int) -> None:
         """Go on with a restored journal: beyond every number that was answered, and with nothing open.
 
         What the copy knows as released stays so: its release is in it, and no other can be made.
         """
-        connection.execute(tables.instance.update().values(number=number + 1))
-        connection.execute(
+        connection.change(tables.instance.update().values(number=number + 1))
+        connection.change(
             tables.job.update()
             .where(tables.job.c.state.in_(REFUSABLE - {NodeJobState.RELEASED}))
             .values(state=NodeJobState.REFUSED, changed_at=self._clock())
         )
-        connection.execute(tables.seal.delete())
+        connection.change(tables.seal.delete())
 
-    def _step(self, connection: sa.Connection, job_id: str, event: Event, **values: object) -> None:
+    def _step(self, connection: Connection, job_id: str, event: Event, **values: object) -> None:
         if event in _STOPPED_BY_A_PAUSE:
             # In the same transaction: once a pause is on record, nothing of these is recorded after it.
             refuse_if_paused(connection)
         state = after(self._found(connection, job_id).state, event)
         changed = {"of_job": job_id, "state": state, "changed_at": self._clock()}
-        connection.execute(queries.CHANGE_JOB, changed | values)
+        connection.change(queries.CHANGE_JOB, changed | values)
 
-    def _found(self, connection: sa.Connection, job_id: str) -> JobRecord:
+    def _found(self, connection: Connection, job_id: str) -> JobRecord:
         found = find_job(connection, job_id)
         if found is None:
             raise LocalProtocolError("this node was never asked that job", code="unknown_job")
         return found
 
     @contextlib.contextmanager
-    def _read(self) -> Iterator[sa.Connection]:
-        with plain_errors(), self._reader.connect() as connection:
+    def _read(self) -> Iterator[Connection]:
+        with plain_errors(), self._database.reading() as connection:
             yield connection
 
     @contextlib.contextmanager
-    def _write(self) -> Iterator[sa.Connection]:
+    def _write(self) -> Iterator[Connection]:
         """One transaction that takes the journal's number on, and the mirror after it."""
         with plain_errors():
-            with self._engine.begin() as connection:
+            with self._database.writing() as connection:
                 yield connection
                 take_on(connection)
-            self._mirror.follow(self._engine)
+            self._mirror.follow(self._database)
 
 
-def _seal(
-    connection: sa.Connection, job_id: str, round_: int, attempt: int
-) -> sa.Row[bytes, int, bytes] | None:
+def _seal(connection: Connection, job_id: str, round_: int, attempt: int) -> Any:
     place = {"of_job": job_id, "of_round": round_, "of_attempt": attempt}
-    return connection.execute(queries.SEAL, place).first()
+    return connection.row(queries.SEAL, place)
 
 
-def _released(connection: sa.Connection, job_id: str, round_: int) -> StoredRelease | None:
-    row = connection.execute(queries.RELEASED, {"of_job": job_id, "of_round": round_}).first()
+def _released(connection: Connection, job_id: str, round_: int) -> StoredRelease | None:
+    row = connection.row(queries.RELEASED, {"of_job": job_id, "of_round": round_})
     return None if row is None else StoredRelease(row.attempt, row.token)
 
 

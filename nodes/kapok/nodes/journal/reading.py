@@ -15,6 +15,7 @@ from kapok.nodes.journal import queries, tables
 from kapok.nodes.journal.records import JobRecord, Pause, Scope
 from kapok.nodes.policy import Rule
 from kapok.nodes.states import NodeJobState
+from kapok.persistence import Connection, Prepared
 from kapok.protocols.secure_sum.cohort import CohortRule, PastRelease, Reopened, rule_in_force
 
 __all__ = [
@@ -61,7 +62,7 @@ def asked_before(job: JobRecord) -> sa.ColumnElement[bool]:
 
 
 def tries_so_far(
-    connection: sa.Connection, asset: str, organisation: str, *, before: int = _AFTER_ALL, day: float = 0.0
+    connection: Connection, asset: str, organisation: str, *, before: int = _AFTER_ALL, day: float = 0.0
 ) -> tuple[int, int]:
     """How many tries of an asset an organisation has had, by the running count in the rows.
 
@@ -76,20 +77,20 @@ def tries_so_far(
         How many ever, and how many after the first that came at that moment or later, that one included.
     """
     here = {"asset": asset, "organisation": organisation}
-    last = int(connection.scalar(queries.LAST_TRY, here | {"before": before}) or 0)
+    last = int(connection.value(queries.LAST_TRY, here | {"before": before}) or 0)
     if not last or day <= 0:
         return last, last
-    first = connection.execute(queries.FIRST_TRY_SINCE, here | {"since": day}).first()
+    first = connection.row(queries.FIRST_TRY_SINCE, here | {"since": day})
     return last, 0 if first is None or first.number >= before else max(last - int(first.tries), 0)
 
 
-def find_job(connection: sa.Connection, job_id: str) -> JobRecord | None:
+def find_job(connection: Connection, job_id: str) -> JobRecord | None:
     """The job of that id."""
-    row = connection.execute(queries.JOB, {"of_job": job_id}).first()
+    row = connection.row(queries.JOB, {"of_job": job_id})
     return None if row is None else job_record(row)
 
 
-def job_record(row: sa.Row[Any]) -> JobRecord:
+def job_record(row: Any) -> JobRecord:
     """A row of the table `job`."""
     return JobRecord(
         number=row.number,
@@ -114,7 +115,7 @@ def job_record(row: sa.Row[Any]) -> JobRecord:
 
 
 def scope_of(
-    connection: sa.Connection,
+    connection: Connection,
     asset: str,
     organisation: str,
     question: bytes | None = None,
@@ -137,7 +138,7 @@ def scope_of(
         of_question = current | {"question": question}
         rows += _first_of_each(connection, queries.NEXT_COHORT_OF_QUESTION, "names", of_question)
     if job_id:
-        rows += connection.execute(queries.RELEASES_OF_JOB, {"of_job": job_id})
+        rows += connection.rows(queries.RELEASES_OF_JOB, {"of_job": job_id})
     fixed_with: CohortRule | None = None
     for row in (*rows, *_first_of_each(connection, queries.NEXT_RULE, "rule", scope)):
         fixed_with = rule_in_force(msgspec.convert(row.rule, type=CohortRule), fixed_with)
@@ -150,16 +151,16 @@ def scope_of(
 
 
 def _first_of_each(
-    connection: sa.Connection, following: sa.Select[Any], column: str, where: Mapping[str, object]
-) -> Iterator[sa.Row[Any]]:
+    connection: Connection, following: Prepared, column: str, where: Mapping[str, object]
+) -> Iterator[Any]:
     """One release for each value of a column, by skipping from value to value in the index."""
     beyond = ""
-    while row := connection.execute(following, {**where, "beyond": beyond}).first():
+    while row := connection.row(following, {**where, "beyond": beyond}):
         yield row
         beyond = getattr(row, column)
 
 
-def _past_release(row: sa.Row[Any]) -> PastRelease:
+def _past_release(row: Any) -> PastRelease:
     return PastRelease(
         job_id=bytes.fromhex(row.job_id),
         round=row.round,
@@ -171,18 +172,18 @@ def _past_release(row: sa.Row[Any]) -> PastRelease:
     )
 
 
-def pause_of(connection: sa.Connection) -> Pause | None:
+def pause_of(connection: Connection) -> Pause | None:
     """The pause that is on; None while the node answers."""
-    row = connection.execute(queries.PAUSE).first()
+    row = connection.row(queries.PAUSE)
     return None if row is None else pause_record(row)
 
 
-def pause_record(row: sa.Row[Any]) -> Pause:
+def pause_record(row: Any) -> Pause:
     """A row of the table `pause`."""
     return Pause(row.reason, row.paused_at, row.paused_by, row.resumed_at, row.resumed_by)
 
 
-def refuse_if_paused(connection: sa.Connection) -> None:
+def refuse_if_paused(connection: Connection) -> None:
     """Let nothing go on while the holder has paused the node.
 
     Raises:
@@ -202,8 +203,8 @@ def holder_paused() -> ConsentWithheld:
     )
 
 
-def _last_reopening(connection: sa.Connection, asset: str, organisation: str) -> Reopened | None:
-    row = connection.execute(queries.REOPENING, {"asset": asset, "organisation": organisation}).first()
+def _last_reopening(connection: Connection, asset: str, organisation: str) -> Reopened | None:
+    row = connection.row(queries.REOPENING, {"asset": asset, "organisation": organisation})
     if row is None:
         return None
     return Reopened(

@@ -12,12 +12,13 @@ from kapok.errors import CohortTooSmall, InvalidInput
 from kapok.nodes.journal import tables
 from kapok.nodes.journal.reading import scope_of
 from kapok.nodes.journal.records import AcceptedReopening
+from kapok.persistence import Connection
 
 __all__ = ["accept_reopening", "accepted_reopenings"]
 
 
 def accept_reopening(
-    connection: sa.Connection, asset: str, reopening: Reopening, document: SignedReopening, now: float
+    connection: Connection, asset: str, reopening: Reopening, document: SignedReopening, now: float
 ) -> bool:
     """Note a verified reopening, within a transaction; return whether it is new.
 
@@ -49,7 +50,7 @@ def accept_reopening(
             code="cohort_not_named",
             remedy="let an officer propose it anew and name that cohort too (`kapok cohort propose --old`)",
         )
-    connection.execute(
+    connection.change(
         tables.reopening.insert().values(
             reopening_id=document.id,
             asset=asset,
@@ -63,9 +64,9 @@ def accept_reopening(
     return True
 
 
-def accepted_reopenings(connection: sa.Connection) -> Sequence[AcceptedReopening]:
+def accepted_reopenings(connection: Connection) -> Sequence[AcceptedReopening]:
     """Every reopening that was accepted, in the order of acceptance."""
-    rows = connection.execute(sa.select(tables.reopening).order_by(tables.reopening.c.number))
+    rows = connection.rows(sa.select(tables.reopening).order_by(tables.reopening.c.number))
     return [
         AcceptedReopening(
             id=row.reopening_id,
