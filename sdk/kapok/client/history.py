@@ -54,19 +54,20 @@ class History:
         return table.replace_schema_metadata({"kapok.suppressed": json.dumps(self.suppressed)})
 
     def plot(self) -> Axes:
-        """A line for each metric over the exchanges.
+        """A line for each metric over the exchanges, one for each kind of them where several tell it.
 
         Raises:
             InvalidInput: ``no_matplotlib``: it is not installed.
         """
         axes = new_axes()
         for name, values in self.metrics.items():
-            points = [
-                (one.number, value)
-                for one, value in zip(self.exchanges, values, strict=True)
-                if value is not None
-            ]
-            axes.plot(*zip(*points, strict=True), marker="o", label=name)
+            lines: dict[str, list[tuple[int, float]]] = {}
+            for one, value in zip(self.exchanges, values, strict=True):
+                if value is not None:
+                    lines.setdefault(one.kind, []).append((one.number, value))
+            for kind, points in lines.items():
+                label = name if len(lines) == 1 else f"{name}, {kind}"
+                axes.plot(*zip(*points, strict=True), marker="o", label=label)
         axes.set_xlabel("exchange")
         if self.metrics:
             axes.legend()

@@ -246,10 +246,12 @@ def test_a_history_is_drawn(tmp_path):
     history = History(
         (
             Exchange(number=1, kind="train", metrics={"loss": 2.0, "kind": 1.0}, **common),
-            Exchange(number=2, kind="evaluate", metrics={"accuracy": 0.5}, **common),
+            Exchange(number=2, kind="evaluate", metrics={"accuracy": 0.5, "loss": 2.5}, **common),
         )
     )
-    assert history.metrics == {"kind": (1.0, None), "loss": (2.0, None), "accuracy": (None, 0.5)}
+    assert history.metrics == {"kind": (1.0, None), "loss": (2.0, 2.5), "accuracy": (None, 0.5)}
+    lines = history.plot().get_legend_handles_labels()[1]
+    assert lines == ["kind", "loss, train", "loss, evaluate", "accuracy"]
     assert history.to_arrow().column_names == [
         "exchange",
         "kind",

@@ -129,7 +129,7 @@ def approved_app(
                     f"the app may not see the column {foreign[0]}",
                     code="app_columns_not_allowed",
                     clause=f"{found.clause}.columns",
-                    remedy="ask for " + ", ".join(rule.columns),
+                    remedy="ask for no more than " + " ".join(f"--column {name}" for name in rule.columns),
                 )
             return norm_objection(clip_norm, rule.clip_norm, found.clause) or found
     return ConsentWithheld(

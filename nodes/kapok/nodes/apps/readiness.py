@@ -37,8 +37,8 @@ def app_in_words(what: str, rule: AppRule) -> tuple[str, ...]:
     return (
         f"{what}: {rule.hash} may run for {' or '.join(rule.analysts)} over {rule.dataset}",
         f"  sees {columns}; of its configuration a job may change {allowed}{norm}",
-        f"  its messages may say {', '.join(rule.messages) or 'nothing'} beside the model, and it may tell "
-        + (", ".join(rule.metrics) or "any metrics"),
+        f"  messages may say {', '.join(rule.messages) or 'nothing of their own'} beside the model; "
+        f"it may tell {', '.join(rule.metrics) or 'any metrics'}",
         f"  {where}; {limits.cpus} CPU, {limits.memory_mib} MiB memory, {limits.scratch_mib} MiB of files, "
         f"{limits.processes} processes, {limits.call_timeout_s} s a message",
     )
