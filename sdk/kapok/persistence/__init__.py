@@ -54,6 +54,7 @@ __all__ = [
     "examine_database",
     "is_unavailable",
     "open_database",
+    "reason",
     "run_environment",
 ]
 
@@ -157,6 +158,18 @@ def run_environment() -> None:
 def is_unavailable(error: sqlalchemy.exc.SQLAlchemyError) -> bool:
     """Whether an error says that the database cannot be used just now, and trying again may help."""
     return isinstance(error, sqlalchemy.exc.OperationalError) or postgres.is_unavailable(error)
+
+
+def reason(error: sqlalchemy.exc.SQLAlchemyError) -> str:
+    """What went wrong, as the database names it: SQLite's name, a server's SQLSTATE, or the error's class.
+
+    The words beside it may quote what was to be written.
+    """
+    cause: BaseException | None = getattr(error, "orig", None)
+    named = getattr(cause, "sqlite_errorname", "") or postgres.state(error)
+    while cause is not None and cause.__cause__ is not None:
+        cause = cause.__cause__
+    return str(named or type(cause or error).__name__)
 
 
 def _secure_file(path: Path) -> None:

@@ -23,7 +23,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 
 from kapok.errors import InvalidInput
 
-__all__ = ["engine", "is_unavailable", "refused"]
+__all__ = ["engine", "is_unavailable", "refused", "state"]
 
 _DRIVER: Final = "postgresql+kapok"
 _SCHEMES: Final = frozenset({"postgresql", "postgres", "postgresql+pg8000"})
@@ -155,7 +155,7 @@ def engine(text: str, password: str | None) -> tuple[Engine, str]:
 
 def is_unavailable(error: sqlalchemy.exc.SQLAlchemyError) -> bool:
     """Whether the server cannot be reached or used just now, and trying again may help."""
-    return _state(error).startswith(_PASSING) or isinstance(error, sqlalchemy.exc.InterfaceError)
+    return state(error).startswith(_PASSING) or isinstance(error, sqlalchemy.exc.InterfaceError)
 
 
 def refused(error: sqlalchemy.exc.SQLAlchemyError, shown: str) -> InvalidInput | None:
@@ -163,15 +163,15 @@ def refused(error: sqlalchemy.exc.SQLAlchemyError, shown: str) -> InvalidInput |
     tls = _tls_fault(error)
     if tls is not None:
         return InvalidInput(f"the server of {shown} {tls[0]}", code="database_refused", remedy=tls[1])
-    state = _state(error)
-    if state.startswith("28") and "certificate" in str(getattr(error, "orig", "")):
+    told = state(error)
+    if told.startswith("28") and "certificate" in str(getattr(error, "orig", "")):
         what, remedy = (
             "asks for a certificate of the client",
             "name one: ?sslcert=FILE&sslkey=FILE in the URL",
         )
         return InvalidInput(f"the server of {shown} {what}", code="database_refused", remedy=remedy)
     for beginning, (what, remedy) in _REFUSALS.items():
-        if state.startswith(beginning):
+        if told.startswith(beginning):
             return InvalidInput(f"the server of {shown} {what}", code="database_refused", remedy=remedy)
     return None
 
@@ -198,7 +198,7 @@ def _tls_fault(error: sqlalchemy.exc.SQLAlchemyError) -> tuple[str, str] | None:
     )
 
 
-def _state(error: sqlalchemy.exc.SQLAlchemyError) -> str:
+def state(error: sqlalchemy.exc.SQLAlchemyError) -> str:
     """The SQLSTATE of a server's error; empty where there is none."""
     origin = getattr(error, "orig", None)
     told = origin.args[0] if isinstance(origin, Exception) and origin.args else None

@@ -30,7 +30,6 @@ _DATASET: Final = re.compile(r"[0-9a-f]{64}\Z")
 _MOST_SEED_BYTES: Final = 4096
 _AGAIN_S: Final = 2.0
 _UNFINISHED: Final = frozenset(JobState) - ENDED
-_log = logging.getLogger(__name__)
 
 
 def admit(step: Step, caller: PartyName, token: str) -> str:
@@ -137,17 +136,15 @@ def _keep(step: Step, admitted: AdmittedJob, token: str, payload: bytes) -> None
     step.moves.append(Move(None, FIRST_JOB_STATE, 0.0, 0.0))
     if row.at_work:
         step.touch_all(row)
-    _log.info(
-        "job submission",
-        extra={
-            "job": row.id,
-            "analyst": row.analyst,
-            "dataset": row.dataset,
-            "members": len(members),
-            "at_least": admitted.terms.at_least,
-            "at_work": row.at_work,
-        },
-    )
+    told = {
+        "job": row.id,
+        "analyst": row.analyst,
+        "dataset": row.dataset,
+        "members": len(members),
+        "at_least": admitted.terms.at_least,
+        "at_work": row.at_work,
+    }
+    step.log(logging.INFO, "job submission", told)
 
 
 def _check_question(context: Context, specification: JobSpec) -> None:

@@ -6,8 +6,9 @@ import hashlib
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Generic, TypeVar
@@ -99,6 +100,11 @@ class Step:
         # In the order in which they were touched: their ids are drawn, and order nothing.
         self.jobs: dict[str, None] = {}
         self.moves: list[Move] = []
+        self.lines: list[Callable[[], None]] = []
+
+    def log(self, level: int, message: str, extra: Mapping[str, object]) -> None:
+        """Write a line of the log once this change is on disk, about whom it is now; none if it is lost."""
+        self.lines.append(partial(copy_context().run, _log.log, level, message, extra=extra))
 
     def touch(self, job: JobRow, nodes: Iterable[str] = ()) -> None:
         """Note that a job's analyst wants to know, and that these nodes may owe something new."""
@@ -172,6 +178,8 @@ class Context:
         self.store.when_on_disk(partial(self._tell, step))
 
     def _tell(self, step: Step) -> None:
+        for line in step.lines:
+            line()
         if self._observe and step.moves:
             self._observe(step.moves)
         if self._announce and (step.nodes or step.jobs):

@@ -28,7 +28,6 @@ from kapok.errors import InvalidInput, KapokError, NotFound, Refused, error_clas
 
 __all__ = ["cancel_job", "expire_sum", "fail_job", "move_attempt", "move_job", "read_error", "void_attempt"]
 
-_log = logging.getLogger(__name__)
 _WORD: Final = 64
 
 
@@ -91,7 +90,7 @@ def move_job(
         step.touch_all(job)
     if left in LIVE and state not in LIVE:
         begin_waiting(step, job.analyst)
-    _log.log(_level(error), "job %s", event, extra=_told(job) | _why(party, code, error))
+    step.log(_level(error), f"job {event}", _told(job) | _why(party, code, error))
 
 
 def _level(error: KapokError | None) -> int:

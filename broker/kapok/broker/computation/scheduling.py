@@ -18,8 +18,6 @@ from kapok.broker.computation.states import LIVE
 
 __all__ = ["begin_waiting", "may_begin"]
 
-_log = logging.getLogger(__name__)
-
 
 def may_begin(step: Step, analyst: str) -> bool:
     """Whether a new job of an analyst's is at work at once, before none that waits."""
@@ -37,4 +35,4 @@ def begin_waiting(step: Step, analyst: str) -> None:
         job.at_work = True
         job.gathering_since = step.now
         step.touch_all(job)
-        _log.info("job has its turn", extra={"job": job.id, "party": analyst})
+        step.log(logging.INFO, "job has its turn", {"job": job.id, "analyst": analyst})

@@ -24,12 +24,15 @@ from kapok.broker.store.vectors import VectorTable
 from kapok.broker.store.wakeups import Heard, heard_from, tell
 from kapok.errors import InternalError, Unavailable
 from kapok.logs.lasting import Lasting
-from kapok.persistence import Connection, Database, examine_database, is_unavailable, open_database
+from kapok.persistence import Connection, Database, examine_database, is_unavailable, open_database, reason
 
 __all__ = ["Store", "Transaction"]
 
 # A chunk of 256 KiB lies in 16 pages instead of 64: written, and deleted, with half the work.
 _PAGE_BYTES: Final = 16_384
+_SEE: Final = (
+    "see that there is room on the disk; of PostgreSQL, that it runs and is reachable: `kapok doctor`"
+)
 # A disk that is full lets whatever writes nothing go on.
 _CALM_S: Final = 30.0
 _MIGRATIONS: Final = "kapok.broker.store.migrations"
@@ -191,7 +194,10 @@ class Store:
             yield
         except SQLAlchemyError as error:
             if is_unavailable(error):
-                self._unusable.tell("unavailable", "the store cannot be used", error=error)
+                why = reason(error)
+                self._unusable.tell(
+                    why, "the store cannot be used", {"why": why, "remedy": _SEE}, error=error
+                )
                 raise Unavailable(
                     "the broker cannot write down anything just now",
                     code="store_unavailable",
