@@ -235,8 +235,8 @@ async def all_of(tasks: list[Callable[[], Awaitable[None]]]) -> None:
     await asyncio.gather(*map(one, tasks))
 
 
-async def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """All of it, one thing after the other."""
+async def measure(arguments: argparse.Namespace, folder: Path) -> None:
+    """All of it, one thing after the other; what was found is kept at each step."""
     realm = Realm()
     broker = Broker(realm.furnish_broker(folder / "broker", arguments.store))
     started = await asyncio.to_thread(broker.start)
@@ -255,21 +255,41 @@ async def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]
         works: dict[str, Callable[[], Awaitable[Any]]] = {
             "rounds": lambda: load.all_rounds(arguments.seconds),
             "restart": load.restart,
-            "soak": lambda: load.soak(arguments.soak),
         }
+        if arguments.soak > 0:
+            works["soak"] = lambda: load.soak(arguments.soak)
         for name, work in works.items():
+            keep(arguments, load.found)
             load.found[name] = await work()
             say({name: load.found[name]})
+        keep(arguments, load.found)
     finally:
         parties: list[Party] = [*nodes, *analysts]
         await asyncio.gather(*(party.leave() for party in parties), return_exceptions=True)
         broker.kill()
-    return load.found
+
+
+def keep(arguments: argparse.Namespace, found: dict[str, Any]) -> None:
+    """Write down what was found so far, where a file was named."""
+    if arguments.out:
+        command = (
+            f"python -m benchmarks.load --nodes {arguments.nodes} --members {row(arguments.members)} "
+            f"--analysts {row(arguments.analysts)} --seconds {arguments.seconds:g} --soak {arguments.soak:g}"
+        )
+        document = {"command": command, "machine": describe(), "found": found}
+        arguments.out.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def positive(text: str) -> int:
+    """A number from 1 on."""
+    if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number
 
 
 def numbers(text: str) -> list[int]:
     """Numbers in a row, as the command line gives them."""
-    return [int(one) for one in text.split(",")]
+    return [positive(one) for one in text.split(",")]
 
 
 def row(many: list[int]) -> str:
@@ -287,24 +307,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--nodes", type=int, default=1000)
+    parser.add_argument("--nodes", type=positive, default=1000)
     parser.add_argument("--members", type=numbers, default=[10, 50, 200], help="of a round, ascending")
     parser.add_argument("--analysts", type=numbers, default=[1, 8], help="at once, ascending")
-    parser.add_argument("--seconds", type=float, default=40.0, help="of each kind of rounds")
-    parser.add_argument("--soak", type=float, default=300.0, help="seconds of rounds, sampled each 10 s")
+    parser.add_argument("--seconds", type=positive, default=40, help="of each kind of rounds")
+    parser.add_argument("--soak", type=int, default=300, help="seconds of rounds, sampled each 10 s; or 0")
     parser.add_argument("--store", default="broker.db", help="as in broker.toml")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
+    if max(arguments.members) > arguments.nodes:
+        parser.error("a round cannot have more members than there are nodes")
     with tempfile.TemporaryDirectory(prefix="kapok-load-") as folder:
-        found = asyncio.run(measure(arguments, Path(folder)))
-    document = {
-        "command": f"python -m benchmarks.load --nodes {arguments.nodes} --members {row(arguments.members)} "
-        f"--analysts {row(arguments.analysts)} --seconds {arguments.seconds:g} --soak {arguments.soak:g}",
-        "machine": describe(),
-        "found": found,
-    }
-    if arguments.out:
-        arguments.out.write_text(json.dumps(document, indent=2) + "\n")
+        asyncio.run(measure(arguments, Path(folder)))
 
 
 if __name__ == "__main__":
