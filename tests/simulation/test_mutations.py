@@ -1,6 +1,7 @@
 """The simulation can fail: each breakage of `support.simulated.mutations` is noticed by its invariant."""
 
 import asyncio
+from functools import partial
 
 import pytest
 from support.simulated.data import QUESTIONS
@@ -51,7 +52,27 @@ def test_a_node_that_is_asked_again_for_a_vector_sends_the_same(ground):
     assert outcome.answers == 1
 
 
+async def a_journal_is_set_back(world):
+    """A node's disk is restored from a copy, but for the mirror; then it is asked again."""
+    for machine in world.machines.values():
+        machine.start()
+    node = world.machines["b"]
+    for at_s, happens in ((1.5, node.back_up), (8.0, partial(node.restore, but="instance"))):
+        world.loop.call_at(at_s, happens)
+    world.analysts[0].wishes = [
+        Wish(at_s=at_s, sql=QUESTIONS[0], at_least=None, deadline_s=30) for at_s in (2.0, 3.0, 4.0, 12.0)
+    ]
+    await asyncio.sleep(60)
+
+
+def test_a_journal_that_was_set_back_is_not_answered_from(ground):
+    outcome = run(ground, 0, story=a_journal_is_set_back)
+    outcome.check()
+    assert "b             ends: journal_restored" in "\n".join(outcome.lines)
+
+
 STORIES = {
+    "set-back": a_journal_is_set_back,
     "no-deadline": one_is_away,
     "sealed-anew": the_broker_dies_while_it_takes_vectors,
     "ended-goes-on": everything_is_heard_twice,

@@ -92,7 +92,7 @@ async def one_has_no_room(world):
     """A node's disk is full while a question is offered to it, and then is not."""
     for machine in world.machines.values():
         machine.start()
-    world.loop.call_at(1.5, setattr, world.machines["b"], "full", True)
+    world.loop.call_at(1.5, world.machines["b"].fill)
     world.loop.call_at(20.0, setattr, world.machines["b"], "full", False)
     world.analysts[0].wishes = [Wish(at_s=2.0, sql=QUESTIONS[0], at_least=None, deadline_s=120)]
     await asyncio.sleep(100)

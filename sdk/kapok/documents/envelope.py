@@ -22,7 +22,6 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import msgspec
-from cryptography import x509
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
@@ -38,7 +37,6 @@ from kapok.identity.certificates import (
     public_key,
 )
 from kapok.identity.credentials import Credentials
-from kapok.identity.names import PartyName
 from kapok.identity.revocation import revoked_error
 from kapok.protocols.secure_sum.params import Party, Signed
 
@@ -171,8 +169,8 @@ class JwsSigner(NeverPickled):
 class JwsVerifier:
     """Verifies signed documents against one root.
 
-    A certificate's chain is checked once and remembered by the SHA-256 of its bytes; its dates are checked
-    anew for each document.
+    A certificate is read and its chain checked once, and remembered by the SHA-256 of its bytes; its dates
+    are checked anew for each document.
     """
 
     def __init__(
@@ -191,7 +189,7 @@ class JwsVerifier:
         self._root = TrustRoot.from_pem(root_pem)
         self._clock = clock
         self._revoked = revoked
-        self._checked: OrderedDict[bytes, tuple[x509.Certificate, PartyName]] = OrderedDict()
+        self._checked: OrderedDict[bytes, _Signer] = OrderedDict()
 
     def verify(self, typ: str, token: str) -> Signed:
         """Return what was signed, once form, `typ`, certificate and signature are seen to be right.
@@ -209,10 +207,10 @@ class JwsVerifier:
                 code="wrong_typ",
                 remedy=f"give the document that was signed as {typ}",
             )
-        digest, certificate, name = self._known(_certificate_of(header))
-        key = public_key(certificate)
+        signer = self._known(_certificate_of(header))
+        name = signer.name
         try:
-            jws.deserialize_compact(token, ECKey(key, key), registry=_REGISTRY)
+            jws.deserialize_compact(token, signer.key, registry=_REGISTRY)
         except (JoseError, ValueError, TypeError):
             raise IdentityInvalid(
                 f"the signature under the name of {name} is not right",
@@ -220,35 +218,55 @@ class JwsVerifier:
                 remedy="it was altered, or its sender does not hold that party's key: ask the party",
                 party=str(name),
             ) from None
-        self._check(digest, certificate, name)
-        if self._revoked(certificate.serial_number):
+        self._check(signer)
+        if self._revoked(signer.certificate.serial_number):
             raise revoked_error(str(name))
         return Signed(
             payload=payload,
-            signer=Party(str(name), name.organisation_id),
-            fingerprint=fingerprint(certificate),
-            key_fingerprint=key_fingerprint(key),
+            signer=signer.party,
+            fingerprint=signer.fingerprint,
+            key_fingerprint=signer.key_fingerprint,
         )
 
-    def _known(self, der: bytes) -> tuple[bytes, x509.Certificate, PartyName]:
-        """The signer's certificate and the name in it, not checked yet."""
+    def _known(self, der: bytes) -> _Signer:
+        """Who has signed, by a certificate that may not be checked yet."""
         digest = hashlib.sha256(der).digest()
-        if known := self._checked.get(digest):
-            return digest, *known
-        certificate = certificate_from_der(der, "signer's certificate")
-        return digest, certificate, party_name(certificate)
+        return self._checked.get(digest) or _Signer(der, digest)
 
-    def _check(self, digest: bytes, certificate: x509.Certificate, name: PartyName) -> None:
+    def _check(self, signer: _Signer) -> None:
         """Check the certificate: after the signature, for then it is known who signed with an expired one."""
         now = self._clock()
-        if digest in self._checked:
-            self._root.check_dates(certificate, now)
-            self._checked.move_to_end(digest)
+        if signer.digest in self._checked:
+            self._root.check_dates(signer.certificate, now)
+            self._checked.move_to_end(signer.digest)
             return
-        self._root.check(certificate, now)
-        self._checked[digest] = (certificate, name)
+        self._root.check(signer.certificate, now)
+        self._checked[signer.digest] = signer
         if len(self._checked) > _MOST_CACHED:
             self._checked.popitem(last=False)
+
+
+class _Signer:
+    """Whoever a certificate names, who may not be checked yet.
+
+    Args:
+        der: The certificate.
+        digest: Its SHA-256.
+
+    Raises:
+        IdentityInvalid: ``bad_certificate``.
+    """
+
+    __slots__ = ("certificate", "digest", "fingerprint", "key", "key_fingerprint", "name", "party")
+
+    def __init__(self, der: bytes, digest: bytes) -> None:
+        self.digest = digest
+        self.certificate = certificate_from_der(der, "signer's certificate")
+        self.name = party_name(self.certificate)
+        key = public_key(self.certificate)
+        self.key = ECKey(key, key)
+        self.party = Party(str(self.name), self.name.organisation_id)
+        self.fingerprint, self.key_fingerprint = fingerprint(self.certificate), key_fingerprint(key)
 
 
 def _split(token: str) -> tuple[dict[str, Any], bytes]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
@@ -50,7 +50,8 @@ class Current:
     ) -> None:
         self.now = credentials
         self._home, self._passphrase, self._clock = home, passphrase, clock
-        self._seen = _marks(home)
+        self._files = [home / IDENTITY_FOLDER / name for name in _FILES]
+        self._seen = _marks(self._files)
         self._told: list[Callable[[], None]] = []
 
     def tell(self, told: Callable[[], None]) -> None:
@@ -64,7 +65,7 @@ class Current:
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_S)
-            marks = _marks(self._home)
+            marks = _marks(self._files)
             if marks == self._seen or None in marks:
                 continue  # while one is written the other may be away
             self._seen = marks
@@ -90,12 +91,12 @@ def _check(found: Credentials, credentials: Credentials) -> None:
         )
 
 
-def _marks(home: Path) -> Marks:
+def _marks(files: Sequence[Path]) -> Marks:
     """What changes when a file is replaced; None for one that is not there."""
     marks: list[tuple[int, int] | None] = []
-    for name in _FILES:
+    for file in files:
         try:
-            found = (home / IDENTITY_FOLDER / name).stat()
+            found = file.stat()
             marks.append((found.st_ino, found.st_mtime_ns))
         except OSError:
             marks.append(None)

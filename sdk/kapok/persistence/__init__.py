@@ -36,7 +36,6 @@ from urllib.parse import quote
 import sqlalchemy
 from alembic import command, context
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.engine import URL, Engine
@@ -63,6 +62,7 @@ T = TypeVar("T")
 _BUSY_TIMEOUT_MS: Final = 15_000
 _PAGE_BYTES: Final = 4096
 _FILE_MODE: Final = 0o600
+_VERSIONS: Final = sqlalchemy.table("alembic_version", sqlalchemy.column("version_num", sqlalchemy.String))
 
 
 def open_database(
@@ -293,8 +293,10 @@ def _read_directory(folder: Path, _names: tuple[str, ...]) -> ScriptDirectory:
 
 
 def _heads(connection: sqlalchemy.Connection) -> tuple[str, ...]:
-    """The revisions that a database is at; none where nothing is in it yet."""
-    return tuple(MigrationContext.configure(connection).get_current_heads())
+    """The revisions that a database is at, as Alembic notes them; none where nothing is in it yet."""
+    if not connection.dialect.has_table(connection, _VERSIONS.name):
+        return ()
+    return tuple(connection.scalars(sqlalchemy.select(_VERSIONS.c.version_num)))
 
 
 def _refuse_newer(heads: Sequence[str], script: ScriptDirectory, shown: str) -> None:

@@ -124,18 +124,13 @@ class Database:
         self.engine = engine
         self._error = engine.dialect.loaded_dbapi.Error
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self) -> contextlib.AbstractContextManager[Connection]:
         """Read one consistent state."""
-        with self._connection(read_only=True) as connection:
-            yield connection
+        return self._connection(read_only=True)
 
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self) -> contextlib.AbstractContextManager[Connection]:
         """Change something: all is on disk when the block is left, or nothing is if it raises."""
-        with self._connection(read_only=False) as connection:
-            yield connection
-            connection.commit()
+        return self._connection(read_only=False)
 
     def close(self) -> None:
         """Let the connections go."""
@@ -152,6 +147,8 @@ class Database:
             connection = Connection(driver.driver_connection, self.engine.dialect)
             connection.begin(read_only=read_only)
             yield connection
+            if not read_only:
+                connection.commit()
         except sa.exc.DBAPIError as error:
             reason: Any = error.orig
             if reason is not None and self.engine.dialect.is_disconnect(reason, None, None):

@@ -27,6 +27,7 @@ ENDED: Final = frozenset({"finished", "failed", "cancelled"})
 WAITS: Final = frozenset({"gathering", "sealing", "releasing", "steering"})
 LATE_S: Final = 5.0
 """By its own clock a broker that has been up for so long has ended what is overdue."""
+_ANSWERS: Final = frozenset({"ConsentRequest", "SealRequest", "ReleaseRequest"})
 NO_REASON: Final = frozenset({"internal", "illegal_event", "wrong_state", "fold_failed", "bad_answer"})
 
 
@@ -41,6 +42,7 @@ class Checks:
         self.jobs: dict[str, str] = {}
         self.rosters: dict[str, tuple[str, ...]] = {}
         self.answers: dict[str, Any] = {}
+        self.mirrored: dict[str, int] = {}
         self._eyes: dict[str, sqlite3.Connection] = {}
         self._up_since: dict[str, float] = {}
 
@@ -49,10 +51,25 @@ class Checks:
     def sent(self, who: str, message: Message) -> None:
         """A node says something: one vector is sealed in an attempt, one thing released in a round, ever."""
         kind = type(message).__name__
+        if kind in _ANSWERS:
+            self._remembers(who)
         if kind == "SealRequest" and message.WhichOneof("part") == "header":
             self._seals(who, message.header.seal.split(".")[1])
         elif kind == "ReleaseRequest":
             self._releases(who, message.release.split(".")[1])
+
+    def _remembers(self, who: str) -> None:
+        """What a journal was set back to has forgotten what was answered since; the mirror says that it was.
+
+        The mirror has followed before anything is answered, unless there was no room to write it.
+        """
+        machine = self.world.machines[who]
+        eye = self._eye(machine, "state/journal.db")
+        [number] = eye.execute("SELECT number FROM instance").fetchone()
+        if number < self.mirrored.get(who, 0):
+            self.world.wrong(f"{who} answers from a journal that was set back")
+        if number > _mirror(machine) and not machine.was_full:
+            self.world.wrong(f"{who} answers before the mirror of its journal follows")
 
     def _seals(self, who: str, payload: str) -> None:
         """Two vectors under the same masks would give their difference away."""
@@ -119,13 +136,16 @@ class Checks:
         """What it owed by its clock before is one thing, and what it owes now another."""
         self._up_since.pop(machine.name, None)
 
-    def rolled_back(self, machine: Machine) -> None:
+    def rolled_back(self, machine: Machine, but: str) -> None:
         """What it has forgotten is not held against it; what has left it is."""
         if machine.name == "broker":
             self.jobs.clear()
+        if not but:
+            self.mirrored.pop(machine.name, None)
 
     def _node(self, machine: Machine) -> None:
         eye = self._eye(machine, "state/journal.db")
+        self.mirrored[machine.name] = max(self.mirrored.get(machine.name, 0), _mirror(machine))
         twice = eye.execute(
             "SELECT job_id, round FROM release GROUP BY job_id, round HAVING COUNT(*) > 1"
         ).fetchall()
@@ -179,3 +199,11 @@ class Checks:
         for eye in self._eyes.values():
             eye.close()
         self._eyes.clear()
+
+
+def _mirror(machine: Machine) -> int:
+    """The number of a node's journal by the file that follows it."""
+    try:
+        return int((machine.home / "instance").read_bytes())
+    except FileNotFoundError:
+        return 0

@@ -38,6 +38,7 @@ class Machine:
         home: The folder of its present process.
         skew_s: How far its clock is ahead.
         full: Whether its disk is full.
+        was_full: Whether it has ever been.
         cut_at: The power goes at this write of its present process; None for not.
         down_s: How long it stays dark then.
     """
@@ -45,7 +46,7 @@ class Machine:
     def __init__(self, world: World, name: str, base: Path) -> None:
         self.world, self.name = world, name
         self.skew_s = 0.0
-        self.full = False
+        self.full = self.was_full = False
         self.cut_at: tuple[int, Phase] | None = None
         self.down_s = 1.0
         self.starts = self._writes = self._restored = 0
@@ -70,6 +71,10 @@ class Machine:
         self.world.trace.note(self.name, f"clock is {skew_s:+.1f} s off")
         self.skew_s = skew_s
         self.world.checks.clock_set(self)
+
+    def fill(self) -> None:
+        """Let there be no room on its disk."""
+        self.full = self.was_full = True
 
     def start(self) -> None:
         """Start its process."""
@@ -166,7 +171,7 @@ class Machine:
         image(self._backup, self.home)
         if but:
             shutil.copy(kept / but, self.home / but)
-        self.world.checks.rolled_back(self)
+        self.world.checks.rolled_back(self, but)
 
     def terminate(self) -> None:
         """SIGTERM: the process drains, and ends by itself."""

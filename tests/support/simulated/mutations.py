@@ -20,6 +20,7 @@ from kapok.broker.store.jobs import JobTable
 from kapok.client.jobs import JobFolder
 from kapok.client.session import AsyncSession
 from kapok.nodes.journal import Journal, journal, queries
+from kapok.nodes.journal.instance import Mirror
 from kapok.nodes.runner import attempts
 from kapok.protocols.secure_sum import holder
 from kapok.protocols.secure_sum.holder import Holder
@@ -181,6 +182,16 @@ MUTATIONS: Final[Mapping[str, Mutation]] = MappingProxyType(
             "a release is sent before it is in the journal",
             "not in its journal",
             ((Journal, "release", lambda _self, _record, token, **_more: token),),
+        ),
+        "set-back": Mutation(
+            "a node does not compare its journal with the mirror",
+            "from a journal that was set back",
+            ((Mirror, "judge", _nothing),),
+        ),
+        "mirror-late": Mutation(
+            "a node answers and lets the mirror of its journal be",
+            "before the mirror of its journal follows",
+            ((Mirror, "follow", _nothing),),
         ),
         "sealed-anew": Mutation(
             "a node that is asked again for an attempt makes another vector",

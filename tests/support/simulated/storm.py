@@ -189,7 +189,7 @@ def _cut(world: World, name: str, for_s: float) -> None:
 def _fill(world: World, name: str, for_s: float) -> None:
     machine = world.machines[name]
     world.trace.note(name, f"disk is full for {for_s:.1f} s")
-    machine.full = True
+    machine.fill()
 
     def freed() -> None:
         machine.full = False

@@ -14,6 +14,7 @@ from kapok.broker.computation.patience import goes_on_without, no_cohort_yet, pa
 from kapok.broker.computation.scheduling import begin_waiting
 from kapok.broker.computation.states import ENDED, LIVE, AttemptState, JobState
 from kapok.broker.computation.status import waited_for
+from kapok.broker.store import Transaction
 from kapok.broker.store.schema import AttemptRow, JobRow
 from kapok.errors import NotFound, TimedOut, counted
 from kapok.identity.names import PartyName, command_to_ask
@@ -23,6 +24,7 @@ from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR
 __all__ = ["tick"]
 
 _MOST_NAMED: Final = 5
+_MAY_SHRINK: Final = (JobState.GATHERING, JobState.SEALING)
 _WANTED: Final = {
     JobState.GATHERING: "the consent of",
     JobState.SEALING: "the sealed vector of",
@@ -34,27 +36,27 @@ def tick(context: Context) -> None:
     """Fail what is overdue, go on without the silent where fewer will do, delete what is old."""
     now, limits = context.clock(), context.limits
     with context.store.snapshot() as tx:
-        overdue = _ids(tx.jobs.overdue(LIVE, now))
-        unfetched = _ids(tx.jobs.unchanged_since((JobState.SUMMED,), now - limits.sum_retention_s))
-        old = _ids(tx.jobs.unchanged_since(ENDED, now - limits.job_retention_s))
-        waiting = tx.jobs.who_waits(LIVE)
-        flexible = [
-            job.id
-            for job in tx.jobs.in_states((JobState.GATHERING, JobState.SEALING))
-            if job.at_work and job.id not in overdue and not context.admitted(tx, job).needs_everyone
+        live = tx.jobs.timed(LIVE)
+        overdue = [job.id for job in live if job.deadline <= now]
+        shrinking = [
+            job.id for job in live if job.at_work and job.deadline > now and job.state in _MAY_SHRINK
         ]
+        flexible = [job_id for job_id in shrinking if _is_flexible(context, tx, job_id)]
+        unfetched = tx.jobs.unchanged_since((JobState.SUMMED,), now - limits.sum_retention_s)
+        old = tx.jobs.unchanged_since(ENDED, now - limits.job_retention_s)
     for job_ids, act in ((overdue, _run_out), (unfetched, _expire), (flexible, _go_on), (old, _forget)):
         for job_id in job_ids:
             _once(context, job_id, act)
 
     # Turns are given when a job ends; this is for limits that were raised.
-    for analyst in waiting:
+    for analyst in sorted({job.analyst for job in live if not job.at_work}):
         with context.step() as step:
             begin_waiting(step, analyst)
 
 
-def _ids(jobs: Sequence[JobRow]) -> list[str]:
-    return [job.id for job in jobs]
+def _is_flexible(context: Context, tx: Transaction, job_id: str) -> bool:
+    job = tx.jobs.get(job_id)
+    return job is not None and not context.admitted(tx, job).needs_everyone
 
 
 def _once(context: Context, job_id: str, act: Callable[[Step, JobRow], None]) -> None:

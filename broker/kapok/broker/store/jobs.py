@@ -11,7 +11,7 @@ from kapok.broker.store.rows import Rows, all_of
 from kapok.broker.store.schema import ConsentRow, EventRow, JobRow, MemberRow
 from kapok.persistence import Prepared
 
-__all__ = ["CURRENT", "STALE", "SUPERSEDED", "Asked", "Given", "JobTable", "Tally"]
+__all__ = ["CURRENT", "STALE", "SUPERSEDED", "Asked", "Given", "JobTable", "Tally", "Timed"]
 
 CURRENT = "current"
 STALE = "stale"
@@ -48,9 +48,14 @@ _WAITING: Final = Prepared(
     _JOBS.where(_OF_ANALYST, _IN_STATES, JobRow.at_work.is_(False)).limit(bindparam("most"))
 )
 _AHEAD: Final = Prepared(_COUNTED.where(_OF_ANALYST, JobRow.ordinal < bindparam("before")))
-_WHO_WAITS: Final = Prepared(select(JobRow.analyst).where(JobRow.at_work.is_(False), _IN_STATES).distinct())
-_OVERDUE: Final = Prepared(_JOBS.where(_IN_STATES, JobRow.deadline <= bindparam("before")))
-_UNCHANGED: Final = Prepared(_JOBS.where(_IN_STATES, JobRow.changed_at <= bindparam("before")))
+_LIVE: Final = Prepared(
+    select(JobRow.id, JobRow.analyst, JobRow.state, JobRow.at_work, JobRow.deadline)
+    .where(_IN_STATES)
+    .order_by(JobRow.ordinal)
+)
+_UNCHANGED: Final = Prepared(
+    select(JobRow.id).where(_IN_STATES, JobRow.changed_at <= bindparam("before")).order_by(JobRow.ordinal)
+)
 _FORGET: Final = Prepared(delete(JobRow).where(JobRow.id == bindparam("job")))
 _NEIGHBOURS: Final = Prepared(_JOBS.where(_OF_ORGANISATION, JobRow.id != bindparam("job"), _IN_STATES))
 
@@ -108,6 +113,16 @@ class Asked(NamedTuple):
     left_behind: bool
     refusal: str | None
     fault: str | None
+
+
+class Timed(NamedTuple):
+    """What the clock looks at: values. See `JobRow`."""
+
+    id: str
+    analyst: str
+    state: str
+    at_work: bool
+    deadline: float
 
 
 class Given(NamedTuple):
@@ -203,17 +218,13 @@ class JobTable:
         wanted = {"analyst": job.analyst, "states": list(states), "before": job.ordinal}
         return int(self._rows.value(_AHEAD, wanted))
 
-    def who_waits(self, states: Collection[str]) -> Sequence[str]:
-        """The analysts of whom a job in one of these states waits for its turn."""
-        return self._rows.column(_WHO_WAITS, {"states": list(states)})
+    def timed(self, states: Collection[str]) -> Sequence[Timed]:
+        """What the clock asks of the jobs in one of these states, in the order of submission."""
+        return [Timed(*row) for row in self._rows.tuples(_LIVE, {"states": list(states)})]
 
-    def overdue(self, states: Collection[str], now: float) -> Sequence[JobRow]:
-        """The jobs in one of these states whose deadline has passed."""
-        return self._rows.found(JobRow, _OVERDUE, {"states": list(states), "before": now})
-
-    def unchanged_since(self, states: Collection[str], before: float) -> Sequence[JobRow]:
-        """The jobs in one of these states that have not changed since `before`."""
-        return self._rows.found(JobRow, _UNCHANGED, {"states": list(states), "before": before})
+    def unchanged_since(self, states: Collection[str], before: float) -> Sequence[str]:
+        """Ids of the jobs in one of these states that have not changed since `before`."""
+        return self._rows.column(_UNCHANGED, {"states": list(states), "before": before})
 
     def forget(self, job_id: str) -> None:
         """Delete a job and everything that belongs to it."""

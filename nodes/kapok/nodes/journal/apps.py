@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
 from kapok.nodes.apps.approval import AppApproval, AppRule
-from kapok.nodes.journal import tables
+from kapok.nodes.journal import queries, tables
 from kapok.persistence import Connection
 
 __all__ = ["app_approvals", "approve_app", "withdraw_app"]
@@ -16,13 +15,7 @@ __all__ = ["app_approvals", "approve_app", "withdraw_app"]
 
 def app_approvals(connection: Connection, *, since: float = 0.0) -> tuple[AppApproval, ...]:
     """Every approval that held at a moment or was given after it, the earliest first."""
-    table = tables.app_approval
-    rows = connection.rows(
-        sa.select(table)
-        .where(table.c.withdrawn_at.is_(None) | (table.c.withdrawn_at >= since))
-        .order_by(table.c.number)
-    )
-    return tuple(map(_approval, rows))
+    return tuple(map(_approval, connection.rows(queries.APP_APPROVALS, {"since": since})))
 
 
 def approve_app(connection: Connection, rule: AppRule, now: float, officer: str) -> bool:

@@ -115,3 +115,13 @@ LAST_IN_FORCE: Final = Prepared(sa.select(tables.in_force).order_by(tables.in_fo
 ADD_IN_FORCE: Final = Prepared(tables.in_force.insert().returning(tables.in_force.c.number))
 PLACE: Final = Prepared(sa.select(tables.place.c.asset).where(tables.place.c.path == sa.bindparam("of_path")))
 ADD_PLACE: Final = Prepared(tables.place.insert())
+
+APP_APPROVALS: Final = Prepared(
+    sa.select(tables.app_approval)
+    .where(
+        tables.app_approval.c.withdrawn_at.is_(None)
+        | (tables.app_approval.c.withdrawn_at >= sa.bindparam("since"))
+    )
+    .order_by(tables.app_approval.c.number)
+)
+"""Those that held at a moment or were given after it."""
