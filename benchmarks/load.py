@@ -235,7 +235,9 @@ async def all_of(tasks: list[Callable[[], Awaitable[None]]]) -> None:
     await asyncio.gather(*map(one, tasks))
 
 
-async def measure(arguments: argparse.Namespace, folder: Path) -> None:
+async def measure(
+    arguments: argparse.Namespace, folder: Path, keep: Callable[[dict[str, Any]], None]
+) -> None:
     """All of it, one thing after the other; what was found is kept at each step."""
     realm = Realm()
     broker = Broker(realm.furnish_broker(folder / "broker", arguments.store))
@@ -259,25 +261,14 @@ async def measure(arguments: argparse.Namespace, folder: Path) -> None:
         if arguments.soak > 0:
             works["soak"] = lambda: load.soak(arguments.soak)
         for name, work in works.items():
-            keep(arguments, load.found)
+            keep(load.found)
             load.found[name] = await work()
             say({name: load.found[name]})
-        keep(arguments, load.found)
+        keep(load.found)
     finally:
         parties: list[Party] = [*nodes, *analysts]
         await asyncio.gather(*(party.leave() for party in parties), return_exceptions=True)
         broker.kill()
-
-
-def keep(arguments: argparse.Namespace, found: dict[str, Any]) -> None:
-    """Write down what was found so far, where a file was named."""
-    if arguments.out:
-        command = (
-            f"python -m benchmarks.load --nodes {arguments.nodes} --members {row(arguments.members)} "
-            f"--analysts {row(arguments.analysts)} --seconds {arguments.seconds:g} --soak {arguments.soak:g}"
-        )
-        document = {"command": command, "machine": describe(), "found": found}
-        arguments.out.write_text(json.dumps(document, indent=2) + "\n")
 
 
 def positive(text: str) -> int:
@@ -317,8 +308,18 @@ def main() -> None:
     arguments = parser.parse_args()
     if max(arguments.members) > arguments.nodes:
         parser.error("a round cannot have more members than there are nodes")
+    command = (
+        f"python -m benchmarks.load --nodes {arguments.nodes} --members {row(arguments.members)} "
+        f"--analysts {row(arguments.analysts)} --seconds {arguments.seconds} --soak {arguments.soak}"
+    )
+    document: dict[str, Any] = {"command": command, "machine": describe()}
+
+    def keep(found: dict[str, Any]) -> None:
+        if arguments.out:
+            arguments.out.write_text(json.dumps(document | {"found": found}, indent=2) + "\n")
+
     with tempfile.TemporaryDirectory(prefix="kapok-load-") as folder:
-        asyncio.run(measure(arguments, Path(folder)))
+        asyncio.run(measure(arguments, Path(folder), keep))
 
 
 if __name__ == "__main__":
