@@ -40,8 +40,12 @@ _PATIENCE_S: Final = 5.0
 _TRIES: Final = 3
 _PAUSE_S: Final = 0.2
 _OPTIONS: Final = (
+    # A connection is dead when a probe is not answered. For how long that is waited says the second timeout,
+    # which by itself is a minute, whatever the first one says. Not much less than this: on a slow line a
+    # probe waits behind what is being uploaded.
     ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.ping_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     # No pings that probe for bandwidth: they come with the data that is read, several a second. Where a party

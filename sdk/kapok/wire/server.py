@@ -41,7 +41,8 @@ ENROLMENT_LIMITS: Final = Limits(message_bytes=64 * 1024, concurrent_calls=64, u
 
 _KEEPALIVE: Final = (
     ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.ping_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     # Clients of Kapok ping every 20 s; whoever pings much more often is cut off.

@@ -13,6 +13,7 @@ from support.proxy import proxied
 
 from kapok.errors import IdentityInvalid, InvalidInput, TimedOut, Unavailable
 from kapok.identity.names import Role
+from kapok.wire import channel
 from kapok.wire.address import Address
 from kapok.wire.channel import connect
 from kapok.wire.diagnosis import why_unreachable
@@ -20,6 +21,7 @@ from kapok.wire.server import serve
 
 JOB = "cd" * 32
 DAY = 86400.0
+PROBES = ("grpc.keepalive_time_ms", "grpc.keepalive_timeout_ms", "grpc.http2.ping_timeout_ms")
 
 
 async def start(broker, credentials, address="127.0.0.1:0"):
@@ -200,6 +202,22 @@ async def test_an_address_that_is_not_ours_is_told(broker, broker_credentials, a
     with pytest.raises(InvalidInput) as caught:
         await start(broker, broker_credentials, address)
     assert caught.value.code == "bad_address"
+
+
+async def test_a_connection_that_is_dead_is_noticed_by_probes(broker, node_credentials, monkeypatch):
+    """All bounds a twentieth: one that gRPC sets by itself, to a minute, would be seen."""
+    soon = tuple((name, value // 20 if name in PROBES else value) for name, value in channel._OPTIONS)
+    monkeypatch.setattr(channel, "_OPTIONS", soon)
+    monkeypatch.setattr("kapok.wire.diagnosis._PATIENCE_S", 0.2)
+    async with proxied(broker.address) as proxy, await connect(node_credentials, proxy.address) as line:
+        watch = line.node.watch()
+        for known in broker.nodes.todo:
+            assert await anext(watch) == known
+        proxy.fault = "stall"
+        async with asyncio.timeout(30):
+            with pytest.raises(Unavailable):
+                await anext(watch)
+        await watch.aclose()
 
 
 async def test_a_server_that_stops_ends_watches_and_says_so(broker, analyst):
