@@ -5,10 +5,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 import typer
 
 from kapok.cli.app import app
+from kapok.errors import IdentityInvalid, InvalidInput, NotFound
 from kapok.nodes.apps.sandbox import _namespaces
 
 UNITS = sorted((Path(__file__).parents[2] / "docs" / "systemd").glob("*.service"))
@@ -48,6 +50,10 @@ def test_a_unit_runs_its_daemon_and_lets_it_do_nothing_else(path):
     assert service["User"] == f"kapok-{role}"
     home = service["Environment"].removeprefix("KAPOK_HOME=")
     assert home.removeprefix("/var/lib/") in service["StateDirectory"].split()
+    # What only a person can mend is not tried again every few seconds, all night.
+    by_people = {InvalidInput, NotFound, IdentityInvalid}
+    never = {str(click.UsageError.exit_code), *(str(kind.exit_status) for kind in by_people)}
+    assert set(service["RestartPreventExitStatus"].split()) == never
     # Only a node knows the signal HUP: it would end the others.
     assert ("ExecReload" in service) == (role == "node")
     wanted = {

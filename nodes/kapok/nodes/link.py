@@ -278,7 +278,13 @@ class Link:
                 )
         members, wanting = await self._in_thread(self._joining.memberships)
         for name, token in members:
-            await broker.node.join(token)
+            try:
+                await broker.node.join(token)
+            except NotFound as error:
+                # A broker that was set back to before the dataset: whoever published it does so again.
+                self._unjoined.tell((name, error.code), "the broker does not take a membership", _told(error))
+                wanting.append(name)
+                continue
             if name not in self._told_joined:
                 self._told_joined.add(name)
                 _log.info("joined", extra={"dataset": name})

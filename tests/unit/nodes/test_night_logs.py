@@ -8,6 +8,7 @@ import logging
 import pytest
 
 from kapok import logs
+from kapok.errors import Unavailable
 from kapok.nodes import link
 from kapok.wire.messages import JobState
 
@@ -89,3 +90,29 @@ async def test_a_broker_that_is_away_all_night_is_told_once_and_when_it_is_back(
         assert len(codes) == len(set(codes))
         assert back["unsaid"] >= 1
         assert back["broker"] == place
+
+
+async def test_a_node_waits_for_a_broker_that_has_lost_the_dataset(network, written, monkeypatch):
+    """Set back to before it was published: the node does not end, and joins once it is published again."""
+    monkeypatch.setattr(link, "_JOIN_AGAIN_S", 0.2)
+    async with network() as net:
+        await net.furnish("a").start()
+        place = net.broker.address
+        document = (await net.line.catalogue.dataset(net.hash)).document
+        await net.nodes["a"].stop()
+        await net.broker.stop()
+        for file in net.broker.home.glob("broker.db*"):
+            file.unlink()
+        (net.broker.home / "broker.toml").write_text(f'listen = "{place}"\n')
+        await net.broker.start()
+        await net.nodes["a"].start()
+        told = [one for one in written() if one["message"] == "the broker does not take a membership"]
+        assert [one["code"] for one in told] == ["unknown_dataset"]
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    await net.line.catalogue.publish_dataset(document)
+                    break
+                except Unavailable:
+                    await asyncio.sleep(0.1)
+        await net.joined(1)

@@ -55,7 +55,8 @@ _SHUT: Final = ("--remount-ro", "/dev", "--remount-ro", "/", "--")
 _TRIAL_S: Final = 20
 _HOW: Final = (
     "install bubblewrap 0.8 or later (Debian: apt-get install bubblewrap), and let the kernel make user "
-    'namespaces; or run apps without walls, as programs of this machine: isolation = "none" in their approval'
+    "namespaces (under systemd: the drop-in docs/systemd/kapok-node.service.d/apps.conf); or "
+    'run apps without walls, as programs of this machine: isolation = "none" in their approval'
 )
 
 

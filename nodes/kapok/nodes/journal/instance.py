@@ -105,15 +105,14 @@ class Mirror:
         named = number if mirrored is None else mirrored
         if accepted == named:
             return max(number, mirrored or 0)
-        why = (
-            f"{self._path} is missing"
-            if mirrored is None
-            else f"its number is {number}, {self._path} says {mirrored}"
-        )
+        why, moved = f"its number is {number}, {self._path} says {mirrored}", ""
+        if mirrored is None:
+            why = f"{self._path} is missing"
+            moved = "where `instance` in node.toml was changed, move the file there; otherwise "
         raise InvalidInput(
             f"the journal seems to have been restored from a copy: {why}",
             code="journal_restored",
-            remedy="bring the newest journal back. If it is lost, an officer may confirm with "
+            remedy=f"{moved}bring the newest journal back. If it is lost, an officer may confirm with "
             f"`accept_rollback = {named}` in node.toml: every job that was asked before is then refused; "
             "tries, releases and cohorts since the copy was made are forgotten here, so that it is left to "
             "the other nodes to refuse another cohort",
