@@ -159,8 +159,8 @@ def test_jobs_are_kept_in_the_order_of_submission(store):
         add_job(store, letter * 64)
     with store.snapshot() as tx:
         assert [job.id[0] for job in tx.jobs.in_states(["gathering"])] == ["c", "a", "b"]
-        assert [job.id[0] for job in tx.jobs.of_analyst(ADA, 2)] == ["b", "a"]
-        assert [job.id[0] for job in tx.jobs.of_analyst(None, 9)] == ["b", "a", "c"]
+        assert [job[0] for job in tx.jobs.of_analyst(ADA, 2)] == ["b", "a"]
+        assert [job[0] for job in tx.jobs.of_analyst(None, 9)] == ["b", "a", "c"]
         assert tx.jobs.of_analyst("eve", 9) == []
         assert [job.id[0] for job in tx.jobs.neighbours(tx.jobs.get("a" * 64), ["gathering"])] == ["c", "b"]
         assert tx.jobs.count(["gathering"], organisation=ORGANISATION) == 3
@@ -445,8 +445,8 @@ def test_datasets_by_hash_and_name(store):
             row.published_at = NOW + index
             tx.catalogue.add(row)
     with store.snapshot() as tx:
-        assert [row.document for row in tx.catalogue.datasets("heart")] == ["d0", "d2"]
-        assert len(tx.catalogue.datasets(None)) == tx.catalogue.published_by(ADA) == 3
+        assert [tx.catalogue.dataset(one).document for one in tx.catalogue.hashes("heart")] == ["d0", "d2"]
+        assert len(tx.catalogue.hashes(None)) == tx.catalogue.published_by(ADA) == 3
         assert tx.catalogue.dataset("9" * 64) is None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from kapok.broker.computation.context import Context
 from kapok.broker.computation.statements import check_signer
@@ -67,10 +67,10 @@ class Catalogue:
             step.tx.catalogue.add(row)
         return dataset_hash
 
-    def datasets(self, name: str | None) -> list[CatalogueEntry]:
-        """All datasets, or those of that name, oldest first."""
+    def hashes(self, name: str | None) -> Sequence[str]:
+        """Of all datasets, or of those of that name, oldest first."""
         with self._context.store.snapshot() as tx:
-            return [self._entry(tx, row) for row in tx.catalogue.datasets(name)]
+            return tx.catalogue.hashes(name)
 
     def dataset(self, dataset_hash: str) -> CatalogueEntry:
         """One dataset.

@@ -61,6 +61,9 @@ _CLOSED_AGAIN_S: Final = 60.0
 # An upload is written down in batches of so many chunks, and of fewer while many come in at once: all their
 # batches together are at most 32 MiB, or one chunk of each.
 _CHUNKS_AT_ONCE: Final = 8
+# Of a list so many are read in one step, and not before those before them are on their way: everybody else's
+# calls come in between, and a list that its caller does not take is not kept in memory.
+_JOBS_AT_ONCE: Final = 16
 _CHUNKS_IN_MEMORY: Final = 128
 
 _Owed = tuple[dict[AssignmentKey, Assignment], dict[str, Inquiry], float]
@@ -105,9 +108,10 @@ class BrokerCatalogueHandler:
         """Sign for the caller that it is this broker who answers, and hand on who is revoked."""
         return self._greeter.greet(caller, nonce)
 
-    async def datasets(self, name: str | None) -> Sequence[CatalogueEntry]:
-        """Return all datasets, or those of that name."""
-        return await self._worker.run(self._catalogue.datasets, name)
+    async def datasets(self, name: str | None) -> AsyncIterator[CatalogueEntry]:
+        """Yield all datasets, or those of that name."""
+        for dataset_hash in await self._worker.run(self._catalogue.hashes, name):
+            yield await self._worker.run(self._catalogue.dataset, dataset_hash)
 
     async def dataset(self, dataset_hash: str) -> CatalogueEntry:
         """Return one dataset.
@@ -132,9 +136,12 @@ class BrokerAnalystHandler:
         """Admit a signed job specification; return the job's id, lower-case hex."""
         return await self._worker.run(self._jobs.submit, caller, specification)
 
-    async def jobs(self, caller: PartyName) -> Sequence[JobStatus]:
-        """Return the caller's jobs, newest first."""
-        return await self._worker.run(self._jobs.jobs, caller)
+    async def jobs(self, caller: PartyName) -> AsyncIterator[JobStatus]:
+        """Yield the caller's jobs, newest first."""
+        listed = await self._worker.run(self._jobs.listed, caller)
+        for start in range(0, len(listed), _JOBS_AT_ONCE):
+            for status in await self._worker.run(self._jobs.jobs, listed[start : start + _JOBS_AT_ONCE]):
+                yield status
 
     async def job(self, caller: PartyName, job_id: str) -> JobStatus:
         """Return where one job is."""
@@ -349,6 +356,8 @@ class BrokerOfficerHandler:
         """Return the reopenings that concern the caller's organisation, newest first."""
         return await self._worker.run(self._reopenings.listed, caller, dataset_hash)
 
-    async def cohorts(self, caller: PartyName, dataset_hash: str) -> Sequence[CohortEvidence]:
-        """Return what was signed about each set of nodes that something was released for."""
-        return await self._worker.run(self._reopenings.cohorts, caller, dataset_hash)
+    async def cohorts(self, caller: PartyName, dataset_hash: str) -> AsyncIterator[CohortEvidence]:
+        """Yield what was signed about each set of nodes that something was released for."""
+        for attempt in await self._worker.run(self._reopenings.cohorts, caller, dataset_hash):
+            if (evidence := await self._worker.run(self._reopenings.evidence, attempt)) is not None:
+                yield evidence

@@ -7,6 +7,7 @@ reopening from a node: then that node states the old cohort, the others refuse a
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 from kapok.broker.computation.cohorts import ask_again
@@ -14,6 +15,7 @@ from kapok.broker.computation.context import Context, Step
 from kapok.broker.computation.statements import check_signer
 from kapok.broker.computation.states import JobState
 from kapok.broker.store import Transaction
+from kapok.broker.store.attempts import Released
 from kapok.broker.store.schema import AttemptRow, JobRow, ReopeningRow
 from kapok.documents.envelope import decode
 from kapok.documents.reopening import (
@@ -99,21 +101,26 @@ class Reopenings:
                 if _concerns(caller, row.receiver, (one.node for one in tx.reopenings.nodes(row.id)))
             ]
 
-    def cohorts(self, caller: PartyName, dataset: str) -> list[CohortEvidence]:
-        """What was signed about each set of nodes that something was released for, of each receiver.
+    def cohorts(self, caller: PartyName, dataset: str) -> list[int]:
+        """An attempt for each set of nodes that something was released for, of each receiver.
 
         The newest sets come first; of each set that attempt of which most releases are in.
         """
-        found: dict[tuple[str, tuple[str, ...]], tuple[JobRow, AttemptRow]] = {}
+        found: dict[tuple[str, tuple[str, ...]], Released] = {}
         with self._context.store.snapshot() as tx:
-            for attempt, names in tx.attempts.released_of(dataset, _MOST_ATTEMPTS).items():
-                job = tx.jobs.get(attempt.job)
-                if job is None or not _concerns(caller, job.organisation, names):
-                    continue
-                known = found.get((job.organisation, names))
-                if known is None or _released(tx, known[1]) < _released(tx, attempt):
-                    found[job.organisation, names] = (job, attempt)
-            return [_evidence(tx, job, attempt) for job, attempt in list(found.values())[:_MOST_COHORTS]]
+            for one in tx.attempts.released_of(dataset, _MOST_ATTEMPTS):
+                known = found.get((one.receiver, one.names))
+                if known is None or known.releases < one.releases:
+                    found[one.receiver, one.names] = one
+        concerned = (one.attempt for one in found.values() if _concerns(caller, one.receiver, one.names))
+        return list(islice(concerned, _MOST_COHORTS))
+
+    def evidence(self, attempt_id: int) -> CohortEvidence | None:
+        """What was signed about one of these attempts; None if it is gone meanwhile."""
+        with self._context.store.snapshot() as tx:
+            attempt = tx.attempts.get(attempt_id)
+            job = tx.jobs.get(attempt.job) if attempt is not None else None
+            return _evidence(tx, job, attempt) if job is not None and attempt is not None else None
 
     # Nodes
 
@@ -185,10 +192,6 @@ class Reopenings:
         )
         step.tx.reopenings.add(row, reopening.nodes)
         return row
-
-
-def _released(tx: Transaction, attempt: AttemptRow) -> int:
-    return tx.attempts.count_releases(attempt.id)
 
 
 def _evidence(tx: Transaction, job: JobRow, attempt: AttemptRow) -> CohortEvidence:

@@ -9,10 +9,11 @@ import logging
 from typing import Final
 
 from kapok.broker.computation.context import Context
+from kapok.broker.store import Transaction
 from kapok.broker.store.schema import RevocationListRow
 from kapok.broker.wakeups import Wakeups, woken
 from kapok.broker.worker import Worker
-from kapok.errors import KapokError
+from kapok.errors import IdentityInvalid, KapokError
 from kapok.identity.certificates import TrustRoot
 from kapok.identity.names import PartyName
 from kapok.identity.revocation import RevocationList, Revocations
@@ -38,15 +39,14 @@ class Revoking:
         self._context, self._root, self._revocations = context, root, revocations
 
     def publish(self, caller: PartyName, der: bytes) -> None:
-        """Keep a list if it is newer than what is kept.
+        """Keep a list if it is newer than what is kept. What others wrote into the store keeps none out.
 
         Raises:
             IdentityInvalid: ``bad_revocation_list``.
         """
         found = RevocationList.read(der, self._root)
         with self._context.step() as step:
-            known = step.tx.catalogue.revocations()
-            if known is not None and known.number >= found.number:
+            if self._known(step.tx) >= found.number:
                 return
             row = RevocationListRow(number=found.number, der=der, received_at=step.now)
             step.tx.catalogue.replace_revocations(row)
@@ -78,6 +78,14 @@ class Revoking:
                 except KapokError as error:
                     failing.tell(error.code, "revocations are looked for again", error=error)
                 await woken(wakeup, _LOOK_S)
+
+    def _known(self, tx: Transaction) -> int:
+        """The number of the list that is kept; 0 where there is none that the root has signed."""
+        row = tx.catalogue.revocations()
+        try:
+            return RevocationList.read(row.der, self._root).number if row else 0
+        except IdentityInvalid:
+            return 0
 
     def _kept(self) -> bytes | None:
         with self._context.store.snapshot() as tx:

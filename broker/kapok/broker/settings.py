@@ -31,6 +31,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         calls_per_s: Calls that one party may make each second for long.
         calls_burst: Calls that one that has made few may make at once.
         calls_of_one: Calls of one party that may be under way, watches included.
+        calls_of_organisation: Calls of all parties of one organisation that may be under way.
         rounds_max: Most rounds that a job may ask for.
         attempts_max: Most attempts of one round, hence most times that a node may come with new keys.
         datasets_max: Most datasets that one party may publish.
@@ -39,6 +40,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         upload_idle_s: How long an upload may stand still.
         sum_retention_s: How long a sum waits for its analyst.
         job_retention_s: How long an ended job stays on record.
+        kept_jobs_max: Most jobs of one organisation on record; beyond that the oldest that have ended go
+            before their time, those first of which nothing was released.
         closed_notice_s: How long a node that comes back is told that a job has ended.
 
     Raises:
@@ -54,6 +57,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     calls_per_s: float = 60.0
     calls_burst: int = 240
     calls_of_one: int = 128
+    calls_of_organisation: int = 512
     rounds_max: int = 1000
     attempts_max: int = 32
     datasets_max: int = 256
@@ -62,6 +66,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     upload_idle_s: float = 60.0
     sum_retention_s: float = 7.0 * _DAY_S
     job_retention_s: float = 90.0 * _DAY_S
+    kept_jobs_max: int = 10_000
     closed_notice_s: float = 1.0 * _DAY_S
 
     def __post_init__(self) -> None:
@@ -83,7 +88,10 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def wire(self) -> WireLimits:
         """What the server bears."""
         return WireLimits(
-            calls_per_s=self.calls_per_s, calls_burst=self.calls_burst, calls_of_one=self.calls_of_one
+            calls_per_s=self.calls_per_s,
+            calls_burst=self.calls_burst,
+            calls_of_one=self.calls_of_one,
+            calls_of_organisation=self.calls_of_organisation,
         )
 
     @property

@@ -1,9 +1,11 @@
 """What every call passes before a service sees it, and how its end is told.
 
-    answer with our version ─▶ caller's version ─▶ TLS 1.3 ─▶ caller's name ─▶ role ─▶ share ─▶ method
-    ─▶ answer | error
+    answer with our version ─▶ TLS 1.3 ─▶ caller's name ─▶ place ─▶ caller's version ─▶ role ─▶ token
+    ─▶ request ─▶ method ─▶ answer | error
 
-Services of gRPC's own (health, reflection) pass it too, but for the caller's version.
+To gRPC every request is a stream, also one of a single message: so the gate comes before the message, and
+whoever begins a call and does not go on has a place and a deadline as everybody. Services of gRPC's own
+(health, reflection) pass it too, but for the caller's version.
 
 An error of `kapok.errors` travels whole. Anything else is a defect: the log of this side gets the traceback
 under an incident number, the caller gets the number alone, for a traceback would tell it what it may not
@@ -17,16 +19,16 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, TypeVar, cast
 
 import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
-from kapok.errors import InternalError, KapokError, TimedOut, Unavailable
+from kapok.errors import InternalError, InvalidInput, KapokError, TimedOut, Unavailable
 from kapok.identity.names import PartyName
 from kapok.identity.revocation import Revocations, revoked_error
 from kapok.logs import about, told
@@ -35,7 +37,7 @@ from kapok.logs.traces import continued
 from kapok.wire import failures, peers, version
 from kapok.wire.limits import Limits
 from kapok.wire.services import Service
-from kapok.wire.shares import Shares
+from kapok.wire.shares import Shares, calling, network_of
 from kapok.wire.traffic import Traffic
 
 __all__ = ["Gate"]
@@ -63,8 +65,8 @@ class Gate:
         revocations: Whose certificates are good no longer: their calls are refused, and those under way
             ended.
         stopping: Set when the server stops: watches end.
-        calls: The tasks of the calls that have not come to their end on this side, with the serial numbers of
-            their callers' certificates, once known.
+        calls: The tasks of the calls that have not come to their end on this side, with their callers, once
+            known.
         cut_off: Those of them whose caller was revoked meanwhile, with its name.
         shares: What each caller takes.
         busy: Tells who was sent away to come again later: who does so at once fills no disk here.
@@ -76,7 +78,7 @@ class Gate:
     clock: Callable[[], float] = time.time
     revocations: Revocations | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    calls: dict[asyncio.Task[Any], tuple[PartyName, int] | None] = field(default_factory=dict)
+    calls: dict[asyncio.Task[Any], peers.Caller | None] = field(default_factory=dict)
     cut_off: set[asyncio.Task[Any]] = field(default_factory=set)
     shares: Shares = field(init=False)
     busy: Lasting = field(default_factory=lambda: Lasting(_log, _BUSY_AGAIN_S))
@@ -104,20 +106,16 @@ class Gate:
             await asyncio.wait(self.calls, timeout=_PUT_AWAY_S)
 
     def _handler(self, service: Service, method: MethodDescriptor) -> grpc.RpcMethodHandler[Any, Any]:
-        streams_in, streams_out = bool(method.client_streaming), bool(method.server_streaming)
-        limit_s: float | None = self.limits.transfer_s if streams_in or streams_out else self.limits.unary_s
+        streams = bool(method.client_streaming or method.server_streaming)
+        limit_s: float | None = self.limits.transfer_s if streams else self.limits.unary_s
         if method.name in service.watches:
             limit_s = None
-        make: Callable[..., grpc.RpcMethodHandler[Any, Any]] = grpc.unary_unary_rpc_method_handler
-        if streams_in and streams_out:
-            make = grpc.stream_stream_rpc_method_handler
-        elif streams_in:
-            make = grpc.stream_unary_rpc_method_handler
-        elif streams_out:
-            make = grpc.unary_stream_rpc_method_handler
-        answer = self._stream if streams_out else self._single
+        make: Callable[..., grpc.RpcMethodHandler[Any, Any]] = grpc.stream_unary_rpc_method_handler
+        answer = self._single
+        if method.server_streaming:
+            make, answer = grpc.stream_stream_rpc_method_handler, self._stream
         return make(
-            _logged(method, answer(service, method, limit_s)),
+            _logged(answer(service, method, limit_s)),
             request_deserializer=self._reader(method),
             response_serializer=self._write,
         )
@@ -127,7 +125,14 @@ class Gate:
 
         def read(raw: bytes) -> Message:
             self.traffic.received(len(raw))
-            return parse(raw)
+            try:
+                return parse(raw)
+            except DecodeError:
+                raise InvalidInput(
+                    f"the request of {method.full_name} cannot be read",
+                    code="bad_message",
+                    remedy="see that both sides are of releases that speak the same version of the wire",
+                ) from None
 
         return read
 
@@ -140,23 +145,22 @@ class Gate:
         """Answers with one message."""
         work = service.methods[method.name]
 
-        async def answer(request: Any, context: Context) -> Any:
-            caller: PartyName | None = None
+        async def answer(requests: AsyncIterator[Message], context: Context) -> Any:
+            caller: peers.Caller | None = None
             try:
                 caller = await self._admit(service, context)
-                async with _deadline(limit_s, method.full_name):
-                    with self._share(caller), continued(method.name, _metadata(context)):
-                        answered = await work(caller, request)
+                with self._place(caller, context):
+                    async with _drained(method, requests):
+                        self._check(service, caller, context)
+                        async with _deadline(limit_s, method.full_name):
+                            request = await self._asked(method, requests)
+                            with continued(method.name, _metadata(context)):
+                                return await work(_name(caller), request)
             except asyncio.CancelledError:
                 await self._refuse_revoked(context, method.full_name)
                 raise
             except Exception as error:  # noqa: BLE001 - a defect is logged under its incident, never shown
-                if method.client_streaming:
-                    await _drain(request)
-                await self._refuse(context, error, method.full_name, caller)
-            if method.client_streaming:
-                await _drain(request)
-            return answered
+                await self._refuse(context, error, method.full_name, _name(caller))
 
         return answer
 
@@ -164,58 +168,92 @@ class Gate:
         """Answers with a stream, written message by message: its end is reached however the call ends."""
         work = service.methods[method.name]
 
-        async def answer(request: Any, context: Context) -> None:
-            caller: PartyName | None = None
+        async def answer(requests: AsyncIterator[Message], context: Context) -> None:
+            caller: peers.Caller | None = None
             try:
                 caller = await self._admit(service, context)
-                with self._share(caller):
-                    await self._answer_each(service, work(caller, request), context, limit_s, method)
+                with self._place(caller, context):
+                    self._check(service, caller, context)
+                    request = await self._asked(method, requests)
+                    limit = (
+                        self._while_valid(caller) if limit_s is None else _deadline(limit_s, method.full_name)
+                    )
+                    async with limit, contextlib.aclosing(work(_name(caller), request)) as items:
+                        cut_off = limit_s is None and not service.standard
+                        async for item in self._until_stopping(items) if cut_off else items:
+                            await context.write(item)
             except asyncio.CancelledError:
                 await self._refuse_revoked(context, method.full_name)
                 raise
             except Exception as error:  # noqa: BLE001 - as above
-                await self._refuse(context, error, method.full_name, caller)
+                await self._refuse(context, error, method.full_name, _name(caller))
 
         return answer
 
-    async def _answer_each(
-        self,
-        service: Service,
-        answers: AsyncGenerator[Any, None],
-        context: Context,
-        limit_s: float | None,
-        method: MethodDescriptor,
-    ) -> None:
-        async with _deadline(limit_s, method.full_name), contextlib.aclosing(answers) as items:
-            cut_off = limit_s is None and not service.standard
-            async for item in self._until_stopping(items) if cut_off else items:
-                await context.write(item)
+    async def _asked(self, method: MethodDescriptor, requests: AsyncIterator[Message]) -> Any:
+        """What a method is given: the one request, or the stream of them."""
+        if method.client_streaming:
+            return requests
+        async with _deadline(self.limits.unary_s, method.full_name):
+            request: Any = await anext(aiter(requests), None)
+        if request is None:
+            raise InvalidInput(
+                f"{method.full_name} was called without a request",
+                code="bad_stream",
+                remedy="send one message with each call",
+            )
+        if "job_id" in method.input_type.fields_by_name:
+            told(job=request.job_id)
+        return request
 
-    async def _admit(self, service: Service, context: Context) -> PartyName | None:
-        """Note the call; check version, TLS, name and role, in this order; return the caller's name."""
+    async def _admit(self, service: Service, context: Context) -> peers.Caller | None:
+        """Note the call; check TLS and name, in this order; return the caller."""
         call = asyncio.current_task()
         if call is not None:
             self.calls[call] = None
             call.add_done_callback(self._ended)
         await context.send_initial_metadata(self._stamp(service))
         context.set_trailing_metadata(version.STAMP)
-        if not service.standard:
-            version.check_caller(_metadata(context))
         auth = cast("peers.AuthContext", context.auth_context())
         peers.require_tls13(auth)
         if self.trust_domain is None:
             return None
         revoked = self.revocations.revokes if self.revocations else _nobody
-        caller, serial = peers.identify(auth, self.trust_domain, self.clock(), revoked)
+        caller = peers.identify(auth, self.trust_domain, self.clock(), revoked)
         if call is not None:
-            self.calls[call] = (caller, serial)
-        told(party=str(caller))
-        peers.require_role(caller, service.role, service.descriptor.name)
+            self.calls[call] = caller
+        told(party=str(caller.name))
+        calling.set(caller.name.organisation_id)
         return caller
 
-    def _share(self, caller: PartyName | None) -> contextlib.AbstractContextManager[None]:
-        """The caller's share; strangers have none, for they have no names."""
-        return contextlib.nullcontext() if caller is None else self.shares.call(str(caller))
+    def _place(
+        self, caller: peers.Caller | None, context: Context
+    ) -> contextlib.AbstractContextManager[None]:
+        """Room for the call among those of the caller, or of the network that a stranger calls from."""
+        if caller is None:
+            network = network_of(context.peer())
+            return self.shares.place(network, network)
+        return self.shares.place(str(caller.name), caller.name.organisation_id)
+
+    def _check(self, service: Service, caller: peers.Caller | None, context: Context) -> None:
+        """Check version and role, and count the call; strangers' are not: each costs its token or nothing."""
+        if not service.standard:
+            version.check_caller(_metadata(context))
+        if caller is not None:
+            peers.require_role(caller.name, service.role, service.descriptor.name)
+            self.shares.take(str(caller.name))
+
+    @contextlib.asynccontextmanager
+    async def _while_valid(self, caller: peers.Caller | None) -> AsyncIterator[None]:
+        """No longer than the caller's certificate: a watch that was begun with it would outlive it."""
+        limit_s = None if caller is None else caller.expires - self.clock()
+        try:
+            async with asyncio.timeout(limit_s) as limit:
+                yield
+        except TimeoutError:
+            if caller is None or not limit.expired():
+                raise
+            raise peers.expired_error(caller.name) from None
 
     def _ended(self, call: asyncio.Task[Any]) -> None:
         self.calls.pop(call, None)
@@ -223,8 +261,9 @@ class Gate:
 
     def _cut_off_revoked(self) -> None:
         """End the calls of those whose certificate has come on the list: the line itself carries no other."""
+        revokes = self.revocations.revokes if self.revocations else _nobody
         for call, caller in tuple(self.calls.items()):
-            if caller is not None and self.revocations is not None and self.revocations.revokes(caller[1]):
+            if caller is not None and revokes(caller.serial):
                 self.cut_off.add(call)
                 call.cancel()
 
@@ -234,7 +273,7 @@ class Gate:
         caller = self.calls.get(call) if call in self.cut_off and call is not None else None
         if call is not None and caller is not None:
             call.uncancel()
-            await self._refuse(context, revoked_error(str(caller[0])), method, caller[0])
+            await self._refuse(context, revoked_error(str(caller.name)), method, caller.name)
 
     async def _refuse(
         self, context: Context, error: Exception, method: str, caller: PartyName | None
@@ -289,16 +328,18 @@ class Gate:
             await asyncio.gather(*pending, return_exceptions=True)
 
 
-def _logged(method: MethodDescriptor, answer: Handler) -> Handler:
-    """The same, with every line that is logged meanwhile about the caller and, once known, the job."""
+def _logged(answer: Handler) -> Handler:
+    """The same; every line that is logged meanwhile is about the caller and the job, once they are known."""
 
-    async def within(request: Any, context: Context) -> Any:
+    async def within(requests: Any, context: Context) -> Any:
         with about():
-            if not method.client_streaming and "job_id" in method.input_type.fields_by_name:
-                told(job=request.job_id)
-            return await answer(request, context)
+            return await answer(requests, context)
 
     return within
+
+
+def _name(caller: peers.Caller | None) -> PartyName | None:
+    return caller.name if caller is not None else None
 
 
 def _metadata(context: Context) -> tuple[tuple[str, str | bytes], ...]:
@@ -324,12 +365,24 @@ async def _deadline(limit_s: float | None, what: str) -> AsyncIterator[None]:
         ) from None
 
 
-async def _drain(requests: AsyncIterator[Message]) -> None:
+@contextlib.asynccontextmanager
+async def _drained(method: MethodDescriptor, requests: AsyncIterator[Message]) -> AsyncIterator[None]:
     """Read a caller's stream to its end before it is answered, but not for ever.
 
     An asynchronous client of gRPC that is still writing when the answer comes loses the answer, whatever it
-    says, and sees INTERNAL (grpc/grpc#36066).
+    says, and sees INTERNAL (grpc/grpc#36066). Who has no place is answered at once nevertheless.
     """
+    try:
+        yield
+    except Exception:
+        await _drain(method, requests)
+        raise
+    await _drain(method, requests)
+
+
+async def _drain(method: MethodDescriptor, requests: AsyncIterator[Message]) -> None:
+    if not method.client_streaming:
+        return
     with contextlib.suppress(Exception):
         async with asyncio.timeout(_DRAIN_S):
             async for _ in requests:

@@ -6,14 +6,16 @@
 A broker signs for nobody but the caller whom TLS has shown to it. So whoever stands in between with the key
 of a revoked broker cannot get the signature of another: that one would sign for whoever is in between. The
 list comes from the broker too, which could withhold it; a caller holds it to every list that it has seen
-before, from any broker. A broker of an earlier release signs nothing: that is let pass only as long as no
-list is known.
+before, from any broker, and brings it to a broker that has an older one: so a broker whose store was
+restored from yesterday's copy has it again as soon as anybody dials. A broker of an earlier release signs
+nothing: that is let pass only as long as no list is known.
 
 Source: signed challenge of ISO/IEC 9798-3, unilateral authentication with a nonce, with the verifier's name.
 """
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from kapok.wire.channel import Connection
 
 __all__ = ["check_broker"]
+
+_log = logging.getLogger(__name__)
 
 
 async def check_broker(
@@ -71,6 +75,20 @@ async def check_broker(
         raise _unproven(broker.address, f"a {role} signed for it")
     if (statement.caller, statement.nonce) != (str(credentials.name), nonce):
         raise _unproven(broker.address, "what it signed is for another connection")
+    newest = revocations.current
+    if newest is not None and newest.der != greeted.revocations:
+        await _bring(broker, newest.der)
+
+
+async def _bring(broker: Connection, der: bytes) -> None:
+    """Bring a newer list to a broker; one that does not take it is no worse than one that withholds it."""
+    try:
+        await broker.catalogue.publish_revocations(der)
+    except KapokError as error:
+        _log.warning(
+            "the broker's list of revocations is older than this party's, and it takes no other",
+            extra={"broker": broker.address, "code": error.code},
+        )
 
 
 def _unproven(address: str, why: str) -> IdentityInvalid:

@@ -50,8 +50,8 @@ class CatalogueHandler(Protocol):
         """Sign for the caller that it is this service who answers, and hand on who is revoked."""
         ...
 
-    async def datasets(self, name: str | None) -> Sequence[CatalogueEntry]:
-        """Return all datasets, or those of that name."""
+    def datasets(self, name: str | None) -> AsyncIterator[CatalogueEntry]:
+        """Yield all datasets, or those of that name."""
         ...
 
     async def dataset(self, dataset_hash: str) -> CatalogueEntry:
@@ -70,8 +70,8 @@ class AnalystHandler(Protocol):
         """Admit a signed job specification; return the job's id, lower-case hex."""
         ...
 
-    async def jobs(self, caller: PartyName) -> Sequence[JobStatus]:
-        """Return the caller's jobs, newest first."""
+    def jobs(self, caller: PartyName) -> AsyncIterator[JobStatus]:
+        """Yield the caller's jobs, newest first."""
         ...
 
     async def job(self, caller: PartyName, job_id: str) -> JobStatus:
@@ -164,8 +164,8 @@ class OfficerHandler(Protocol):
         """Return the reopenings of a dataset's cohorts, or of all, newest first."""
         ...
 
-    async def cohorts(self, caller: PartyName, dataset_hash: str) -> Sequence[CohortEvidence]:
-        """Return one evidence for each set of nodes that something was released for, for each receiver."""
+    def cohorts(self, caller: PartyName, dataset_hash: str) -> AsyncIterator[CohortEvidence]:
+        """Yield one evidence for each set of nodes that something was released for, for each receiver."""
         ...
 
 

@@ -16,9 +16,10 @@ class Limits:
         list_bytes: Longest list that is read from a service: it does not decide how much its caller keeps.
             Without meaning for a server.
         calls_per_s: How many calls one party may make each second for long; see `kapok.wire.shares`. Without
-            meaning for a connection, as the next two.
+            meaning for a connection, as the next three.
         calls_burst: How many more it may make at once when it has made few.
         calls_of_one: How many calls of one party may be under way, streams included.
+        calls_of_organisation: How many of all parties of one organisation.
         concurrent_calls: Most calls at once, streams included; one more is told that the server is
             too busy. Without meaning for a connection.
         unary_s: Longest time for a call with one request and one answer, in seconds.
@@ -30,6 +31,7 @@ class Limits:
     calls_per_s: float = 60.0
     calls_burst: int = 240
     calls_of_one: int = 128
+    calls_of_organisation: int = 512
     concurrent_calls: int = 2048
     unary_s: float = 30.0
     transfer_s: float = 600.0

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography import x509
 
@@ -20,10 +20,25 @@ from kapok.errors import IdentityInvalid, InvalidInput, NotAuthorised, VersionMi
 from kapok.identity.names import PartyName, Role
 from kapok.identity.revocation import revoked_error
 
-__all__ = ["AuthContext", "identify", "require_role", "require_tls13"]
+__all__ = ["AuthContext", "Caller", "expired_error", "identify", "require_role", "require_tls13"]
 
 AuthContext = Mapping[str, Sequence[bytes]]
 """What gRPC's `ServicerContext.auth_context()` returns."""
+
+
+class Caller(NamedTuple):
+    """Who calls, as the certificate says that TLS has verified.
+
+    Attributes:
+        name: Whom it names.
+        expires: When it does, in seconds since the epoch.
+        serial: Its serial number.
+    """
+
+    name: PartyName
+    expires: float
+    serial: int
+
 
 _TLS_VERSION: Final = "ssl_tls_version"
 _CERTIFICATE: Final = "x509_pem_cert"
@@ -49,8 +64,8 @@ def identify(
     trust_domain: str,
     now: float,
     revoked: Callable[[int], bool] = lambda _serial: False,
-) -> tuple[PartyName, int]:
-    """Return the caller's name, and its certificate's serial number.
+) -> Caller:
+    """Return who calls.
 
     Args:
         auth: The connection's properties.
@@ -69,14 +84,10 @@ def identify(
             code="certificate_missing",
             remedy="enrol: `kapok enroll TOKEN`",
         )
-    name, expires, serial = _named(bytes(certificates[0]))
-    if now >= expires:
-        raise IdentityInvalid(
-            "the caller's certificate has expired",
-            code="certificate_expired",
-            remedy="enrol anew",
-            party=str(name),
-        )
+    caller = _named(bytes(certificates[0]))
+    name = caller.name
+    if now >= caller.expires:
+        raise expired_error(name)
     if name.trust_domain != trust_domain:
         raise IdentityInvalid(
             f"the caller's certificate is of another trust domain than {trust_domain}",
@@ -84,9 +95,19 @@ def identify(
             remedy="enrol with the authority of this trust domain",
             party=str(name),
         )
-    if revoked(serial):
+    if revoked(caller.serial):
         raise revoked_error(str(name))
-    return name, serial
+    return caller
+
+
+def expired_error(name: PartyName) -> IdentityInvalid:
+    """The error for a caller whose certificate has expired, before a call or while it lasts."""
+    return IdentityInvalid(
+        "the caller's certificate has expired",
+        code="certificate_expired",
+        remedy="enrol anew",
+        party=str(name),
+    )
 
 
 def require_role(caller: PartyName, role: Role | None, service: str) -> None:
@@ -105,8 +126,8 @@ def require_role(caller: PartyName, role: Role | None, service: str) -> None:
 
 
 @functools.lru_cache(maxsize=1024)
-def _named(pem: bytes) -> tuple[PartyName, float, int]:
-    """The name in a verified certificate, when it expires in seconds since the epoch, its serial number."""
+def _named(pem: bytes) -> Caller:
+    """What a verified certificate says."""
     try:
         certificate = x509.load_pem_x509_certificate(pem)
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -121,7 +142,7 @@ def _named(pem: bytes) -> tuple[PartyName, float, int]:
         )
     try:
         expires = certificate.not_valid_after_utc.timestamp()
-        return PartyName.parse(uris[0]), expires, certificate.serial_number
+        return Caller(PartyName.parse(uris[0]), expires, certificate.serial_number)
     except InvalidInput as bad:
         raise IdentityInvalid(
             "the caller's certificate carries no party's name",

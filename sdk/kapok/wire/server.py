@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ENROLMENT_LIMITS", "Limits", "RunningServer", "serve", "serve_enrolment", "why_not_listening"]
 
-ENROLMENT_LIMITS: Final = Limits(message_bytes=64 * 1024, concurrent_calls=64, unary_s=10, transfer_s=10)
-"""The authority answers strangers: less of everything."""
+ENROLMENT_LIMITS: Final = Limits(
+    message_bytes=64 * 1024, concurrent_calls=64, calls_of_one=8, unary_s=10, transfer_s=10
+)
+"""The authority answers strangers: less of everything, and of each network some of it."""
 
 _KEEPALIVE: Final = (
     ("grpc.keepalive_time_ms", 30_000),
@@ -49,6 +51,8 @@ _KEEPALIVE: Final = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
 )
 
+# Who has opened a connection and shown no certificate is nobody and holds a file: not for gRPC's two minutes.
+_HANDSHAKE: Final = (("grpc.server_handshake_timeout_ms", 10_000),)
 
 # A fixed window for each stream: what a client may send before it is read. gRPC would let it grow to
 # megabytes, and hundreds of uploads at once to gigabytes. It allows each 5 MB/s at 50 ms round trip.
@@ -183,6 +187,7 @@ async def _start(
         maximum_concurrent_rpcs=limits.concurrent_calls,
         options=[
             *_KEEPALIVE,
+            *_HANDSHAKE,
             *_FLOW_CONTROL,
             # Without it a second server on the same port starts too, and gets half of the calls.
             ("grpc.so_reuseport", 0),

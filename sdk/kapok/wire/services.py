@@ -92,8 +92,9 @@ def catalogue_service(handler: CatalogueHandler) -> Service:
     async def listing(
         _caller: PartyName, request: catalogue_pb2.ListDatasetsRequest
     ) -> AsyncIterator[catalogue_pb2.ListDatasetsResponse]:
-        for entry in await handler.datasets(codec.read_name(request.name) or None):
-            yield catalogue_pb2.ListDatasetsResponse(entry=codec.write_entry(entry))
+        async with _closing(handler.datasets(codec.read_name(request.name) or None)) as entries:
+            async for entry in entries:
+                yield catalogue_pb2.ListDatasetsResponse(entry=codec.write_entry(entry))
 
     async def get(
         _caller: PartyName, request: catalogue_pb2.GetDatasetRequest
@@ -139,8 +140,9 @@ class _AnalystMethods:
     async def jobs(
         self, caller: PartyName, _request: analyst_pb2.ListJobsRequest
     ) -> AsyncIterator[analyst_pb2.ListJobsResponse]:
-        for status in await self._handler.jobs(caller):
-            yield analyst_pb2.ListJobsResponse(job=codec.write_status(status))
+        async with _closing(self._handler.jobs(caller)) as statuses:
+            async for status in statuses:
+                yield analyst_pb2.ListJobsResponse(job=codec.write_status(status))
 
     async def job(self, caller: PartyName, request: analyst_pb2.GetJobRequest) -> analyst_pb2.GetJobResponse:
         status = await self._handler.job(caller, codec.read_id("job", request.job_id))
@@ -334,8 +336,9 @@ def officer_service(handler: OfficerHandler) -> Service:
     async def cohorts(
         caller: PartyName, request: officer_pb2.ListCohortsRequest
     ) -> AsyncIterator[officer_pb2.ListCohortsResponse]:
-        for evidence in await handler.cohorts(caller, codec.read_id("dataset", request.dataset_hash)):
-            yield codec.write_cohort(evidence)
+        async with _closing(handler.cohorts(caller, codec.read_id("dataset", request.dataset_hash))) as found:
+            async for evidence in found:
+                yield codec.write_cohort(evidence)
 
     methods: dict[str, Callable[..., Any]] = {
         "SignReopening": sign,

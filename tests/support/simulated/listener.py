@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -58,6 +58,29 @@ class _Context:
         raise _Aborted(details)
 
 
+class _Requests:
+    """What a caller sends, message by message.
+
+    Attributes:
+        first: The first that was read; None before.
+    """
+
+    def __init__(self, call: Call, handler: Any) -> None:
+        self._call, self._handler = call, handler
+        self.first: Any = None
+
+    def __aiter__(self) -> _Requests:
+        return self
+
+    async def __anext__(self) -> Message:
+        body = await self._call.heard.get()
+        if body is None:
+            raise StopAsyncIteration
+        message: Message = self._handler.request_deserializer(body)
+        self.first = self.first or message
+        return message
+
+
 @dataclass
 class Listener:
     """A broker's process as callers reach it: the real gate before the real services."""
@@ -106,35 +129,25 @@ class Listener:
         return task
 
     async def _answer(self, call: Call, context: _Context) -> None:
-        handler, network = self.handlers[call.path], self.network
-        outcome = "left"
-        told = call.path.rsplit("/")[-1]
+        handler, streams = self.handlers[call.path]
+        requests, network, outcome = _Requests(call, handler), self.network, "left"
         try:
-            request: Any
-            if handler.request_streaming:
-                request = self._requests(call, handler)
-            else:
-                request = handler.request_deserializer(await call.heard.get())
-                told = network.trace.told(request)
             if handler.response_streaming:
-                await handler.unary_stream(request, context)
+                await handler.stream_stream(requests, context)
                 self.tell(call, lambda: call.answered(None, version.STAMP))
             else:
-                work = handler.stream_unary if handler.request_streaming else handler.unary_unary
-                body = handler.response_serializer(await work(request, context))
-                if self.endpoint.alive and not handler.request_streaming:
-                    network.taken(request)
+                body = handler.response_serializer(await handler.stream_unary(requests, context))
+                if self.endpoint.alive and not streams:
+                    network.taken(requests.first)
                 self.tell(call, lambda: call.answered(body, version.STAMP))
             outcome = "ok"
         except _Aborted as aborted:
             outcome = str(aborted).partition(":")[0]
         finally:
             if self.endpoint.alive:
+                named = streams or requests.first is None
+                told = call.path.rsplit("/")[-1] if named else network.trace.told(requests.first)
                 self.network.trace.note("broker", f"{call.client.name}: {told} → {outcome}")
-
-    async def _requests(self, call: Call, handler: Any) -> AsyncIterator[Message]:
-        while (body := await call.heard.get()) is not None:
-            yield handler.request_deserializer(body)
 
     def hang_up(self) -> None:
         """The process is dead: its callers notice, each in its time."""
@@ -173,9 +186,9 @@ def serving(network: Network, endpoint: Endpoint, clock: Callable[[], float]) ->
         handlers: dict[str, Any] = {}
         for service in services:
             generic = gate.handlers(service)
-            for name in service.descriptor.methods_by_name:
+            for name, method in service.descriptor.methods_by_name.items():
                 path = f"/{service.descriptor.full_name}/{name}"
-                handlers[path] = generic.service(SimpleNamespace(method=path))
+                handlers[path] = (generic.service(SimpleNamespace(method=path)), method.client_streaming)
         health = Health([service.descriptor.full_name for service in services])
         network.listener = Listener(network, endpoint, gate, health, handlers)
         return network.listener

@@ -56,7 +56,7 @@ def test_a_bad_specification_is_refused_and_leaves_nothing(world, ada, which):
     with pytest.raises(kind) as caught:
         world.jobs.submit(ada.name, asked.token)
     assert (type(caught.value), caught.value.code) == (kind, code)
-    assert world.jobs.jobs(ada.name) == []
+    assert world.jobs.jobs(world.jobs.listed(ada.name)) == []
     assert all(node.owed() == [] for node in world.nodes.values())
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from kapok.broker import handlers
-from kapok.broker.handlers import BrokerNodeHandler, Edge
+from kapok.broker.handlers import BrokerAnalystHandler, BrokerNodeHandler, Edge
 from kapok.broker.presence import Presence
 from kapok.broker.wakeups import Wakeups
 from kapok.broker.worker import Worker
@@ -63,6 +63,21 @@ async def test_uploads_share_the_memory_for_what_is_not_written_down_yet(worker,
     *before, last = batches
     assert added == [*before, (last, "end")]
     assert presence.uploads == 0
+
+
+async def test_a_long_list_is_read_as_its_caller_takes_it(worker):
+    """It is neither kept in memory as a whole nor read in one step while everybody else waits."""
+    read = []
+    jobs = SimpleNamespace(
+        listed=lambda _caller: list(range(100)), jobs=lambda page: read.append(len(page)) or page
+    )
+    edge = Edge(worker, Wakeups(asyncio.get_running_loop()), Presence(), 1.0)
+    handler = BrokerAnalystHandler(edge, jobs, None)
+    listing = handler.jobs(NODE)
+    assert [await anext(listing) for _ in range(17)] == list(range(17))
+    assert read == [16, 16]
+    assert [one async for one in listing] == list(range(17, 100))
+    assert read == [16] * 6 + [4]
 
 
 async def test_a_watch_sends_each_assignment_once_until_it_changes(worker):

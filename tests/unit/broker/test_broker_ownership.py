@@ -43,14 +43,14 @@ def test_nobody_sees_or_touches_anothers_job(world, ada, another):
         assert caught.value.code == "unknown_job"
     with pytest.raises(NotFound):
         world.jobs.sum_chunk(eve.name, asked.id, 0)
-    assert world.jobs.jobs(eve.name) == []
+    assert world.jobs.jobs(world.jobs.listed(eve.name)) == []
     assert ada.open(asked) == world.truth()
 
 
 def test_an_operator_sees_all_jobs_and_changes_none(world, ada):
     operator = world.domain.credentials("university", "operator", "olga").name
     first, second = ada.ask(), ada.ask()
-    assert [status.job_id for status in world.jobs.jobs(operator)] == [second.id, first.id]
+    assert [status.job_id for status in world.jobs.jobs(world.jobs.listed(operator))] == [second.id, first.id]
     assert world.jobs.job(operator, first.id).state is JobState.GATHERING
     with pytest.raises(NotFound):
         world.jobs.cancel(operator, first.id)

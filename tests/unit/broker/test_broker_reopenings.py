@@ -217,13 +217,17 @@ def released_by(world, evidence) -> tuple[set[str], set[str]]:
     return {name.split("/")[4] for name in roster.names}, found
 
 
+def shown_to(world, letter):
+    """What the officer of an organisation is shown of the dataset's cohorts."""
+    found = world.reopenings.cohorts(officer(world, letter), world.dataset_hash)
+    return [world.reopenings.evidence(attempt) for attempt in found]
+
+
 def test_cohorts_are_shown_by_what_nodes_signed(world, ada, another):
     for _ in range(2):
         ada.ask()
         world.run()
-    assert [
-        released_by(world, one) for one in world.reopenings.cohorts(officer(world, "d"), world.dataset_hash)
-    ] == [({*"abcd"}, {*"abcd"})]
+    assert [released_by(world, one) for one in shown_to(world, "d")] == [({*"abcd"}, {*"abcd"})]
     bob = another("institute", "bob", world)
     bob.ask(members=tuple(name for name in world.nodes if "/org/d/" not in name))
     world.run()
@@ -233,7 +237,7 @@ def test_cohorts_are_shown_by_what_nodes_signed(world, ada, another):
         ("institute", [{*"abc"}]),
         ("stranger", []),
     ):
-        shown = world.reopenings.cohorts(officer(world, letter), world.dataset_hash)
+        shown = shown_to(world, letter)
         assert [released_by(world, one)[0] for one in shown] == expected
     assert world.reopenings.cohorts(officer(world, "a"), "ab" * 32) == []
 
@@ -245,7 +249,7 @@ def test_a_spoilt_cohort_shows_who_is_bound_to_which(world, ada):
     for letter in "abcd":
         node(world, letter).work(OpenAttempt)
     node(world, "a").work()
-    [evidence] = world.reopenings.cohorts(officer(world, "a"), world.dataset_hash)
+    [evidence] = shown_to(world, "a")
     assert released_by(world, evidence) == ({*"abcd"}, {"a"})
 
 
@@ -263,7 +267,7 @@ def test_an_officer_believes_only_evidence_that_holds_together(world, ada):
     for _ in range(2):
         ada.ask()
         world.run()
-        evidences += world.reopenings.cohorts(officer(world, "a"), world.dataset_hash)
+        evidences += shown_to(world, "a")
     one, other = evidences
     cohort = verified_cohort(one, world.dataset_hash, world.verifier)
     assert (cohort.receiver, cohort.names, cohort.bound) == (UNIVERSITY, tuple(world.nodes), cohort.names)

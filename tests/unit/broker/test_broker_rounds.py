@@ -131,6 +131,26 @@ def test_parameters_that_do_not_come_whole_begin_no_round_and_leave_nothing(worl
     assert ada.open(asked) == times(world, 2)
 
 
+def test_an_analyst_who_begins_many_uploads_of_a_job_fills_no_more_than_one_takes(world, ada):
+    asked, other = ada.ask(rounds=2), ada.ask(rounds=2)
+    world.run()
+    sent, beside = ada.parameters(asked, 2), ada.parameters(other, 2)
+    uploads = [world.jobs.begin_parameters(ada.name, asked.id, sent.statement) for _ in range(5)]
+    untouched = world.jobs.begin_parameters(ada.name, other.id, beside.statement)
+    for upload in (*uploads, untouched):
+        upload.add([sent.ciphertext[:5]])
+    for older in uploads[:-1]:
+        with pytest.raises(Unavailable) as caught:
+            older.add([sent.ciphertext[5:]])
+        assert caught.value.code == "upload_lost"
+    with world.store.snapshot() as tx:
+        assert [tx.attempts.count_chunks(one._upload) for one in (*uploads, untouched)] == [0] * 4 + [1, 1]
+    uploads[-1].finish([sent.ciphertext[5:]])
+    world.run()
+    assert ada.open(asked) == times(world, 2)
+    assert ada.status(other).state is JobState.STEERING
+
+
 def test_parameters_longer_than_the_broker_takes_are_refused(world, ada):
     asked = ada.ask(rounds=2)
     world.run()

@@ -136,3 +136,23 @@ def test_nobody_is_woken_before_what_happened_is_on_disk(narrow):
         asked = narrow.publisher.ask()
         assert (offered(ash), narrow.announced) == ([], [])
     assert (offered(ash), len(narrow.announced)) == ([asked.id], 1)
+
+
+def test_jobs_that_are_asked_and_cancelled_fill_no_disk(make_world, another):
+    """An analyst asks and cancels without end: what an answer rests on stays, the junk does not."""
+    world = make_world(limits=Limits(kept_jobs_max=30))
+    ada, receiver = world.publisher, WrapKey.generate()
+    answered = ada.ask()
+    world.run()
+    world.jobs.acknowledge(ada.name, answered.id)
+    bob = another("institute", "bob", world)
+    other = bob.ask()
+    for _ in range(120):
+        asked = ada.prepare(receiver=receiver)
+        world.jobs.submit(ada.name, asked.token)
+        world.jobs.cancel(ada.name, asked.id)
+    kept = world.jobs.listed(ada.name)
+    assert len(kept) <= 30 + 20
+    assert {answered.id, asked.id} <= set(kept)
+    assert world.jobs.job(ada.name, answered.id).state is JobState.FINISHED
+    assert bob.status(other).state is JobState.GATHERING

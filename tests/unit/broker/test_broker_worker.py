@@ -7,8 +7,10 @@ import threading
 import pytest
 
 from kapok import logs
+from kapok.broker import worker as worker_module
 from kapok.broker.worker import Batcher, Worker
 from kapok.errors import Unavailable
+from kapok.wire.shares import calling
 
 
 @pytest.fixture
@@ -51,7 +53,13 @@ def held(worker):
         busy.set()
 
 
-async def test_calls_that_wait_are_done_together_and_each_has_its_own_answer_or_error():
+@pytest.fixture
+def unhurried(monkeypatch):
+    """Groups end by their number of calls alone."""
+    monkeypatch.setattr(worker_module, "_LONGEST_TOGETHER_S", 3600.0)
+
+
+async def test_calls_that_wait_are_done_together_and_each_has_its_own_answer_or_error(unhurried):
     groups, done = [], []
 
     @contextlib.contextmanager
@@ -104,10 +112,12 @@ async def test_what_waits_behind_many_calls_that_were_left_is_done(worker):
     assert done == []
 
 
-async def test_where_nothing_was_written_down_every_one_of_them_is_told():
+@pytest.mark.parametrize("begins", [True, False])
+async def test_where_nothing_was_written_down_every_one_of_them_is_told(unhurried, begins):
     @contextlib.contextmanager
     def group_commit():
-        yield
+        if begins:
+            yield
         raise Unavailable("disk full", code="store_unavailable")
 
     worker = Worker(group_commit)
@@ -116,8 +126,67 @@ async def test_where_nothing_was_written_down_every_one_of_them_is_told():
         asked = [asyncio.ensure_future(worker.run(int, text)) for text in ("1", "x", "3")]
         await asyncio.sleep(0)
     answers = await asyncio.gather(*asked, return_exceptions=True)
-    assert [type(one) for one in answers] == [Unavailable, ValueError, Unavailable]
+    told = [Unavailable, ValueError, Unavailable] if begins else [Unavailable] * 3
+    assert [type(one) for one in answers] == told
     worker.close()
+
+
+async def asked_as(organisation, work):
+    """Done as for a call of that organisation, as `kapok.wire.gate` says whose it is."""
+    calling.set(organisation)
+    return await work
+
+
+async def test_whoever_asks_for_much_waits_for_itself(worker, unhurried):
+    """The calls of one organisation are done in their order, and one of each other before each next."""
+    done = []
+    with held(worker):
+        await asyncio.sleep(0)
+        asked = [("clinic", f"c{number}") for number in range(6)]
+        asked += [("lab", "l0"), ("", "own"), ("lab", "l1"), ("office", "o0")]
+        tasks = [asyncio.create_task(asked_as(whose, worker.run(done.append, what))) for whose, what in asked]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+    assert done == ["c0", "l0", "own", "o0", "c1", "l1", "c2", "c3", "c4", "c5"]
+
+
+async def test_long_work_is_not_waited_for_by_those_whose_own_is_done():
+    """A group is answered when it is on disk: one that has taken long takes no more calls."""
+    groups, now = [], [0.0]
+
+    @contextlib.contextmanager
+    def group_commit():
+        groups.append([])
+        yield
+
+    def work(number, takes_s):
+        now[0] += takes_s
+        groups[-1].append(number)
+
+    worker, loop = Worker(group_commit), asyncio.get_running_loop()
+    with held(worker), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(loop, "time", lambda: now[0])
+        await asyncio.sleep(0)
+        takes = (0.02, 0.02, 0.02, 0.3, 0.0, 0.0)
+        tasks = [asyncio.ensure_future(worker.run(work, *one)) for one in enumerate(takes)]
+        await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+    assert groups == [[0, 1, 2], [3], [4, 5]]
+    worker.close()
+
+
+async def test_what_waits_when_the_worker_is_closed_ends():
+    worker = Worker()
+    with held(worker):
+        await asyncio.sleep(0)
+        waiting = [asyncio.ensure_future(worker.run(int)) for _ in range(3)]
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(asyncio.to_thread(worker.close))
+        await asyncio.sleep(0.05)
+    await closing
+    ends = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(one) for one in ends} <= {int, asyncio.CancelledError}
 
 
 async def test_what_many_want_while_the_worker_is_busy_is_done_once(worker):

@@ -200,8 +200,10 @@ class Broker:
     async def greet(self, caller: PartyName, nonce: bytes) -> Greeted:
         return self.greeter.greet(caller, nonce)
 
-    async def datasets(self, name: str | None) -> list[CatalogueEntry]:
-        return (self.entries or [self.entry]) if name in (None, "heart") else []
+    async def datasets(self, name: str | None) -> AsyncIterator[CatalogueEntry]:
+        for entry in self.entries or [self.entry]:
+            if name in (None, "heart"):
+                yield entry
 
     async def dataset(self, dataset_hash: str) -> CatalogueEntry:
         return self.entry
@@ -228,8 +230,9 @@ class Broker:
             bytes_received=7,
         )
 
-    async def jobs(self, caller: PartyName) -> list[JobStatus]:
-        return self.listed
+    async def jobs(self, caller: PartyName) -> AsyncIterator[JobStatus]:
+        for status in self.listed:
+            yield status
 
     async def job(self, caller: PartyName, job_id: str) -> JobStatus:
         if not self.submitted:

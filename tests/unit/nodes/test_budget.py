@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from kapok.nodes.journal.history import asked, read_only
 from kapok.nodes.policy import Policy
 from kapok.nodes.runner import Consent, Refusal
+from kapok.nodes.runner.pace import Pace
 from kapok.nodes.states import Event
 
 COUNT = "SELECT COUNT(*) FROM clinic"
@@ -53,6 +55,20 @@ def test_every_question_of_every_day_counts_in_all(world, node, judged_by):
     assert [code_of(world, node) for _ in range(2)] == [None, None]
     world.clock.now += DAY_S
     assert [code_of(world, node) for _ in range(2)] == [None, "budget_exhausted"]
+
+
+def test_an_organisation_fills_no_disk_with_questions(world, node, judged_by):
+    """Whether or not the policy knows it: what is asked too often in a day is refused, and not noted."""
+    judged_by(questions=1)
+    node.runner._context.asked = Pace(DAY_S, 3)
+    codes = [code_of(world, node, by=by) for by in ("one", "two", "one", "two", "one")]
+    assert codes == [None, "budget_exhausted", "budget_exhausted", *["too_many_questions_in_day"] * 2]
+    noted = read_only(node.home / "journal.db", lambda found: asked(found, now=world.clock()))
+    assert len(noted) == 3
+    # Another organisation has a count of its own, and tomorrow is another day.
+    assert code_of(world, node, organisation="stranger") == "not_authorised"
+    world.clock.now += DAY_S
+    assert code_of(world, node) == "budget_exhausted"
 
 
 @pytest.mark.parametrize("key", ["questions", "questions_per_day"])

@@ -128,9 +128,11 @@ class Shelf(Record):
     async def publish_revocations(self, caller: PartyName, der: bytes) -> None:
         await self.note("revocations", caller, der)
 
-    async def datasets(self, name: str | None) -> list[CatalogueEntry]:
+    async def datasets(self, name: str | None) -> AsyncIterator[CatalogueEntry]:
         await self.note("datasets", name)
-        return [entry for entry in self.entries.values() if name is None or entry.document == name]
+        for entry in self.entries.values():
+            if name is None or entry.document == name:
+                yield entry
 
     async def dataset(self, dataset_hash: str) -> CatalogueEntry:
         await self.note("dataset", dataset_hash)
@@ -157,9 +159,10 @@ class Jobs(Record):
         await self.note("submit", caller, specification)
         return "ab" * 32
 
-    async def jobs(self, caller: PartyName) -> list[JobStatus]:
+    async def jobs(self, caller: PartyName) -> AsyncIterator[JobStatus]:
         await self.note("jobs", caller)
-        return self.statuses
+        for status in self.statuses:
+            yield status
 
     async def job(self, caller: PartyName, job_id: str) -> JobStatus:
         await self.note("job", caller, job_id)
@@ -281,9 +284,10 @@ class Cohorts(Record):
         await self.note("reopenings", caller, dataset_hash)
         return self.kept
 
-    async def cohorts(self, caller: PartyName, dataset_hash: str) -> list[CohortEvidence]:
+    async def cohorts(self, caller: PartyName, dataset_hash: str) -> AsyncIterator[CohortEvidence]:
         await self.note("cohorts", caller, dataset_hash)
-        return self.evidence
+        for evidence in self.evidence:
+            yield evidence
 
 
 def status_in(state: JobState) -> JobStatus:

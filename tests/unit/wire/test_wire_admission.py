@@ -175,7 +175,9 @@ def test_the_name_is_read_from_the_certificate(analyst_credentials, realm):
         "peer_spiffe_id": (b"spiffe://a/org/b/node/c",),
     }
     serial = analyst_credentials.certificate.serial_number
-    assert peers.identify(shown, realm.trust_domain, time.time()) == (analyst_credentials.name, serial)
+    expires = analyst_credentials.certificate.not_valid_after_utc.timestamp()
+    caller = peers.identify(shown, realm.trust_domain, time.time())
+    assert caller == peers.Caller(analyst_credentials.name, expires, serial)
     with pytest.raises(IdentityInvalid) as caught:
         peers.identify(shown, realm.trust_domain, time.time(), {serial}.__contains__)
     assert caught.value.code == "certificate_revoked"

@@ -47,6 +47,26 @@ async def test_a_broker_that_is_not_revoked_is_stayed_with_and_its_list_is_taken
     assert len(set(nonces)) == 2
 
 
+async def test_who_knows_a_newer_list_than_the_broker_brings_it(
+    broker, realm, analyst, analyst_credentials, broker_credentials
+):
+    """As after a broker was restored from a copy: nobody waits for the authority to send it again."""
+    older, newer = (listed(realm, realm.credentials(Role.NODE, "x"), number=number) for number in (3, 4))
+    for has in (None, older, newer):
+        broker.catalogue.greeter = Greeter(lambda: broker_credentials, known(broker_credentials, has))
+        await check_broker(analyst, analyst_credentials, known(analyst_credentials, newer))
+    brought = [call[2] for call in broker.catalogue.calls if call[0] == "revocations"]
+    assert brought == [newer, newer]
+
+    # One that takes no list is stayed with: it withholds it, as it may everything.
+    async def refuses(_caller, _der):
+        raise Unavailable("not now", code="store_unavailable")
+
+    broker.catalogue.greeter = Greeter(lambda: broker_credentials, known(broker_credentials))
+    broker.catalogue.publish_revocations = refuses
+    await check_broker(analyst, analyst_credentials, known(analyst_credentials, newer))
+
+
 async def test_a_revoked_broker_is_refused_and_the_next_is_dialled(
     broker, realm, analyst_credentials, broker_credentials
 ):

@@ -12,7 +12,7 @@ from kapok.wire.backoff import Backoff, least_wait_s
 from kapok.wire.channel import connect
 from kapok.wire.limits import Limits
 from kapok.wire.server import serve
-from kapok.wire.shares import Shares
+from kapok.wire.shares import Shares, network_of
 
 LIMITS = Limits(calls_per_s=2.0, calls_burst=3, calls_of_one=2)
 
@@ -25,10 +25,11 @@ class Clock:
         return self.now
 
 
-def call(shares: Shares, party: str) -> float | None:
+def call(shares: Shares, party: str, organisation: str = "") -> float | None:
     """Make a call that ends at once; say for how long it was sent away, or None."""
     try:
-        with shares.call(party):
+        with shares.place(party, organisation or party):
+            shares.take(party)
             return None
     except Unavailable as error:
         return error.retry_after_s if error.party == party else None
@@ -50,15 +51,39 @@ def test_a_bucket_holds_a_burst_and_fills_at_its_rate():
 def test_calls_at_once_are_counted_as_long_as_they_last():
     clock = Clock()
     shares = Shares(Limits(calls_of_one=2), clock)
-    with shares.call("ada"), shares.call("ada"):
+    with shares.place("ada", "lab"), shares.place("ada", "lab"):
         assert call(shares, "ada") == 1.0
         assert call(shares, "bob") is None
     assert call(shares, "ada") is None
-    with pytest.raises(KeyError), shares.call("ada"):
+    with pytest.raises(KeyError), shares.place("ada", "lab"):
         raise KeyError
-    with shares.call("ada"), shares.call("ada"):
+    with shares.place("ada", "lab"), shares.place("ada", "lab"):
         pass
     assert not shares._at_once
+    assert not shares._of_organisations
+
+
+def test_an_organisation_of_many_parties_has_one_share_of_what_is_under_way():
+    shares = Shares(Limits(calls_of_one=2, calls_of_organisation=3), Clock())
+    with shares.place("ada", "lab"), shares.place("bob", "lab"), shares.place("cyd", "lab"):
+        assert call(shares, "dan", "lab") == 1.0
+        assert call(shares, "eve", "clinic") is None
+    assert call(shares, "dan", "lab") is None
+
+
+@pytest.mark.parametrize(
+    ("peer", "network"),
+    [
+        ("ipv4:192.0.2.7:5555", "192.0.2.7/32"),
+        ("ipv6:%5B2001:db8:1:2:3:4:5:6%5D:5555", "2001:db8:1:2::/64"),
+        ("ipv6:[2001:db8:1:2::9]:1", "2001:db8:1:2::/64"),
+        ("ipv6:%5Bfe80::1%25eth0%5D:1", "fe80::/64"),
+        ("unix:/run/kapok.sock", "unix"),
+        ("", ""),
+    ],
+)
+def test_strangers_are_told_apart_by_the_network_that_they_call_from(peer, network):
+    assert network_of(peer) == network
 
 
 async def test_who_calls_too_much_is_told_when_to_come_again_and_nobody_else_is(

@@ -29,6 +29,7 @@ _COMPUTATION: Final = re.compile(r"[a-z][a-z0-9-]{0,62}\Z")
 _DATASET: Final = re.compile(r"[0-9a-f]{64}\Z")
 _MOST_SEED_BYTES: Final = 4096
 _AGAIN_S: Final = 2.0
+_FORGOTTEN_AT_ONCE: Final = 20
 _UNFINISHED: Final = frozenset(JobState) - ENDED
 
 
@@ -145,6 +146,16 @@ def _keep(step: Step, admitted: AdmittedJob, token: str, payload: bytes) -> None
         "at_work": row.at_work,
     }
     step.log(logging.INFO, "job submission", told)
+    _forget_spare(step, row.organisation)
+
+
+def _forget_spare(step: Step, organisation: str) -> None:
+    """Let old jobs of an organisation go that are on record beyond its bound: a few at a time."""
+    jobs = step.tx.jobs
+    spare = jobs.count(frozenset(JobState), organisation=organisation) - step.context.limits.kept_jobs_max
+    if spare >= _FORGOTTEN_AT_ONCE:
+        for job_id in jobs.spare(ENDED, organisation, spare):
+            jobs.forget(job_id)
 
 
 def _check_question(context: Context, specification: JobSpec) -> None:

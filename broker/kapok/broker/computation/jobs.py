@@ -6,7 +6,7 @@ and may be called again with the same arguments.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from kapok.broker.computation import admission, deadlines, gathering, peers, releasing, sealing, steering
@@ -45,11 +45,17 @@ class Jobs:
         with self._context.step() as step:
             return admission.admit(step, caller, specification)
 
-    def jobs(self, caller: PartyName) -> list[JobStatus]:
-        """The caller's newest jobs, newest first; an operator sees everybody's."""
+    def listed(self, caller: PartyName) -> Sequence[str]:
+        """Ids of the caller's newest jobs, newest first; an operator sees everybody's."""
         with self._context.store.snapshot() as tx:
             analyst = None if caller.role is Role.OPERATOR else str(caller)
-            return [status_of(self._context, tx, job) for job in tx.jobs.of_analyst(analyst, _MOST_LISTED)]
+            return tx.jobs.of_analyst(analyst, _MOST_LISTED)
+
+    def jobs(self, job_ids: Sequence[str]) -> list[JobStatus]:
+        """Where some of the jobs are that were `listed`; those that are gone meanwhile are left out."""
+        with self._context.store.snapshot() as tx:
+            found = map(tx.jobs.get, job_ids)
+            return [status_of(self._context, tx, job) for job in found if job is not None]
 
     def job(self, caller: PartyName, job_id: str) -> JobStatus:
         """Where one job is.

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from typing import Final
 
 from kapok.broker.computation.context import Context, Step
 from kapok.broker.computation.endings import move_job
@@ -71,8 +72,16 @@ def begin_parameters(step: Step, job: JobRow, token: str) -> Incoming | None:
     return Incoming(step.context, job.id, token, statement)
 
 
+# An upload is named after its process, its job, and itself.
+_JOB_DIGITS: Final = 16
+_OWN_BYTES: Final = 8
+
+
 class Incoming:
     """Parameters on their way in; the round begins when they are whole.
+
+    Of a job there is one at a time: from its first chunks on, older ones are of no use any more. So an
+    analyst who begins many fills no more of the disk than one takes.
 
     Args:
         context: Where they are stored.
@@ -84,7 +93,8 @@ class Incoming:
     def __init__(self, context: Context, job_id: str, token: str, statement: ParametersStatement) -> None:
         self._context, self._job_id = context, job_id
         self._token, self._statement = token, statement
-        self._upload = context.broker + secrets.token_hex(16)
+        self._of_job = job_id[:_JOB_DIGITS]
+        self._upload = context.broker + self._of_job + secrets.token_hex(_OWN_BYTES)
         self._chunks = self._bytes = 0
 
     def add(self, chunks: Sequence[bytes]) -> None:
@@ -92,6 +102,7 @@ class Incoming:
 
         Raises:
             PeerProtocolError: ``parameters_too_long``.
+            Unavailable: ``upload_lost``: a newer upload of the same job's has overtaken it.
         """
         with self._context.step() as step:
             self._store(step, chunks)
@@ -111,7 +122,7 @@ class Incoming:
                 step.tx.attempts.delete_upload(self._upload)
                 return
             if step.tx.attempts.count_chunks(self._upload) != self._chunks or not self._chunks:
-                raise Unavailable("the parameters were not stored whole", code="upload_lost")
+                raise _lost()
             if attempt.state == AttemptState.RELEASED:
                 step.tx.vectors.delete_sum(attempt.id)
                 attempt = _next_round(step, job, attempt)
@@ -128,6 +139,10 @@ class Incoming:
                 code="parameters_too_long",
                 remedy="use a smaller model, or ask the broker's people to raise limits.vector_mib_max",
             )
+        if not self._chunks:
+            step.tx.attempts.overtake(self._of_job, self._upload)
+        elif step.tx.attempts.count_chunks(self._upload) != self._chunks:
+            raise _lost()
         step.tx.attempts.add_chunks(self._upload, self._chunks, chunks)
         self._chunks += len(chunks)
 
@@ -211,6 +226,12 @@ def _are_there(step: Step, attempt: AttemptRow, statement: ParametersStatement) 
     known = step.tx.attempts.parameters(attempt.id)
     same = (bytes.fromhex(attempt.job), attempt.round) == (statement.job, statement.round)
     return known is not None and same and known.hash == statement.params.hex()
+
+
+def _lost() -> Unavailable:
+    return Unavailable(
+        "the parameters were not stored whole", code="upload_lost", remedy="send them again, once at a time"
+    )
 
 
 def _gone() -> NotFound:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, delete, exists, func, select
 
+from kapok.broker.store.brokers import BROKER_DIGITS
 from kapok.broker.store.rows import Rows, all_of
 from kapok.broker.store.schema import (
     AttemptRow,
@@ -18,7 +19,7 @@ from kapok.broker.store.schema import (
 )
 from kapok.persistence import Prepared
 
-__all__ = ["AttemptTable", "Seat"]
+__all__ = ["AttemptTable", "Released", "Seat"]
 
 
 class Seat(NamedTuple):
@@ -27,6 +28,22 @@ class Seat(NamedTuple):
     node: str
     consent: str
     scope: str | None
+
+
+class Released(NamedTuple):
+    """An attempt of which releases are in.
+
+    Attributes:
+        attempt: Its row number.
+        receiver: The organisation, in full, that they are for.
+        names: Of its members, sorted by their UTF-8 bytes.
+        releases: How many there are.
+    """
+
+    attempt: int
+    receiver: str
+    names: tuple[str, ...]
+    releases: int
 
 
 _MOST_LOOKED_AT: Final = 16
@@ -47,7 +64,12 @@ _IN_STATE: Final = Prepared(
 )
 _HAS_RELEASES: Final = exists().where(ReleaseRow.attempt == AttemptRow.id)
 _RELEASED_OF: Final = Prepared(
-    all_of(AttemptRow)
+    select(
+        AttemptRow.id,
+        JobRow.organisation,
+        select(func.count()).where(ReleaseRow.attempt == AttemptRow.id).scalar_subquery(),
+    )
+    .select_from(AttemptRow)
     .join(JobRow, JobRow.id == AttemptRow.job)
     .where(JobRow.dataset == bindparam("dataset"), _HAS_RELEASES)
     .order_by(JobRow.ordinal.desc(), AttemptRow.id.desc())
@@ -105,6 +127,14 @@ _CHUNK: Final = Prepared(
     select(ParametersChunkRow.body).where(_OF_UPLOAD, ParametersChunkRow.number == bindparam("number"))
 )
 _CHUNKS_COUNTED: Final = Prepared(select(func.count()).select_from(ParametersChunkRow).where(_OF_UPLOAD))
+_OVERTAKE: Final = Prepared(
+    delete(ParametersChunkRow).where(
+        func.substr(ParametersChunkRow.upload, 1 + BROKER_DIGITS, bindparam("length"))
+        == bindparam("uploads"),
+        ParametersChunkRow.upload != bindparam("by"),
+        ParametersChunkRow.upload.not_in(select(ParametersRow.upload)),
+    )
+)
 _DELETE_UPLOAD: Final = Prepared(delete(ParametersChunkRow).where(_OF_UPLOAD))
 
 
@@ -158,13 +188,16 @@ class AttemptTable:
         """Whether a node is a member of an attempt."""
         return self._rows.value(_SEATED, {"attempt": attempt_id, "node": node}) is not None
 
-    def released_of(self, dataset: str, most: int) -> dict[AttemptRow, tuple[str, ...]]:
-        """A dataset's newest attempts of which releases are in, with their rosters' names, newest first."""
-        found = self._rows.found(AttemptRow, _RELEASED_OF, {"dataset": dataset, "most": most})
-        names: dict[int, list[str]] = {row.id: [] for row in found}
+    def released_of(self, dataset: str, most: int) -> list[Released]:
+        """A dataset's newest attempts of which releases are in, newest first."""
+        found = self._rows.tuples(_RELEASED_OF, {"dataset": dataset, "most": most})
+        names: dict[int, list[str]] = {attempt: [] for attempt, _, _ in found}
         for attempt, node in self._rows.tuples(_ROSTERS, {"attempts": list(names)}):
             names[attempt].append(node)
-        return {row: tuple(sorted(names[row.id], key=str.encode)) for row in found}
+        return [
+            Released(attempt, receiver, tuple(sorted(names[attempt], key=str.encode)), releases)
+            for attempt, receiver, releases in found
+        ]
 
     def last_released(
         self, dataset: str, organisation: str, nodes: Collection[str]
@@ -219,6 +252,10 @@ class AttemptTable:
     def count_chunks(self, upload: str) -> int:
         """How many chunks of an upload are there."""
         return int(self._rows.value(_CHUNKS_COUNTED, {"upload": upload}))
+
+    def overtake(self, uploads: str, by: str) -> None:
+        """Forget chunks of the uploads named so behind their process' number; not of one, nor what counts."""
+        self._rows.change(_OVERTAKE, {"uploads": uploads, "length": len(uploads), "by": by})
 
     def delete_upload(self, upload: str) -> None:
         """Forget the chunks of an upload."""

@@ -13,9 +13,9 @@ from kapok.persistence import Prepared
 
 __all__ = ["CatalogueTable"]
 
-_OLDEST_FIRST: Final = all_of(DatasetRow).order_by(DatasetRow.published_at, DatasetRow.hash)
-_DATASETS: Final = Prepared(_OLDEST_FIRST)
-_DATASETS_NAMED: Final = Prepared(_OLDEST_FIRST.where(DatasetRow.name == bindparam("name")))
+_OLDEST_FIRST: Final = select(DatasetRow.hash).order_by(DatasetRow.published_at, DatasetRow.hash)
+_HASHES: Final = Prepared(_OLDEST_FIRST)
+_HASHES_NAMED: Final = Prepared(_OLDEST_FIRST.where(DatasetRow.name == bindparam("name")))
 _PUBLISHED: Final = Prepared(
     select(func.count()).select_from(DatasetRow).where(DatasetRow.publisher == bindparam("publisher"))
 )
@@ -40,11 +40,11 @@ class CatalogueTable:
         """The dataset of that hash, if there is one."""
         return self._rows.get(DatasetRow, dataset_hash)
 
-    def datasets(self, name: str | None) -> Sequence[DatasetRow]:
-        """All datasets, or those of that name, oldest first."""
+    def hashes(self, name: str | None) -> Sequence[str]:
+        """Of all datasets, or of those of that name, oldest first."""
         if name is None:
-            return self._rows.found(DatasetRow, _DATASETS)
-        return self._rows.found(DatasetRow, _DATASETS_NAMED, {"name": name})
+            return self._rows.column(_HASHES)
+        return self._rows.column(_HASHES_NAMED, {"name": name})
 
     def published_by(self, publisher: str) -> int:
         """How many datasets a party has published."""

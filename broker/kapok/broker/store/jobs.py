@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, bindparam, delete, exists, func, or_, select, update
 
 from kapok.broker.store.rows import Rows, all_of
-from kapok.broker.store.schema import ConsentRow, EventRow, JobRow, MemberRow
+from kapok.broker.store.schema import AttemptRow, ConsentRow, EventRow, JobRow, MemberRow, ReleaseRow
 from kapok.persistence import Prepared
 
 __all__ = ["CURRENT", "STALE", "SUPERSEDED", "Asked", "Given", "JobTable", "Tally", "Timed"]
@@ -33,7 +33,7 @@ _COUNTED: Final = select(func.count()).select_from(JobRow).where(_IN_STATES)
 _LAST: Final = Prepared(select(func.max(JobRow.ordinal)))
 _SPECIFICATION: Final = Prepared(select(JobRow.specification).where(JobRow.id == bindparam("job")))
 _PAYLOAD: Final = Prepared(select(JobRow.payload).where(JobRow.id == bindparam("job")))
-_NEWEST_FIRST: Final = all_of(JobRow).order_by(JobRow.ordinal.desc()).limit(bindparam("most"))
+_NEWEST_FIRST: Final = select(JobRow.id).order_by(JobRow.ordinal.desc()).limit(bindparam("most"))
 _NEWEST: Final = Prepared(_NEWEST_FIRST)
 _NEWEST_OF_ANALYST: Final = Prepared(_NEWEST_FIRST.where(_OF_ANALYST))
 _BY_STATE: Final = Prepared(_JOBS.where(_IN_STATES))
@@ -55,6 +55,14 @@ _LIVE: Final = Prepared(
 )
 _UNCHANGED: Final = Prepared(
     select(JobRow.id).where(_IN_STATES, JobRow.changed_at <= bindparam("before")).order_by(JobRow.ordinal)
+)
+_SPARE: Final = Prepared(
+    select(JobRow.id)
+    .where(_OF_ORGANISATION, _IN_STATES)
+    .order_by(
+        exists().where(AttemptRow.job == JobRow.id, ReleaseRow.attempt == AttemptRow.id), JobRow.ordinal
+    )
+    .limit(bindparam("most"))
 )
 _FORGET: Final = Prepared(delete(JobRow).where(JobRow.id == bindparam("job")))
 _NEIGHBOURS: Final = Prepared(_JOBS.where(_OF_ORGANISATION, JobRow.id != bindparam("job"), _IN_STATES))
@@ -179,11 +187,11 @@ class JobTable:
         """What its analyst signed, without the signature."""
         return bytes(self._rows.value(_PAYLOAD, {"job": job_id}))
 
-    def of_analyst(self, analyst: str | None, most: int) -> Sequence[JobRow]:
-        """An analyst's newest jobs, or everybody's with None, newest first."""
+    def of_analyst(self, analyst: str | None, most: int) -> Sequence[str]:
+        """Ids of an analyst's newest jobs, or of everybody's with None, newest first."""
         if analyst is None:
-            return self._rows.found(JobRow, _NEWEST, {"most": most})
-        return self._rows.found(JobRow, _NEWEST_OF_ANALYST, {"analyst": analyst, "most": most})
+            return self._rows.column(_NEWEST, {"most": most})
+        return self._rows.column(_NEWEST_OF_ANALYST, {"analyst": analyst, "most": most})
 
     def in_states(self, states: Collection[str], organisation: str | None = None) -> Sequence[JobRow]:
         """The jobs in one of these states, in the order of submission."""
@@ -225,6 +233,14 @@ class JobTable:
     def unchanged_since(self, states: Collection[str], before: float) -> Sequence[str]:
         """Ids of the jobs in one of these states that have not changed since `before`."""
         return self._rows.column(_UNCHANGED, {"states": list(states), "before": before})
+
+    def spare(self, states: Collection[str], organisation: str, most: int) -> Sequence[str]:
+        """Ids of an organisation's jobs in one of these states that may go.
+
+        Those of which nothing was released come first; of them, and of the others, the oldest.
+        """
+        wanted = {"states": list(states), "organisation": organisation, "most": most}
+        return self._rows.column(_SPARE, wanted)
 
     def forget(self, job_id: str) -> None:
         """Delete a job and everything that belongs to it."""

@@ -102,14 +102,16 @@ class JobRow(Base):
 
     __tablename__ = "job"
     __table_args__ = (
+        Index("ix_job_analyst_state", "analyst", "state"),
+        Index("ix_job_organisation_state", "organisation", "state", "ordinal"),
         Index("ix_job_state_changed_at", "state", "changed_at"),
         Index("ix_job_dataset_ordinal", "dataset", "ordinal"),
     )
 
     id: Mapped[str] = mapped_column(_HASH, primary_key=True)
     ordinal: Mapped[int] = mapped_column(BigInteger, unique=True)
-    analyst: Mapped[str] = mapped_column(_NAME, index=True)
-    organisation: Mapped[str] = mapped_column(_NAME, index=True)
+    analyst: Mapped[str] = mapped_column(_NAME)
+    organisation: Mapped[str] = mapped_column(_NAME)
     specification: Mapped[str] = mapped_column(Text, deferred=True)
     payload: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
     state: Mapped[str] = mapped_column(_WORD)

@@ -22,6 +22,7 @@ The same assignment again gets the same answer, whatever happened in between.
     open_jobs     keys of jobs that are open, in memory alone
     outgoing      signed statements, ready to be sent again
     notes         what is logged and counted
+    pace          how often a caller may come
     runner        all of it behind one face, and what guards it
 """
 

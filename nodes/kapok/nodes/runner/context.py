@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass, field
+from typing import Final
 
 from kapok.errors import ConsentWithheld
 from kapok.nodes.apps.host import AppHost
@@ -14,11 +15,16 @@ from kapok.nodes.runner.judging import InForce, check_has_rule
 from kapok.nodes.runner.notes import Notes, Observer
 from kapok.nodes.runner.open_jobs import OpenJob, OpenJobs
 from kapok.nodes.runner.outgoing import Outgoing, Refusal
+from kapok.nodes.runner.pace import Pace
 from kapok.protocols.secure_sum.cohort import CohortStatement
 from kapok.protocols.secure_sum.params import Signer, Verifier
 from kapok.protocols.wraps import WrapKey
 
 __all__ = ["Context", "refused_before"]
+
+_DAY_S: Final = 86_400
+# What a journal keeps of a question that is refused takes 3 KB.
+_MOST_IN_DAY: Final = 10_000
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -40,6 +46,7 @@ class Context:
         running: The apps that run, for the open jobs.
         open: The jobs that are open in memory.
         notes: Says and counts what is done.
+        asked: How many new questions of each organisation are noted in a day.
     """
 
     name: str
@@ -56,11 +63,13 @@ class Context:
     running: RunningApps = field(init=False)
     open: OpenJobs = field(init=False)
     notes: Notes = field(init=False)
+    asked: Pace = field(init=False)
 
     def __post_init__(self, observer: Observer | None, open_jobs_max: int) -> None:
         self.running = RunningApps(self.apps, self.clock)
         self.open = OpenJobs(open_jobs_max, self.running.forget)
         self.notes = Notes(observer)
+        self.asked = Pace(_DAY_S, _MOST_IN_DAY)
 
     def known(self, job_id: str) -> OpenJob | None:
         """The open job, if it was consented to under the policy that is in force."""

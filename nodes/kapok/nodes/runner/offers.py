@@ -6,7 +6,7 @@ import logging
 from threading import Thread
 from typing import Final, assert_never
 
-from kapok.errors import ConsentWithheld, KapokError
+from kapok.errors import BudgetExhausted, ConsentWithheld, KapokError
 from kapok.nodes.journal import JobRecord
 from kapok.nodes.policy import roster_rules
 from kapok.nodes.runner.admission import JoinedDataset, ReadSpec, check_deadline
@@ -62,6 +62,13 @@ def answer_offer(context: Context, read: ReadSpec) -> list[Outgoing]:
 
 
 def _count(context: Context, read: ReadSpec, entry: JoinedDataset | None) -> JobRecord:
+    if context.asked.exceeded(read.caller.organisation_id, context.clock()):
+        # Not noted: a journal keeps every question for ever, and this one is not answered whatever it says.
+        raise BudgetExhausted(
+            f"this node notes {context.asked.most} questions of an organisation in a day",
+            code="too_many_questions_in_day",
+            remedy="ask again tomorrow",
+        )
     paused: ConsentWithheld | None = None
     try:
         context.journal.check_running()

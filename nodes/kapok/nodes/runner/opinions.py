@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 from typing import Final
 
 from kapok.documents.statements import INQUIRY_TYP, OPINION_TYP, OpinionStatement
@@ -20,11 +19,12 @@ from kapok.nodes.runner.admission import JoinedDataset, ReadSpec, check_deadline
 from kapok.nodes.runner.context import Context
 from kapok.nodes.runner.judging import decide
 from kapok.nodes.runner.outgoing import Opinion, Outgoing, refusal_statement
+from kapok.nodes.runner.pace import Pace
 from kapok.nodes.states import NodeJobState
 from kapok.protocols.secure_sum.messages import encode
 from kapok.protocols.secure_sum.params import Signer
 
-__all__ = ["Pace", "answer_inquiry"]
+__all__ = ["answer_inquiry", "inquiry_pace"]
 
 _log = logging.getLogger(__name__)
 _AFTER_ALL: Final = sys.maxsize
@@ -32,31 +32,9 @@ _MINUTE_S: Final = 60
 _MOST_IN_MINUTE: Final = 30
 
 
-class Pace:
-    """How many inquiries of each caller were judged in this minute, in memory alone. Threads may share it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._minute = 0
-        self._judged: dict[str, int] = {}
-
-    def count(self, caller: str, now: float) -> None:
-        """Count an inquiry that is about to be read.
-
-        Raises:
-            Unavailable: ``too_many_inquiries`` of the caller in one minute.
-        """
-        minute = int(now // _MINUTE_S)
-        with self._lock:
-            if minute != self._minute:
-                self._minute, self._judged = minute, {}
-            judged = self._judged[caller] = self._judged.get(caller, 0) + 1
-        if judged > _MOST_IN_MINUTE:
-            raise Unavailable(
-                f"this node reads {_MOST_IN_MINUTE} inquiries of an analyst in a minute",
-                code="too_many_inquiries",
-                remedy="try again in a minute",
-            )
+def inquiry_pace() -> Pace:
+    """How many inquiries of each caller are read in a minute."""
+    return Pace(_MINUTE_S, _MOST_IN_MINUTE)
 
 
 def answer_inquiry(context: Context, pace: Pace, token: str) -> list[Outgoing]:
@@ -78,7 +56,12 @@ def answer_inquiry(context: Context, pace: Pace, token: str) -> list[Outgoing]:
 
 def _would_allow(context: Context, pace: Pace, read: ReadSpec) -> Rule:
     entry, now = context.joined.get(read.spec.dataset), context.clock()
-    pace.count(str(read.caller), now)
+    if pace.exceeded(str(read.caller), now):
+        raise Unavailable(
+            f"this node reads {pace.most} inquiries of an analyst in a minute",
+            code="too_many_inquiries",
+            remedy="try again in a minute",
+        )
     record = _imagined(read, entry, now)
     check_deadline(read.spec.deadline, now)
     context.journal.check_running()

@@ -21,7 +21,7 @@ from kapok.nodes.runner.attempts import answer_attempt
 from kapok.nodes.runner.context import Context
 from kapok.nodes.runner.judging import InForce
 from kapok.nodes.runner.offers import answer_offer
-from kapok.nodes.runner.opinions import Pace, answer_inquiry
+from kapok.nodes.runner.opinions import answer_inquiry, inquiry_pace
 from kapok.nodes.runner.outgoing import Outgoing, Refusal, refusal_token
 from kapok.nodes.runner.releases import answer_completion
 from kapok.nodes.runner.reopening import answer_reopening
@@ -54,7 +54,7 @@ class Runner:
     def __init__(self, context: Context) -> None:
         self._context = context
         context.running.clear()
-        self._pace = Pace()
+        self._pace = inquiry_pace()
         self._looked_at = -1
         self._expired_at = -math.inf
 
