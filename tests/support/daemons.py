@@ -45,8 +45,10 @@ def logging_restored():
 
 def furnish(home, credentials):
     """A home folder as enrolment leaves it."""
+    home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o700)
     identity = home / "identity"
-    identity.mkdir(parents=True, mode=0o700)
+    identity.mkdir(mode=0o700)
     for name, content in {
         "key.pem": credentials.key_pem(),
         "certificate.pem": credentials.certificate_pem,

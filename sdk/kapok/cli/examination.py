@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import shlex
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -127,6 +129,7 @@ def examine(home: Path, *, clock: Clock = time.time) -> Examination:
         if (home / name).is_file():
             found = Examination(home, role)
             credentials = _identity(found, clock)
+            _folder(found)
             look(found, credentials, clock)
             return found
     raise NotFound(
@@ -155,6 +158,13 @@ def _identity(found: Examination, clock: Clock) -> Credentials | None:
         if found.role != "node" and (ending := ends_soon(credentials, clock())):
             found.warn("identity", *ending)
     return credentials
+
+
+def _folder(found: Examination) -> None:
+    mode = stat.S_IMODE(found.home.stat().st_mode)
+    if mode & 0o077:
+        text = f"other users of this machine may enter {found.home} (mode {mode:04o})"
+        found.warn("folder", text, f"chmod 700 {shlex.quote(str(found.home))}")
 
 
 def _disk(found: Examination, folder: Path) -> None:

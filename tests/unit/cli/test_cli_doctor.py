@@ -111,6 +111,14 @@ async def test_a_disk_that_is_nearly_full(opened, monkeypatch, mib, grade):
         assert graded(await look(homes.broker), grade) == ["disk"]
 
 
+async def test_a_folder_that_others_may_enter(opened):
+    async with opened() as (_, homes):
+        homes.broker.chmod(0o755)
+        (said,) = [one for one in (await look(homes.broker)).findings if one.grade == "warning"]
+        assert (said.subject, said.remedy) == ("folder", f"chmod 700 {homes.broker}")
+        assert "mode 0755" in said.text
+
+
 async def test_metrics_that_others_can_reach(opened):
     async with opened() as (_, homes):
         with (homes.broker / "broker.toml").open("a") as file:
