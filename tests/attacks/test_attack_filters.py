@@ -346,7 +346,7 @@ def test_groups_that_leave_no_room_to_look_at_a_filter(
     """Axes of one value, or so many groups that there is no room for the table by ward."""
     without_selection(defended)
     if not defended:
-        monkeypatch.setattr("kapok.computations.query.disclosure.selection.check_selection", lambda *_: None)
+        monkeypatch.setattr("kapok.computations.query.reading.check_selection", lambda *_: None)
     target = Holder([(6, {"ward": "a"}), (20, {"ward": "b"}), (60, {"ward": "c"})])
     analyst = Analyst(target, [Holder(spread(40, "ward"))] * 2)
     asked = f"SELECT COUNT(*) AS n FROM stays WHERE ward <> 'b' GROUP BY {groups}"
