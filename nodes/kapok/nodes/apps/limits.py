@@ -30,7 +30,7 @@ class AppLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         memory_mib: Memory of all its processes together, and the address space of each.
         processes: Processes and threads at a time.
         scratch_mib: Its files, which are in memory and vanish with it, and each of them.
-        call_timeout_s: Wall time for one message.
+        call_timeout_s: Wall time for one message, and for loading the app: there two minutes at least.
         reply_mib: One reply, and one state of the context.
         output_mib: All that it prints; only its beginning is kept.
     """

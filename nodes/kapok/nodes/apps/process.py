@@ -187,7 +187,8 @@ class AppProcess(NeverPickled):
 
     def _begin(self, setup: bytes, task: AppTask) -> None:
         """Tell the process what it is, and wait until the app is loaded."""
-        deadline = time.monotonic() + _LOAD_S
+        # A machine with much to do loads slowly, and whoever is too late voids everybody's exchange.
+        deadline = time.monotonic() + max(_LOAD_S, task.limits.call_timeout_s)
         self._send(_SETUP, setup, deadline)
         self._send(_FILTER, seccomp_filter() or b"", deadline)
         self._send(_STATE, task.state, deadline)
