@@ -18,6 +18,7 @@ A module has the name of its command: `query`, `explain`, `job`, `key`, `dataset
 from __future__ import annotations
 
 import os
+import resource
 from typing import Final, NoReturn
 
 __all__ = ["main"]
@@ -30,7 +31,10 @@ def main() -> NoReturn:
 
     NumPy's BLAS gets one thread, unless the environment says otherwise: Kapok multiplies narrow matrices, and
     further threads wait for such work by spinning, at the cost of everybody else on the machine.
+
+    A process that dies leaves no core file: keys that exist in memory alone would lie on a disk.
     """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for name in _BLAS_THREADS:
         os.environ.setdefault(name, "1")
     from kapok.cli.app import run

@@ -35,13 +35,22 @@ def test_of_many_jobs_of_one_analyst_nodes_are_asked_for_some_at_a_time(narrow):
         assert ada.open(asked) == narrow.truth()
 
 
-def test_the_nodes_take_analysts_in_turns_and_not_first_come(make_world, another):
+def test_the_nodes_take_organisations_and_analysts_in_turns_and_not_first_come(make_world, another):
     world = make_world(limits=Limits(jobs_at_work_max=3))
     ada, ash = world.publisher, next(iter(world.nodes.values()))
     many = [ada.ask() for _ in range(20)]
     bob, eve = another("university", "bob", world), another("institute", "eve", world)
     one, other = bob.ask(), eve.ask()
-    assert offered(ash) == [many[0].id, one.id, other.id, many[1].id, many[2].id]
+    assert offered(ash) == [many[0].id, other.id, one.id, many[1].id, many[2].id]
+
+
+def test_an_organisation_of_many_analysts_has_one_turn_as_every_other(make_world, another):
+    world = make_world()
+    ash = next(iter(world.nodes.values()))
+    greedy = [another("university", name, world) for name in ("ada", "ann", "ash", "art")]
+    first, second = [[one.ask() for one in greedy] for _ in range(2)]
+    modest = another("institute", "bob", world).ask()
+    assert offered(ash) == [one.id for one in (first[0], modest, *first[1:], *second)]
 
 
 def test_a_question_beside_five_hundred_of_another_analyst_is_answered_before_they_are(make_world, another):

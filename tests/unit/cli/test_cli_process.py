@@ -28,3 +28,13 @@ def test_blas_has_one_thread_unless_the_environment_says_otherwise(given, thread
     told, *pools = done.stdout.splitlines()[-1].split()
     assert told == threads
     assert threads != "1" or set(pools) == {"1"}
+
+
+def test_a_process_that_dies_leaves_no_core_file_with_what_is_in_memory_alone(tmp_path):
+    """Neither the limit nor what might lift it is left."""
+    raised = _SAY.replace("import sys", "import resource, sys", 1).partition("    import os, numpy")[0]
+    code = raised + "    print(*resource.getrlimit(resource.RLIMIT_CORE))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "0 0"

@@ -7,7 +7,7 @@ What is searched is the live jobs, never all that a node was ever asked.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, bindparam, exists, false, func, literal, select
@@ -56,7 +56,9 @@ class DutyTable:
     def of(
         self, nodes: Collection[str], *, gathering: str, sealing: str, releasing: str
     ) -> dict[str, list[Duty]]:
-        """What each of these nodes owes now: each analyst's oldest job, then the next of each, and so on.
+        """What each of these nodes owes now: each organisation's oldest job, then the next of each, in turns.
+
+        Of an organisation its analysts have turns in the same way.
 
         Args:
             nodes: Their names.
@@ -85,13 +87,12 @@ class DutyTable:
         return owed
 
     def _live(self, states: Sequence[str]) -> list[Duty]:
-        """The jobs at work, in turns: whoever has many does not come before one who has one."""
-        ranks: Counter[str] = Counter()
-        ranked: list[tuple[int, Duty]] = []
-        for analyst, *values in self._rows.tuples(_LIVE, {"states": states}):
-            ranked.append((ranks[analyst], Duty(*values)))
-            ranks[analyst] += 1
-        return [duty for _, duty in sorted(ranked, key=lambda one: one[0])]
+        """The jobs at work, organisations in turns, and in each its analysts: many come not before one."""
+        found = [
+            (analyst, Duty(*values)) for analyst, *values in self._rows.tuples(_LIVE, {"states": states})
+        ]
+        analysts = _in_turns(found, lambda one: one[0])
+        return [duty for _, duty in _in_turns(analysts, lambda one: one[0].partition("/analyst/")[0])]
 
     def closed(self, node: str, states: Collection[str], since: float, most: int) -> Sequence[str]:
         """Ids of the jobs that asked a node and came into one of these states after `since`, newest first."""
@@ -119,6 +120,18 @@ class DutyTable:
                 for place, node, number in self._rows.tuples(query, {"places": places, "nodes": some}):
                     found[place].append((node, number))
         return found
+
+
+def _in_turns(
+    jobs: list[tuple[str, Duty]], whose: Callable[[tuple[str, Duty]], str]
+) -> list[tuple[str, Duty]]:
+    """The first of each, then the second of each, and so on."""
+    ranks: Counter[str] = Counter()
+    ranked: list[tuple[int, tuple[str, Duty]]] = []
+    for job in jobs:
+        ranked.append((ranks[whose(job)], job))
+        ranks[whose(job)] += 1
+    return [job for _, job in sorted(ranked, key=lambda one: one[0])]
 
 
 def _portions(nodes: list[str]) -> Iterator[list[str]]:
