@@ -58,7 +58,7 @@ _STABLE_S: Final = 10.0
 # A broker says something each 15 s; more than that, for a long message may be under way on a slow line.
 _SILENCE_S: Final = 120.0
 _DRAIN_S: Final = 10.0
-# For three quarters of a minute: then the broker will soon ask again.
+# For three quarters of a minute: then another broker, or a new connection, may do better.
 _TRIES: Final = 16
 _AT_ONCE: Final = 32
 _THREADS: Final = 4
@@ -95,8 +95,8 @@ class Link:
         self._clock = clock
         self._heard = heard
         self._current, self._places, self._revocations = current, places, revocations
-        self._renewed = asyncio.Event()
-        current.tell(self._renewed.set)
+        self._redial = asyncio.Event()
+        current.tell(self._redial.set)
         self._last: str | None = None
         # Since when the line stands, by the loop's time: to dial for long is not to be connected for long.
         self._since = math.inf
@@ -153,7 +153,7 @@ class Link:
 
     async def _connected(self, is_ready: Callable[[], None]) -> None:
         """One connection, until it ends."""
-        self._renewed.clear()
+        self._redial.clear()
         self._told_joined.clear()
         broker = await self._dialler.connect_any(
             self._current.now,
@@ -173,7 +173,7 @@ class Link:
                 kept_going("joining what is wanting", partial(self._join_later, broker, wanting)),
             ):
                 try:
-                    await _until(self._renewed, self._watch(broker, is_ready))
+                    await _until(self._redial, self._watch(broker, is_ready))
                 except asyncio.CancelledError:
                     await self._drain(_DRAIN_S)
                     raise
@@ -344,7 +344,8 @@ class Link:
                 return await work()
             except Unavailable as error:
                 if attempt == _TRIES:
-                    _log.warning("given up until the broker asks again", extra=_told(error))
+                    _log.warning("given up: the broker is dialled anew, and asks again", extra=_told(error))
+                    self._redial.set()
                     return None
                 least_s = least_wait_s(error)
             await asyncio.sleep(backoff.next_s(least_s))
