@@ -65,7 +65,7 @@ async def a_journal_is_set_back(world):
     await asyncio.sleep(60)
 
 
-def test_a_journal_that_was_set_back_is_not_answered_from(ground):
+def test_nobody_goes_on_with_a_journal_that_was_set_back(ground):
     outcome = run(ground, 0, story=a_journal_is_set_back)
     outcome.check()
     assert "b             ends: journal_restored" in "\n".join(outcome.lines)

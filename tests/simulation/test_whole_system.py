@@ -16,7 +16,7 @@ from support.simulated.machines import Wish
 from support.simulated.storm import calm, one_is_away, run
 
 ROOT = Path(__file__).parents[2]
-QUICK = 80
+QUICK = 200
 STORMY = 7
 """A seed in which several things go wrong at once."""
 

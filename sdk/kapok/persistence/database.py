@@ -77,10 +77,9 @@ class Connection:
         try:
             yield
         except BaseException:
-            # Where the database has given up the whole transaction there is none to go back to.
-            with contextlib.suppress(sa.exc.SQLAlchemyError):
-                self._run("ROLLBACK TO SAVEPOINT part")
-                self._run("RELEASE SAVEPOINT part")
+            # This raises where the database has given up the whole transaction: nothing may go on in it then.
+            self._run("ROLLBACK TO SAVEPOINT part")
+            self._run("RELEASE SAVEPOINT part")
             raise
         self._run("RELEASE SAVEPOINT part")
 

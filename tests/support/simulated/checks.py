@@ -42,7 +42,8 @@ class Checks:
         self.jobs: dict[str, str] = {}
         self.rosters: dict[str, tuple[str, ...]] = {}
         self.answers: dict[str, Any] = {}
-        self.mirrored: dict[str, int] = {}
+        self.numbers: dict[str, int] = {}
+        self.set_back: dict[str, int | None] = {}
         self._eyes: dict[str, sqlite3.Connection] = {}
         self._up_since: dict[str, float] = {}
 
@@ -52,23 +53,16 @@ class Checks:
         """A node says something: one vector is sealed in an attempt, one thing released in a round, ever."""
         kind = type(message).__name__
         if kind in _ANSWERS:
-            self._remembers(who)
+            self._is_mirrored(who)
         if kind == "SealRequest" and message.WhichOneof("part") == "header":
             self._seals(who, message.header.seal.split(".")[1])
         elif kind == "ReleaseRequest":
             self._releases(who, message.release.split(".")[1])
 
-    def _remembers(self, who: str) -> None:
-        """What a journal was set back to has forgotten what was answered since; the mirror says that it was.
-
-        The mirror has followed before anything is answered, unless there was no room to write it.
-        """
+    def _is_mirrored(self, who: str) -> None:
+        """The mirror of a journal has followed before anything is answered, if there is room to write it."""
         machine = self.world.machines[who]
-        eye = self._eye(machine, "state/journal.db")
-        [number] = eye.execute("SELECT number FROM instance").fetchone()
-        if number < self.mirrored.get(who, 0):
-            self.world.wrong(f"{who} answers from a journal that was set back")
-        if number > _mirror(machine) and not machine.was_full:
+        if self._number(machine) > _mirror(machine) and not machine.was_full:
             self.world.wrong(f"{who} answers before the mirror of its journal follows")
 
     def _seals(self, who: str, payload: str) -> None:
@@ -140,12 +134,14 @@ class Checks:
         """What it has forgotten is not held against it; what has left it is."""
         if machine.name == "broker":
             self.jobs.clear()
-        if not but:
-            self.mirrored.pop(machine.name, None)
+        if but:
+            self.set_back[machine.name] = None
+        else:
+            self.numbers.pop(machine.name, None)
 
     def _node(self, machine: Machine) -> None:
         eye = self._eye(machine, "state/journal.db")
-        self.mirrored[machine.name] = max(self.mirrored.get(machine.name, 0), _mirror(machine))
+        self._goes_on(machine, self._number(machine))
         twice = eye.execute(
             "SELECT job_id, round FROM release GROUP BY job_id, round HAVING COUNT(*) > 1"
         ).fetchall()
@@ -154,6 +150,22 @@ class Checks:
         cohorts = eye.execute("SELECT DISTINCT names FROM release").fetchall()
         if len(cohorts) > 1:
             self.world.wrong(f"{machine.name} has released for {len(cohorts)} cohorts")
+
+    def _goes_on(self, machine: Machine, number: int) -> None:
+        """To open a journal that was set back changes nothing; what is written has a new number."""
+        if machine.name in self.set_back:
+            found = self.set_back[machine.name] = self.set_back[machine.name] or number
+            if number == found:
+                return
+            del self.set_back[machine.name]
+        if number < self.numbers.get(machine.name, 0):
+            self.world.wrong(f"{machine.name} goes on with a journal that was set back")
+        self.numbers[machine.name] = number
+
+    def _number(self, machine: Machine) -> int:
+        """The number of a node's journal; 0 before it has one."""
+        row = self._eye(machine, "state/journal.db").execute("SELECT number FROM instance").fetchone()
+        return int(row[0]) if row else 0
 
     def _broker(self, machine: Machine) -> None:
         eye, now = self._eye(machine, "broker.db"), machine.clock()

@@ -185,7 +185,7 @@ MUTATIONS: Final[Mapping[str, Mutation]] = MappingProxyType(
         ),
         "set-back": Mutation(
             "a node does not compare its journal with the mirror",
-            "from a journal that was set back",
+            "with a journal that was set back",
             ((Mirror, "judge", _nothing),),
         ),
         "mirror-late": Mutation(
