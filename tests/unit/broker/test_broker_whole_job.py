@@ -1,8 +1,12 @@
 """One job from its submission to the opened sum; the same with the broker killed between any two steps."""
 
+from contextlib import nullcontext, suppress
+
 import pytest
 from support.postgres import ON_POSTGRESQL
 
+from kapok.broker.computation.states import AttemptState
+from kapok.broker.store.schema import AttemptRow
 from kapok.errors import NotFound
 from kapok.wire.messages import Closed, JobState
 
@@ -175,3 +179,32 @@ def test_every_message_may_come_twice(world, ada):
     assert ada.status(asked).attempt == 1
     assert ada.open(asked) == world.truth()
     assert world.history(asked).count("summing") == 1
+
+
+@pytest.mark.parametrize("how", ["a group", "one of a group", "alone"])
+def test_an_attempt_that_is_not_on_disk_leaves_its_number_and_nothing_else(world, how):
+    job, ash = world.publisher.ask().id, next(iter(world.nodes))
+
+    def opened(tx, consent):
+        row = AttemptRow(
+            job=job, round=1, number=1, state=str(AttemptState.OPEN), opened_at=0.0, changed_at=0.0
+        )
+        tx.attempts.add(row, [(ash, consent, None)])
+        assert world.context.consents(tx, row.id) == (consent,)
+        return row.id
+
+    with suppress(Lost), world.store.group_commit() if how != "alone" else nullcontext():
+        with suppress(Lost) if how == "one of a group" else nullcontext(), world.store.transaction() as tx:
+            lost = opened(tx, "a consent that is lost")
+            if how != "a group":
+                raise Lost
+        if how == "one of a group":
+            with world.store.transaction() as tx:
+                assert opened(tx, "the next") == lost or world.store.shared
+        raise Lost
+    with world.store.transaction() as tx:
+        assert opened(tx, "the one after") == lost or world.store.shared
+
+
+class Lost(Exception):
+    """Nothing of it is on disk."""

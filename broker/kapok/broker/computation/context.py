@@ -82,6 +82,11 @@ class _Cache(Generic[_Key, _Value]):
             self._weight -= less
         return value
 
+    def clear(self) -> None:
+        """Keep nothing."""
+        self._kept.clear()
+        self._weight = 0
+
 
 class Step:
     """One change of state.
@@ -155,6 +160,7 @@ class Context:
         self._of_attempts: _Cache[int, Roster] = _Cache()
         self._consents: _Cache[int, tuple[str, ...]] = _Cache()
         self._seals: _Cache[int, tuple[str, ...]] = _Cache()
+        store.taken_back = self._forget_attempts
 
     def absent(self, node: str) -> bool:
         """Whether a node is known not to be connected just now."""
@@ -184,6 +190,11 @@ class Context:
             self._observe(step.moves)
         if self._announce and (step.nodes or step.jobs):
             self._announce(frozenset(step.nodes), tuple(step.jobs))
+
+    def _forget_attempts(self) -> None:
+        """An attempt that is not on disk leaves its number to another, with members of its own."""
+        for cache in (self._of_attempts, self._consents, self._seals):
+            cache.clear()
 
     @contextmanager
     def look(self) -> Iterator[Step]:

@@ -75,6 +75,8 @@ class Store:
 
     Attributes:
         shared: Whether other broker processes may be on it: on PostgreSQL, not on SQLite.
+        taken_back: Called, in the thread that did it, where something that was done is not on disk: the
+            numbers of its rows may be given out again.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -83,6 +85,7 @@ class Store:
         self._mine = threading.local()
         self._unusable = Lasting(_log, calm_s=_CALM_S)
         self.shared = engine.dialect.name != "sqlite"
+        self.taken_back: Callable[[], None] = lambda: None
 
     @classmethod
     def open(cls, path_or_url: Path | str, password: str | None = None) -> Store:
@@ -126,10 +129,10 @@ class Store:
         """
         group: _Group | None = getattr(self._mine, "group", None)
         if group is not None:
-            with self._plainly(), group.part() as rows:
+            with self._plainly(), self._all_or_nothing(), group.part() as rows:
                 yield Transaction(rows)
             return
-        with self._plainly(), self._database.writing() as connection:
+        with self._plainly(), self._all_or_nothing(), self._database.writing() as connection:
             rows = Rows(connection)
             yield Transaction(rows)
             rows.flush()
@@ -144,7 +147,7 @@ class Store:
         Raises:
             Unavailable: ``store_unavailable`` when the database could not be used: none of them is on disk.
         """
-        with self._plainly(), self._database.writing() as connection:
+        with self._plainly(), self._all_or_nothing(), self._database.writing() as connection:
             self._mine.group = group = _Group(connection)
             try:
                 yield
@@ -186,6 +189,14 @@ class Store:
     def close(self) -> None:
         """Let the database go."""
         self._engine.dispose()
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.taken_back()
+            raise
 
     @contextmanager
     def _plainly(self) -> Iterator[None]:
