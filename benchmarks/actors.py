@@ -18,7 +18,7 @@ import msgspec
 from kapok.documents.dataset import DATASET_TYP, Column, Dataset
 from kapok.documents.envelope import JwsSigner, JwsVerifier, decode, document_id
 from kapok.documents.statements import JOB_TYP, MEMBERSHIP_TYP, JobSpec, Membership
-from kapok.errors import KapokError
+from kapok.errors import KapokError, Unavailable
 from kapok.identity.certificates import TrustRoot
 from kapok.identity.credentials import Credentials
 from kapok.identity.issuing import issue, new_root
@@ -44,6 +44,7 @@ from kapok.wire.messages import Assignment, Completion, JobState, Offer, OpenAtt
 DOMAIN: Final = "load.test"
 WORDS: Final = 64
 _DEADLINE_S: Final = 300
+_PAUSES_S: Final = (0.25, 0.5, 1.0, 2.0, *[4.0] * 12)
 
 
 class Reached(Protocol):
@@ -142,11 +143,12 @@ class Node(Party):
 
     Attributes:
         connected: Whether the broker has been heard on the watch that is open.
+        again: How often an answer was sent anew.
     """
 
     def __init__(self, realm: Realm, organisation: str, broker: Reached) -> None:
         super().__init__(realm, realm.credentials(organisation, "node", "main"), broker)
-        self.connected = False
+        self.connected, self.again = False, 0
         self._mask_key = WrapKey.generate().public[-32:]
         self._release = secrets.token_bytes(1136)
         self._seals: dict[tuple[str, int, int], SealStatement] = {}
@@ -182,16 +184,28 @@ class Node(Party):
             await asyncio.sleep(random.uniform(0.2, 1.0))
 
     async def _answer(self, line: Connection, assignment: Assignment) -> None:
-        with contextlib.suppress(KapokError):
-            match assignment:
-                case Offer(specification):
-                    await self._consent(line, specification)
-                case OpenAttempt():
-                    await self._seal(line, assignment)
-                case Completion():
-                    await self._open(line, assignment)
-                case _:
-                    pass
+        """Answer, as a daemon does: while the broker has no room for it, again."""
+        for pause_s in _PAUSES_S:
+            try:
+                await self._work_off(line, assignment)
+            except Unavailable as error:
+                self.again += 1
+                await asyncio.sleep(error.retry_after_s or random.uniform(0.5, 1.0) * pause_s)
+            except KapokError:
+                break
+            else:
+                break
+
+    async def _work_off(self, line: Connection, assignment: Assignment) -> None:
+        match assignment:
+            case Offer(specification):
+                await self._consent(line, specification)
+            case OpenAttempt():
+                await self._seal(line, assignment)
+            case Completion():
+                await self._open(line, assignment)
+            case _:
+                pass
 
     async def _consent(self, line: Connection, token: str) -> None:
         _, terms = self.realm.job(token)

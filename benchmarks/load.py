@@ -131,7 +131,7 @@ class Load:
     async def rounds(self, members: int, analysts: list[Analyst], seconds: float) -> dict[str, Any]:
         """Rounds of some members, one after the other for each analyst, until the time is over."""
         until, cpu, own = time.perf_counter() + seconds, self.broker.cpu_s(), time.process_time()
-        began = time.perf_counter()
+        began, again = time.perf_counter(), sum(node.again for node in self.nodes)
 
         async def ask(analyst: Analyst) -> list[float]:
             took: list[float] = []
@@ -152,6 +152,7 @@ class Load:
                 name: quantile(every, q) for name, q in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
             },
             "lines_lost": sum(analyst.lost for analyst in analysts),
+            "answers_sent_again": sum(node.again for node in self.nodes) - again,
             "fewest_and_most_of_one_analyst": [min(counts), max(counts)],
             "medians_of_analysts_s": [min(map(statistics.median, each)), max(map(statistics.median, each))],
             "broker_cpu_s_per_round": (self.broker.cpu_s() - cpu) / len(every),
