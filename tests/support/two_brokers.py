@@ -67,7 +67,9 @@ class Pair(Network):
 
     def session(self, first):
         places = self.addresses if not first else self.addresses[::-1]
-        (self.home / "analyst.toml").write_text(f'broker = {json.dumps(places)}\nseal = "pad"\n')
+        (self.home / "analyst.toml").write_text(
+            f'broker = {json.dumps(places)}\nseal = "pad"\npatience_s = 150\n'
+        )
         return AsyncSession(Profile.load(self.home))
 
     def kill(self, number):
