@@ -43,6 +43,7 @@ __all__ = ["PHASES", "Exchanges", "federation", "measure"]
 PHASES: Final = ("nodes", "releases and fold", "analyst")
 _APP: Final = Path(__file__).parent / "federation_app"
 _EXAMPLES: Final = 100
+_WORKER: Final = "kapok.protocols.arithmetic.worker_process"
 _LOOK_S: Final = 0.02
 _PATIENCE_S: Final = 1800.0
 _EVENTS: Final = """
@@ -114,7 +115,7 @@ class Exchanges:
     Attributes:
         wall: Seconds of each phase, for each exchange.
         cpu: Processor seconds of an exchange: of a ``node``, an ``app`` (each the median of all), the
-            ``broker``, the ``analyst``.
+            ``broker``, the ``analyst``; processes that encrypt or open for one of them are its own.
         bytes_up: What all nodes sent in an exchange, by the broker's count of sealed vectors.
     """
 
@@ -177,8 +178,8 @@ def measure(network: Network, values: int, exchanges: int, *, seal: str) -> Exch
     _check(Path(json.loads(out)["model"]), len(network.nodes), exchanges)
     spent: dict[str, float] = defaultdict(float)
     for process_of, seconds in last.items():
-        if process_of in first:
-            spent[process_of[0]] += (seconds - first[process_of]) / (exchanges - 1)
+        # A process that is not in the first look was begun afterwards.
+        spent[process_of[0]] += (seconds - first.get(process_of, 0.0)) / (exchanges - 1)
     cpu = {
         "node": statistics.median(spent[name] for name in network.nodes),
         "app": statistics.median(spent[f"app of {name}"] for name in network.nodes),
@@ -224,13 +225,16 @@ def _jobs(network: Network) -> set[str]:
 
 def _spent(network: Network, analyst: int) -> _Spent:
     """Of every process; empty when one of them has just ended."""
-    whose = [("analyst", psutil.Process(analyst)), ("broker", psutil.Process(network.broker.pid))]
     try:
+        asking = psutil.Process(analyst)
+        whose = [("analyst", one) for one in (asking, *asking.children(recursive=True))]
+        whose.append(("broker", psutil.Process(network.broker.pid)))
         for name, daemon in network.nodes.items():
             node = psutil.Process(daemon.pid)
+            whose.append((name, node))
             whose += [
-                (name, node),
-                *((f"app of {name}", child) for child in node.children(recursive=True)),
+                (name if _WORKER in child.cmdline() else f"app of {name}", child)
+                for child in node.children(recursive=True)
             ]
         return {(who, process.pid): sum(process.cpu_times()[:2]) for who, process in whose}
     except psutil.Error:

@@ -6,8 +6,8 @@
 
 Each step alone, on one core, among ten parties; a mean is compared with that of the plain floats before
 anything counts. Then whole exchanges between processes, transport and all (`benchmarks.federation`). Under
-the seal `paillier` models end at a million values: ten million take each of ten nodes more than a minute of a
-core, and the analyst eight.
+the seal `paillier` models end at a million values: ten million would take each of ten nodes half a minute of
+a core, and the analyst five minutes.
 """
 
 from __future__ import annotations

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Final
 
 from kapok.errors import Unavailable
+from kapok.wire.shares import counted
 
 __all__ = ["Presence"]
 
@@ -68,25 +69,11 @@ class Presence:
                 remedy="see that the node does not run twice",
                 retry_after_s=_AGAIN_S,
             )
-        with _counted(self._watches, node):
+        with counted(self._watches, node):
             yield
 
     @contextmanager
     def upload(self, node: str, job_id: str) -> Iterator[None]:
         """Note an upload for as long as it lasts."""
-        with _counted(self._uploads, (node, job_id)):
+        with counted(self._uploads, (node, job_id)):
             yield
-
-
-_Key = TypeVar("_Key")
-
-
-@contextmanager
-def _counted(counter: Counter[_Key], key: _Key) -> Iterator[None]:
-    counter[key] += 1
-    try:
-        yield
-    finally:
-        counter[key] -= 1
-        if not counter[key]:
-            del counter[key]

@@ -17,13 +17,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from ipaddress import ip_address, ip_network
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import unquote
 
 from kapok.errors import Unavailable
 from kapok.wire.limits import Limits
 
-__all__ = ["Shares", "calling", "network_of"]
+__all__ = ["Shares", "calling", "counted", "network_of"]
+
+_Key = TypeVar("_Key")
 
 calling: Final[ContextVar[str]] = ContextVar("calling", default="")
 """For which organisation's call something is done, wherever it is; empty for the service's own work."""
@@ -60,7 +62,7 @@ class Shares:
         if self._of_organisations[organisation] >= limits.calls_of_organisation:
             most = limits.calls_of_organisation
             raise _too_many(f"one organisation than {most} at once", party, _AGAIN_S)
-        with _counted(self._at_once, party), _counted(self._of_organisations, organisation):
+        with counted(self._at_once, party), counted(self._of_organisations, organisation):
             yield
 
     def take(self, party: str) -> None:
@@ -94,7 +96,8 @@ def network_of(peer: str) -> str:
 
 
 @contextmanager
-def _counted(counter: Counter[str], key: str) -> Iterator[None]:
+def counted(counter: Counter[_Key], key: _Key) -> Iterator[None]:
+    """One more of a key for as long as the block lasts; a key of which there is none is not kept."""
     counter[key] += 1
     try:
         yield
