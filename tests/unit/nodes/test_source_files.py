@@ -1,6 +1,6 @@
 """Sources of several files and formats: one table, or a clear word on the file and column that do not fit."""
 
-import time
+import threading
 
 import pyarrow as pa
 import pyarrow.csv
@@ -314,11 +314,9 @@ def test_an_engine_is_kept_for_the_next_question_while_the_files_are_the_same(tm
     for engine in (first.engine, failing.engine, fresh.engine):
         with pytest.raises(InvalidInput):
             engine.fetch("SELECT 1")
-    ended = time.monotonic() + 10
-    while time.monotonic() < ended:
-        try:
-            changed.engine.fetch("SELECT 1")
-        except InvalidInput:
-            break
-    else:
-        pytest.fail("the engine is never closed")
+    # Not asked meanwhile: DuckDB closes no connection that answers just then, and nobody has a kept one.
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join(10)
+    with pytest.raises(InvalidInput):
+        changed.engine.fetch("SELECT 1")
