@@ -8,7 +8,17 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 from support.broker import history, stored_chunks
 from support.postgres import PASSWORD
-from support.stored import ADA, NOW, ORGANISATION, add_attempt, add_consent, add_job, add_vector, job_row
+from support.stored import (
+    ADA,
+    LONG,
+    NOW,
+    ORGANISATION,
+    add_attempt,
+    add_consent,
+    add_job,
+    add_vector,
+    job_row,
+)
 
 from kapok.broker.store import Store
 from kapok.broker.store.jobs import CURRENT, STALE, SUPERSEDED
@@ -53,7 +63,7 @@ def test_what_was_committed_is_there_after_opening_again(place):
 def test_a_transaction_that_raises_leaves_nothing(store):
     def fail_halfway():
         with store.transaction() as tx:
-            tx.jobs.add(job_row(), [MemberRow(job="a" * 64, node="n1", organisation="n1")])
+            tx.jobs.add(job_row(), [MemberRow(job="a" * 64, node="n1", organisation="n1")], **LONG)
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -66,7 +76,7 @@ def test_transactions_together_are_all_or_nothing_each_and_on_disk_at_once(store
     def fail_halfway():
         with store.transaction() as tx:
             tx.jobs.get("a" * 64).state = "failed"
-            tx.jobs.add(job_row("b" * 64), [])
+            tx.jobs.add(job_row("b" * 64), [], **LONG)
             raise KeyError
 
     with store.group_commit():
@@ -114,7 +124,7 @@ def test_whoever_is_told_of_transactions_together_is_told_when_they_are_on_disk(
 def test_where_the_database_fails_none_of_those_together_counts(store):
     def fail_halfway():
         with store.transaction() as tx:
-            tx.jobs.add(job_row("b" * 64), [])
+            tx.jobs.add(job_row("b" * 64), [], **LONG)
             raise sqlalchemy.exc.OperationalError("INSERT", {}, Exception("disk full"))
 
     def all_three():

@@ -5,6 +5,7 @@ from kapok.broker.store.schema import AttemptRow, ConsentRow, JobRow, MemberRow,
 NOW = 1_800_000_000.0
 ORGANISATION = "spiffe://kapok.test/org/university"
 ADA = f"{ORGANISATION}/analyst/ada"
+LONG = {"specification": "token", "payload": b"{}"}
 
 
 def job_row(job_id="a" * 64, **changes):
@@ -12,8 +13,6 @@ def job_row(job_id="a" * 64, **changes):
         "id": job_id,
         "analyst": ADA,
         "organisation": ORGANISATION,
-        "specification": "token",
-        "payload": b"{}",
         "state": "gathering",
         "submitted_at": NOW,
         "changed_at": NOW,
@@ -28,6 +27,7 @@ def add_job(store, job_id="a" * 64, nodes=("n1", "n2"), **changes):
         tx.jobs.add(
             job_row(job_id, **changes),
             [MemberRow(job=job_id, node=node, organisation=node) for node in nodes],
+            **LONG,
         )
     return job_id
 

@@ -119,8 +119,6 @@ def _keep(step: Step, admitted: AdmittedJob, token: str, payload: bytes) -> None
         id=admitted.job_id,
         analyst=str(admitted.analyst),
         organisation=admitted.analyst.organisation_id,
-        specification=token,
-        payload=payload,
         state=FIRST_JOB_STATE,
         submitted_at=step.now,
         changed_at=step.now,
@@ -133,7 +131,7 @@ def _keep(step: Step, admitted: AdmittedJob, token: str, payload: bytes) -> None
         MemberRow(job=row.id, node=party.name, organisation=party.organisation)
         for party in admitted.terms.members
     ]
-    step.tx.jobs.add(row, members)
+    step.tx.jobs.add(row, members, specification=token, payload=payload)
     step.moves.append(Move(None, FIRST_JOB_STATE, 0.0, 0.0))
     if row.at_work:
         step.touch_all(row)

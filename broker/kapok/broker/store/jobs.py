@@ -31,8 +31,9 @@ _OF_ANALYST: Final = JobRow.analyst == bindparam("analyst")
 _OF_ORGANISATION: Final = JobRow.organisation == bindparam("organisation")
 _COUNTED: Final = select(func.count()).select_from(JobRow).where(_IN_STATES)
 _LAST: Final = Prepared(select(func.max(JobRow.ordinal)))
-_SPECIFICATION: Final = Prepared(select(JobRow.specification).where(JobRow.id == bindparam("job")))
-_PAYLOAD: Final = Prepared(select(JobRow.payload).where(JobRow.id == bindparam("job")))
+_LONG: Final = JobRow.__table__.c
+_SPECIFICATION: Final = Prepared(select(_LONG.specification).where(JobRow.id == bindparam("job")))
+_PAYLOAD: Final = Prepared(select(_LONG.payload).where(JobRow.id == bindparam("job")))
 _NEWEST_FIRST: Final = select(JobRow.id).order_by(JobRow.ordinal.desc()).limit(bindparam("most"))
 _NEWEST: Final = Prepared(_NEWEST_FIRST)
 _NEWEST_OF_ANALYST: Final = Prepared(_NEWEST_FIRST.where(_OF_ANALYST))
@@ -168,10 +169,17 @@ class JobTable:
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
 
-    def add(self, row: JobRow, members: Sequence[MemberRow]) -> None:
-        """Keep a new job, last in the order of submission, and whom it asks."""
+    def add(self, row: JobRow, members: Sequence[MemberRow], *, specification: str, payload: bytes) -> None:
+        """Keep a new job, last in the order of submission, and whom it asks.
+
+        Args:
+            row: The job.
+            members: Whom it asks.
+            specification: As its analyst signed it.
+            payload: What of it was signed.
+        """
         row.ordinal = 1 + (self._rows.value(_LAST) or 0)
-        self._rows.add(row)
+        self._rows.add(row, specification=specification, payload=payload)
         for member in members:
             self._rows.add(member)
 

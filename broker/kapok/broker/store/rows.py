@@ -24,8 +24,8 @@ _KEY: Final = "of_"
 
 
 def all_of(kind: type[Base]) -> sa.Select[Any]:
-    """Reads all columns of a kind of row but those that are long, which have questions of their own."""
-    return sa.select(*(column for column in kind.__table__.c if column.key not in _deferred(kind)))
+    """Reads what a row has: long columns are no attributes of it, and have questions of their own."""
+    return sa.select(*(kind.__table__.c[name] for name in _attributes(kind)))
 
 
 class Rows:
@@ -79,13 +79,13 @@ class Rows:
         self.flush()
         return self._connection.value(query, values)
 
-    def add(self, row: Base) -> None:
-        """Write a new row, and hold it; columns that it leaves out have their defaults."""
+    def add(self, row: Base, **long: Any) -> None:
+        """Write a new row and its long columns, and hold it; what it leaves out has its default."""
         self.flush()
         shape, now = _shape(type(row)), vars(row)
         for name, default in shape.defaults.items():
             now.setdefault(name, default)
-        values = {name: now[name] for name in shape.written if name in now}
+        values = {name: now[name] for name in shape.names if name in now} | long
         if shape.numbered and shape.numbered not in values:
             now[shape.numbered] = self._connection.value(shape.insert_numbered, values)
         else:
@@ -181,7 +181,6 @@ class _Shape:
 
     Attributes:
         names: The columns that `all_of` reads.
-        written: All columns.
         keys: The columns of the key.
         key_places: Where they are among `names`.
         numbered: The column that the database numbers; empty without one.
@@ -195,16 +194,15 @@ class _Shape:
 
     def __init__(self, kind: type[Base]) -> None:
         table: Any = kind.__table__
-        self.written = [column.key for column in table.c]
-        self.names = [name for name in self.written if name not in _deferred(kind)]
+        self.names = _attributes(kind)
         self.keys = [column.key for column in table.primary_key]
         self.key_places = [self.names.index(name) for name in self.keys]
         number = table.autoincrement_column
         self.numbered: str = "" if number is None else number.key
         self.defaults = {
-            column.key: None if column.default is None else column.default.arg
-            for column in table.c
-            if column.key != self.numbered
+            name: None if table.c[name].default is None else table.c[name].default.arg
+            for name in self.names
+            if name != self.numbered
         }
         of_this = [table.c[name] == sa.bindparam(f"{_KEY}{name}") for name in self.keys]
         self.by_key = Prepared(all_of(kind).where(*of_this))
@@ -223,5 +221,6 @@ def _shape(kind: type[Base]) -> _Shape:
     return _Shape(kind)
 
 
-def _deferred(kind: type[Base]) -> frozenset[str]:
-    return frozenset(name for name, column in sa.inspect(kind).column_attrs.items() if column.deferred)
+def _attributes(kind: type[Base]) -> list[str]:
+    mapped = sa.inspect(kind).column_attrs.keys()
+    return [column.key for column in kind.__table__.c if column.key in mapped]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    Column,
     Float,
     ForeignKey,
     Index,
@@ -97,23 +98,24 @@ class JobRow(Base):
     """A job: its specification as signed, and how far it is. `attempts` are those of its present `round`.
 
     `at_work` is false as long as it waits behind other jobs of its analyst: nobody is asked before.
-    Specification and payload are long: a row that was read has neither, `JobTable` reads them by themselves.
+    Specification and payload are long: columns, but no attributes; `JobTable` reads them by themselves.
     """
 
     __tablename__ = "job"
     __table_args__ = (
+        Column("specification", Text, nullable=False),
+        Column("payload", LargeBinary, nullable=False),
         Index("ix_job_analyst_state", "analyst", "state"),
         Index("ix_job_organisation_state", "organisation", "state", "ordinal"),
         Index("ix_job_state_changed_at", "state", "changed_at"),
         Index("ix_job_dataset_ordinal", "dataset", "ordinal"),
     )
+    __mapper_args__ = {"exclude_properties": ["specification", "payload"]}  # noqa: RUF012
 
     id: Mapped[str] = mapped_column(_HASH, primary_key=True)
     ordinal: Mapped[int] = mapped_column(BigInteger, unique=True)
     analyst: Mapped[str] = mapped_column(_NAME)
     organisation: Mapped[str] = mapped_column(_NAME)
-    specification: Mapped[str] = mapped_column(Text, deferred=True)
-    payload: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
     state: Mapped[str] = mapped_column(_WORD)
     submitted_at: Mapped[float] = mapped_column(Float(53))
     changed_at: Mapped[float] = mapped_column(Float(53))
