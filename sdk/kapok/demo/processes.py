@@ -58,8 +58,18 @@ class Finished:
     peak_memory: int | None
 
     def document(self) -> Any:
-        """The one JSON document that it printed."""
-        return json.loads(self.stdout)
+        """The one JSON document that it printed.
+
+        Raises:
+            InternalError: ``no_document``: it printed none; says how it ended.
+        """
+        try:
+            return json.loads(self.stdout)
+        except ValueError:
+            raise InternalError(
+                f"no document was printed, exit status {self.status}: {self.stderr[-2000:]}",
+                code="no_document",
+            ) from None
 
 
 class Daemon:
