@@ -35,7 +35,7 @@ def fails() -> Callable[[Finished, int, str], dict[str, Any]]:
 
     def check(finished: Finished, status: int, code: str) -> dict[str, Any]:
         said = finished.stdout + finished.stderr
-        assert "Traceback" not in said
+        assert "Traceback" not in said, said
         assert finished.status == status, said
         if finished.stderr.startswith('{\n  "error"'):
             error: dict[str, Any] = json.loads(finished.stderr)["error"]

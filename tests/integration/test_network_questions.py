@@ -148,3 +148,33 @@ def test_the_example_runs(network):
     *rows, parties = done.stdout.splitlines()
     assert len(rows) == 4
     assert all(name in parties for name in ("cleveland", "hungarian", "switzerland", "va"))
+
+
+def test_threads_import_nothing_that_others_may_import_at_the_same_time(network):
+    """Else one may find a module that is not yet whole: that was an ImportError, once in hundreds of runs."""
+    script = """
+import asyncio, json, sys, threading
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if threading.current_thread() is not threading.main_thread():
+            found.append(name)
+
+found = []
+sys.meta_path.insert(0, Finder())
+import kapok.client
+
+async def ask(home):
+    async with await kapok.client.connect_async(home) as session:
+        await session.query("SELECT COUNT(*) FROM heart WHERE age > 51")
+        await session.glm("num > 0 ~ age", dataset="heart")
+
+asyncio.run(ask(sys.argv[1]))
+print(json.dumps(found))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(network.analyst)], capture_output=True, text=True, check=True
+    )
+    found = json.loads(done.stdout)
+    shared = ("kapok", "numpy", "pyarrow", "sqlglot")
+    assert not [name for name in found if name.startswith(shared)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Unpack, cast
@@ -104,13 +102,10 @@ async def request_analysis(
         InvalidInput: ``no_formulaic``: it is not installed; or what is wrong with the question.
         KapokError: the dataset cannot be fetched.
     """
-    # Slow, and not needed before the dataset is there.
-    loading = asyncio.ensure_future(asyncio.to_thread(_load))
     chosen = await workspace.dataset(dataset)
-    await loading
     asked = {name: value for name, value in how.items() if name in HowToAsk.__annotations__}
     said = {name: value for name, value in how.items() if name not in asked}
-    text = await asyncio.to_thread(written, kind, what, chosen.schema, said)
+    text = written(kind, what, chosen.schema, said)
     return workspace.request(text, computation=kind, **asked), chosen
 
 
@@ -129,11 +124,6 @@ async def submit_analysis(
     """
     request, chosen = await request_analysis(workspace, kind, what, dataset, how)
     return await workspace.ask(request, chosen, progress)
-
-
-def _load() -> None:
-    with contextlib.suppress(ModuleNotFoundError):
-        import formulaic.parser  # noqa: F401
 
 
 def written(kind: Kind, what: str | Sequence[str], schema: Dataset, said: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from kapok.client.imports import import_for_asking
 from kapok.client.opening import read_specification
 from kapok.computations.registry import computation
 from kapok.documents.envelope import decode
@@ -125,6 +126,7 @@ async def explain(
     workspace: Workspace, request: Request, dataset: VerifiedDataset, progress: Listener
 ) -> Explanation:
     """Sign the inquiry, put it to the nodes, and verify what they say. See `AsyncSession.explain`."""
+    import_for_asking(request.computation)
     record = await asyncio.to_thread(workspace.specify, request, dataset, progress, INQUIRY_TYP)
     specification = read_specification(record.specification, workspace.verifier, INQUIRY_TYP)[1]
     broker = await workspace.connection.broker()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kapok.client.connection import Pauses
+from kapok.client.imports import import_for_opening
 from kapok.client.jobs import JobRecord
 from kapok.client.opening import brokers_word, failure_of, goes_on_by, read_specification, verified_refusals
 from kapok.client.progress import SHOWN_DIGITS, Listener, Progress, Stopwatch, progress_of
@@ -233,8 +234,10 @@ async def follow(
         if status.state not in (*_WITH_SUM, *_ENDED_WITHOUT):
             raise _not_ready(record.job_id, status, specification.rounds)
     else:
-        asyncio.get_running_loop().run_in_executor(None, _prepare_opening, workspace, record, specification)
+        import_for_opening(specification.computation)
+        preparing = asyncio.ensure_future(asyncio.to_thread(_prepare_key, workspace, record, specification))
         status = await _watch(workspace, record, specification, watch)
+        await preparing
     while True:
         if status.state in _ENDED_WITHOUT:
             raise await asyncio.to_thread(_fail, workspace, record, specification, status)
@@ -247,12 +250,8 @@ async def follow(
         status = await _watch(workspace, record, specification, watch)
 
 
-def _prepare_opening(workspace: Workspace, record: JobRecord, specification: JobSpec) -> None:
-    """Import and make what opening takes, which is slow: in a thread, while the nodes work."""
-    import pyarrow  # noqa: F401
-
-    import kapok.computations.query.analyst
-    import kapok.protocols.secure_sum.analyst  # noqa: F401
+def _prepare_key(workspace: Workspace, record: JobRecord, specification: JobSpec) -> None:
+    """Make what opening takes: in a thread, while the nodes work."""
     from kapok.protocols.secure_sum.vector import degree
 
     if specification.seal == "paillier":

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from kapok.client.catalogue import VerifiedDataset, choose_members, read_all, resolve, split_label
 from kapok.client.connection import BrokerConnection
+from kapok.client.imports import import_for_asking
 from kapok.client.jobs import JobFolder, JobRecord
 from kapok.client.known import KnownMembers
 from kapok.client.opening import goes_on_by, read_specification
@@ -196,6 +197,7 @@ class Workspace:
         Raises:
             KapokError: the question cannot be asked.
         """
+        import_for_asking(request.computation)
 
         def work() -> JobRecord:
             record = begin(self.specify(request, dataset, progress))

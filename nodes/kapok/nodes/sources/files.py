@@ -25,6 +25,13 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
+# Not when they are first needed: questions have threads, and of two that import at the same time Python may
+# give one a module that is not yet whole.
+import pyarrow.compute
+import pyarrow.dataset
+import pyarrow.ipc
+import sqlglot.dialects.duckdb  # noqa: F401
+
 from kapok.identity.keyfiles import make_private_folder
 from kapok.nodes.settings import ArrowSource, EngineLimits, QuerySource
 from kapok.nodes.source_settings import SINGLE

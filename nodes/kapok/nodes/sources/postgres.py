@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 import sqlglot
+import sqlglot.dialects.postgres
 from sqlglot import exp
 
 from kapok.nodes.settings import EngineLimits, PostgresSource
