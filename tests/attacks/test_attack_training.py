@@ -162,6 +162,10 @@ def test_a_server_app_asks_for_the_reply_of_a_single_node(dataset):
 ECHO = """
 row = message.content.config_records.get("config", {}).get("row", 0)
 print("told", row, repr(message.metadata.group_id), repr(message.metadata.reply_to_message_id))
+for record in message.content.array_records.values():
+    for name, array in record.items():
+        print("given", *message.content, name, array.dtype, array.shape, array.data[:80].decode("latin-1"))
+print("said", *message.content["config"])
 """
 TALKING = archive(files_of(ECHO))
 """An app approved in good faith, that looks at one row if a message says so."""
@@ -181,7 +185,7 @@ def answered(world, make_rule):
     """The refusal of a hospital, or what its app printed, in an exchange of it and three others."""
     need_sandbox()
 
-    def answer(instruction, *may):
+    def answer(instruction, *may, line=1):
         approval = AppRule(
             hash=read_bundle(TALKING).hash,
             analysts=make_rule().analysts,
@@ -201,7 +205,7 @@ def answered(world, make_rule):
         [found] = job.open(job.nodes[0], consents, 1, 1, shown)
         if isinstance(found, Refusal):
             return world.refusal([found])
-        return (job.nodes[0].home / "apps" / "output" / f"{job.id}.txt").read_text().splitlines()[1]
+        return (job.nodes[0].home / "apps" / "output" / f"{job.id}.txt").read_text().splitlines()[line]
 
     yield answer
     for node in world.nodes.values():
@@ -243,18 +247,48 @@ def test_what_no_strategy_sends_reaches_no_app(answered):
     assert answered(grouped(told(ARRAYS))) == "told 0 '' ''"
 
 
+def disguised(instruction):
+    """The same model and words, of which types, shapes, byte order and order tell something."""
+    proto = ProtoMessage.FromString(instruction)
+    value = proto.content.items[0].array_record.items[0].value
+    value.dtype, value.shape[:] = "row=17", [17]
+    for listed in (proto.content.items[1].config_record.items, proto.content.items):
+        listed.reverse()
+    return proto.SerializeToString()
+
+
+def test_the_form_in_which_a_model_is_sent_reaches_no_app(answered):
+    """An app gets arrays and words as they were read, in an order of their own."""
+    words = said(**{"proximal-mu": 0.5, "server-round": 1})
+    instruction = disguised(told(("arrays", model(w=np.zeros(3, ">f8"))), words))
+    given = answered(instruction, line=2)
+    assert given.startswith("given arrays config w float64 (3,) ")
+    assert "'descr': '<f8'" in given
+    assert answered(instruction, line=3) == "said proximal-mu server-round"
+
+
+def test_arrays_in_another_order_reach_no_app(dataset):
+    first, other = ({name: np.zeros(3) for name in names} for names in ("wb", "bw"))
+    question = question_of(messages.read(told(("arrays", model(**first)))))
+    shown = read_instruction(question, dataset, told(("arrays", model(**other))))
+    written = ProtoMessage.FromString(messages.addressed(shown, run_id=7, node_id=3))
+    assert [item.key for item in written.content.items[0].array_record.items] == ["w", "b"]
+
+
 @pytest.mark.parametrize(
     "items",
     [
         (ARRAYS, ("row", MetricRecord({"row": 17}))),
         (ARRAYS, said(), ("more", ConfigRecord({"row": 17}))),
         (ARRAYS, ("more", model(row=np.array([17.0])))),
+        (("row=17", ARRAYS[1]),),
+        (ARRAYS, ("row=17", said()[1])),
         (ARRAYS, said(row=[17])),
         (ARRAYS, said(row=b"17")),
         (("arrays", model(w=np.full(3, 1e9))),),
         (("arrays", model(w=np.array([np.nan, 0.0, 0.0]))),),
     ],
-    ids=["metrics", "configurations", "models", "list", "bytes", "huge", "no number"],
+    ids=["metrics", "configurations", "models", "record", "words", "list", "bytes", "huge", "no number"],
 )
 def test_what_is_no_model_and_no_word_beside_it_is_no_instruction(dataset, items):
     question = question_of(messages.read(told(ARRAYS)))

@@ -35,7 +35,7 @@ class LocalApp:
     state: RecordDict = field(default_factory=RecordDict)
     metrics: dict[str, tuple[float, float]] = field(default_factory=dict)
 
-    def call(self, instruction: bytes) -> bytes:
+    def call(self, instruction: messages.Instruction) -> bytes:
         asked = messages.addressed(instruction, run_id=RUN_ID, node_id=self.number + 2)
         return self.answer(message_from_proto(ProtoMessage.FromString(asked)))
 

@@ -2,8 +2,9 @@
 
 An *instruction* is what every node gets alike: the message without whom it is for and when it was made, so
 that the same content is the same bytes. It is one record of arrays, the model, and at most one of single
-values, and an app is given nothing of it that was not read here. A *reply* is what an app gives back: one
-record of arrays, one of metrics. Serialised by Flower's own protobuf, arrays as `.npy` without pickles.
+values, called as Flower's strategies call them; what an app is given is written anew from what was read here,
+not handed on. A *reply* is what an app gives back: one record of arrays, one of metrics. Serialised by
+Flower's own protobuf, arrays as `.npy` without pickles.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ EVALUATE: Final = "evaluate"
 SERVER_ROUND: Final = "server-round"
 PROXIMAL_MU: Final = "proximal-mu"
 """These two Flower's averaging strategies say of themselves beside the model."""
+_RECORDS: Final = {"array_record": "arrays", "config_record": "config"}
+"""What Flower's strategies call the records that they send, unless told otherwise."""
 _STYPE: Final = "numpy.ndarray"
 _TTL_S: Final = 43_200.0
 
@@ -101,22 +104,30 @@ def instruction_of(message: Message) -> bytes:
     return proto.SerializeToString(deterministic=True)
 
 
-def addressed(instruction: bytes, *, run_id: int, node_id: int) -> bytes:
-    """An instruction as a message to one node, which is made now: its kind and its records, and nothing else.
+def addressed(instruction: Instruction, *, run_id: int, node_id: int) -> bytes:
+    """An instruction as a message to one node, which is made now: its kind, its arrays and what is said.
 
-    Raises:
-        InvalidInput: ``bad_instruction``.
+    The arrays keep their order, what is said gets one of its own; types and shapes are those of the arrays.
     """
-    proto = _parsed(instruction, "bad_instruction")
-    kind = proto.metadata.message_type
-    proto.metadata.Clear()
-    proto.DiscardUnknownFields()
-    proto.metadata.message_type = kind
+    from flwr.proto.message_pb2 import Message as ProtoMessage
+
+    proto = ProtoMessage()
+    arrays = proto.content.items.add(key=_RECORDS["array_record"]).array_record
+    arrays.SetInParent()
+    for name, array in instruction.arrays.items():
+        value = arrays.items.add(key=name).value
+        value.dtype, value.stype, value.data = array.dtype.name, _STYPE, _npy(array)
+        value.shape.extend(array.shape)
+    config = proto.content.items.add(key=_RECORDS["config_record"]).config_record
+    config.SetInParent()
+    for key, word in sorted(instruction.said.items()):
+        setattr(config.items.add(key=key).value, _scalar(word), word)
+    proto.metadata.message_type = instruction.kind
     proto.metadata.run_id, proto.metadata.dst_node_id = run_id, node_id
     proto.metadata.src_node_id, proto.metadata.message_id = 1, "instruction"
     proto.metadata.created_at, proto.metadata.ttl = time.time(), _TTL_S
-    found: bytes = proto.SerializeToString()
-    return found
+    written: bytes = proto.SerializeToString()
+    return written
 
 
 def read(instruction: bytes) -> Instruction:
@@ -133,6 +144,8 @@ def read(instruction: bytes) -> Instruction:
         kind = item.WhichOneof("value")
         if kind not in ("array_record", "config_record") or kind in found:
             raise _bad("bad_instruction", "it is more than one record of arrays and one of its configuration")
+        if item.key != _RECORDS[kind]:
+            raise _bad("bad_instruction", "its records are not called arrays and config, as strategies do")
         found[kind] = getattr(item, kind)
     arrays = _arrays(found["array_record"], "bad_instruction") if "array_record" in found else {}
     said = _said(found["config_record"]) if "config_record" in found else {}
@@ -221,6 +234,27 @@ def _arrays(record: ArrayRecord, code: str) -> dict[str, Array]:
             raise _bad(code, "an array cannot be read")
         found[item.key] = array
     return found
+
+
+def _npy(array: Array) -> bytes:
+    """An array as `.npy`, its values from the least byte to the largest and row by row."""
+    stream = io.BytesIO()
+    plain = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
+    np.lib.format.write_array(stream, plain, allow_pickle=False)
+    return stream.getvalue()
+
+
+def _scalar(value: Said) -> str:
+    """The field of a value's own kind."""
+    match value:
+        case bool():
+            return "bool"
+        case int():
+            return "sint64" if value < 1 << 63 else "uint64"
+        case float():
+            return "double"
+        case str():
+            return "string"
 
 
 def _said(record: ConfigRecord) -> dict[str, Said]:

@@ -132,7 +132,8 @@ def fused(
 def foreign_word(said: Mapping[str, ConfigValue], allowed: Iterable[Allowance], exchange: int) -> str | None:
     """The first key under which an exchange tells an app what its approval does not allow; None for none.
 
-    What Flower's strategies say of themselves needs no approval: the round, and FedProx's weight.
+    What Flower's strategies say of themselves needs no approval: the round, a whole number whatever an
+    approval says of it, and FedProx's weight.
 
     Args:
         said: By key.
@@ -141,9 +142,12 @@ def foreign_word(said: Mapping[str, ConfigValue], allowed: Iterable[Allowance], 
     """
     own = (Allowance(SERVER_ROUND, 0, exchange), Allowance(PROXIMAL_MU, 0, sys.float_info.max))
     within = {one.key: one for one in (*own, *allowed)}
-    return next(
-        (key for key, value in said.items() if key not in within or not within[key].admits(value)), None
-    )
+
+    def admitted(key: str, value: ConfigValue) -> bool:
+        whole = key != SERVER_ROUND or isinstance(value, int)
+        return whole and key in within and within[key].admits(value)
+
+    return next((key for key, value in said.items() if not admitted(key, value)), None)
 
 
 def _same(value: ConfigValue, default: ConfigValue) -> bool:

@@ -20,7 +20,7 @@ from kapok.computations.engines import Engine
 from kapok.documents.dataset import Dataset
 from kapok.documents.statements import MOST_DEADLINE_S
 from kapok.errors.secrecy import NeverPickled
-from kapok.flower.messages import addressed
+from kapok.flower.messages import Instruction, addressed
 from kapok.identity.keyfiles import make_private_folder, replace_file
 from kapok.nodes.apps.host import AppHost, HostedApp
 from kapok.nodes.apps.process import AppProcess
@@ -167,14 +167,14 @@ class RoundApp(NeverPickled):
         """What it may tell beside the model: least and largest, by name. Empty: whatever is finite."""
         return self._job.hosted.rule.told
 
-    def call(self, instruction: bytes) -> bytes:
+    def call(self, instruction: Instruction) -> bytes:
         """Have it do as instructed; the same again in the same round gets the same reply.
 
         Raises:
             KapokError: it gave none.
         """
         work, job = self._work, self._job
-        asked = (self._number, self._version, hashlib.sha256(instruction).digest())
+        asked = (self._number, self._version, hashlib.sha256(instruction.content).digest())
         if work.asked == asked:
             return work.reply
         process = self._ready(fresh=True)

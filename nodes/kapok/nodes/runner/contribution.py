@@ -21,6 +21,8 @@ from kapok.protocols.words import WordVector
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from kapok.flower.messages import Instruction
+
 __all__ = ["contribute"]
 
 _log = logging.getLogger(__name__)
@@ -44,7 +46,7 @@ class _NoTable:
         """Refuse: no app is started over nothing."""
         raise _no_table()
 
-    def call(self, instruction: bytes) -> bytes:  # noqa: ARG002
+    def call(self, instruction: Instruction) -> bytes:  # noqa: ARG002
         """Refuse, whatever is asked."""
         raise _no_table()
 

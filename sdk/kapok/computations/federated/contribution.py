@@ -11,6 +11,7 @@ import functools
 import math
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -48,7 +49,7 @@ class App(Protocol):
         """What it may tell beside the model: least and largest, by name. Empty: whatever is finite."""
         ...
 
-    def call(self, instruction: bytes) -> bytes:
+    def call(self, instruction: messages.Instruction) -> bytes:
         """Have it do as instructed; its reply.
 
         Raises:
@@ -75,6 +76,9 @@ def read_instruction(question: Question, _dataset: Dataset, parameters: bytes) -
 def fitting(question: Question, instruction: bytes) -> messages.Instruction:
     """Read an instruction that must fit a question: at the holder's, and at the analyst's before it is sent.
 
+    Returns:
+        It, with its arrays in the question's order.
+
     Raises:
         InvalidInput: ``bad_instruction``; says nothing of what is in it.
     """
@@ -88,7 +92,7 @@ def fitting(question: Question, instruction: bytes) -> messages.Instruction:
             "a value of its model is not finite, or beyond the question's range",
             "ask with a wider range: --range; or see why the model grows",
         )
-    return asked
+    return replace(asked, arrays={one.name: asked.arrays[one.name] for one in question.arrays})
 
 
 def contribute(
@@ -107,7 +111,7 @@ def contribute(
     try:
         if app.rows < thresholds.min_rows:
             raise _Withheld("the table has fewer rows than min_rows")
-        return _words(question, instruction, app.call(instruction.content), app.metrics)
+        return _words(question, instruction, app.call(instruction), app.metrics)
     except _Withheld as error:
         note(EVERY, str(error))
     except KapokError as error:

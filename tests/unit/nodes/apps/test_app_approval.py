@@ -137,6 +137,7 @@ def test_what_no_approval_names_stays_as_the_app_has_it():
         ({"server-round": -1}, "server-round"),
         ({"server-round": True}, "server-round"),
         ({"server-round": "3"}, "server-round"),
+        ({"server-round": 0.000017}, "server-round"),
         ({"proximal-mu": -0.1}, "proximal-mu"),
         ({"proximal-mu": math.inf}, "proximal-mu"),
         ({"proximal-mu": math.nan}, "proximal-mu"),
@@ -152,6 +153,7 @@ def test_what_the_third_exchange_may_say_beside_the_model(said, foreign):
 
 def test_an_approval_may_be_closer_than_what_strategies_say_themselves():
     assert foreign_word({"proximal-mu": 0.5}, read_allowances(["proximal-mu=0..0.1"]), 3) == "proximal-mu"
+    assert foreign_word({"server-round": 1.5}, read_allowances(["server-round=0..9"]), 3) == "server-round"
 
 
 @pytest.mark.parametrize("text", ALLOWED)

@@ -9,7 +9,7 @@ from support.apps import archive, files_of, message, need_sandbox, seen
 
 from kapok.documents.dataset import Column, Dataset
 from kapok.errors import InvalidInput
-from kapok.flower.messages import instruction_of
+from kapok.flower.messages import instruction_of, read
 from kapok.nodes.apps.approval import AppRule
 from kapok.nodes.apps.host import AppHost, HostedApp
 from kapok.nodes.apps.limits import AppLimits
@@ -82,7 +82,7 @@ def asked(**config):
     from flwr.common.serde import message_from_proto
     from flwr.proto.message_pb2 import Message
 
-    return instruction_of(message_from_proto(Message.FromString(message(**config))))
+    return read(instruction_of(message_from_proto(Message.FromString(message(**config)))))
 
 
 def calls(apps, job, number, *, version="v1", released=None, **config):
