@@ -28,6 +28,24 @@ down_revision = "0001"
 def upgrade() -> None:
     op.add_column("sheep", sqlalchemy.Column("age", sqlalchemy.Integer))
 """
+LAMBS = """
+from alembic import op
+revision = "0002"
+down_revision = "0001"
+def upgrade() -> None:
+    op.execute("CREATE TABLE lamb (mother VARCHAR NOT NULL REFERENCES sheep (name) ON DELETE CASCADE)")
+    op.execute("INSERT INTO sheep VALUES ('dolly')")
+    op.execute("INSERT INTO lamb VALUES ('dolly')")
+"""
+MADE_ANEW = """
+import sqlalchemy
+from alembic import op
+revision = "0003"
+down_revision = "0002"
+def upgrade() -> None:
+    with op.batch_alter_table("sheep", recreate="always") as sheep:
+        sheep.add_column(sqlalchemy.Column("age", sqlalchemy.Integer))
+"""
 BROKEN = SECOND + '    op.execute("SELECT nonsense FROM nowhere")\n'
 
 
@@ -87,6 +105,32 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, package: Path) -
     (package / "versions" / "0002_age.py").write_text(SECOND)
     open_database(path, "flock_migrations").dispose()
     assert columns(path) == ["name", "age"]
+
+
+def test_a_table_is_made_anew_without_loss_of_what_refers_to_it(tmp_path: Path, package: Path) -> None:
+    (package / "versions" / "0002_lambs.py").write_text(LAMBS)
+    open_database(tmp_path / "flock.db", "flock_migrations").dispose()
+    (package / "versions" / "0003_anew.py").write_text(MADE_ANEW)
+    engine = open_database(tmp_path / "flock.db", "flock_migrations")
+    with engine.begin() as connection:
+        assert connection.exec_driver_sql("SELECT name, age FROM sheep").all() == [("dolly", None)]
+        assert connection.exec_driver_sql("SELECT mother FROM lamb").all() == [("dolly",)]
+        connection.exec_driver_sql("DELETE FROM sheep")  # cascades again, once it is open
+        assert connection.exec_driver_sql("SELECT mother FROM lamb").all() == []
+    engine.dispose()
+
+
+def test_a_migration_that_leaves_rows_without_those_they_refer_to_changes_nothing(
+    tmp_path: Path, package: Path
+) -> None:
+    path = tmp_path / "flock.db"
+    (package / "versions" / "0002_lambs.py").write_text(LAMBS)
+    open_database(path, "flock_migrations").dispose()
+    (package / "versions" / "0003_anew.py").write_text(MADE_ANEW + '    op.execute("DELETE FROM sheep")\n')
+    with pytest.raises(InvalidInput) as caught:
+        open_database(path, "flock_migrations")
+    assert (caught.value.code, columns(path)) == ("bad_database", ["name"])
+    assert "its table lamb would refer to rows of sheep" in caught.value.message
 
 
 def test_newer_database_is_refused_unchanged(tmp_path: Path, package: Path) -> None:

@@ -148,9 +148,7 @@ def examine_database(
 
 def run_environment() -> None:
     """Run the migrations on the connection that `open_database` has opened: all of an ``env.py``."""
-    context.configure(
-        connection=context.config.attributes["connection"], render_as_batch=True, transactional_ddl=True
-    )
+    context.configure(connection=context.config.attributes["connection"], transactional_ddl=True)
     with context.begin_transaction():
         context.run_migrations()
 
@@ -272,13 +270,51 @@ def _scripts(migrations: str | ModuleType) -> Iterator[Config]:
 
 
 def _upgrade(engine: Engine, migrations: str | ModuleType, shown: str) -> None:
-    with _scripts(migrations) as config, engine.begin() as connection:
+    with (
+        _scripts(migrations) as config,
+        engine.connect() as connection,
+        _nothing_cascades(connection),
+        connection.begin(),
+    ):
         script = _directory(config)
         heads = _heads(connection)
         _refuse_newer(heads, script, shown)
         if set(heads) != set(script.get_heads()):
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            _refuse_dangling(connection, shown)
+
+
+@contextlib.contextmanager
+def _nothing_cascades(connection: sqlalchemy.Connection) -> Iterator[None]:
+    """Let a migration make a table anew without loss of the rows that refer to it.
+
+    SQLite takes a table that is dropped for one whose rows are deleted, and changes this setting only outside
+    of a transaction. Source: SQLite, "ALTER TABLE", section 7.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys = ON")
+
+
+def _refuse_dangling(connection: sqlalchemy.Connection, shown: str) -> None:
+    """Look at what nobody has looked at while SQLite's foreign keys were off."""
+    if connection.dialect.name != "sqlite":
+        return
+    dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+    if dangling is not None:
+        raise InvalidInput(
+            f"{shown} is not brought up to date: rows of its table {dangling[0]} would refer to rows of "
+            f"{dangling[2]} that are not there",
+            code="bad_database",
+            remedy="it is as it was: go on with the version that wrote it, or bring back a backup",
+        )
 
 
 def _directory(config: Config) -> ScriptDirectory:

@@ -30,7 +30,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Jobs of several rounds are not known any more."""
     op.drop_table("parameters")
-    with op.batch_alter_table("event") as event:
-        event.drop_column("round")
-    with op.batch_alter_table("job") as job:
-        job.drop_column("round")
+    op.drop_column("event", "round")
+    op.drop_column("job", "round")

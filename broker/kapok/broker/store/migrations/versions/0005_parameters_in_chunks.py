@@ -18,9 +18,8 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("upload", "number", name="pk_parameters_chunk"),
     )
-    with op.batch_alter_table("parameters") as parameters:
-        parameters.add_column(sa.Column("upload", sa.String(64), nullable=False, server_default=""))
-        parameters.add_column(sa.Column("chunks", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("parameters", sa.Column("upload", sa.String(64), nullable=False, server_default=""))
+    op.add_column("parameters", sa.Column("chunks", sa.Integer(), nullable=False, server_default="0"))
     op.execute(
         "UPDATE parameters SET upload = CAST(attempt AS VARCHAR(64)), chunks = 1 WHERE length(ciphertext) > 0"
     )
@@ -28,14 +27,12 @@ def upgrade() -> None:
         "INSERT INTO parameters_chunk (upload, number, body) "
         "SELECT upload, 0, ciphertext FROM parameters WHERE length(ciphertext) > 0"
     )
-    with op.batch_alter_table("parameters") as parameters:
-        parameters.drop_column("ciphertext")
+    op.drop_column("parameters", "ciphertext")
 
 
 def downgrade() -> None:
     """Rounds that wait for their nodes have no parameters any more."""
-    with op.batch_alter_table("parameters") as parameters:
-        parameters.drop_column("chunks")
-        parameters.drop_column("upload")
-        parameters.add_column(sa.Column("ciphertext", sa.LargeBinary(), nullable=False, server_default=""))
+    op.drop_column("parameters", "chunks")
+    op.drop_column("parameters", "upload")
+    op.add_column("parameters", sa.Column("ciphertext", sa.LargeBinary(), nullable=False, server_default=""))
     op.drop_table("parameters_chunk")

@@ -14,11 +14,9 @@ depends_on = None
 
 def upgrade() -> None:
     """Add the mark; every job that is there has had its turn."""
-    with op.batch_alter_table("job") as batch:
-        batch.add_column(sa.Column("at_work", sa.Boolean, nullable=False, server_default=sa.true()))
+    op.add_column("job", sa.Column("at_work", sa.Boolean, nullable=False, server_default=sa.true()))
 
 
 def downgrade() -> None:
     """Forget it."""
-    with op.batch_alter_table("job") as batch:
-        batch.drop_column("at_work")
+    op.drop_column("job", "at_work")
