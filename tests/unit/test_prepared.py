@@ -1,11 +1,12 @@
 """Statements that are compiled once: their values, their lists, and the transactions that they are run in."""
 
 import contextlib
+import sqlite3
 
 import pytest
 import sqlalchemy as sa
 
-from kapok.persistence import Database, Prepared, _engine
+from kapok.persistence import Connection, Database, Prepared, _engine
 
 SHEEP = sa.Table(
     "sheep",
@@ -100,3 +101,15 @@ def test_what_is_read_is_one_state(flock):
         with flock.writing() as writing:
             writing.change(ADD, {"name": "holly"})
         assert reading.value(COUNT) == 3
+
+
+@pytest.mark.parametrize("read", [Connection.rows, Connection.row, Connection.value])
+def test_what_goes_wrong_at_a_later_row_is_raised_as_what_goes_wrong_at_once(flock, read):
+    def shear(age):
+        return 1 / (age - 7)
+
+    with flock.reading() as connection:
+        connection.driver.create_function("shear", 1, shear)
+        with pytest.raises(sa.exc.OperationalError) as caught:
+            read(connection, sa.select(sa.func.shear(SHEEP.c.age)))
+        assert isinstance(caught.value.orig, sqlite3.OperationalError)

@@ -6,7 +6,8 @@ Source: PEP 249 (the drivers' interface); SQLite, "Savepoints".
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter, methodcaller
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -20,6 +21,14 @@ __all__ = ["Connection", "Database"]
 _BEGIN: Final = "BEGIN"
 _BEGIN_WRITING: Final = "BEGIN IMMEDIATE"
 _NONE: Final[Values] = {}
+# What a cursor tells.
+_all: Final = methodcaller("fetchall")
+_first: Final = methodcaller("fetchone")
+_concerned: Final = attrgetter("rowcount")
+
+
+def _nothing(_cursor: Any) -> None:
+    return None
 
 
 class Connection:
@@ -40,13 +49,13 @@ class Connection:
     def rows(self, statement: Prepared | sa.Executable, values: Values = _NONE) -> list[Any]:
         """All rows that a statement reads, as named tuples."""
         form = _prepared(statement).form(self.dialect, values)
-        found = self._run(form.sql, form.parameters(values)).fetchall()
+        found = self._run(form.sql, form.parameters(values), _all)
         return found if form.row is None else list(map(form.row, found))
 
     def row(self, statement: Prepared | sa.Executable, values: Values = _NONE) -> Any:
         """The first row; None where there is none."""
         form = _prepared(statement).form(self.dialect, values)
-        found = self._run(form.sql, form.parameters(values)).fetchone()
+        found = self._run(form.sql, form.parameters(values), _first)
         return found if found is None or form.row is None else form.row(found)
 
     def value(self, statement: Prepared | sa.Executable, values: Values = _NONE) -> Any:
@@ -57,7 +66,7 @@ class Connection:
     def change(self, statement: Prepared | sa.Executable, values: Values = _NONE) -> int:
         """Write; return how many rows that concerned."""
         form = _prepared(statement).form(self.dialect, values)
-        return int(self._run(form.sql, form.parameters(values)).rowcount)
+        return int(self._run(form.sql, form.parameters(values), _concerned))
 
     def change_each(self, statement: Prepared | sa.Executable, each: Sequence[Values]) -> None:
         """Write several times, each with values of the same names."""
@@ -97,13 +106,14 @@ class Connection:
         except self._error as error:
             raise self._as_sqlalchemy_has_it("COMMIT", error) from error
 
-    def _run(self, sql: str, parameters: tuple[Any, ...] = ()) -> Any:
+    def _run(self, sql: str, parameters: tuple[Any, ...] = (), told: Callable[[Any], Any] = _nothing) -> Any:
+        """Run it, and return what its cursor tells: SQLite goes on working while rows are fetched."""
         cursor = self.driver.cursor()
         try:
             self.dialect.do_execute(cursor, sql, parameters)
+            return told(cursor)
         except self._error as error:
             raise self._as_sqlalchemy_has_it(sql, error) from error
-        return cursor
 
     def _as_sqlalchemy_has_it(self, sql: str, error: Exception) -> BaseException:
         # Parameters of statements stay out of exceptions and logs: they are other people's business.
