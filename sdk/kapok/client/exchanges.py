@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -152,7 +153,11 @@ class Exchanges:
     def save_model(self, arrays: Mapping[str, Array]) -> None:
         """Keep the model, by the names of its arrays."""
         content = io.BytesIO()
-        np.savez(content, allow_pickle=False, **{name: np.asarray(array) for name, array in arrays.items()})
+        # Not np.savez, whose own arguments are names that no array may have.
+        with zipfile.ZipFile(content, "w") as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                    np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
         self._write(_MODEL, content.getvalue())
 
     def _write(self, name: str, content: bytes) -> None:

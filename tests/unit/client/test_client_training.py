@@ -154,6 +154,18 @@ def test_a_profile_says_of_which_jobs_it_has_no_training(tmp_path):
     assert caught.value.code == "no_training"
 
 
+def test_a_model_is_kept_whatever_its_arrays_are_called(tmp_path):
+    arrays = {
+        name: np.full(2, float(number)) for number, name in enumerate(("file", "allow_pickle", "w", "a/b"))
+    }
+    kept = Exchanges(tmp_path)
+    kept.save_model(arrays | {"step": np.array(3)})
+    with np.load(kept.model_file) as model:
+        assert {name: model[name].tolist() for name in model} == {
+            name: array.tolist() for name, array in arrays.items()
+        } | {"step": 3}
+
+
 class Session:
     """Where a carrier keeps what it learns."""
 

@@ -245,6 +245,8 @@ def test_a_question_is_its_canonical_text_and_its_size_follows_from_it(heart):
         ({"arrays": ()}, "bad_training"),
         ({"value_range": math.inf}, "bad_training"),
         ({"examples": 0.0}, "bad_training"),
+        ({"value_range": 1e300, "examples": 1e300}, "bad_training"),
+        ({"value_range": 1e-200, "examples": 1e-200}, "bad_training"),
         ({"clip_norm": -1.0}, "bad_training"),
         ({"weight": ""}, "bad_training"),
     ],
@@ -253,6 +255,14 @@ def test_a_question_that_cannot_be_is_refused(changes, code):
     with pytest.raises(InvalidInput) as caught:
         asked(**changes)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("bound", [1e-100, 1e100])
+def test_the_most_extreme_bounds_still_have_a_step(bound):
+    layout = asked(value_range=bound, examples=bound).layout
+    assert all(
+        math.isfinite(one) and one > 0 for one in (layout.scale(integer=False), layout.resolution(9, bound))
+    )
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ OPERATION: Final = "federated"
 MOST_EXCHANGES: Final = 100_000
 _MOST_ARRAYS: Final = 4096
 _MOST_NAME: Final = 200
+_BOUNDS: Final = (1e-100, 1e100)
+"""Between which each bound lies: no step, nor what is computed with it, leaves the range of floats."""
 
 DTypeName = Literal[
     "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"
@@ -91,7 +93,10 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             ),
             (all(side >= 0 for one in self.arrays for side in one.shape), "a shape is negative"),
             (1 <= self.values <= MOST_VALUES, f"a model has 1 to {MOST_VALUES} values"),
-            (all(math.isfinite(one) and one > 0 for one in bounds), "a bound is not positive and finite"),
+            (
+                all(_BOUNDS[0] <= one <= _BOUNDS[1] for one in bounds),
+                f"a bound is not between {_BOUNDS[0]:g} and {_BOUNDS[1]:g}",
+            ),
         )
         for holds, rule in checks:
             if not holds:
