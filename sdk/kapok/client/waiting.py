@@ -220,19 +220,22 @@ async def follow(
         record: Its record, with its secrets.
         watch: Told how it goes on, and notes how long it takes.
         only_now: Do not wait for a sum that is not ready.
-        advance: Says what follows from each sum; the computation itself when None.
+        advance: Says what follows from each sum; the computation itself when None. What a program steers,
+            a training, goes on with one alone: without it, only whether the job has failed is looked at.
 
     Raises:
-        Unavailable: ``not_ready``, only with `only_now`; or the broker was out of reach past the deadline.
+        Unavailable: ``not_ready``, only with `only_now` or without the program that a job needs; or the
+            broker was out of reach past the deadline.
         IdentityInvalid: ``passphrase_needed`` or ``passphrase_wrong``: the record's secrets are locked.
         KapokError: why there is no answer.
     """
     specification = _specification(workspace, record.job_id, record.specification)
     record = await asyncio.to_thread(workspace.folder.unlock, record)
-    if only_now:
+    waits_for_program = specification.steered and advance is None
+    if only_now or waits_for_program:
         status = await workspace.connection.with_retries(lambda broker: broker.analyst.job(record.job_id))
-        if status.state not in (*_WITH_SUM, *_ENDED_WITHOUT):
-            raise _not_ready(record.job_id, status, specification.rounds)
+        if status.state not in (_ENDED_WITHOUT if waits_for_program else (*_WITH_SUM, *_ENDED_WITHOUT)):
+            raise _not_ready(record.job_id, status, specification)
     else:
         import_for_opening(specification.computation)
         preparing = asyncio.ensure_future(asyncio.to_thread(_prepare_key, workspace, record, specification))
@@ -327,10 +330,14 @@ def _specification(workspace: Workspace, job_id: str, token: str) -> JobSpec:
     return specification
 
 
-def _not_ready(job_id: str, status: JobStatus, rounds: int) -> Unavailable:
-    how_far = progress_of(status, len(status.waiting_for), rounds).text
+def _not_ready(job_id: str, status: JobStatus, specification: JobSpec) -> Unavailable:
+    how_far = progress_of(status, len(status.waiting_for), specification.rounds).text
+    job = job_id[:SHOWN_DIGITS]
+    goes_on = f"`kapok job wait {job}` waits for it"
+    if specification.steered:
+        goes_on = f"`kapok job resume {job}` goes on with it, where its app and its exchanges are kept"
     return Unavailable(
-        f"job {job_id[:SHOWN_DIGITS]} is not done: {how_far}",
+        f"job {job} is not done: {how_far}",
         code="not_ready",
-        remedy=f"`kapok job wait {job_id[:SHOWN_DIGITS]}` waits for it",
+        remedy=goes_on,
     )

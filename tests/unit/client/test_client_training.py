@@ -1,6 +1,7 @@
 """The analyst's side of a training: what is asked before a job, what stops it, how it is taken up again."""
 
 import asyncio
+import shutil
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from kapok.client.training import TrainingRequest, _Carrier, _program, train
 from kapok.computations.federated.contribution import contribute
 from kapok.computations.registry import Next
 from kapok.documents.bundle import read_bundle
-from kapok.errors import InvalidInput, KapokError, NotFound, PeerProtocolError
+from kapok.errors import InvalidInput, KapokError, NotFound, PeerProtocolError, Unavailable
 from kapok.flower import messages
 from kapok.flower.building import build_bundle
 from kapok.protocols.secure_sum.analyst import OpenedSum
@@ -135,6 +136,24 @@ async def test_a_training_is_taken_up_with_the_very_app_that_asks_the_same_again
     broker.states = [JobState.CANCELLED]
     assert await refused(session.wait(job)) == "job_cancelled"
     assert session.folder.load(job).outcome == "cancelled"
+
+
+@pytest.mark.parametrize("state", [JobState.SEALING, JobState.STEERING, JobState.SUMMED])
+async def test_a_training_has_no_result_before_its_app_has_ended(session, broker, app, state):
+    """What comes of a sum its server app says, and nobody else."""
+    broker.watch_errors = [OFF]
+    await refused(train(session, request(app())))
+    [job] = session.folder.known()
+    broker.states = [state]
+    with pytest.raises(Unavailable) as caught:
+        await session.result(job)
+    assert caught.value.code == "not_ready"
+    assert f"`kapok job resume {job[:12]}`" in caught.value.remedy
+    shutil.rmtree(session.folder.training_folder(job))
+    assert await refused(session.wait(job)) == "not_ready"
+    assert session.folder.load(job).outcome == "open"
+    broker.states = [JobState.CANCELLED]
+    assert await refused(session.result(job)) == "job_cancelled"
 
 
 async def test_an_app_that_asks_something_else_when_it_is_run_again_is_not_believed(session, broker, app):
