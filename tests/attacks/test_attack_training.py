@@ -5,7 +5,7 @@ import secrets
 
 import numpy as np
 import pytest
-from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.proto.message_pb2 import Message as ProtoMessage
 from flwr.serverapp.strategy import FedAvg
@@ -178,6 +178,7 @@ def told(*items, kind="train"):
 
 
 ARRAYS = ("arrays", model(w=np.zeros(3)))
+BEHIND = Array(np.zeros(3)).data + b"row=17"
 
 
 @pytest.fixture
@@ -283,12 +284,24 @@ def test_arrays_in_another_order_reach_no_app(dataset):
         (ARRAYS, ("more", model(row=np.array([17.0])))),
         (("row=17", ARRAYS[1]),),
         (ARRAYS, ("row=17", said()[1])),
+        (("arrays", ArrayRecord({"w": Array("float64", (3,), "numpy.ndarray", BEHIND)})),),
         (ARRAYS, said(row=[17])),
         (ARRAYS, said(row=b"17")),
         (("arrays", model(w=np.full(3, 1e9))),),
         (("arrays", model(w=np.array([np.nan, 0.0, 0.0]))),),
     ],
-    ids=["metrics", "configurations", "models", "record", "words", "list", "bytes", "huge", "no number"],
+    ids=[
+        "metrics",
+        "configurations",
+        "models",
+        "record",
+        "words",
+        "bytes behind",
+        "list",
+        "bytes",
+        "huge",
+        "no number",
+    ],
 )
 def test_what_is_no_model_and_no_word_beside_it_is_no_instruction(dataset, items):
     question = question_of(messages.read(told(ARRAYS)))

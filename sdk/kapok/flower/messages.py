@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import math
 import time
+import tokenize
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -47,6 +48,21 @@ PROXIMAL_MU: Final = "proximal-mu"
 _RECORDS: Final = {"array_record": "arrays", "config_record": "config"}
 """What Flower's strategies call the records that they send, unless told otherwise."""
 _STYPE: Final = "numpy.ndarray"
+_HEADERS: Final = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+_NO_ARRAY: Final = (
+    ValueError,
+    TypeError,
+    KeyError,
+    SyntaxError,
+    tokenize.TokenError,
+    ArithmeticError,
+    RecursionError,
+    MemoryError,
+)
+"""What NumPy raises of bytes that are none, and of headers that it parses as Python."""
 _TTL_S: Final = 43_200.0
 
 Array = npt.NDArray[Any]
@@ -227,13 +243,21 @@ def _arrays(record: ArrayRecord, code: str) -> dict[str, Array]:
         if value.stype != _STYPE or item.key in found:
             raise _bad(code, "an array is not one of NumPy's, or named twice")
         try:
-            array = np.load(io.BytesIO(value.data), allow_pickle=False)
-        except (ValueError, EOFError, OSError, SyntaxError, TypeError, MemoryError):
+            found[item.key] = _array(value.data)
+        except _NO_ARRAY:
             raise _bad(code, "an array cannot be read") from None
-        if not isinstance(array, np.ndarray):
-            raise _bad(code, "an array cannot be read")
-        found[item.key] = array
     return found
+
+
+def _array(npy: bytes) -> Array:
+    """The array that these bytes are as `.npy`: no more of them, and no fewer, than it has."""
+    stream = io.BytesIO(npy)
+    # NumPy bounds the header before it reads it.
+    shape, by_columns, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream)
+    place = stream.tell()
+    if dtype.hasobject or not dtype.itemsize or math.prod(shape) * dtype.itemsize != len(npy) - place:
+        raise ValueError("the bytes are not the array's")
+    return np.ndarray(shape, dtype, npy, place, order="F" if by_columns else "C")
 
 
 def _npy(array: Array) -> bytes:
