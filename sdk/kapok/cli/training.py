@@ -87,6 +87,15 @@ ValueRange = Annotated[
         show_default=False,
     ),
 ]
+IntegerRange = Annotated[
+    float | None,
+    typer.Option(
+        "--integer-range",
+        metavar="R",
+        help="Largest magnitude of a whole number of the model, as of a counter.  [default: 1e6]",
+        show_default=False,
+    ),
+]
 MostExamples = Annotated[
     float | None,
     typer.Option(
@@ -117,6 +126,7 @@ def run(
     exchanges: MostExchanges = None,
     word_bits: WordBits = None,
     value_range: ValueRange = None,
+    integer_range: IntegerRange = None,
     examples: MostExamples = None,
     clip_norm: ClipNorm = None,
     seal: Seal = "pad",
@@ -143,6 +153,7 @@ def run(
         exchanges=exchanges,
         word_bits=word_bits,
         value_range=value_range,
+        integer_range=integer_range,
         examples=examples,
         clip_norm=clip_norm,
         seal=seal,

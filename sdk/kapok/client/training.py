@@ -45,8 +45,9 @@ if TYPE_CHECKING:
 __all__ = ["TrainingRequest", "resume", "train"]
 
 _SMALL_MODEL: Final = 250_000
-_WIDE: Final = {"word_bits": 64, "value_range": 1024.0, "integer_range": 1e6, "examples": 1e7}
-_NARROW: Final = {"word_bits": 32, "value_range": 16.0, "integer_range": 1e6, "examples": 1e5}
+_WIDE: Final = {"value_range": 1024.0, "integer_range": 1e6, "examples": 1e7}
+_NARROW: Final = {"value_range": 16.0, "integer_range": 1e6, "examples": 1e5}
+_BOUNDS: Final = ("word_bits", *_WIDE)
 _DEADLINE_S: Final = 24 * 3600
 _NO_SUM: Final = frozenset({"round_withheld", "metrics_differ", "impossible_sum", "too_many_exchanges"})
 
@@ -63,6 +64,7 @@ class TrainingRequest:
         exchanges: Most exchanges; None: as many as its strategy starts with.
         word_bits: 32 or 64; None: 64 for models of up to 250,000 values, else 32.
         value_range: Largest magnitude of a value of the model; None: 1024 in words of 64 bits, 16 in 32.
+        integer_range: Likewise of its arrays of whole numbers; None: 1,000,000.
         examples: Most examples of all holders together; None: 10,000,000, or 100,000 in words of 32 bits.
         clip_norm: Largest norm of what an app changes at one node; None: no limit.
         seal: How sums travel.
@@ -78,6 +80,7 @@ class TrainingRequest:
     exchanges: int | None = None
     word_bits: int | None = None
     value_range: float | None = None
+    integer_range: float | None = None
     examples: float | None = None
     clip_norm: float | None = None
     seal: SealName = "pad"
@@ -324,12 +327,8 @@ def _question(
         )
     values = sum(array.size for array in asked.arrays.values())
     bits = request.word_bits or (64 if values <= _SMALL_MODEL else 32)
-    bounds: dict[str, Any] = dict(_WIDE if bits == 64 else _NARROW)
-    bounds |= {
-        name: value
-        for name, value in (("value_range", request.value_range), ("examples", request.examples))
-        if value is not None
-    }
+    bounds: dict[str, Any] = {"word_bits": bits} | (_WIDE if bits == 64 else _NARROW)
+    bounds |= {name: value for name in _BOUNDS if (value := getattr(request, name)) is not None}
     columns = request.columns
     if columns is None:
         columns = tuple(column.name for column in dataset.schema.columns)

@@ -107,6 +107,7 @@ async def test_the_question_follows_from_the_first_instruction_and_the_bounds(se
         (SERVER.replace("    FedAvg", "    raise ValueError(w)\n    FedAvg"), {}, "server_app_failed"),
         (SERVER.replace("size=3)", "size=3).astype(complex)"), {}, "bad_training"),
         (SERVER, {"value_range": 1e-9}, "bad_instruction"),
+        (SERVER, {"word_bits": 128}, "bad_training"),
     ],
 )
 async def test_what_cannot_be_trained_is_said_before_anything_is_submitted(
@@ -115,6 +116,20 @@ async def test_what_cannot_be_trained_is_said_before_anything_is_submitted(
     assert await refused(train(session, request(app(server), **changes))) == code
     assert broker.submitted == []
     assert session.folder.known() == []
+
+
+async def test_a_counter_that_has_counted_far_is_trained_with_a_range_of_its_own(session, broker, app):
+    far = "np.array(1_500_000)"
+    counting = app(SERVER.replace('{"w": Array(w)}', f'{{"w": Array(w), "batches": Array({far})}}'))
+    with pytest.raises(InvalidInput) as caught:
+        await train(session, request(counting, value_range=1e9))
+    assert caught.value.code == "bad_instruction"
+    assert "--integer-range" in caught.value.remedy
+    broker.watch_errors = [OFF]
+    assert await refused(train(session, request(counting, integer_range=1e8))) == "off"
+    _, spec, _ = read_specification(broker.submitted[0], session.verifier)
+    assert '"integer_range":100000000.0' in spec.question
+    assert '"value_range":1024.0' in spec.question
 
 
 async def test_an_app_with_a_loop_of_its_own_says_how_many_exchanges(session, broker, app):

@@ -87,11 +87,13 @@ def fitting(question: Question, instruction: bytes) -> messages.Instruction:
         raise _bad("it asks neither to train nor to evaluate")
     if (wrong := _misfit(question, asked.arrays)) is not None:
         raise _bad(wrong)
-    if not all(_within(question, one, asked.arrays[one.name]) for one in question.arrays):
-        raise _bad(
-            "a value of its model is not finite, or beyond the question's range",
-            "ask with a wider range: --range; or see why the model grows",
-        )
+    for one in question.arrays:
+        if not _within(question, one, asked.arrays[one.name]):
+            option = "--integer-range" if one.is_integer else "--range"
+            raise _bad(
+                "a value of its model is not finite, or beyond the question's range",
+                f"ask with a wider range: {option}; or see why the model grows",
+            )
     return replace(asked, arrays={one.name: asked.arrays[one.name] for one in question.arrays})
 
 

@@ -65,7 +65,7 @@ def round_withheld() -> KapokError:
         "not within the bounds of the job and of the holder's policy, or it has too few rows",
         code="round_withheld",
         remedy="ask the holders' people: the log of each node says what it withheld and why. Wider bounds "
-        "are asked for with --range and --examples",
+        "are asked for with --range, --integer-range and --examples",
     )
 
 

@@ -83,6 +83,7 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         bounds = (self.value_range, self.integer_range, self.examples, self.clip_norm or 1.0)
         checks = (
             (is_digest(self.app), "its app is no SHA-256 in lower-case hexadecimal"),
+            (self.word_bits in (32, 64), "its words have 32 or 64 bits"),
             (list(self.columns) == sorted(set(self.columns)), "its columns are not sorted"),
             (1 <= self.exchanges <= MOST_EXCHANGES, f"it has 1 to {MOST_EXCHANGES} exchanges"),
             (1 <= len(names) <= _MOST_ARRAYS, f"a model has 1 to {_MOST_ARRAYS} arrays"),
