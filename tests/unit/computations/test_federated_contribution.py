@@ -154,9 +154,35 @@ def test_what_is_withheld_is_uniform_and_its_flag_does_not_count(heart):
     seen = [withheld(question) for _ in range(40)]
     words = np.array([one.to_int64() for one in seen])
     assert len(set(words[:, 0].tolist())) > 30
-    assert (words[:, 0] > 0).all()
+    assert (words[:, 0] != 0).all()
     assert np.abs((words[:, 1:] / 2.0**31).mean()) < 0.02
     assert (words[:, 1:] / 2.0**31).std() == pytest.approx(1 / math.sqrt(3), abs=0.02)
+
+
+def added(words):
+    return words[0].add(*words[1:]).to_int64()
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_the_sum_of_flags_tells_nothing_of_how_many_have_withheld(bits):
+    question = asked(word_bits=bits, value_range=4.0)
+    for holders in (1, 2, 10):
+        sums = [added([withheld(question) for _ in range(holders)]) for _ in range(100)]
+        quarters, _ = np.histogram([words[0] / 2.0 ** (bits - 1) for words in sums], bins=4, range=(-1, 1))
+        assert quarters.min() > 5
+        assert all(read_head(words).withheld for words in sums)
+
+
+def test_flags_that_add_up_to_nothing_leave_no_mean(heart):
+    """Once in 2^b the flags of two hide each other: the number of holders is none that could be."""
+    question = asked()
+    words = withheld(question).add(contributed(heart, good(), question)[0]).to_int64()
+    for holders, code in ((words[1], "round_withheld"), (2**40, "round_withheld"), (200, "metrics_differ")):
+        # A weight above 0, so that the names decide.
+        words[:8] = [0, holders, *[2**16 * 200] * 6]
+        with pytest.raises(KapokError) as caught:
+            mean_of(question, WordVector.from_int64(words, 64), trains=True)
+        assert caught.value.code == code
 
 
 def test_a_change_that_is_too_long_is_shortened(heart):
@@ -189,7 +215,7 @@ def test_a_head_that_nobody_wrote_is_no_mean(heart):
 def test_256_heads_add_up_within_words_of_32_bits():
     head = write_head(2.0**45, b"\xff" * 512, [-1.5, 250.0])
     total = read_head(WordVector.from_int64(head * 256, 32).to_int64())
-    assert (total.withheld, total.holders, total.weight) == (0, 256, 2.0**53)
+    assert (total.withheld, total.holders, total.weight) == (False, 256, 2.0**53)
     assert total.names == b"\xff" * 512
     assert total.metrics[:3] == (-1.5 * 2.0**53, 250.0 * 2.0**53, 0.0)
 

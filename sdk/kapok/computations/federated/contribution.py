@@ -28,8 +28,6 @@ from kapok.protocols.words import WordVector
 
 __all__ = ["App", "contribute", "fitting", "read_instruction", "withheld"]
 
-_LARGEST_FLAG: Final = 1 << 22
-"""Of which 256 add up within a word of 32 bits."""
 _LEAST_WEIGHT: Final = 2.0**-32
 """What the words of a weight resolve."""
 Array = npt.NDArray[Any]
@@ -124,10 +122,14 @@ def contribute(
 
 
 def withheld(question: Question) -> WordVector:
-    """A flag and uniform words: whatever the others send, the sum of it is uniform."""
+    """A flag and uniform words: whatever the others send, the sum of it is uniform.
+
+    The flag is uniform, too, of all words but 0, and wraps: the sum of one or more tells nothing of how many.
+    Two or more add up to 0 once in 2^b, of words of b bits: then the number of holders, uniform like all
+    else, is none that could be, or the names are none.
+    """
     octets = question.word_bits // 8
-    # Not 1: the sum of flags would tell how many have withheld.
-    flag = 1 + secrets.randbelow(_LARGEST_FLAG)
+    flag = 1 + secrets.randbelow((1 << question.word_bits) - 1)
     body = flag.to_bytes(octets, "little") + secrets.token_bytes((question.words - 1) * octets)
     return WordVector(question.word_bits, question.words, body)
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from kapok.protocols.secure_sum.params import MOST_WORDS
+from kapok.protocols.secure_sum.params import MOST_MEMBERS, MOST_WORDS
 
 __all__ = [
     "HEAD_WORDS",
@@ -56,14 +56,14 @@ class Head:
     """What a contribution, or the sum of some, says besides arrays.
 
     Attributes:
-        withheld: How many holders have withheld theirs; then nothing else means anything.
+        withheld: Whether any holder has withheld its own; then nothing else means anything.
         holders: How many have contributed.
         weight: Their weights' sum.
         names: What they say of names, where all say the same; None where they differ.
         metrics: Σ w·metric, in the order of the names.
     """
 
-    withheld: int
+    withheld: bool
     holders: int
     weight: float
     names: bytes | None
@@ -95,9 +95,10 @@ def write_head(weight: float, names: bytes, metrics: Sequence[float]) -> npt.NDA
 
 def read_head(words: npt.NDArray[np.int64]) -> Head:
     """The head of a sum."""
-    withheld, holders = int(words[0]), int(words[1])
-    if withheld or holders < 1:
-        return Head(max(withheld, 1), holders, 0.0, None, ())
+    withheld, holders = bool(words[0]), int(words[1])
+    # What was withheld is uniform: where flags add up to 0, the number of holders still tells.
+    if withheld or not 1 <= holders <= MOST_MEMBERS:
+        return Head(True, holders, 0.0, None, ())
     place = 2 + _LIMBS
     text, squares = (
         words[place : place + MOST_NAME_BYTES],
@@ -108,7 +109,7 @@ def read_head(words: npt.NDArray[np.int64]) -> Head:
     names = (text // holders).astype(np.uint8).tobytes().rstrip(b"\0") if same else None
     numbers = words[place + 2 * MOST_NAME_BYTES :].reshape(MOST_METRICS, _LIMBS)
     return Head(
-        0,
+        False,
         holders,
         _number(words[2:place], holders),
         names,
