@@ -106,6 +106,7 @@ async def test_the_question_follows_from_the_first_instruction_and_the_bounds(se
         (SERVER.replace("FedAvg", "FedMedian"), {}, "strategy_not_averaging"),
         (SERVER.replace("    FedAvg", "    raise ValueError(w)\n    FedAvg"), {}, "server_app_failed"),
         (SERVER.replace("size=3)", "size=3).astype(complex)"), {}, "bad_training"),
+        (SERVER.replace("size=3)", "size=3) > 0"), {}, "bad_training"),
         (SERVER, {"value_range": 1e-9}, "bad_instruction"),
         (SERVER, {"word_bits": 128}, "bad_training"),
     ],

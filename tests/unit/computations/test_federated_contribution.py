@@ -283,9 +283,23 @@ def test_a_question_that_cannot_be_is_refused(changes, code):
     assert caught.value.code == code
 
 
+def test_a_mean_fits_into_the_floats_of_its_array(heart):
+    """Of half floats, replied as wider ones: none is beyond the range, and none becomes infinite."""
+    half = messages.read(instruction(w=W.astype(np.float16), b=B))
+    with pytest.raises(InvalidInput) as caught:
+        question_of(half, value_range=1e6)
+    assert caught.value.code == "bad_training"
+    assert "65504" in caught.value.message
+    question = question_of(half, value_range=65504.0)
+    words = contribute(question, heart, half, good(arrays={"w": W * 0 + 65504.0, "b": B}), OPEN)
+    mean = mean_of(question, words, trains=True).reply.arrays["w"]
+    assert mean.dtype == np.float16
+    assert (mean == 65504).all()
+
+
 @pytest.mark.parametrize("bound", [1e-100, 1e100])
 def test_the_most_extreme_bounds_still_have_a_step(bound):
-    layout = asked(value_range=bound, examples=bound).layout
+    layout = question_of(messages.read(instruction(b=B)), value_range=bound, examples=bound).layout
     assert all(
         math.isfinite(one) and one > 0 for one in (layout.scale(integer=False), layout.resolution(9, bound))
     )

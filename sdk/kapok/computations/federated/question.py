@@ -6,6 +6,7 @@ import math
 from typing import Final, Literal
 
 import msgspec
+import numpy as np
 
 from kapok.computations.federated.layout import MOST_VALUES, Layout
 from kapok.documents.dataset import Dataset
@@ -20,6 +21,9 @@ _MOST_ARRAYS: Final = 4096
 _MOST_NAME: Final = 200
 _BOUNDS: Final = (1e-100, 1e100)
 """Between which each bound lies: no step, nor what is computed with it, leaves the range of floats."""
+
+_LARGEST: Final = {name: float(np.finfo(name).max) for name in ("float16", "float32", "float64")}
+"""The largest float of each type."""
 
 DTypeName = Literal[
     "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"
@@ -81,6 +85,7 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     def __post_init__(self) -> None:
         names = [one.name for one in self.arrays]
         bounds = (self.value_range, self.integer_range, self.examples, self.clip_norm or 1.0)
+        narrowest = min(_LARGEST.get(one.dtype, math.inf) for one in self.arrays) if names else math.inf
         checks = (
             (is_digest(self.app), "its app is no SHA-256 in lower-case hexadecimal"),
             (self.word_bits in (32, 64), "its words have 32 or 64 bits"),
@@ -97,6 +102,10 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             (
                 all(_BOUNDS[0] <= one <= _BOUNDS[1] for one in bounds),
                 f"a bound is not between {_BOUNDS[0]:g} and {_BOUNDS[1]:g}",
+            ),
+            (
+                self.value_range <= narrowest,
+                f"the range of its values is beyond {narrowest:g}, the largest float of an array",
             ),
         )
         for holds, rule in checks:
