@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kapok.errors import IdentityInvalid, InternalError, PeerProtocolError
+from kapok.errors import IdentityInvalid, InternalError, PeerProtocolError, TimedOut, Unavailable
 from kapok.protocols.paillier.pool import ObfuscatorPool
 from kapok.protocols.paillier.vector import CiphertextVector
 from kapok.protocols.secure_sum.messages import RELEASE_TYP, SEAL_TYP, ReleaseStatement, encode, read
@@ -185,6 +185,36 @@ def test_a_newer_upload_of_the_same_node_ends_the_older(world, ada, opened):
     older.abandon(PeerProtocolError("late"))
     world.run()
     assert ada.open(opened) == world.truth()
+
+
+def test_an_upload_that_is_not_on_disk_leaves_its_number_to_another(world, ada, opened):
+    ash, birch, *_ = nodes_of(world)
+    of_ash, of_birch = (node.sealed(attempt_for(node)) for node in (ash, birch))
+    lost = world.jobs.begin_upload(ash.name, opened.id, of_ash.token)
+    kept = world.jobs.begin_upload(birch.name, opened.id, of_birch.token)
+
+    def fail():
+        with world.store.group_commit():
+            lost.add(of_ash.chunks[:1])
+            raise Unavailable("the disk is full")
+
+    with pytest.raises(Unavailable) as caught:
+        fail()
+    kept.add(of_birch.chunks[:1])
+    lost.abandon(caught.value)
+    kept.finish(of_birch.chunks[1:])
+    world.run()
+    assert ada.open(opened) == world.truth()
+
+
+def test_an_upload_is_abandoned_within_the_commit_in_which_it_began(world, opened):
+    ash = nodes_of(world)[0]
+    sealed = ash.sealed(attempt_for(ash))
+    with world.store.group_commit():
+        upload = world.jobs.begin_upload(ash.name, opened.id, sealed.token)
+        upload.add(sealed.chunks[:1])
+        upload.abandon(TimedOut("it stood still"))
+    assert world.stored_chunks() == (0, 0)
 
 
 def test_an_upload_cut_off_by_a_restart_is_forgotten_and_sent_again(world, ada, opened):

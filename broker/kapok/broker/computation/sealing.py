@@ -140,7 +140,9 @@ class Upload:
         with self._context.step() as step:
             row = self._row(step)
             step.tx.vectors.append(row, chunks, step.now)
-        self._vector_id = row.id
+        if self._vector_id is None:
+            self._vector_id = row.id
+            self._context.store.when_lost(self._not_begun)
 
     def finish(self, chunks: Sequence[bytes] = ()) -> None:
         """Store the last chunks as `add`, count the vector, and complete the attempt if it was the last.
@@ -201,6 +203,10 @@ class Upload:
         row.chunks = row.bytes = 0
         step.tx.vectors.add(row)
         return row
+
+    def _not_begun(self) -> None:
+        """What is not on disk leaves its number to another upload, which this one must not touch."""
+        self._vector_id = None
 
     def _row(self, step: Step) -> SealedVectorRow:
         if self._vector_id is None:

@@ -147,8 +147,9 @@ class Store:
         Raises:
             Unavailable: ``store_unavailable`` when the database could not be used: none of them is on disk.
         """
-        with self._plainly(), self._all_or_nothing(), self._database.writing() as connection:
-            self._mine.group = group = _Group(connection)
+        undone: list[Callable[[], None]] = []
+        with self._plainly(), self._all_or_nothing(undone), self._database.writing() as connection:
+            self._mine.group = group = _Group(connection, undone)
             try:
                 yield
             finally:
@@ -166,6 +167,12 @@ class Store:
             told()
         else:
             group.told.append(told)
+
+    def when_lost(self, undone: Callable[[], None]) -> None:
+        """Call something if what this thread's last transaction did is lost; never once it is on disk."""
+        group: _Group | None = getattr(self._mine, "group", None)
+        if group is not None:
+            group.undone.append(undone)
 
     @contextmanager
     def heard(self, heard: Heard) -> Iterator[None]:
@@ -191,11 +198,12 @@ class Store:
         self._engine.dispose()
 
     @contextmanager
-    def _all_or_nothing(self) -> Iterator[None]:
+    def _all_or_nothing(self, undone: Collection[Callable[[], None]] = ()) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            self.taken_back()
+            for one in (self.taken_back, *undone):
+                one()
             raise
 
     @contextmanager
@@ -229,10 +237,11 @@ class _Group:
         lost: The error by which the database may have taken back what was done before, as SQLite does when a
             disk is full: then none of them counts, and no other is begun.
         told: Called in this order when they are on disk.
+        undone: Called in this order when they are lost.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, undone: list[Callable[[], None]]) -> None:
+        self._connection, self.undone = connection, undone
         self.told: list[Callable[[], None]] = []
         self.lost: SQLAlchemyError | None = None
 
