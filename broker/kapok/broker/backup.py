@@ -72,7 +72,8 @@ def restore(home: Path | str, file: Path | str, *, clock: Callable[[], float] = 
     Raises:
         NotFound: ``no_backup``.
         InvalidInput: ``already_running``; ``use_pg_dump``; what is wrong with the copy.
-        Unavailable: ``backup_failed``: what was there is still there.
+        Unavailable: ``backup_failed``: what was there is still there; where the disk does not even let it be
+            put back, beside it under its new name.
     """
     home, file = Path(home), Path(file)
     place = _place(home)
@@ -85,11 +86,9 @@ def restore(home: Path | str, file: Path | str, *, clock: Callable[[], float] = 
         try:
             os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             _copy(file, new)
-            kept = _put_aside(place, clock())
-            new.replace(place)
+            return _change_places(new, place, clock())
         except OSError as error:
             raise _failed(new, error.strerror) from None
-        return kept
 
 
 def _place(home: Path) -> Path:
@@ -103,17 +102,39 @@ def _place(home: Path) -> Path:
     )
 
 
-def _put_aside(place: Path, now: float) -> Path | None:
-    """Rename a database, with what SQLite keeps beside it."""
-    if not place.exists():
-        return None
+def _change_places(new: Path, place: Path, now: float) -> Path | None:
+    """Put a file in the place of a database, whose old name gets a time; all of it, or nothing.
+
+    What SQLite has kept beside a database goes with it, also where the database itself is gone: the one that
+    comes would be taken for what it belongs to.
+    """
     kept = place.with_name(f"{place.name}.before-{int(now)}")
     if kept.exists():
         raise _exists(kept)
-    for suffix in _BESIDE:
-        with contextlib.suppress(FileNotFoundError):
-            Path(f"{place}{suffix}").rename(f"{kept}{suffix}")
-    return place.rename(kept)
+    there = place.exists()
+    if there:
+        _make_whole(place)
+    moved: list[str] = []
+    try:
+        for suffix in (*_BESIDE, ""):
+            with contextlib.suppress(FileNotFoundError):
+                Path(f"{place}{suffix}").rename(f"{kept}{suffix}")
+                moved.append(suffix)
+        new.replace(place)
+    except OSError:
+        for suffix in reversed(moved):
+            Path(f"{kept}{suffix}").rename(f"{place}{suffix}")
+        raise
+    return kept if there else None
+
+
+def _make_whole(place: Path) -> None:
+    """Bring what is beside a database into it, so that one rename takes all; a damaged one stays as it is."""
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(place.absolute().as_uri() + "?mode=rw", uri=True)) as database,
+    ):
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -1,9 +1,11 @@
 """Copies of the broker's database, and what a broker that was restored does not make its nodes do."""
 
 import stat
+from pathlib import Path
 
 import pytest
 from support.broker import settle
+from support.stored import add_job
 
 from kapok.broker.backup import backup, restore
 from kapok.broker.store import Store
@@ -54,6 +56,73 @@ def test_a_restored_broker_lets_nobody_release_twice(world, home, tmp_path):
     assert [node.records for node in nodes] == before
     assert [len(node.released) for node in nodes] == [1] * len(nodes)
     assert world.publisher.open(asked) == first == world.truth()
+
+
+def killed_while_it_writes(place, *, since):
+    """A broker's file as a process leaves it that is killed: what came since the copy is beside it."""
+    store = Store.open(place)
+    add_job(store, since)
+    beside = {suffix: Path(f"{place}{suffix}").read_bytes() for suffix in ("", "-wal")}
+    store.close()
+    for suffix, content in beside.items():
+        Path(f"{place}{suffix}").write_bytes(content)
+
+
+def jobs_in(place):
+    store = Store.open(place)
+    with store.snapshot() as tx:
+        found = [job.id for job in map(tx.jobs.get, ("a" * 64, "b" * 64)) if job is not None]
+    store.close()
+    return found
+
+
+@pytest.fixture
+def copied(world, home, tmp_path):
+    """A copy with one job, of a broker that was killed when it had two."""
+    world.close()
+    killed_while_it_writes(world.place, since="a" * 64)
+    backup(home, tmp_path / "copy.db")
+    killed_while_it_writes(world.place, since="b" * 64)
+    yield tmp_path / "copy.db"
+    world._open()
+
+
+def test_what_lay_beside_a_file_that_is_gone_is_not_taken_for_the_copys(world, home, copied):
+    world.place.unlink()
+    assert restore(home, copied, clock=lambda: 12.0) is None
+    assert jobs_in(world.place) == ["a" * 64]
+
+
+@pytest.mark.parametrize("dies", ["killed", "refused"])
+def test_a_restore_that_ends_between_two_renames_loses_nothing(world, home, copied, monkeypatch, dies):
+    """In one, and not in two: the old file, or the old file under its new name, is whole at any time."""
+    kept = world.place.with_name(world.place.name + ".before-12")
+
+    def refuse(new, _place):
+        assert jobs_in(kept) == ["a" * 64, "b" * 64]
+        if dies == "killed":
+            raise KeyboardInterrupt
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises((KeyboardInterrupt, Unavailable)):
+        restore(home, copied, clock=lambda: 12.0)
+    assert jobs_in(kept if dies == "killed" else world.place) == ["a" * 64, "b" * 64]
+    assert world.place.exists() is (dies == "refused")
+
+
+def test_a_restore_that_ends_before_the_last_rename_loses_nothing(world, home, copied, monkeypatch):
+    rename = Path.rename
+
+    def end(path, target):
+        if path == world.place:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", end)
+    with pytest.raises(KeyboardInterrupt):
+        restore(home, copied)
+    assert jobs_in(world.place) == ["a" * 64, "b" * 64]
 
 
 def test_what_cannot_be_copied_or_brought_back_is_said_and_changes_nothing(world, home, tmp_path):
