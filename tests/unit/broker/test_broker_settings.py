@@ -19,3 +19,10 @@ def test_a_time_to_stop_in_that_is_no_time_is_refused(seconds):
     with pytest.raises(InvalidInput) as caught:
         BrokerSettings(drain_s=seconds)
     assert caught.value.code == "bad_settings"
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan")])
+def test_a_bound_that_is_no_number_above_0_is_refused(seconds):
+    with pytest.raises(InvalidInput) as caught:
+        Limits(seal_grace_s=seconds)
+    assert caught.value.code == "bad_settings"
