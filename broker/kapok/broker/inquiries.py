@@ -137,6 +137,7 @@ class Inquiries:
                     remedy=f"try again in {self._open_s:g} s",
                     retry_after_s=self._open_s,
                 )
+            step.tx.brokers.seen(self._context.broker)  # it may have been taken for dead
             row = InquiryRow(
                 id=inquiry_id, organisation=organisation, token=token, broker=self._context.broker
             )

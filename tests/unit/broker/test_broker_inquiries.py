@@ -167,3 +167,12 @@ async def test_open_inquiries_are_bounded(relay, monkeypatch):
         with pytest.raises(Unavailable):
             await relay.answers(tokens[2])
     assert relay.owed(node) == {}
+
+
+def test_a_broker_that_was_taken_for_dead_asks_all_the_same(world):
+    inquiries = Inquiries(world.context, Worker(), Wakeups(None), Presence().connected, 1.0)
+    world.jobs.resume()
+    with world.store.transaction() as tx:
+        tx.brokers.forget([world.context.broker])
+    inquiries._open(world.publisher.name, "a" * 64, "token", list(world.nodes))
+    assert all("a" * 64 in owed for owed in inquiries.owed(list(world.nodes)).values())
