@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock
 from typing import Final, Generic, TypeVar
 
 from kapok.broker.computation.admitted import AdmittedJob, read_admitted
@@ -62,30 +63,41 @@ _Value = TypeVar("_Value")
 
 
 class _Cache(Generic[_Key, _Value]):
-    """Values by key, the last that were used, up to a weight in all; the newest whatever it weighs."""
+    """Values by key, the last that were used, up to a weight in all; the newest whatever it weighs.
+
+    Any thread may clear it: what another makes meanwhile is given to who asked, and not kept.
+    """
 
     def __init__(self) -> None:
+        self._lock = Lock()
+        self._cleared = 0
         self._kept: OrderedDict[_Key, tuple[int, _Value]] = OrderedDict()
         self._weight = 0
 
     def get(self, key: _Key, make: Callable[[], _Value], weigh: Callable[[_Value], int]) -> _Value:
         """The value, made if it is not there."""
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key][1]
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key][1]
+            cleared = self._cleared
         value = make()
         weight = weigh(value)
-        self._kept[key] = (weight, value)
-        self._weight += weight
-        while self._weight > _MOST_CACHED and len(self._kept) > 1:
-            _, (less, _) = self._kept.popitem(last=False)
-            self._weight -= less
+        with self._lock:
+            if cleared == self._cleared and key not in self._kept:
+                self._kept[key] = (weight, value)
+                self._weight += weight
+            while self._weight > _MOST_CACHED and len(self._kept) > 1:
+                _, (less, _) = self._kept.popitem(last=False)
+                self._weight -= less
         return value
 
     def clear(self) -> None:
         """Keep nothing."""
-        self._kept.clear()
-        self._weight = 0
+        with self._lock:
+            self._cleared += 1
+            self._kept.clear()
+            self._weight = 0
 
 
 class Step:
