@@ -4,7 +4,7 @@ import pytest
 
 from kapok.broker.settings import Limits
 from kapok.errors import NotFound, TimedOut
-from kapok.wire.messages import JobState
+from kapok.wire.messages import JobState, Offer
 
 
 def nodes_of(world):
@@ -235,3 +235,24 @@ def test_a_job_that_the_clock_fails_on_does_not_hold_up_the_others(world, ada, m
     monkeypatch.undo()
     world.jobs.tick()
     assert ada.status(first).state is JobState.FAILED
+
+
+def test_jobs_that_wait_for_their_scope_cost_the_clock_the_same_each(make_world, monkeypatch):
+    from kapok.persistence import Prepared
+
+    world = make_world(limits=Limits(jobs_at_work_max=99))
+    run, form = [], Prepared.form
+    monkeypatch.setattr(Prepared, "form", lambda self, *given: run.append(self) or form(self, *given))
+
+    def statements(more: int) -> int:
+        """Of one tick, with so many more jobs that all have consented to."""
+        for _ in range(more):
+            world.publisher.ask(at_least=3)
+        for node in nodes_of(world):
+            node.work(Offer)
+        run.clear()
+        world.jobs.tick()
+        return len(run)
+
+    few, more, most = statements(4), statements(4), statements(8)
+    assert most - more <= 2 * (more - few) + 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from kapok.broker.computation.cohorts import ask_again, statement_of
@@ -14,7 +15,6 @@ from kapok.broker.computation.patience import goes_on_without, no_cohort_yet, pa
 from kapok.broker.computation.scheduling import begin_waiting
 from kapok.broker.computation.states import ENDED, LIVE, AttemptState, JobState
 from kapok.broker.computation.status import waited_for
-from kapok.broker.store import Transaction
 from kapok.broker.store.schema import AttemptRow, JobRow
 from kapok.errors import NotFound, TimedOut, counted
 from kapok.identity.names import PartyName, command_to_ask
@@ -38,38 +38,42 @@ def tick(context: Context) -> None:
     with context.store.snapshot() as tx:
         live = tx.jobs.timed(LIVE)
         overdue = [job.id for job in live if job.deadline <= now]
-        shrinking = [
-            job.id for job in live if job.at_work and job.deadline > now and job.state in _MAY_SHRINK
-        ]
-        flexible = [job_id for job_id in shrinking if _is_flexible(context, tx, job_id)]
+        shrinking = [job for job in tx.jobs.in_states(_MAY_SHRINK) if job.at_work and job.deadline > now]
+        flexible = [job for job in shrinking if not context.admitted(tx, job).needs_everyone]
         unfetched = tx.jobs.unchanged_since((JobState.SUMMED,), now - limits.sum_retention_s)
         old = tx.jobs.unchanged_since(ENDED, now - limits.job_retention_s)
-    for job_ids, act in ((overdue, _run_out), (unfetched, _expire), (flexible, _go_on), (old, _forget)):
+    sealing = [job.id for job in flexible if job.state == JobState.SEALING]
+    for job_ids, act in ((overdue, _run_out), (unfetched, _expire), (sealing, _leave_late), (old, _forget)):
         for job_id in job_ids:
             _once(context, job_id, act)
 
+    # Each organisation once, for each time looks at all its gathering jobs.
+    for organisation in sorted({job.organisation for job in flexible}):
+        with about(organisation=organisation):
+            _guarded(context, organisation, partial(settle, organisation=organisation))
     # Turns are given when a job ends; this is for limits that were raised.
     for analyst in sorted({job.analyst for job in live if not job.at_work}):
-        with context.step() as step:
-            begin_waiting(step, analyst)
-
-
-def _is_flexible(context: Context, tx: Transaction, job_id: str) -> bool:
-    job = tx.jobs.get(job_id)
-    return job is not None and not context.admitted(tx, job).needs_everyone
+        with about(analyst=analyst):
+            _guarded(context, analyst, partial(begin_waiting, analyst=analyst))
 
 
 def _once(context: Context, job_id: str, act: Callable[[Step, JobRow], None]) -> None:
-    """One transaction for each job: what goes wrong with one does not hold up the others."""
+    def act_on_it(step: Step) -> None:
+        job = step.tx.jobs.get(job_id)
+        if job is not None:
+            act(step, job)
+
     with about(job=job_id):
-        try:
-            with context.step() as step:
-                job = step.tx.jobs.get(job_id)
-                if job is not None:
-                    act(step, job)
-        except Exception as error:  # noqa: BLE001 - tried again at the next tick; the other jobs' clocks go on
-            what = "the clock failed on a job"
-            context.failing.tell((job_id, type(error)), what, level=logging.ERROR, error=error)
+        _guarded(context, job_id, act_on_it)
+
+
+def _guarded(context: Context, whose: str, act: Callable[[Step], None]) -> None:
+    """One transaction for each: what goes wrong with one does not hold up the others."""
+    try:
+        with context.step() as step:
+            act(step)
+    except Exception as error:  # noqa: BLE001 - tried again at the next tick; the others' clocks go on
+        context.failing.tell((whose, type(error)), "the clock failed", level=logging.ERROR, error=error)
 
 
 def _run_out(step: Step, job: JobRow) -> None:
@@ -93,20 +97,18 @@ def _forget(step: Step, job: JobRow) -> None:
         step.tx.jobs.forget(job.id)
 
 
-def _go_on(step: Step, job: JobRow) -> None:
+def _leave_late(step: Step, job: JobRow) -> None:
     """Leave behind whoever has not sealed in time, if the others are enough and no cohort says otherwise."""
     attempt = step.tx.attempts.latest(job.id)
+    if job.state != JobState.SEALING or attempt is None or attempt.state != AttemptState.OPEN:
+        return
     if not goes_on_without(step.tx, job, step.context.admitted(step.tx, job)):
         return
-    if job.state == JobState.SEALING and attempt is not None and attempt.state == AttemptState.OPEN:
-        late = _late(step, job, attempt)
-        if not late:
-            return
+    if late := _late(step, job, attempt):
         step.tx.jobs.leave_behind(job.id, late)
         consents = step.tx.jobs.consents(job.id)
         ask_again(step, job, [node for node in late if node in consents])
         void_attempt(step, job, attempt, party=late[0], code="left_behind")
-    settle(step, job.organisation)
 
 
 def _late(step: Step, job: JobRow, attempt: AttemptRow) -> list[str]:
