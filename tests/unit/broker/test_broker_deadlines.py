@@ -1,9 +1,12 @@
 """What the clock does: every wait ends, and says for whom it waited."""
 
 import pytest
+import sqlalchemy as sa
 
 from kapok.broker.settings import Limits
+from kapok.broker.store.schema import JobRow
 from kapok.errors import NotFound, TimedOut
+from kapok.persistence import Prepared
 from kapok.wire.messages import JobState, Offer
 
 
@@ -238,8 +241,6 @@ def test_a_job_that_the_clock_fails_on_does_not_hold_up_the_others(world, ada, m
 
 
 def test_jobs_that_wait_for_their_scope_cost_the_clock_the_same_each(make_world, monkeypatch):
-    from kapok.persistence import Prepared
-
     world = make_world(limits=Limits(jobs_at_work_max=99))
     run, form = [], Prepared.form
     monkeypatch.setattr(Prepared, "form", lambda self, *given: run.append(self) or form(self, *given))
@@ -256,3 +257,29 @@ def test_jobs_that_wait_for_their_scope_cost_the_clock_the_same_each(make_world,
 
     few, more, most = statements(4), statements(4), statements(8)
     assert most - more <= 2 * (more - few) + 8
+
+
+@pytest.mark.parametrize("ends", ["by its analyst", "by its deadline"])
+def test_a_job_that_this_version_cannot_read_holds_up_no_other_and_ends(world, ada, ends, caplog):
+    ill, well = ada.ask(at_least=3), ada.ask(at_least=3, question="SELECT SUM(age) FROM heart")
+    ash, *others = nodes_of(world)
+    with world.store.transaction() as tx:
+        of_later = sa.update(JobRow).where(JobRow.id == ill.id).values(payload=b'{"of": "a later version"}')
+        tx.jobs._rows.change(Prepared(of_later))
+    world.restart()
+    for node in others:
+        for offer in node.owed():
+            job_id, specification, asker = node._read(offer.specification)
+            if job_id == well.id:
+                node.consent(job_id, specification, asker)
+    run_out(world, world.limits.consent_grace_s)
+    assert ada.status(well).state is JobState.SEALING
+    assert [one.state for one in world.jobs.jobs(world.jobs.listed(ada.name))] == ["sealing", "gathering"]
+    assert ill.id in {vars(line).get("job") for line in caplog.records}
+    if ends == "by its analyst":
+        world.jobs.cancel(ada.name, ill.id)
+        assert ada.status(ill).state is JobState.CANCELLED
+    else:
+        run_out(world)
+        assert ada.status(ill).error.code == "deadline_passed"
+    assert world.announced[-1][0] >= {str(ash.name)}

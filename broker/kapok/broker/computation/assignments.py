@@ -83,7 +83,8 @@ def _assignment(context: Context, tx: Transaction, duty: Duty) -> tuple[Assignme
             return ("offer", duty.job, 0, duty.asked), offer
         case Duty(left_behind=True):
             job = tx.jobs.get(duty.job)
-            if job is None or not goes_on_without(tx, job, context.admitted(tx, job), ahead=1):
+            admitted = context.readable(tx, job) if job else None
+            if job is None or admitted is None or not goes_on_without(tx, job, admitted, ahead=1):
                 return None
             return ("offer", duty.job, 0, duty.asked), Offer(context.specification(tx, duty.job))
         case Duty(state=JobState.SEALING, attempt=int(row), round=int(round_), number=int(number)) if (

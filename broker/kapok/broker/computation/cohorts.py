@@ -127,7 +127,9 @@ def ask_neighbours_again(step: Step, job: JobRow, attempt: AttemptRow) -> None:
     if not scopes:
         return
     for neighbour in step.tx.jobs.neighbours(job, (JobState.GATHERING,)):
-        admitted = step.context.admitted(step.tx, neighbour)
+        admitted = step.context.readable(step.tx, neighbour)
+        if admitted is None:
+            continue
         consents = step.tx.jobs.consents(neighbour.id).values()
         stale = [one.node for one in consents if open_scope(admitted, one.node, statement_of(one)) in scopes]
         ask_again(step, neighbour, stale)

@@ -20,6 +20,7 @@ from kapok.broker.settings import Limits
 from kapok.broker.store import Store, Transaction
 from kapok.broker.store.brokers import BROKER_DIGITS
 from kapok.broker.store.schema import AttemptRow, JobRow
+from kapok.errors import InvalidInput, PeerProtocolError
 from kapok.identity.names import PartyName
 from kapok.logs.lasting import Lasting
 from kapok.protocols.secure_sum.aggregator import open_roster
@@ -130,7 +131,7 @@ class Step:
 
     def touch_all(self, job: JobRow) -> None:
         """Note that a job's analyst and all its nodes want to know."""
-        self.touch(job, self.context.admitted(self.tx, job).specification.members)
+        self.touch(job, [member.node for member in self.tx.jobs.members(job.id)])
 
 
 class Context:
@@ -225,6 +226,19 @@ class Context:
             lambda: read_admitted(job.id, PartyName.parse(job.analyst), tx.jobs.payload(job.id)),
             lambda admitted: len(admitted.specification.members),
         )
+
+    def readable(self, tx: Transaction, job: JobRow) -> AdmittedJob | None:
+        """The same, for who looks at many jobs; None for one that this version cannot read, and that is told.
+
+        Such a job is shown as it is on record, goes no further, and ends by its analyst or its deadline.
+        """
+        try:
+            return self.admitted(tx, job)
+        except (InvalidInput, PeerProtocolError) as error:
+            what = "what is on record of a job cannot be read"
+            extra = {"job": job.id}
+            self.failing.tell((job.id, "unreadable"), what, extra, level=logging.ERROR, error=error)
+            return None
 
     def specification(self, tx: Transaction, job_id: str) -> str:
         """A stored job's specification as its analyst signed it, which may be long."""

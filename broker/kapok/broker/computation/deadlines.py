@@ -39,7 +39,8 @@ def tick(context: Context) -> None:
         live = tx.jobs.timed(LIVE)
         overdue = [job.id for job in live if job.deadline <= now]
         shrinking = [job for job in tx.jobs.in_states(_MAY_SHRINK) if job.at_work and job.deadline > now]
-        flexible = [job for job in shrinking if not context.admitted(tx, job).needs_everyone]
+        read = [(job, context.readable(tx, job)) for job in shrinking]
+        flexible = [job for job, admitted in read if admitted and not admitted.needs_everyone]
         unfetched = tx.jobs.unchanged_since((JobState.SUMMED,), now - limits.sum_retention_s)
         old = tx.jobs.unchanged_since(ENDED, now - limits.job_retention_s)
     sealing = [job.id for job in flexible if job.state == JobState.SEALING]
@@ -180,7 +181,9 @@ def _how_without(step: Step, job: JobRow, missing: Sequence[str]) -> str:
 
 def _how_with_fewer(step: Step, job: JobRow) -> str:
     """What settling for fewer organisations would have changed, or why it did not."""
-    admitted, limits = step.context.admitted(step.tx, job), step.context.limits
+    admitted, limits = step.context.readable(step.tx, job), step.context.limits
+    if admitted is None:
+        return ""
     if patience_of(step.tx, job, admitted, limits).cohort_fixed:
         return (
             "; earlier answers to your organisation have fixed which nodes a sum is of, "

@@ -124,7 +124,8 @@ def reseat(step: Step, job: JobRow, summed: AttemptRow) -> None:
 def settle(step: Step, organisation: str) -> None:
     """Decide on the gathering jobs of an organisation, in the order of submission."""
     for job in step.tx.jobs.in_states((JobState.GATHERING,), organisation):
-        _settle_job(step, job)
+        if step.context.readable(step.tx, job):
+            _settle_job(step, job)
 
 
 def _settle_job(step: Step, job: JobRow) -> None:

@@ -26,7 +26,8 @@ def status_of(context: Context, tx: Transaction, job: JobRow) -> JobStatus:
     members, attempt = tx.jobs.members(job.id), _standing_attempt(tx, job)
     roster = _roster(tx, attempt)
     missing = _missing(tx, job, members, attempt, roster)
-    patience = patience_of(tx, job, context.admitted(tx, job), context.limits) if missing else NEEDS_ALL
+    admitted = context.readable(tx, job) if missing else None
+    patience = patience_of(tx, job, admitted, context.limits) if admitted else NEEDS_ALL
     return JobStatus(
         job_id=job.id,
         state=JobState(job.state),
