@@ -54,6 +54,23 @@ def test_lists_of_any_length_and_values_that_the_statement_has_itself(flock):
         assert [row[0] for row in connection.rows(OLD_OR_DOLLY)] == ["dolly", "molly", "polly"]
 
 
+def test_lists_of_many_lengths_make_few_forms(flock):
+    named = Prepared(sa.select(SHEEP.c.name).where(SHEEP.c.name.in_(sa.bindparam("names", expanding=True))))
+    with flock.reading() as connection:
+        for length in range(300):
+            names = [f"nobody {number}" for number in range(length)] + ["dolly"]
+            assert [tuple(row) for row in connection.rows(named, {"names": names})] == [("dolly",)]
+    assert len(named._forms) == 10
+
+
+def test_as_many_values_as_sqlite_takes(flock):
+    names = [f"nobody {number}" for number in range(32_765)]
+    with flock.reading() as connection:
+        for some in (names, names[:16_385], names[:16_384], names[:16_383]):
+            found = connection.rows(NAMED, {"names": [*some[:-1], "molly"], "least": 5})
+            assert [row.name for row in found] == ["molly"]
+
+
 def test_booleans_are_such(flock):
     with flock.reading() as connection:
         found = connection.rows(sa.select(SHEEP.c.shorn).order_by(SHEEP.c.name))

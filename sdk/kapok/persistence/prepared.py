@@ -2,7 +2,8 @@
 
 To run a statement through SQLAlchemy takes several times as long as SQLite takes for it; what is asked at
 every message of a node goes this way instead. A `Prepared` is a constant of the module that asks it. It is
-compiled when it is first needed, for each dialect and for each length of its lists.
+compiled when it is first needed, for each dialect and, of its lists, for each power of two: a list is filled
+up with its last value, which changes nothing of what is IN it. So what is kept is little, whatever comes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ Values = Mapping[str, Any]
 """A statement's values by the names of its parameters, or of the columns that it writes."""
 
 _NONE: Final[Values] = {}
+# Of SQLite's 32,766 parameters of one statement; of PostgreSQL's there are twice as many.
+_MOST_FILLED: Final = 16384
 _Process = Callable[[Any], Any]
 
 
@@ -29,7 +32,8 @@ class Prepared:
 
     Args:
         statement: As SQLAlchemy has it. What it reads are columns, and no mapped classes. A parameter that is
-            ``expanding`` takes a list. Which columns an INSERT or UPDATE writes, the names of its values say.
+            ``expanding`` takes a list, for IN. Which columns an INSERT or UPDATE writes, the names of its
+            values say.
     """
 
     def __init__(self, statement: sa.Executable) -> None:
@@ -43,24 +47,29 @@ class Prepared:
 
     def form(self, dialect: Dialect, values: Values = _NONE) -> Form:
         """The compiled statement for such values."""
-        key: tuple[Hashable, ...] = (dialect.name, *values)
-        if self._lists:
-            key += tuple(len(values[name]) for name in self._lists)
+        sizes = {name: _power_of_two(len(values[name])) for name in self._lists}
+        if sum(sizes.values()) > _MOST_FILLED:
+            return Form(self._statement, dialect, values, {name: len(values[name]) for name in self._lists})
+        key = (dialect.name, *values, *sizes.values())
         found = self._forms.get(key)
         if found is None:
-            found = self._forms[key] = Form(self._statement, dialect, values)
+            found = self._forms[key] = Form(self._statement, dialect, values, sizes)
         return found
 
 
 class Form:
-    """A statement that is compiled for a dialect.
+    """A statement that is compiled for a dialect and the sizes of its lists.
 
     Attributes:
         sql: As the driver takes it.
         row: Makes a row of what the driver gives; None where the statement reads nothing.
     """
 
-    def __init__(self, statement: sa.Executable, dialect: Dialect, values: Values) -> None:
+    def __init__(
+        self, statement: sa.Executable, dialect: Dialect, values: Values, sizes: Mapping[str, int]
+    ) -> None:
+        self._sizes = sizes
+        values = self._filled(values)
         compiled: Any = statement.compile(  # type: ignore[attr-defined]
             dialect=dialect, column_keys=list(values)
         )
@@ -86,7 +95,9 @@ class Form:
 
     def parameters(self, values: Values) -> tuple[Any, ...]:
         """The values in the order in which the SQL has them."""
-        given = {**values, **self._constants} if self._constants else values
+        given = self._filled(values)
+        if self._constants:
+            given = {**given, **self._constants}
         if self._names is not None:
             return tuple([given[name] for name in self._names])
         return tuple(
@@ -95,6 +106,21 @@ class Form:
                 for name, index, process in self._places
             ]
         )
+
+    def _filled(self, values: Values) -> Values:
+        """The values with lists of these sizes."""
+        if not self._sizes:
+            return values
+        lists = {
+            name: [*values[name], *values[name][-1:] * (size - len(values[name]))]
+            for name, size in self._sizes.items()
+        }
+        return {**values, **lists}
+
+
+def _power_of_two(length: int) -> int:
+    """The next that is not less; 0 for 0."""
+    return 1 << (length - 1).bit_length() if length else 0
 
 
 def _as_it_is(value: Any) -> Any:
