@@ -1,5 +1,7 @@
 """Sources of several files and formats: one table, or a clear word on the file and column that do not fit."""
 
+import contextlib
+import os
 import threading
 
 import pyarrow as pa
@@ -163,6 +165,24 @@ def test_an_arrow_file_with_a_dictionary_is_read_as_text(tmp_path):
         column = pa.array(words).dictionary_encode()
         pa.feather.write_feather(pa.table({"n": [1, 2, 3], "kind": column}), tmp_path / f"{name}.arrow")
     assert rows(table(ArrowSource(tmp_path)), "count(*) FILTER (WHERE kind = 'b')") == [(3,)]
+
+
+def test_an_arrow_file_that_is_cut_short_while_it_is_read_costs_the_question_and_not_the_node(tmp_path):
+    path = tmp_path / "a.arrow"
+    content = pa.table({"n": pa.array(range(1_000_000)), "kind": ["a"] * 1_000_000})
+    pa.feather.write_feather(content, path, compression="uncompressed", chunksize=20_000)
+    dataset = Dataset(
+        name="lab", columns=(Column(name="n", type="integer", minimum=0, maximum=10**6),), rows_max=10**6
+    )
+    with table(ArrowSource(path), dataset=dataset).reading() as reading:
+        assert reading.engine is not None, reading.unfit
+        batches = reading.engine.batches("SELECT n FROM source")
+        next(batches)
+        # So does `cp newer.arrow a.arrow` begin. What was read ahead may be all of it.
+        os.truncate(path, 0)
+        with contextlib.suppress(InvalidInput):
+            list(batches)
+    assert not reading.steady
 
 
 def test_what_is_no_arrow_file_is_named(tmp_path):

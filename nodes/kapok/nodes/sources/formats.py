@@ -46,7 +46,10 @@ def scan(source: CsvSource | ParquetSource, paths: Sequence[Path]) -> str:
 
 
 def arrow_dataset(paths: Sequence[Path]) -> Any:
-    """The files as one Arrow dataset, mapped into memory and not copied there.
+    """The files as one Arrow dataset, read piece by piece.
+
+    Not mapped into memory: a file that its holder shortens meanwhile would end the process (SIGBUS), and not
+    the question alone.
 
     Raises:
         InvalidInput: ``source_unreadable``: one is no Arrow IPC file.
@@ -55,7 +58,7 @@ def arrow_dataset(paths: Sequence[Path]) -> Any:
     import pyarrow.fs
 
     _arrow_schema(paths[0])
-    files = pyarrow.fs.LocalFileSystem(use_mmap=True)
+    files = pyarrow.fs.LocalFileSystem(use_mmap=False)
     return pyarrow.dataset.dataset([str(path) for path in paths], format="ipc", filesystem=files)
 
 
@@ -148,7 +151,7 @@ def _arrow_schema(path: Path) -> Any:
     import pyarrow.ipc
 
     try:
-        with pyarrow.memory_map(str(path)) as file:
+        with pyarrow.OSFile(str(path)) as file:
             return pyarrow.ipc.open_file(file).schema
     except (pyarrow.ArrowException, OSError):
         raise Unreadable(
