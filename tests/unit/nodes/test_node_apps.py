@@ -1,5 +1,6 @@
 """A job that runs an app goes through a node's runner as far as approvals go, and no further."""
 
+import msgspec
 import pytest
 from support import app_counts
 from support.apps import need_sandbox
@@ -8,7 +9,7 @@ from kapok.computations import registry
 from kapok.nodes.apps.approval import AppRule
 from kapok.nodes.apps.bundles import Bundles
 from kapok.nodes.policy import Policy
-from kapok.nodes.runner import Consent
+from kapok.nodes.runner import Consent, Release, attempts, releases
 
 RULE = AppRule(
     hash=app_counts.APP,
@@ -48,6 +49,63 @@ def test_an_app_is_refused_until_it_is_here_and_approved_and_again_when_that_is_
     inbox.close()
     refused = world.refusal(job.complete(node, seals))
     assert (refused.code, refused.clause) == ("app_not_approved", "policy.app")
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+@pytest.mark.parametrize(
+    ("step", "meanwhile"), [("seal", (attempts, "contribute")), ("release", (releases, "release"))]
+)
+def test_an_approval_that_ends_between_the_look_and_the_note_stops_the_note(
+    world, ask, monkeypatch, step, meanwhile, replaced
+):
+    need_sandbox()
+    node = world.nodes["a"]
+    for one in world.nodes.values():
+        approve(one, RULE)
+        Bundles(one.home / "apps" / "bundles").add(app_counts.BUNDLE)
+    job = ask()
+    consents = job.consent()
+    seals = job.seal(consents) if step == "release" else []
+    module, name = meanwhile
+    real = getattr(module, name)
+
+    def officer(*args, **more):
+        """What the step does at length; while it does, the officer ends the approval."""
+        if replaced:
+            approve(node, msgspec.structs.replace(RULE, columns=("age", "sex")))
+        else:
+            inbox = node.inbox()
+            inbox.withdraw_app(app_counts.APP)
+            inbox.close()
+        return real(*args, **more)
+
+    monkeypatch.setattr(module, name, officer)
+    answers = job.complete(node, seals) if step == "release" else job.open(node, consents)
+    refused = world.refusal(answers)
+    assert (refused.code, refused.clause) == ("app_not_approved", "node.approved_apps")
+    assert node.journal.released(job.id, 1) is None
+    assert (node.journal.sealed(job.id, 1, 1) is None) == (step == "seal")
+
+
+def test_an_approval_of_another_app_that_ends_stops_nothing(world, ask):
+    need_sandbox()
+    for one in world.nodes.values():
+        approve(one, RULE)
+        approve(one, msgspec.structs.replace(RULE, hash="ab" * 32))
+        Bundles(one.home / "apps" / "bundles").add(app_counts.BUNDLE)
+    node, job = world.nodes["a"], ask()
+    seals = job.seal(job.consent())
+    inbox = node.inbox()
+    inbox.withdraw_app("ab" * 32)
+    inbox.close()
+    assert isinstance(job.complete(node, seals)[0], Release)
+
+
+def approve(node, rule):
+    assert node.runner
+    inbox = node.inbox()
+    assert inbox.approve_app(rule)
+    inbox.close()
 
 
 def test_the_policy_file_approves_it_as_well(world, ask):

@@ -9,7 +9,7 @@ from kapok.nodes import approvals
 from kapok.nodes.journal import tables
 from kapok.nodes.policy import Policy
 from kapok.nodes.reloading import load_in_force, reload
-from kapok.nodes.runner import Consent, Release, Seal
+from kapok.nodes.runner import Consent, Release, Seal, releases
 from kapok.nodes.states import NodeJobState
 from kapok.persistence import open_database
 
@@ -96,6 +96,22 @@ def test_a_job_under_way_is_judged_anew_before_it_is_sealed(world, node):
     assert isinstance(kept.open(node, [again.token, *consents[1:]], attempt=2)[0], Seal)
     rewrite(node, '"count"', '"sum"')
     assert world.refusal(lost.open(node, others)).code == "operation_not_allowed"
+
+
+def test_a_policy_that_comes_into_force_between_the_decision_and_the_note_stops_the_note(
+    world, node, monkeypatch
+):
+    job = world.job(COUNT)
+    seals = job.seal(job.consent())
+
+    def meanwhile(*args, **more):
+        rewrite(node, '"count"', '"sum"')
+        return release(*args, **more)
+
+    release = releases.release
+    monkeypatch.setattr(releases, "release", meanwhile)
+    assert world.refusal(job.complete(node, seals)).code == "policy_changed"
+    assert node.journal.released(job.id, 1) is None
 
 
 @pytest.mark.parametrize("restarted", [False, True])

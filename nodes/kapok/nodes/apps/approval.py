@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -20,6 +20,7 @@ from kapok.nodes.apps.limits import AppLimits, bad_limit
 from kapok.nodes.apps.overrides import Allowance, read_allowances
 
 __all__ = [
+    "BY_HAND",
     "AppApproval",
     "AppRule",
     "ApprovedApp",
@@ -31,6 +32,8 @@ __all__ = [
 ]
 
 Isolation = Literal["sandbox", "none"]
+BY_HAND: Final = "node.approved_apps"
+"""The clause of an approval by hand."""
 
 
 class AppRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -86,10 +89,17 @@ class AppApproval:
 
 @dataclass(frozen=True, slots=True)
 class ApprovedApp:
-    """The approval by which an app runs, and the clause that refusals name."""
+    """The approval by which an app runs, and the clause that refusals name.
+
+    Attributes:
+        rule: What was approved.
+        clause: Of the policy, or ``node.approved_apps``.
+        number: Of an approval by hand; 0 by the policy.
+    """
 
     rule: AppRule
     clause: str
+    number: int = 0
 
 
 def approved_app(
@@ -119,7 +129,7 @@ def approved_app(
     """
     candidates = [ApprovedApp(rule, f"policy.app[{number}]") for number, rule in enumerate(policy, 1)]
     held = sorted((one for one in by_hand if one.withdrawn_at is None), key=lambda one: -one.number)
-    candidates += [ApprovedApp(one.rule, "node.approved_apps") for one in held]
+    candidates += [ApprovedApp(one.rule, BY_HAND, one.number) for one in held]
     for found in candidates:
         rule = found.rule
         if (rule.hash, rule.dataset) == (app, dataset) and _names(rule, caller):

@@ -67,12 +67,14 @@ class HostedApp:
         clause: Of it, for refusals.
         bundle: The bundle's bytes.
         run_config: The whole configuration.
+        number: Of an approval by hand; 0 by the policy.
     """
 
     rule: AppRule
     clause: str
     bundle: bytes = field(repr=False)
     run_config: Mapping[str, ConfigValue] = field(repr=False)
+    number: int = 0
 
 
 class AppHost:
@@ -168,7 +170,7 @@ class AppHost:
                     remedy="ask the holder to run `kapok node check`: it says what is missing",
                 ) from None
         config = fused(read_bundle(content).config, question.config, found.rule.allowances, found.clause)
-        return HostedApp(found.rule, found.clause, content, config)
+        return HostedApp(found.rule, found.clause, content, config, found.number)
 
     def start(
         self,

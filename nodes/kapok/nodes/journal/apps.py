@@ -6,16 +6,32 @@ from typing import Any
 
 import msgspec
 
-from kapok.nodes.apps.approval import AppApproval, AppRule
+from kapok.errors import ConsentWithheld
+from kapok.nodes.apps.approval import BY_HAND, AppApproval, AppRule
 from kapok.nodes.journal import queries, tables
 from kapok.persistence import Connection
 
-__all__ = ["app_approvals", "approve_app", "withdraw_app"]
+__all__ = ["app_approvals", "approve_app", "refuse_if_ended", "withdraw_app"]
 
 
 def app_approvals(connection: Connection, *, since: float = 0.0) -> tuple[AppApproval, ...]:
     """Every approval that held at a moment or was given after it, the earliest first."""
     return tuple(map(_approval, connection.rows(queries.APP_APPROVALS, {"since": since})))
+
+
+def refuse_if_ended(connection: Connection, number: int) -> None:
+    """Let nothing go on by an approval that an officer has withdrawn or replaced; 0 stands for none.
+
+    Raises:
+        ConsentWithheld: ``app_not_approved``.
+    """
+    if number and connection.value(queries.APP_HELD, {"of_number": number}) is None:
+        raise ConsentWithheld(
+            "the holder's officer has withdrawn or replaced the approval by which the app works",
+            code="app_not_approved",
+            clause=BY_HAND,
+            remedy="ask the holder's people why; once they have approved it anew, ask again, as a new job",
+        )
 
 
 def approve_app(connection: Connection, rule: AppRule, now: float, officer: str) -> bool:

@@ -14,7 +14,7 @@ from kapok.documents.reopening import Reopening, SignedReopening
 from kapok.errors import InvalidInput, LocalProtocolError
 from kapok.nodes.apps.approval import AppApproval
 from kapok.nodes.journal import queries, tables
-from kapok.nodes.journal.apps import app_approvals
+from kapok.nodes.journal.apps import app_approvals, refuse_if_ended
 from kapok.nodes.journal.forgetting import empty_texts, has_old_texts
 from kapok.nodes.journal.instance import Mirror, number_of, take_on
 from kapok.nodes.journal.reading import (
@@ -23,6 +23,7 @@ from kapok.nodes.journal.reading import (
     pause_of,
     plain_errors,
     refuse_if_paused,
+    refuse_if_replaced,
     scope_of,
     tries_so_far,
 )
@@ -186,10 +187,11 @@ class Journal:
         """The question waits for the local officer.
 
         Raises:
-            ConsentWithheld: ``holder_paused``.
+            ConsentWithheld: ``holder_paused``; ``app_not_approved``.
         """
         with self._write() as connection:
-            self._step(connection, job_id, Event.DEFERRAL, specification=specification, **_decided(decision))
+            values = _decided(decision) | {"specification": specification}
+            self._step(connection, job_id, Event.DEFERRAL, app=decision.app, **values)
 
     def consent(
         self, job_id: str, *, specification: str, decision: Decision, cohort: CohortStatement
@@ -197,11 +199,12 @@ class Journal:
         """A consent is about to be given; return whether it is the job's first.
 
         Raises:
-            ConsentWithheld: ``holder_paused``.
+            ConsentWithheld: ``holder_paused``; ``app_not_approved``.
         """
         with self._write() as connection:
             first = connection.value(queries.CONSENTED, {"of_job": job_id}) is None
-            self._step(connection, job_id, Event.CONSENT, specification=specification, **_decided(decision))
+            decided = _decided(decision) | {"specification": specification}
+            self._step(connection, job_id, Event.CONSENT, app=decision.app, **decided)
             values = {"job_id": job_id, "cohort": _json(cohort), "in_force": decision.in_force}
             connection.change(queries.ADD_CONSENT, values | {"given_at": self._clock()})
             return first
@@ -251,14 +254,15 @@ class Journal:
 
     # --- seals and releases ---------------------------------------------------------------------------
 
-    def seal(self, record: ReleaseRecord, *, in_force: int, question: bytes = b"") -> None:
+    def seal(self, record: ReleaseRecord, *, in_force: int, question: bytes = b"", app: int = 0) -> None:
         """A sealed vector is about to be sent. The same attempt's record again is no change.
 
-        `question` stands for what it answers, 32 bytes; empty for the question of its job.
+        `question` stands for what it answers, 32 bytes; empty for the question of its job. `app` is the
+        number of the approval by hand by which an app has worked for it; 0 for none.
 
         Raises:
             LocalProtocolError: ``sealed_otherwise`` when this attempt was sealed with another vector.
-            ConsentWithheld: ``holder_paused``.
+            ConsentWithheld: ``holder_paused``; ``app_not_approved``.
         """
         job_id, encoded = record.job.hex(), record.to_json()
         with self._write() as connection:
@@ -266,7 +270,7 @@ class Journal:
                 if earlier.record != encoded:
                     raise LocalProtocolError("this attempt was sealed otherwise", code="sealed_otherwise")
                 return
-            self._step(connection, job_id, Event.SEALING)
+            self._step(connection, job_id, Event.SEALING, app=app)
             place = {"job_id": job_id, "round": record.round, "attempt": record.attempt}
             values = {
                 "record": encoded,
@@ -311,7 +315,7 @@ class Journal:
         Raises:
             LocalProtocolError: ``already_released``: another attempt of the round.
             CohortTooSmall: ``cohort_differs``.
-            ConsentWithheld: ``holder_paused``.
+            ConsentWithheld: ``holder_paused``; ``app_not_approved``; ``policy_changed``: since the decision.
         """
         past = msgspec.structs.replace(record, params=question).as_past
         with self._write() as connection:
@@ -323,7 +327,8 @@ class Journal:
             check_release(in_force, past, scope.releases, scope.reopened)
             if stored := _released(connection, job.job_id, record.round):
                 return stored.token
-            self._step(connection, job.job_id, Event.RELEASE, **_decided(decision))
+            refuse_if_replaced(connection, decision)
+            self._step(connection, job.job_id, Event.RELEASE, app=decision.app, **_decided(decision))
             values = {
                 "job_id": job.job_id,
                 "round": record.round,
@@ -424,10 +429,14 @@ class Journal:
         )
         connection.change(tables.seal.delete())
 
-    def _step(self, connection: Connection, job_id: str, event: Event, **values: object) -> None:
+    def _step(
+        self, connection: Connection, job_id: str, event: Event, *, app: int = 0, **values: object
+    ) -> None:
         if event in _STOPPED_BY_A_PAUSE:
-            # In the same transaction: once a pause is on record, nothing of these is recorded after it.
+            # In the same transaction: once a pause is on record, or the end of the approval of the app at
+            # work, nothing of these is recorded after it.
             refuse_if_paused(connection)
+            refuse_if_ended(connection, app)
         state = after(self._found(connection, job_id).state, event)
         changed = {"of_job": job_id, "state": state, "changed_at": self._clock()}
         connection.change(queries.CHANGE_JOB, changed | values)

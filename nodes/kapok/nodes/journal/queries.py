@@ -111,11 +111,18 @@ PAUSE: Final = Prepared(
 )
 """The pause that is on."""
 
+NUMBER_IN_FORCE: Final = Prepared(sa.select(sa.func.max(tables.in_force.c.number)))
 LAST_IN_FORCE: Final = Prepared(sa.select(tables.in_force).order_by(tables.in_force.c.number.desc()).limit(1))
 ADD_IN_FORCE: Final = Prepared(tables.in_force.insert().returning(tables.in_force.c.number))
 PLACE: Final = Prepared(sa.select(tables.place.c.asset).where(tables.place.c.path == sa.bindparam("of_path")))
 ADD_PLACE: Final = Prepared(tables.place.insert())
 
+APP_HELD: Final = Prepared(
+    sa.select(tables.app_approval.c.number).where(
+        tables.app_approval.c.number == sa.bindparam("of_number"),
+        tables.app_approval.c.withdrawn_at.is_(None),
+    )
+)
 APP_APPROVALS: Final = Prepared(
     sa.select(tables.app_approval)
     .where(

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from kapok.errors import ConsentWithheld, Unavailable
 from kapok.nodes.journal import queries, tables
-from kapok.nodes.journal.records import JobRecord, Pause, Scope
+from kapok.nodes.journal.records import Decision, JobRecord, Pause, Scope
 from kapok.nodes.policy import Rule
 from kapok.nodes.states import NodeJobState
 from kapok.persistence import Connection, Prepared
@@ -26,7 +26,9 @@ __all__ = [
     "pause_of",
     "pause_record",
     "plain_errors",
+    "policy_changed",
     "refuse_if_paused",
+    "refuse_if_replaced",
     "scope_of",
     "tries_so_far",
 ]
@@ -200,6 +202,26 @@ def holder_paused() -> ConsentWithheld:
         code="holder_paused",
         clause="node.pause",
         remedy="ask again later, as a new job; its holder knows when",
+    )
+
+
+def refuse_if_replaced(connection: Connection, decision: Decision) -> None:
+    """Let nothing be released by a policy that is not in force any more.
+
+    Raises:
+        ConsentWithheld: ``policy_changed``.
+    """
+    if connection.value(queries.NUMBER_IN_FORCE, {}) != decision.in_force:
+        raise policy_changed(decision)
+
+
+def policy_changed(decision: Decision) -> ConsentWithheld:
+    """What others are told where the policy has changed between the seal and its release."""
+    return ConsentWithheld(
+        "this node's policy or settings were changed after it had sealed its words",
+        code="policy_changed",
+        clause=f"policy.rule[{decision.rule_number}]",
+        remedy="ask the question again, as a new job",
     )
 
 

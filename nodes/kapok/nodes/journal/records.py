@@ -64,11 +64,19 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a question is answered by: the rule, its number in the file, and that of the policy in force."""
+    """What a question is answered by.
+
+    Attributes:
+        rule: The policy's.
+        rule_number: Its number in the file.
+        in_force: That of the policy in force.
+        app: The number of the approval by hand by which an app works for it; 0 for none.
+    """
 
     rule: Rule
     rule_number: int
     in_force: int
+    app: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kapok.computations.federated.question import Question
 from kapok.errors import ConsentWithheld, plain
 from kapok.flower.messages import Instruction
-from kapok.nodes.apps.host import HostedApp
+from kapok.nodes.apps.host import AppQuestion, HostedApp
 from kapok.nodes.apps.overrides import foreign_word
 from kapok.nodes.apps.running import AppJob
 from kapok.nodes.runner.admission import AdmittedJob
@@ -18,29 +18,41 @@ if TYPE_CHECKING:
     from kapok.nodes.runner.context import Context
     from kapok.nodes.runner.contribution import Over
 
-__all__ = ["app_over"]
+__all__ = ["app_of", "app_over"]
 
 _log = logging.getLogger(__name__)
 _MOST_SHOWN = 100
 
 
-def app_over(context: Context, admitted: AdmittedJob, number: int, instruction: object) -> Over | None:
+def app_of(context: Context, admitted: AdmittedJob) -> HostedApp | None:
+    """What lets a job's app run, by the approvals that hold now; None for a job without one.
+
+    Raises:
+        ConsentWithheld: what `AppHost.approved` raises: the approval may have been withdrawn meanwhile.
+    """
+    if not isinstance(admitted.question, AppQuestion):
+        return None
+    return approved_for(admitted, admitted.question, context.in_force, context.journal, context.apps)
+
+
+def app_over(
+    context: Context, admitted: AdmittedJob, hosted: HostedApp | None, number: int, instruction: object
+) -> Over | None:
     """How a job's app gets the table, in the round of that number; None for a job without one.
 
     Args:
         context: The node's.
         admitted: The job.
+        hosted: What lets its app run.
         number: Of the round.
         instruction: What the app is to do in it, as the computation read it.
 
     Raises:
-        ConsentWithheld: what `AppHost.approved` raises: the approval may have been withdrawn meanwhile;
-            ``message_not_allowed``.
+        ConsentWithheld: ``message_not_allowed``.
     """
     question, spec = admitted.question, admitted.read.spec
-    if not isinstance(question, Question) or not isinstance(instruction, Instruction):
+    if hosted is None or not isinstance(question, Question) or not isinstance(instruction, Instruction):
         return None
-    hosted = approved_for(admitted, question, context.in_force, context.journal, context.apps)
     _check_said(instruction, hosted, number, admitted.job_id)
     job = AppJob(
         job_id=admitted.job_id,

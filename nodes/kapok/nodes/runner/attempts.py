@@ -9,7 +9,7 @@ from typing import Final
 from kapok.errors import CohortTooSmall, LocalProtocolError, PeerProtocolError
 from kapok.identity.names import PartyName, command_to_ask
 from kapok.nodes.runner.admission import ReadSpec, check_deadline
-from kapok.nodes.runner.app_jobs import app_over
+from kapok.nodes.runner.app_jobs import app_of, app_over
 from kapok.nodes.runner.context import Context
 from kapok.nodes.runner.contribution import contribute
 from kapok.nodes.runner.offers import answer_offer
@@ -84,10 +84,16 @@ def _agree(context: Context, job: OpenJob, asked: OpenAttempt, task: Task) -> At
 
 def _seal(context: Context, job: OpenJob, attempt: Attempt, task: Task, consents: frozenset[str]) -> Seal:
     began = monotonic()
-    over = app_over(context, job.admitted, attempt.context.round, task.parameters)
+    hosted = app_of(context, job.admitted)
+    over = app_over(context, job.admitted, hosted, attempt.context.round, task.parameters)
     words, version = contribute(job.admitted, job.rule, task.parameters, over)
     sealed = job.holder.seal(attempt, words, tag_seed=task.tag_seed, data_version=version)
-    context.journal.seal(sealed.record, in_force=job.decision.in_force, question=task.question_key)
+    context.journal.seal(
+        sealed.record,
+        in_force=job.decision.in_force,
+        question=task.question_key,
+        app=0 if hosted is None else hosted.number,
+    )
     answer = Seal(job.admitted.job_id, sealed.token, sealed.chunks)
     number = attempt.context.round, attempt.context.attempt
     job.sent = SentSeal(*number, consents, answer)

@@ -9,6 +9,7 @@ from kapok.errors import ConsentWithheld, Refused
 from kapok.nodes.apps.approval import norm_objection
 from kapok.nodes.apps.host import AppHost, AppQuestion, HostedApp
 from kapok.nodes.journal import Decision, JobRecord, Journal, NewJob, StoredSeal
+from kapok.nodes.journal.reading import policy_changed
 from kapok.nodes.policy import Policy, closed, judge, rule_for
 from kapok.nodes.runner.admission import AdmittedJob, JoinedDataset, ReadSpec, noted_question
 from kapok.nodes.runner.outgoing import refusal_token
@@ -109,7 +110,8 @@ def decide(
         clause = f"policy.rule[{verdict.number}]"
         if refusal := norm_objection(admitted.question.clip_norm, verdict.rule.clip_norm, clause):
             raise refusal
-        approved_for(admitted, admitted.question, in_force, journal, apps)
+        hosted = approved_for(admitted, admitted.question, in_force, journal, apps)
+        return Decision(verdict.rule, verdict.number, in_force.number, hosted.number)
     return Decision(verdict.rule, verdict.number, in_force.number)
 
 
@@ -158,9 +160,4 @@ def check_sealed_under(decision: Decision, sealed: StoredSeal) -> None:
         ConsentWithheld: ``policy_changed``.
     """
     if sealed.in_force != decision.in_force:
-        raise ConsentWithheld(
-            "this node's policy or settings were changed after it had sealed its words",
-            code="policy_changed",
-            clause=f"policy.rule[{decision.rule_number}]",
-            remedy="ask the question again, as a new job",
-        )
+        raise policy_changed(decision)
