@@ -185,7 +185,7 @@ def test_jobs_are_found_by_node_deadline_and_age(store):
     add_job(store, "c" * 64, nodes=("n2",), state="failed", changed_at=NOW + 5)
     with store.snapshot() as tx:
         assert [job.id[0] for job in tx.jobs.timed(["gathering"]) if job.deadline <= NOW + 10] == ["b"]
-        assert tx.jobs.unchanged_since(["gathering"], NOW - 1) == ["b" * 64]
+        assert tx.jobs.unchanged_since(["gathering"], NOW - 1, 9) == ["b" * 64]
         assert tx.duties.closed("n2", ["failed"], NOW, 9) == ["c" * 64]
         assert tx.duties.closed("n2", ["failed"], NOW + 6, 9) == []
         assert tx.duties.closed("n1", ["failed"], NOW, 9) == []

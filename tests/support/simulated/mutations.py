@@ -70,8 +70,8 @@ def _released_in_passing(self: jobs.Jobs, caller: Any, job_id: str, token: str) 
         releasing.take_release(Step(context, tx, context.clock()), caller, job_id, token)
 
 
-def _whatever_their_age(self: JobTable, states: Any, _before: float) -> Any:
-    return _unchanged_since(self, states, float("inf"))
+def _whatever_their_age(self: JobTable, states: Any, _before: float, most: int) -> Any:
+    return _unchanged_since(self, states, float("inf"), most)
 
 
 _unchanged_since: Final = JobTable.unchanged_since

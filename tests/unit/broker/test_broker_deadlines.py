@@ -2,10 +2,12 @@
 
 import pytest
 import sqlalchemy as sa
+from support.stored import ADA, add_job
 
 from kapok.broker.settings import Limits
 from kapok.broker.store.schema import JobRow
 from kapok.errors import NotFound, TimedOut
+from kapok.identity.names import PartyName
 from kapok.persistence import Prepared
 from kapok.wire.messages import JobState, Offer
 
@@ -165,6 +167,32 @@ def test_ended_jobs_are_forgotten_in_the_end(make_world):
     with pytest.raises(NotFound):
         world.publisher.status(asked)
     assert world.jobs.jobs(world.jobs.listed(world.publisher.name)) == []
+
+
+def test_jobs_that_grew_old_together_go_a_hundred_at_a_time(make_world):
+    world = make_world()
+    for number in range(120):
+        add_job(world.store, f"{number:064x}", state="finished")
+    world.clock.now += world.limits.job_retention_s + 1e9
+    left = []
+    for _ in range(2):
+        world.jobs.tick()
+        left.append(len(world.jobs.listed(PartyName.parse(ADA))))
+    assert left == [20, 0]
+
+
+def test_what_an_organisation_has_beyond_its_bound_goes_a_hundred_at_a_time(make_world):
+    world = make_world(limits=Limits(kept_jobs_max=20))
+    for number in range(150):
+        add_job(
+            world.store,
+            f"{number:064x}",
+            state="cancelled",
+            organisation=world.publisher.name.organisation_id,
+        )
+    world.publisher.ask()
+    with world.store.snapshot() as tx:
+        assert tx.jobs.count(frozenset(JobState)) == 51
 
 
 def test_an_upload_that_moves_is_not_left_behind(make_world):

@@ -30,6 +30,7 @@ _DATASET: Final = re.compile(r"[0-9a-f]{64}\Z")
 _MOST_SEED_BYTES: Final = 4096
 _AGAIN_S: Final = 2.0
 _FORGOTTEN_AT_ONCE: Final = 20
+_MOST_FORGOTTEN: Final = 100
 _UNFINISHED: Final = frozenset(JobState) - ENDED
 
 
@@ -152,7 +153,7 @@ def _forget_spare(step: Step, organisation: str) -> None:
     jobs = step.tx.jobs
     spare = jobs.count(frozenset(JobState), organisation=organisation) - step.context.limits.kept_jobs_max
     if spare >= _FORGOTTEN_AT_ONCE:
-        for job_id in jobs.spare(ENDED, organisation, spare):
+        for job_id in jobs.spare(ENDED, organisation, min(spare, _MOST_FORGOTTEN)):
             jobs.forget(job_id)
 
 

@@ -24,6 +24,8 @@ from kapok.protocols.secure_sum.params import LEAST_PARTIES_FLOOR
 __all__ = ["tick"]
 
 _MOST_NAMED: Final = 5
+# At one tick: many that have grown old together keep nobody waiting, least of all a broker's start.
+_MOST_DELETED: Final = 100
 _MAY_SHRINK: Final = (JobState.GATHERING, JobState.SEALING)
 _WANTED: Final = {
     JobState.GATHERING: "the consent of",
@@ -41,8 +43,8 @@ def tick(context: Context) -> None:
         shrinking = [job for job in tx.jobs.in_states(_MAY_SHRINK) if job.at_work and job.deadline > now]
         read = [(job, context.readable(tx, job)) for job in shrinking]
         flexible = [job for job, admitted in read if admitted and not admitted.needs_everyone]
-        unfetched = tx.jobs.unchanged_since((JobState.SUMMED,), now - limits.sum_retention_s)
-        old = tx.jobs.unchanged_since(ENDED, now - limits.job_retention_s)
+        unfetched = tx.jobs.unchanged_since((JobState.SUMMED,), now - limits.sum_retention_s, _MOST_DELETED)
+        old = tx.jobs.unchanged_since(ENDED, now - limits.job_retention_s, _MOST_DELETED)
     sealing = [job.id for job in flexible if job.state == JobState.SEALING]
     for job_ids, act in ((overdue, _run_out), (unfetched, _expire), (sealing, _leave_late), (old, _forget)):
         for job_id in job_ids:

@@ -55,7 +55,10 @@ _LIVE: Final = Prepared(
     .order_by(JobRow.ordinal)
 )
 _UNCHANGED: Final = Prepared(
-    select(JobRow.id).where(_IN_STATES, JobRow.changed_at <= bindparam("before")).order_by(JobRow.ordinal)
+    select(JobRow.id)
+    .where(_IN_STATES, JobRow.changed_at <= bindparam("before"))
+    .order_by(JobRow.ordinal)
+    .limit(bindparam("most"))
 )
 _SPARE: Final = Prepared(
     select(JobRow.id)
@@ -238,9 +241,10 @@ class JobTable:
         """What the clock asks of the jobs in one of these states, in the order of submission."""
         return [Timed(*row) for row in self._rows.tuples(_LIVE, {"states": list(states)})]
 
-    def unchanged_since(self, states: Collection[str], before: float) -> Sequence[str]:
-        """Ids of the jobs in one of these states that have not changed since `before`."""
-        return self._rows.column(_UNCHANGED, {"states": list(states), "before": before})
+    def unchanged_since(self, states: Collection[str], before: float, most: int) -> Sequence[str]:
+        """Ids of the first jobs in one of these states that have not changed since `before`."""
+        wanted = {"states": list(states), "before": before, "most": most}
+        return self._rows.column(_UNCHANGED, wanted)
 
     def spare(self, states: Collection[str], organisation: str, most: int) -> Sequence[str]:
         """Ids of an organisation's jobs in one of these states that may go.
