@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from kapok.cli.terminal import say
+from kapok.cli.terminal import say, say_as_it_stands
 from kapok.client.progress import SHOWN_DIGITS
 from kapok.errors import plain
 
@@ -156,7 +156,7 @@ def say_policies(found: History) -> None:
             say("    policy.toml as before")
         else:
             for line in one.policy.splitlines():
-                say(f"    | {plain(line)}")
+                say_as_it_stands(f"    | {plain(line)}")
     if not found.policies:
         say("no policy is on record: the node has not run since that is noted")
 

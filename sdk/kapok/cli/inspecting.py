@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kapok.cli.terminal import print_table, say
+from kapok.cli.terminal import print_table, say, say_as_it_stands
 from kapok.errors import counted, plain
 
 if TYPE_CHECKING:
@@ -41,4 +41,4 @@ def say_inspection(found: Inspection) -> None:
     for path in found.unreadable:
         say(f"look at    {path}: it is no Python that can be read")
     for one in found.notable:
-        say(f"look at    {one.path}:{one.line}  {plain(one.what)}: {one.why}")
+        say_as_it_stands(f"look at    {one.path}:{one.line}  {plain(one.what)}: {one.why}")

@@ -11,7 +11,7 @@ import typer
 from kapok.cli.grammar import group
 from kapok.cli.inspecting import inspection_document, say_inspection
 from kapok.cli.options import Home, Json, resolved_home
-from kapok.cli.terminal import print_json, say, when
+from kapok.cli.terminal import print_json, say, say_as_it_stands, when
 from kapok.errors import InvalidInput, plain
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def show(
     for path, text in texts.items() if code else ():
         say(f"\n--- {path}")
         for number, line in enumerate(text.splitlines(), 1):
-            say(f"{number:5}  {plain(line)}")
+            say_as_it_stands(f"{number:5}  {plain(line)}")
 
 
 @app.command("withdraw")

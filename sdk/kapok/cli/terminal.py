@@ -30,6 +30,7 @@ __all__ = [
     "report_interrupt",
     "report_usage",
     "say",
+    "say_as_it_stands",
     "when",
 ]
 
@@ -56,6 +57,11 @@ class Interrupted(Exception):
 def say(text: str) -> None:
     """Print a line of the answer."""
     _write(plain_lines(pasteable(text)))
+
+
+def say_as_it_stands(text: str) -> None:
+    """Print a line with what somebody has written, of which nothing is made a hint."""
+    _write(plain_lines(text))
 
 
 def note(text: str) -> None:

@@ -14,6 +14,7 @@ from kapok.nodes import approvals, officers
 from kapok.nodes.history import history, moment_of
 from kapok.nodes.policy import Policy
 from kapok.nodes.reloading import reload
+from kapok.nodes.settings import POLICY_FILE, template
 from kapok.persistence import open_database
 from kapok.wire.messages import Closed, ReopenCohort
 
@@ -258,3 +259,13 @@ def test_dates_are_of_this_machines_time_zone_unless_they_name_one():
         with pytest.raises(InvalidInput) as caught:
             moment_of(text)
         assert caught.value.code == "bad_date"
+
+
+def test_a_policy_is_shown_word_for_word(world, node, capsys):
+    """Not as a hint of ours, in which a command gets the folder: its hash stands above it."""
+    written = template(POLICY_FILE)
+    assert "`kapok " in written
+    node.journal.put_in_force(written, "settings")
+    assert run(["node", "history", "--policy", "--home", str(node.home)]) == 0
+    shown = [line.removeprefix("    | ") for line in capsys.readouterr().out.splitlines() if "    | " in line]
+    assert "\n".join(shown).endswith(written.rstrip("\n"))

@@ -22,7 +22,7 @@ from kapok.nodes.journal import Journal
 from kapok.nodes.policy import load_policy
 from kapok.nodes.settings import load_settings
 
-TRAIN = "import subprocess\nreturn eval('None')"
+TRAIN = "import subprocess\nreturn eval('None')  # see `kapok node check`"
 FILE = archive(files_of(TRAIN))
 APP = read_bundle(FILE).hash
 ANALYST = "spiffe://kapok.test/org/university/analyst/*"
@@ -80,7 +80,10 @@ def test_from_the_file_to_the_approval_and_back(kapok, file, home):
     ):
         assert said in shown
     assert "not approved" in kapok("node", "apps")
-    assert "   12      import subprocess" in kapok("node", "apps", "show", APP[:8], "--code")
+    code = kapok("node", "apps", "show", APP[:8], "--code")
+    assert "   12      import subprocess" in code
+    # The app's own text, not a hint of ours that would get this folder.
+    assert "   13      return eval('None')  # see `kapok node check`\n" in code
     approve = ("node", "approve", "app", APP[:12], "--analyst", ANALYST, "--columns", "age, smoker")
     changed = ("--allow", "learning-rate=0.0001..0.1", "--limit", "memory_mib=4096", "--clip-norm", "2.5")
     assert "[not_confirmed]" in kapok(*approve, *changed, status=3)
