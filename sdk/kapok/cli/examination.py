@@ -197,13 +197,14 @@ def _files(found: Examination) -> None:
 
 
 def _runs(found: Examination, folder: Path) -> bool:
-    """Whether its daemon runs. A node's may be looked at before its first start; others are waited for."""
+    """Whether its daemon runs. A node may be looked at before its first start; all others are waited for."""
     from kapok.daemon import runs
+    from kapok.nodes.officers import JOURNAL_FILE
 
     running, text, remedy = runs(folder, found.role), "it does not run", f"start it: {_START[found.role]}"
     if running:
         found.ok("daemon", "it runs")
-    elif found.role == "node":
+    elif found.role == "node" and not (folder / JOURNAL_FILE).exists():
         found.warn("daemon", text, remedy)
     else:
         found.problem("daemon", text, remedy, _UNAVAILABLE)

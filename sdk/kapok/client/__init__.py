@@ -5,7 +5,7 @@
     with kapok.connect() as session:
         session.query("SELECT sex, AVG(age) FROM heart GROUP BY sex").to_pandas()
 
-Importing it loads nothing heavy: what a call needs is imported when it is called.
+Importing it loads nothing heavy: what a call needs is imported when it is called (`imports`).
 
     session, blocking      every verb, for those who write `await` and for those who do not
     profile, vault         the analyst's folder; its secrets at rest

@@ -25,6 +25,7 @@ from kapok.identity.expiry import expires
 from kapok.identity.issuing import revocation_list
 from kapok.identity.keyfiles import make_private_folder
 from kapok.identity.names import Role
+from kapok.nodes.journal import Journal
 from kapok.wire import version
 from kapok.wire.server import serve_enrolment
 
@@ -73,6 +74,10 @@ async def test_every_folder_of_a_network_that_is_well_is_well(opened):
             (release,) = [one.text for one in found.findings if one.subject == "version"]
             assert version.release() in release
         assert not (homes.node / "state" / "journal.db").exists()
+        (homes.node / "state").mkdir(mode=0o700, exist_ok=True)
+        Journal.open(homes.node / "state" / "journal.db", homes.node / "instance", clock=time.time).close()
+        ran_before = await look(homes.node)
+        assert (graded(ran_before, "problem"), ran_before.exit_status) == (["daemon"], 6)
 
 
 async def test_what_cannot_be_reached_is_6_and_what_is_to_be_mended_here_is_3(opened):

@@ -13,6 +13,8 @@ from statsmodels.genmod.families import links
 from support.models import LAX, FrameEngine, close, fit, split
 
 from kapok.computations import Thresholds
+from kapok.computations.glm.formula import model_text
+from kapok.computations.glm.params import Model
 from kapok.documents.dataset import Column, Dataset
 
 pytestmark = pytest.mark.filterwarnings("ignore:The .* link function does not respect the domain")
@@ -152,6 +154,9 @@ def _order(mine, pooled):
 def test_offset_and_weights_are_those_of_the_pooled_fit(frame, engines):
     known = frame.dropna()
     mine = fit("yp ~ x + offset(log(e))", DATASET, engines, family="poisson", weights="w", complete=["z"])
+    text = model_text("yp ~ x + offset(log(e))", DATASET, family="poisson", weights="w", complete=["z"])
+    # What officers read: without it two models that add up different rows would read alike.
+    assert "all rows of data that lack nothing, nor z, in" in Model.parse(text, DATASET).describe()
     pooled = oracle("yp ~ x", known, F.Poisson(), offset=np.log(known.e).round(12), var_weights=known.w)
     close(mine.coefficients, pooled.params)
     close(mine.errors, pooled.bse)

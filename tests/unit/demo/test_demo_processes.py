@@ -28,6 +28,9 @@ def test_daemon_that_cannot_start_is_told_with_its_last_words(tmp_path):
 def test_command_is_run_to_its_end(tmp_path):
     done = call(["--version"], tmp_path)
     assert done.status == 2  # the root takes no --home
+    with pytest.raises(InternalError, match=r"exit status 2: .*usage") as caught:
+        done.document()
+    assert caught.value.code == "no_document"
     assert "Traceback" not in done.stderr
     assert call(["job", "list"], tmp_path).status == 5
 

@@ -202,11 +202,12 @@ class Model(ModelQuestion):
         extra = f", offset {write(one.offset)}" if one.offset is not None else ""
         extra += f", weights {write(one.weights)}" if one.weights is not None else ""
         rows = f"all rows of {one.dataset}" + ("" if one.where is None else f" with {write(one.where)}")
+        complete = f", nor {', '.join(one.complete)}" if one.complete else ""
         return (
             f"Fits a {one.family.replace('_', ' ')} regression ({one.link.replace('_', ' ')} link) of "
-            f"{write(one.response)} on {shown or 'a constant alone'}{extra}, over {rows} that lack nothing, "
-            f"in at most {one.rounds} rounds; each adds up products of {len(self.design.columns)} columns at "
-            "coefficients that the analyst has found."
+            f"{write(one.response)} on {shown or 'a constant alone'}{extra}, "
+            f"over {rows} that lack nothing{complete}, in at most {one.rounds} rounds; each adds up products "
+            f"of {len(self.design.columns)} columns at coefficients that the analyst has found."
         )
 
 
