@@ -20,7 +20,7 @@ from support.stored import (
     job_row,
 )
 
-from kapok.broker.store import Store
+from kapok.broker.store import Store, attempts
 from kapok.broker.store.jobs import CURRENT, STALE, SUPERSEDED
 from kapok.broker.store.schema import (
     Base,
@@ -487,3 +487,14 @@ def test_what_is_changed_of_a_row_is_seen_by_what_follows_and_written_down(store
         assert (tx.jobs.get(job_id).state, tx.jobs.get(job_id).error) == ("failed", None)
         assert not tx.jobs.member(job_id, "n1").left_behind
         assert tx.jobs.get(job_id) is tx.jobs.get(job_id)
+
+
+def test_an_organisations_newest_releases_are_found_by_an_index(tmp_path):
+    store = Store.open(tmp_path / "broker.db")
+    with store.snapshot() as tx:
+        connection = tx.attempts._rows._connection
+        form = attempts._NEWEST_RELEASED.form(connection.dialect, {"dataset": "d", "organisation": "o"})
+        values = form.parameters({"dataset": "d", "organisation": "o"})
+        plan = connection.driver.execute(f"EXPLAIN QUERY PLAN {form.sql}", values).fetchall()
+    store.close()
+    assert "ix_job_dataset_organisation_ordinal (dataset=? AND organisation=?)" in str(plan)

@@ -132,7 +132,7 @@ _OVERTAKE: Final = Prepared(
         func.substr(ParametersChunkRow.upload, 1 + BROKER_DIGITS, bindparam("length"))
         == bindparam("uploads"),
         ParametersChunkRow.upload != bindparam("by"),
-        ParametersChunkRow.upload.not_in(select(ParametersRow.upload)),
+        ~exists().where(ParametersRow.upload == ParametersChunkRow.upload),
     )
 )
 _DELETE_UPLOAD: Final = Prepared(delete(ParametersChunkRow).where(_OF_UPLOAD))

@@ -109,6 +109,7 @@ class JobRow(Base):
         Index("ix_job_organisation_state", "organisation", "state", "ordinal"),
         Index("ix_job_state_changed_at", "state", "changed_at"),
         Index("ix_job_dataset_ordinal", "dataset", "ordinal"),
+        Index("ix_job_dataset_organisation_ordinal", "dataset", "organisation", "ordinal"),
     )
     __mapper_args__ = {"exclude_properties": ["specification", "payload"]}  # noqa: RUF012
 
@@ -211,7 +212,7 @@ class ParametersRow(Base):
     attempt: Mapped[int] = mapped_column(ForeignKey("attempt.id", ondelete="CASCADE"), primary_key=True)
     hash: Mapped[str] = mapped_column(_HASH)
     statement: Mapped[str] = mapped_column(Text)
-    upload: Mapped[str] = mapped_column(_HASH)
+    upload: Mapped[str] = mapped_column(_HASH, index=True)
     chunks: Mapped[int] = mapped_column(Integer)
     received_at: Mapped[float] = mapped_column(Float(53))
 
