@@ -2,6 +2,7 @@
 
 import csv
 import pickle
+import threading
 
 import pytest
 from support.hospitals import rule
@@ -177,6 +178,21 @@ def test_keys_are_forgotten_when_the_deadline_passes(world):
     consents = job.consent()
     node = world.nodes["a"]
     world.clock.now += 61
+    node.runner.expire()
+    assert world.refusal(job.open(node, consents)).code == "deadline_passed"
+
+
+def test_a_job_that_is_worked_on_past_its_deadline_does_not_hold_up_the_look(world):
+    """A worker holds it for as long as its app runs, which may be hours."""
+    job = world.job(COUNT)
+    consents = job.consent()
+    node = world.nodes["a"]
+    world.clock.now += 61
+    with node.runner._context.open.working_on(job.id):
+        looking = threading.Thread(target=node.runner.expire, daemon=True)
+        looking.start()
+        looking.join(30)
+        assert not looking.is_alive()
     node.runner.expire()
     assert world.refusal(job.open(node, consents)).code == "deadline_passed"
 

@@ -181,14 +181,14 @@ class RoundApp(NeverPickled):
         run_id, node_id = int(job.job_id[:16], 16), int.from_bytes(_digest(job.node)[:8])
         message = addressed(instruction, run_id=run_id, node_id=node_id)
         try:
-            work.reply = process.call(message, self._apps.remaining_s(job))
+            reply = process.call(message, self._apps.remaining_s(job))
+            self._apps.keep(job.job_id, self._number, process.state, self._released)
         except BaseException:
-            # What its state is now nobody knows.
+            # What its state is now nobody knows, or it is not kept.
             self._stop()
             raise
-        work.asked, work.after = asked, self._number
-        self._apps.keep(job.job_id, self._number, process.state, self._released)
-        return work.reply
+        work.asked, work.after, work.reply = asked, self._number, reply
+        return reply
 
     def _ready(self, *, fresh: bool = False) -> AppProcess:
         """A process over these data; with `fresh` one that has done what was released, and no more."""

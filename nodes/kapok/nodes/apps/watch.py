@@ -13,6 +13,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -139,8 +140,10 @@ class Watch:
                 file.write(_MARK)
             most = self._limits.output_mib * MIB
             length, weighed = 0, 0.0
+            readable = select.poll()  # `select` knows descriptors below 1,024 alone
+            readable.register(printed, select.POLLIN)
             while process.poll() is None and length <= most:
-                if not select.select([printed], [], [], _EVERY_S)[0]:
+                if not readable.poll(_EVERY_S * 1000):
                     pass
                 elif (found := self._drain(printed, file)) == 0:
                     time.sleep(_EVERY_S)
@@ -190,12 +193,13 @@ class Watch:
 
 
 def _tree(pid: int) -> Iterator[int]:
-    """A process and all that descend from it, as far as can be seen just now."""
-    yield pid
-    with contextlib.suppress(OSError, ValueError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                yield from _tree(int(child))
+    """A process and all that descend from it, as far as can be seen just now; those nearer to it first."""
+    waiting = deque([pid])
+    while waiting:
+        yield (found := waiting.popleft())
+        with contextlib.suppress(OSError, ValueError):
+            for task in Path(f"/proc/{found}/task").iterdir():
+                waiting.extend(map(int, (task / "children").read_text().split()))
 
 
 def _resident(pid: int) -> int:

@@ -86,9 +86,13 @@ class OpenJobs:
             )
 
     def expired(self, now: float) -> list[str]:
-        """Jobs whose deadline has passed."""
+        """Jobs whose deadline has passed, but those that are worked on just now."""
         with self._guard:
-            return [job_id for job_id, job in self._jobs.items() if job.admitted.read.spec.deadline <= now]
+            return [
+                job_id
+                for job_id, job in self._jobs.items()
+                if job.admitted.read.spec.deadline <= now and job_id not in self._locks
+            ]
 
     @contextmanager
     def working_on(self, job_id: str) -> Iterator[None]:

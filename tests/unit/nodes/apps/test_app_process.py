@@ -1,10 +1,13 @@
 import ast
 import errno
+import inspect
 import os
+import resource
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ import pytest
 from support.apps import archive, files_of, message, need_sandbox, running, seen
 
 from kapok.errors import InternalError, InvalidInput, LocalProtocolError
-from kapok.nodes.apps import sandbox
+from kapok.nodes.apps import sandbox, watch
 from kapok.nodes.apps.environment import app_environment
 from kapok.nodes.apps.limits import AppLimits, bad_limit
 from kapok.nodes.apps.seccomp import seccomp_filter
@@ -62,6 +65,38 @@ def test_an_app_reads_its_partition_and_keeps_its_state_over_a_restart(tmp_path,
     output = tmp_path / "apps" / "output" / f"{'ab' * 32}.txt"
     assert output.stat().st_mode & 0o077 == 0
     assert "a row: {'age': " in output.read_text()
+
+
+def test_a_node_with_many_open_files_runs_apps_as_well(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    held = [os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC) for _ in range(1100)]
+    try:
+        app = files_of("return Message(answer(x=1), reply_to=message)")
+        with running(tmp_path, app, isolation="none") as process:
+            assert seen(process.call(message()))["x"] == 1
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_descendants_are_found_however_deep():
+    """Each starts the next; a walk that called itself for each would leave the rest behind."""
+    nested = "import os\nfor _ in range(80):\n    if os.fork(): os.wait(); os._exit(0)\ninput()"
+    chain = subprocess.Popen([sys.executable, "-S", "-c", nested], stdin=subprocess.PIPE)
+    before = sys.getrecursionlimit()
+    try:
+        until = time.monotonic() + 30
+        while len(list(watch._tree(chain.pid))) < 81 and time.monotonic() < until:
+            time.sleep(0.01)
+        sys.setrecursionlimit(len(inspect.stack(0)) + 60)
+        found = list(watch._tree(chain.pid))
+    finally:
+        sys.setrecursionlimit(before)
+        chain.communicate()
+    assert len(found) == len(set(found)) == 81
+    assert found[0] == chain.pid
 
 
 def test_an_app_that_cannot_be_loaded_says_nothing_of_why(tmp_path):

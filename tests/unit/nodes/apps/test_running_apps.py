@@ -10,6 +10,7 @@ from support.apps import archive, files_of, message, need_sandbox, seen
 from kapok.documents.dataset import Column, Dataset
 from kapok.errors import InvalidInput
 from kapok.flower.messages import instruction_of, read
+from kapok.nodes.apps import running
 from kapok.nodes.apps.approval import AppRule
 from kapok.nodes.apps.host import AppHost, HostedApp
 from kapok.nodes.apps.limits import AppLimits
@@ -147,6 +148,23 @@ def test_an_app_that_fails_goes_on_from_before_and_other_data_are_written_out_an
     assert "145" not in caught.value.diagnostics()
     assert calls(apps, job, 2) == 2
     assert calls(apps, job, 3, version="v2") == 3
+
+
+def test_a_round_whose_state_cannot_be_kept_is_not_done(make, job, monkeypatch):
+    """Else the app would begin from nothing after the next restart, and nobody would know."""
+    apps = make()
+    assert calls(apps, job, 1) == 1
+
+    def full(path, content):
+        raise InvalidInput("there is no room", code="bad_file")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "replace_file", full)
+        with pytest.raises(InvalidInput):
+            calls(apps, job, 2)
+    assert calls(apps, job, 2) == 2
+    apps.close()
+    assert calls(make(), job, 3) == 3
 
 
 def test_states_that_no_job_can_need_any_more_are_removed_at_the_start(make, tmp_path):
