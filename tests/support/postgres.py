@@ -104,11 +104,12 @@ def started() -> Iterator[Postgres]:
         for one in (folder, folder / "password"):
             if user:
                 os.chown(one, user.pw_uid, user.pw_gid)
-        who: dict[str, Any] = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
-        command = [binaries / "initdb", "-D", folder / "data", "-U", _ADMIN, "--pwfile", folder / "password"]
+        who = _becoming(user) if user else []
+        command = [*who, binaries / "initdb", "-D", folder / "data", "-U", _ADMIN]
+        command += ["--pwfile", folder / "password"]
         command += ["--auth=scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync"]
-        subprocess.run(command, check=True, capture_output=True, cwd=folder, **who)
-        yield from _running(binaries, folder, who)
+        subprocess.run(command, check=True, capture_output=True, cwd=folder)
+        yield from _running([*who, binaries / "postgres"], folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -128,7 +129,7 @@ def emptied(server: Postgres) -> str:
     return f"postgresql://{READER}@127.0.0.1:{server.port}/kapok_store"
 
 
-def _running(binaries: Path, folder: Path, who: dict[str, Any]) -> Iterator[Postgres]:
+def _running(program: list[str | Path], folder: Path) -> Iterator[Postgres]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -140,13 +141,13 @@ def _running(binaries: Path, folder: Path, who: dict[str, Any]) -> Iterator[Post
         "shared_buffers": "16MB",
         "max_connections": 20,
     }
-    command = [binaries / "postgres", "-D", folder / "data"]
+    command = [*program, "-D", folder / "data"]
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
 
     def begin() -> subprocess.Popen[bytes]:
         with (folder / "log").open("ab") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **who)
+            return subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
 
     server = Postgres(folder, port, begin)
     try:
@@ -187,3 +188,12 @@ def _user() -> pwd.struct_passwd | None:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
     pytest.fail("there is no user 'postgres' or 'nobody' to run PostgreSQL as")
+
+
+def _becoming(user: pwd.struct_passwd) -> list[str | Path]:
+    """What a command begins with to be run as somebody else.
+
+    Not `subprocess`'s own `user`: for that it forks, and the child of a process in which gRPC has threads may
+    abort before it is the program.
+    """
+    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
