@@ -196,15 +196,14 @@ def _files(found: Examination) -> None:
     )
 
 
-def _runs(found: Examination, folder: Path) -> bool:
-    """Whether its daemon runs. A node may be looked at before its first start; all others are waited for."""
+def _runs(found: Examination, folder: Path, *, has_run: bool = True) -> bool:
+    """Whether its daemon runs. Where it has never run that is a warning: nobody waits for it yet."""
     from kapok.daemon import runs
-    from kapok.nodes.officers import JOURNAL_FILE
 
     running, text, remedy = runs(folder, found.role), "it does not run", f"start it: {_START[found.role]}"
     if running:
         found.ok("daemon", "it runs")
-    elif found.role == "node" and not (folder / JOURNAL_FILE).exists():
+    elif not has_run:
         found.warn("daemon", text, remedy)
     else:
         found.problem("daemon", text, remedy, _UNAVAILABLE)
@@ -391,12 +390,14 @@ def _look_at_broker(found: Examination, own: Credentials | None, clock: Clock) -
 def _look_at_node(found: Examination, own: Credentials | None, clock: Clock) -> None:
     from kapok.nodes.app import REVOCATIONS_FILE
     from kapok.nodes.checking import check
+    from kapok.nodes.officers import JOURNAL_FILE
     from kapok.nodes.settings import SETTINGS_FILE, load_settings
 
     with found.looking("settings"):
         settings = load_settings(found.home)
         found.ok("settings", str(found.home / SETTINGS_FILE))
-        _tells(found, settings, running=_runs(found, settings.state_folder))
+        has_run = (settings.state_folder / JOURNAL_FILE).exists()
+        _tells(found, settings, running=_runs(found, settings.state_folder, has_run=has_run))
         _disk(found, settings.state_folder)
         reached = _brokers(found, own, settings.brokers, clock, settings.state_folder / REVOCATIONS_FILE)
         if own is None:

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 import sqlglot
-import sqlglot.dialects.postgres
+import sqlglot.dialects.postgres  # here, as in `files`, and not in the thread of the first question
 from sqlglot import exp
 
 from kapok.nodes.settings import EngineLimits, PostgresSource
