@@ -56,8 +56,11 @@ class Move:
 Observe = Callable[[Sequence[Move]], None]
 """Told after each change that is on disk which jobs came to which states."""
 
-# What is read once for all members of a job: so many members of jobs or attempts, all together.
+# What is read once for all members of a job: so many members of jobs or attempts, all together. A job's
+# signed specification, which is kept as text, weighs as much as the ten members of a common job, and more
+# where it is long: it is of use while the job runs, as everything here.
 _MOST_CACHED: Final = 4096
+_SPECIFICATION: Final = 10
 _MEMBER_BYTES: Final = 4096
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -243,7 +246,9 @@ class Context:
     def specification(self, tx: Transaction, job_id: str) -> str:
         """A stored job's specification as its analyst signed it, which may be long."""
         return self._tokens.get(
-            job_id, lambda: tx.jobs.specification(job_id), lambda token: 1 + len(token) // _MEMBER_BYTES
+            job_id,
+            lambda: tx.jobs.specification(job_id),
+            lambda token: _SPECIFICATION + len(token) // _MEMBER_BYTES,
         )
 
     def consents(self, tx: Transaction, attempt_id: int) -> tuple[str, ...]:
