@@ -9,12 +9,12 @@ import pytest
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
-from support.postgres import PASSWORD
+from support.postgres import ON_POSTGRESQL, PASSWORD, emptied
 
 import kapok.authority.migrations
 import kapok.broker.store.migrations
 import kapok.nodes.journal.migrations
-from kapok.persistence import open_database
+from kapok.persistence import open_database, postgres
 
 STORE, JOURNAL = kapok.broker.store.migrations, kapok.nodes.journal.migrations
 REGISTER = kapok.authority.migrations
@@ -144,3 +144,31 @@ def test_on_the_way_back_a_store_loses_nothing_but_what_it_is_about(place):
 
 def test_so_does_a_journal(tmp_path):
     downgrade_keeps_all(tmp_path / "journal.db", JOURNAL, "0002")
+
+
+SLOW = """
+from alembic import op
+revision = "{revision}"
+down_revision = "{before}"
+def upgrade() -> None:
+    op.execute("SELECT pg_sleep(0.8)")
+"""
+
+
+@pytest.mark.parametrize("server", [ON_POSTGRESQL])
+def test_an_upgrade_may_take_longer_than_any_other_statement(server, request, released, monkeypatch):
+    place = emptied(request.getfixturevalue("postgres"))
+    last = revisions(STORE)[-1]
+    slow = released(STORE, last)
+    after = f"{int(last) + 1:04}"
+    (folder_of(slow) / "versions" / f"{after}_slow.py").write_text(SLOW.format(revision=after, before=last))
+    session = tuple(line.replace("'25s'", "'300ms'") for line in postgres._SESSION)
+    assert session != postgres._SESSION
+    monkeypatch.setattr(postgres, "_SESSION", session)
+    monkeypatch.setattr(postgres, "_SOCKET_S", 0.5)
+    engine = open_database(place, slow, password=PASSWORD)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == after
+        with pytest.raises(sqlalchemy.exc.DBAPIError, match="statement timeout"):
+            connection.exec_driver_sql("SELECT pg_sleep(0.8)")
+    engine.dispose()

@@ -93,8 +93,8 @@ def open_database(
     """
     engine, shown = _engine(path_or_url, page_bytes, password)
     try:
-        with _plain_errors(shown):
-            _upgrade(engine, migrations, shown)
+        with _plain_errors(shown), _for_upgrades(engine, path_or_url, password) as upgrading:
+            _upgrade(upgrading, migrations, shown)
     except BaseException:
         engine.dispose()
         raise
@@ -202,6 +202,19 @@ def _engine(path_or_url: Path | str, page_bytes: int, password: str | None) -> t
     sqlalchemy.event.listen(engine, "connect", partial(_set_pragmas, page_bytes))
     sqlalchemy.event.listen(engine, "begin", _begin)
     return engine, str(path)
+
+
+@contextlib.contextmanager
+def _for_upgrades(engine: Engine, path_or_url: Path | str, password: str | None) -> Iterator[Engine]:
+    """The engine that brings the tables up to date: of a server, one whose statements may take long."""
+    if engine.dialect.name == "sqlite":
+        yield engine
+        return
+    patient, _ = postgres.engine(str(path_or_url), password, upgrades=True)
+    try:
+        yield patient
+    finally:
+        patient.dispose()
 
 
 def _reading_engine(path_or_url: Path | str, password: str | None) -> tuple[Engine, str]:

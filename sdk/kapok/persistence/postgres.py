@@ -34,6 +34,8 @@ _HOST_DIFFERS: Final = frozenset({62, 64})
 _NO_TLS: Final = "refuses SSL"  # pg8000
 # Longer than the server lets a statement take: what it says of that is to arrive.
 _SOCKET_S: Final = 30
+# What brings tables up to date may read a large one through, while nobody else can write.
+_UPGRADE_S: Final = 3600
 _RECYCLE_S: Final = 1800
 # One number for all of Kapok's writers of one database: what it is matters to nobody else.
 _WRITER: Final = 0x4B41504F4B
@@ -115,13 +117,14 @@ class Dialect(PGDialect_pg8000):
 registry.register(_DRIVER.replace("+", "."), __name__, Dialect.__name__)
 
 
-def engine(text: str, password: str | None) -> tuple[Engine, str]:
+def engine(text: str, password: str | None, *, upgrades: bool = False) -> tuple[Engine, str]:
     """An engine for a URL, and the URL as it may be shown.
 
     Args:
         text: ``postgresql://user@host:port/database``, with ``?sslrootcert=FILE`` for authorities of one's
             own; ``sslcert`` and ``sslkey`` for a certificate that the server asks for.
         password: The user's.
+        upgrades: Whether it is to bring tables up to date: its statements may take an hour.
 
     Raises:
         InvalidInput: ``bad_database_url`` when it is another kind of URL, holds a password or has no user, or
@@ -133,7 +136,7 @@ def engine(text: str, password: str | None) -> tuple[Engine, str]:
         "application_name": "kapok",
         "password": password or "",
         "ssl_context": False if _is_here(url.host or "") and not url.query else _tls(url),
-        "timeout": _SOCKET_S,
+        "timeout": _SOCKET_S + (_UPGRADE_S if upgrades else 0),
     }
     dialled = url.set(drivername=_DRIVER, query={})
     try:
@@ -150,6 +153,8 @@ def engine(text: str, password: str | None) -> tuple[Engine, str]:
             "the driver for PostgreSQL is not installed", "install it: pip install 'kapok[broker]'"
         ) from None
     sqlalchemy.event.listen(made, "begin", _begin)
+    if upgrades:
+        sqlalchemy.event.listen(made, "begin", _take_time)
     return made, shown
 
 
@@ -275,6 +280,10 @@ def _prepare(connection: Any) -> None:
 def _begin(connection: Connection) -> None:
     read_only = connection.get_execution_options().get("read_only", False)
     connection.exec_driver_sql(READ if read_only else WRITE)
+
+
+def _take_time(connection: Connection) -> None:
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_UPGRADE_S}s'")
 
 
 def _bad(what: str, remedy: str) -> InvalidInput:

@@ -136,17 +136,19 @@ class AppProcess(NeverPickled):
         self._replies, inner_replies = os.pipe2(os.O_CLOEXEC)
         try:
             self._watch = Watch(room, (inner_requests, inner_replies), task.limits, output)
+        except BaseException:
+            os.close(self._requests)
+            os.close(self._replies)
+            raise
         finally:
             os.close(inner_requests)
             os.close(inner_replies)
         self._closed = False
         for end in (self._requests, self._replies):
             os.set_blocking(end, False)
-            # A model goes through in few turns of the two processes, not in one for every 64 KiB.
+            # A model goes through in as few turns of the two processes as the kernel grants, not in one for
+            # every 64 KiB.
             with contextlib.suppress(OSError):
-                fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _BLOCK)
-            with contextlib.suppress(OSError):
-                # What the kernel grants: each time that a pipe is full is a change of process.
                 fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _BLOCK)
 
     def call(self, message: bytes, timeout_s: float | None = None) -> bytes:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from support.apps import archive, files_of, message, need_sandbox, running, seen
 
@@ -181,9 +182,12 @@ def test_an_interpreter_that_cannot_be_used(tmp_path):
 def test_a_process_that_cannot_be_started(tmp_path, monkeypatch):
     need_sandbox()
     monkeypatch.setattr(sandbox, "_program", lambda: str(tmp_path / "gone"))
-    with pytest.raises(InternalError) as refused, running(tmp_path, files_of("return None")):
-        pass
-    assert refused.value.code == "app_not_started"
+    for _ in range(2):
+        before = psutil.Process().num_fds()
+        with pytest.raises(InternalError) as refused, running(tmp_path, files_of("return None")):
+            pass
+        assert refused.value.code == "app_not_started"
+    assert psutil.Process().num_fds() == before, "its pipes are closed"
     assert not list((tmp_path / "apps" / "jobs").iterdir())
 
 
