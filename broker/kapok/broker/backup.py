@@ -16,7 +16,7 @@ from typing import Final
 
 from kapok.broker.app import SETTINGS_FILE, store_place
 from kapok.broker.settings import BrokerSettings
-from kapok.broker.store import Store
+from kapok.broker.store import Store, coming
 from kapok.daemon import alone
 from kapok.errors import InvalidInput, NotFound, Unavailable
 from kapok.settings import load
@@ -81,7 +81,7 @@ def restore(home: Path | str, file: Path | str, *, clock: Callable[[], float] = 
         raise NotFound(f"there is no {file}", code="no_backup", remedy="name a file of `kapok broker backup`")
     Store.examine(file, current=False)
     with alone(home, "broker"):
-        new = place.with_name(place.name + ".restored")
+        new = coming(place)
         new.unlink(missing_ok=True)
         try:
             os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

@@ -109,6 +109,15 @@ def test_a_restore_that_ends_between_two_renames_loses_nothing(world, home, copi
         restore(home, copied, clock=lambda: 12.0)
     assert jobs_in(kept if dies == "killed" else world.place) == ["a" * 64, "b" * 64]
     assert world.place.exists() is (dies == "refused")
+    if dies == "killed":
+        monkeypatch.undo()
+        for start in (Store.open, Store.examine):
+            with pytest.raises(InvalidInput) as unfinished:
+                start(world.place)
+            assert unfinished.value.code == "restore_unfinished"
+        assert not world.place.exists(), "no empty database takes its place"
+        restore(home, copied, clock=lambda: 13.0)
+        assert jobs_in(world.place) == ["a" * 64]
 
 
 def test_a_restore_that_ends_before_the_last_rename_loses_nothing(world, home, copied, monkeypatch):

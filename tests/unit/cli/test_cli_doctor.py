@@ -80,6 +80,36 @@ async def test_every_folder_of_a_network_that_is_well_is_well(opened):
         assert (graded(ran_before, "problem"), ran_before.exit_status) == (["daemon"], 6)
 
 
+NEVER = {"adbc_driver_postgresql", "flwr", "formulaic", "matplotlib", "opentelemetry", "pandas", "scipy"}
+STORE = {"alembic", "prometheus_client", "sqlalchemy"}
+BARE = """
+import sys
+class Absent:
+    def find_spec(name, path, target=None):
+        if name.partition(".")[0] in sys.argv[2].split():
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent)
+from kapok.cli.app import run
+sys.exit(run(["doctor", "--json", "--home", sys.argv[1]]))
+"""
+
+
+async def test_each_role_is_looked_at_with_no_more_libraries_than_are_installed_for_it(opened):
+    absent = {
+        "broker": {"duckdb"},
+        "node": {"grpc_reflection", "pg8000"},
+        "analyst": {"duckdb", "grpc_reflection", "pg8000"} | STORE,
+    }
+    async with opened() as (_, homes):
+        for role, names in absent.items():
+            command = (sys.executable, "-c", BARE, str(getattr(homes, role)), " ".join(names | NEVER))
+            pipe = asyncio.subprocess.PIPE
+            process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
+            out, err = await process.communicate()
+            assert process.returncode == 0, (role, out, err)
+            assert (json.loads(out)["role"], json.loads(out)["ok"]) == (role, True)
+
+
 async def test_what_cannot_be_reached_is_6_and_what_is_to_be_mended_here_is_3(opened):
     async with opened() as (net, homes):
         await net.broker.stop()

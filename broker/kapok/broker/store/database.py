@@ -22,11 +22,11 @@ from kapok.broker.store.reopenings import ReopeningTable
 from kapok.broker.store.rows import Rows
 from kapok.broker.store.vectors import VectorTable
 from kapok.broker.store.wakeups import Heard, heard_from, tell
-from kapok.errors import InternalError, Unavailable
+from kapok.errors import InternalError, InvalidInput, Unavailable
 from kapok.logs.lasting import Lasting
 from kapok.persistence import Connection, Database, examine_database, is_unavailable, open_database, reason
 
-__all__ = ["Store", "Transaction"]
+__all__ = ["Store", "Transaction", "coming"]
 
 # A chunk of 256 KiB lies in 16 pages instead of 64: written, and deleted, with half the work.
 _PAGE_BYTES: Final = 16_384
@@ -96,10 +96,12 @@ class Store:
             password: Of the URL's user.
 
         Raises:
-            InvalidInput: it is no database, or a newer version's, or the URL cannot be used.
+            InvalidInput: it is no database, or a newer version's, or the URL cannot be used;
+                ``restore_unfinished``.
             NotFound: its folder does not exist.
             Unavailable: it does not answer.
         """
+        _refuse_unfinished(path_or_url)
         return cls(open_database(path_or_url, _MIGRATIONS, page_bytes=_PAGE_BYTES, password=password))
 
     @staticmethod
@@ -113,9 +115,10 @@ class Store:
 
         Raises:
             InvalidInput: ``newer_database``, ``older_database`` or ``bad_database``, or the URL cannot be
-                used.
+                used; ``restore_unfinished``.
             Unavailable: ``database_unavailable``.
         """
+        _refuse_unfinished(path_or_url)
         examine_database(
             path_or_url, _MIGRATIONS, lambda _connection: None, current=current, password=password
         )
@@ -259,3 +262,19 @@ class _Group:
             if is_unavailable(error):
                 self.lost = error
             raise
+
+
+def coming(place: Path) -> Path:
+    """Where a copy lies that is being brought back, until it is in the place of the database."""
+    return place.with_name(place.name + ".restored")
+
+
+def _refuse_unfinished(path_or_url: Path | str) -> None:
+    """Make no empty database where one was moved away for a copy that did not come."""
+    if isinstance(path_or_url, Path) and not path_or_url.exists() and coming(path_or_url).exists():
+        raise InvalidInput(
+            f"{path_or_url} is not there, for a restore was ended before it was done",
+            code="restore_unfinished",
+            remedy="run `kapok broker restore` again with the same copy; what was there before, if there was "
+            f"anything, is beside it as {path_or_url.name}.before-…",
+        )
