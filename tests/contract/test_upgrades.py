@@ -2,6 +2,7 @@
 
 import importlib
 import shutil
+import socket
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from support.postgres import ON_POSTGRESQL, PASSWORD, emptied
 import kapok.authority.migrations
 import kapok.broker.store.migrations
 import kapok.nodes.journal.migrations
+from kapok.errors import Unavailable
 from kapok.persistence import open_database, postgres
 
 STORE, JOURNAL = kapok.broker.store.migrations, kapok.nodes.journal.migrations
@@ -144,6 +146,28 @@ def test_on_the_way_back_a_store_loses_nothing_but_what_it_is_about(place):
 
 def test_so_does_a_journal(tmp_path):
     downgrade_keeps_all(tmp_path / "journal.db", JOURNAL, "0002")
+
+
+@pytest.mark.parametrize("server", [ON_POSTGRESQL])
+def test_a_server_is_given_the_time_of_an_upgrade_only_where_there_is_one(server, request, monkeypatch):
+    """One that says nothing is told of soon, however long an upgrade may take."""
+    place, patient, engine = emptied(request.getfixturevalue("postgres")), [], postgres.engine
+
+    def dialled(text, password, *, upgrades=False):
+        patient.append(upgrades)
+        return engine(text, password, upgrades=upgrades)
+
+    monkeypatch.setattr(postgres, "engine", dialled)
+    for expected in ([False, True], [False]):
+        open_database(place, STORE, password=PASSWORD).dispose()
+        assert patient == expected
+        patient.clear()
+    monkeypatch.setattr(postgres, "_SOCKET_S", 0.2)
+    monkeypatch.setattr(postgres, "_UPGRADE_S", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(Unavailable) as refused:
+        open_database(f"postgresql://kapok@127.0.0.1:{silent.getsockname()[1]}/kapok", STORE, password="x")
+    assert refused.value.code == "database_unavailable"
+    assert patient == [False]
 
 
 SLOW = """

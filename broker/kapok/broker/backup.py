@@ -23,7 +23,7 @@ from kapok.settings import load
 
 __all__ = ["backup", "restore"]
 
-_BESIDE: Final = ("-wal", "-shm")
+_BESIDE: Final = ("-journal", "-wal", "-shm")
 
 
 def backup(home: Path | str, file: Path | str) -> int:
@@ -71,7 +71,7 @@ def restore(home: Path | str, file: Path | str, *, clock: Callable[[], float] = 
 
     Raises:
         NotFound: ``no_backup``.
-        InvalidInput: ``already_running``; ``use_pg_dump``; what is wrong with the copy.
+        InvalidInput: ``already_running``; ``use_pg_dump``; ``unfinished_copy``; what is wrong with the copy.
         Unavailable: ``backup_failed``: what was there is still there; where the disk does not even let it be
             put back, beside it under its new name.
     """
@@ -82,6 +82,7 @@ def restore(home: Path | str, file: Path | str, *, clock: Callable[[], float] = 
     Store.examine(file, current=False)
     with alone(home, "broker"):
         new = coming(place)
+        _refuse_own(file, new)
         new.unlink(missing_ok=True)
         try:
             os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -89,6 +90,10 @@ def restore(home: Path | str, file: Path | str, *, clock: Callable[[], float] = 
             return _change_places(new, place, clock())
         except OSError as error:
             raise _failed(new, error.strerror) from None
+        finally:
+            # Where nothing is in its place, it stays, and a broker says so.
+            if place.exists():
+                new.unlink(missing_ok=True)
 
 
 def _place(home: Path) -> Path:
@@ -100,6 +105,17 @@ def _place(home: Path) -> Path:
         code="use_pg_dump",
         remedy="copy it with `pg_dump -Fc`, and bring it back with `pg_restore --clean` while no broker runs",
     )
+
+
+def _refuse_own(file: Path, new: Path) -> None:
+    """Do not make a copy of what this makes, which is first removed."""
+    if new.exists() and file.samefile(new):
+        raise InvalidInput(
+            f"{file} is what a restore that was ended has left, and it may not be whole",
+            code="unfinished_copy",
+            remedy="name the copy that was to be restored; where there is no other, give this one another "
+            "name and try it",
+        )
 
 
 def _change_places(new: Path, place: Path, now: float) -> Path | None:

@@ -93,8 +93,10 @@ def open_database(
     """
     engine, shown = _engine(path_or_url, page_bytes, password)
     try:
-        with _plain_errors(shown), _for_upgrades(engine, path_or_url, password) as upgrading:
-            _upgrade(upgrading, migrations, shown)
+        with _plain_errors(shown), _scripts(migrations) as config:
+            if _is_behind(engine, config, shown):
+                with _for_upgrades(engine, path_or_url, password) as upgrading:
+                    _upgrade(upgrading, config, shown)
     except BaseException:
         engine.dispose()
         raise
@@ -282,15 +284,18 @@ def _scripts(migrations: str | ModuleType) -> Iterator[Config]:
         yield config
 
 
-def _upgrade(engine: Engine, migrations: str | ModuleType, shown: str) -> None:
-    with (
-        _scripts(migrations) as config,
-        engine.connect() as connection,
-        _nothing_cascades(connection),
-        connection.begin(),
-    ):
-        script = _directory(config)
-        heads = _heads(connection)
+def _is_behind(engine: Engine, config: Config, shown: str) -> bool:
+    """Whether a database lacks what this version needs; who looks has not an upgrade's patience."""
+    with engine.connect().execution_options(read_only=True) as connection:
+        heads, script = _heads(connection), _directory(config)
+        _refuse_newer(heads, script, shown)
+        return set(heads) != set(script.get_heads())
+
+
+def _upgrade(engine: Engine, config: Config, shown: str) -> None:
+    with engine.connect() as connection, _nothing_cascades(connection), connection.begin():
+        # Another process may have done it meanwhile, or more than that.
+        heads, script = _heads(connection), _directory(config)
         _refuse_newer(heads, script, shown)
         if set(heads) != set(script.get_heads()):
             config.attributes["connection"] = connection

@@ -134,6 +134,38 @@ def test_a_restore_that_ends_before_the_last_rename_loses_nothing(world, home, c
     assert jobs_in(world.place) == ["a" * 64, "b" * 64]
 
 
+def test_what_a_restore_has_left_is_not_restored_over_itself(world, home, copied):
+    """It is the last copy there is, maybe; under another name it is looked at like any other."""
+    left = world.place.with_name(world.place.name + ".restored")
+    copied.rename(left)
+    with pytest.raises(InvalidInput) as refused:
+        restore(home, left)
+    assert refused.value.code == "unfinished_copy"
+    restore(home, left.rename(copied))
+    assert jobs_in(world.place) == ["a" * 64]
+
+
+def test_a_journal_beside_a_file_that_is_gone_is_not_taken_for_the_copys_either(world, home, copied):
+    journal = Path(f"{world.place}-journal")
+    journal.write_bytes(b"pages of before")
+    world.place.unlink()
+    restore(home, copied, clock=lambda: 12.0)
+    assert not journal.exists()
+    assert Path(f"{world.place}.before-12-journal").read_bytes() == b"pages of before"
+    assert jobs_in(world.place) == ["a" * 64]
+
+
+def test_a_restore_that_fails_leaves_no_half_of_a_copy(world, home, copied, monkeypatch):
+    def full(source, target):
+        target.write_bytes(bytes(1 << 20))
+        raise Unavailable("no room", code="backup_failed")
+
+    monkeypatch.setattr("kapok.broker.backup._copy", full)
+    with pytest.raises(Unavailable):
+        restore(home, copied)
+    assert not world.place.with_name(world.place.name + ".restored").exists()
+
+
 def test_what_cannot_be_copied_or_brought_back_is_said_and_changes_nothing(world, home, tmp_path):
     copy = tmp_path / "copy.db"
     backup(home, copy)

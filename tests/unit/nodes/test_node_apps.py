@@ -119,3 +119,21 @@ def test_the_policy_file_approves_it_as_well(world, ask):
     node.judge_by(Policy(node.policy.rule, (narrow,)))
     refused = world.refusal(ask().offer(node))
     assert (refused.code, refused.clause) == ("override_not_allowed", "policy.app[1].allow")
+
+
+@pytest.mark.parametrize("rule", [RULE, msgspec.structs.replace(RULE, columns=("age", "sex"))])
+def test_what_an_app_made_by_an_approval_that_has_ended_is_not_released_by_another(world, ask, rule):
+    need_sandbox()
+    node = world.nodes["a"]
+    for one in world.nodes.values():
+        approve(one, RULE)
+        Bundles(one.home / "apps" / "bundles").add(app_counts.BUNDLE)
+    job = ask()
+    seals = job.seal(job.consent())
+    inbox = node.inbox()
+    inbox.withdraw_app(app_counts.APP)
+    inbox.close()
+    approve(node, rule)
+    refused = world.refusal(job.complete(node, seals))
+    assert (refused.code, refused.clause) == ("app_not_approved", "node.approved_apps")
+    assert node.journal.released(job.id, 1) is None

@@ -4,7 +4,7 @@ What an app keeps between rounds (its context's state) is kept here after each o
 node has released that round: each begins with what was there after the last one that was released. A round
 that went on without this node, an attempt that was voided, a process that was stopped leave no trace in it.
 The same round asked again, for a roster with other keys, gets the reply that is there already: an app is
-never asked the same twice while the node remembers.
+never asked the same twice while the node remembers, and the approval by which it answered holds.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class _Work(NeverPickled):
     hosted: HostedApp | None = None
     version: str = ""
     after: int = 0
-    asked: tuple[int, str, bytes] | None = field(default=None, repr=False)
+    asked: tuple[int, str, bytes, HostedApp] | None = field(default=None, repr=False)
     reply: bytes = field(default=b"", repr=False)
 
 
@@ -168,13 +168,13 @@ class RoundApp(NeverPickled):
         return self._job.hosted.rule.told
 
     def call(self, instruction: Instruction) -> bytes:
-        """Have it do as instructed; the same again in the same round gets the same reply.
+        """Have it do as instructed; the same again in a round and by one approval gets the same reply.
 
         Raises:
             KapokError: it gave none.
         """
         work, job = self._work, self._job
-        asked = (self._number, self._version, hashlib.sha256(instruction.content).digest())
+        asked = (self._number, self._version, hashlib.sha256(instruction.content).digest(), job.hosted)
         if work.asked == asked:
             return work.reply
         process = self._ready(fresh=True)

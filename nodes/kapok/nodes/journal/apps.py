@@ -11,7 +11,7 @@ from kapok.nodes.apps.approval import BY_HAND, AppApproval, AppRule
 from kapok.nodes.journal import queries, tables
 from kapok.persistence import Connection
 
-__all__ = ["app_approvals", "approve_app", "refuse_if_ended", "withdraw_app"]
+__all__ = ["app_approvals", "approval_ended", "approve_app", "refuse_if_ended", "withdraw_app"]
 
 
 def app_approvals(connection: Connection, *, since: float = 0.0) -> tuple[AppApproval, ...]:
@@ -26,12 +26,17 @@ def refuse_if_ended(connection: Connection, number: int) -> None:
         ConsentWithheld: ``app_not_approved``.
     """
     if number and connection.value(queries.APP_HELD, {"of_number": number}) is None:
-        raise ConsentWithheld(
-            "the holder's officer has withdrawn or replaced the approval by which the app works",
-            code="app_not_approved",
-            clause=BY_HAND,
-            remedy="ask the holder's people why; once they have approved it anew, ask again, as a new job",
-        )
+        raise approval_ended()
+
+
+def approval_ended() -> ConsentWithheld:
+    """What others are told where the approval by which an app works has ended."""
+    return ConsentWithheld(
+        "the holder's officer has withdrawn or replaced the approval by which the app works",
+        code="app_not_approved",
+        clause=BY_HAND,
+        remedy="ask the holder's people why; once they have approved it anew, ask again, as a new job",
+    )
 
 
 def approve_app(connection: Connection, rule: AppRule, now: float, officer: str) -> bool:

@@ -277,6 +277,7 @@ class Journal:
                 "sealed_at": self._clock(),
                 "in_force": in_force,
                 "question": question,
+                "app": app,
             }
             connection.change(queries.ADD_SEAL, place | values)
 
@@ -286,7 +287,7 @@ class Journal:
             found = _seal(connection, job_id, round_, attempt)
         if found is None:
             return None
-        return StoredSeal(ReleaseRecord.from_json(found.record), found.in_force, found.question)
+        return StoredSeal(ReleaseRecord.from_json(found.record), found.in_force, found.question, found.app)
 
     def released(self, job_id: str, round_: int) -> StoredRelease | None:
         """The one release of a round, if there is one."""

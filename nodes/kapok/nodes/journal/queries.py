@@ -45,7 +45,7 @@ ADD_CONSENT: Final = Prepared(_consent.insert())
 # --- seals --------------------------------------------------------------------------------------------------
 
 SEAL: Final = Prepared(
-    sa.select(_seal.c.record, _seal.c.in_force, _seal.c.question).where(
+    sa.select(_seal.c.record, _seal.c.in_force, _seal.c.question, _seal.c.app).where(
         _seal.c.job_id == _OF_JOB,
         _seal.c.round == sa.bindparam("of_round"),
         _seal.c.attempt == sa.bindparam("of_attempt"),

@@ -151,11 +151,13 @@ class StoredSeal:
         record: Of the attempt.
         in_force: Number of the policy under which it was sealed.
         question: Stands for what it answers; empty for the question of its job.
+        app: Number of the approval by hand by which an app has worked for it; 0 for none.
     """
 
     record: ReleaseRecord
     in_force: int
     question: bytes = b""
+    app: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,7 @@ seal: Final = sa.Table(
     sa.Column("sealed_at", sa.Float(53), nullable=False),
     sa.Column("in_force", sa.Integer, nullable=False, server_default="0"),
     sa.Column("question", sa.LargeBinary, nullable=False, server_default=sa.text("x''")),
+    sa.Column("app", sa.Integer, nullable=False, server_default="0"),
 )
 
 release: Final = sa.Table(

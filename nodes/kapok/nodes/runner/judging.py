@@ -9,6 +9,7 @@ from kapok.errors import ConsentWithheld, Refused
 from kapok.nodes.apps.approval import norm_objection
 from kapok.nodes.apps.host import AppHost, AppQuestion, HostedApp
 from kapok.nodes.journal import Decision, JobRecord, Journal, NewJob, StoredSeal
+from kapok.nodes.journal.apps import approval_ended
 from kapok.nodes.journal.reading import policy_changed
 from kapok.nodes.policy import Policy, closed, judge, rule_for
 from kapok.nodes.runner.admission import AdmittedJob, JoinedDataset, ReadSpec, noted_question
@@ -154,10 +155,14 @@ def check_approved(decision: Decision, record: JobRecord) -> None:
 
 
 def check_sealed_under(decision: Decision, sealed: StoredSeal) -> None:
-    """Refuse to release what was sealed under another policy: it was suppressed by that one's least cells.
+    """Refuse to release what was sealed under another policy, or what an app made by another approval.
+
+    It was suppressed by that policy's least cells, and cut to the ranges that that approval names.
 
     Raises:
-        ConsentWithheld: ``policy_changed``.
+        ConsentWithheld: ``policy_changed``; ``app_not_approved``.
     """
     if sealed.in_force != decision.in_force:
         raise policy_changed(decision)
+    if sealed.app != decision.app:
+        raise approval_ended()

@@ -139,6 +139,16 @@ def test_an_approval_that_was_replaced_meanwhile_holds_from_the_next_round_on(ma
     assert apps._work[JOB].process._limits == rule.limits
 
 
+def test_what_it_answered_by_an_approval_that_was_replaced_is_not_given_again_by_the_other(make, job):
+    apps = make()
+    assert calls(apps, job, 1) == 1
+    first = apps._work[JOB].process
+    assert calls(apps, job, 1) == 1
+    assert apps._work[JOB].process is first
+    assert calls(apps, replace(job, hosted=replace(job.hosted, number=2)), 1) == 1
+    assert apps._work[JOB].process is not first, "it was asked anew"
+
+
 def test_an_app_that_fails_goes_on_from_before_and_other_data_are_written_out_anew(make, job):
     apps = make()
     assert calls(apps, job, 1) == 1
