@@ -236,6 +236,7 @@ async def follow(
         status = await workspace.connection.with_retries(lambda broker: broker.analyst.job(record.job_id))
         if status.state not in (_ENDED_WITHOUT if waits_for_program else (*_WITH_SUM, *_ENDED_WITHOUT)):
             raise _not_ready(record.job_id, status, specification)
+        import_for_opening(specification.computation)
     else:
         import_for_opening(specification.computation)
         preparing = asyncio.ensure_future(asyncio.to_thread(_prepare_key, workspace, record, specification))
