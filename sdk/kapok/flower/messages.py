@@ -55,7 +55,7 @@ _HEADERS: Final = {
 _NO_ARRAY: Final = (
     ValueError,
     TypeError,
-    KeyError,
+    LookupError,
     SyntaxError,
     tokenize.TokenError,
     ArithmeticError,

@@ -70,6 +70,7 @@ NO_ARRAYS = {
     "no type": headed(shaped("(1,)", "5"), bytes(4)),
     "half a type": headed(shaped("(1,)", "[('a',)]"), bytes(4)),
     "no header": headed("{[]: 1}"),
+    "a type of nothing": headed(shaped("(1,)", "()"), bytes(4)),
     "half a header": headed("{'descr': ("),
     "no keys": headed("{'descr': '<f4', 1: 2}"),
     "a header that ends early": b"\x93NUMPY\x01\x00\xff\xff{",
