@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import ssl
 import subprocess
 
@@ -29,6 +31,13 @@ def authority(network, *arguments: str) -> Finished:
     return finished
 
 
+def forget_revocations(network):
+    """As if the authority's register had been restored from a copy of before."""
+    with contextlib.closing(sqlite3.connect(network.authority.home / "authority.db")) as register, register:
+        register.execute("DELETE FROM revocations")
+        register.execute("DELETE FROM revocation_lists")
+
+
 def entries(daemon: Daemon, text: str) -> list[dict]:
     return [entry for entry in daemon.log_entries() if text in str(entry)]
 
@@ -51,7 +60,9 @@ def test_who_is_revoked_is_refused_at_once_and_nobody_takes_its_word(network, un
             assert until((node.home / "state" / "revoked.crl").exists)
             assert until(lambda node=node: entries(node, "a list of revocations has come"))
         assert network.kapok("query", COUNT, "--json").document()["rows"] == [[920]]
+        forget_revocations(network)
         listed = authority(network, "revocations", "--json").document()
+        assert listed["number"] == 3
         assert {one["party"].rpartition("/org/")[2] for one in listed["revoked"]} == {
             "university/analyst/visitor",
             "extra/node/main",

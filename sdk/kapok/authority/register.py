@@ -7,7 +7,7 @@ on its way; to any other key it says no.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -147,10 +147,36 @@ class Register:
             rows = connection.execute(query.where(_CERTIFICATES.c.expires_at > now)).all()
             return {int(row.serial, 16): (row.name, row.revoked_at) for row in rows}
 
-    def next_list(self, now: float) -> int:
-        """The number of a list that is signed now: one more than that of the last."""
+    def adopt(self, revoked: Mapping[int, float]) -> dict[int, float]:
+        """Note revocations of a list that was signed before, and may have been forgotten here since.
+
+        Args:
+            revoked: Serial numbers, and when each was revoked.
+
+        Returns:
+            Those of certificates that the register does not know.
+        """
+        strange = {}
         with self._engine.begin() as connection:
-            number = 1 + (connection.scalar(sa.select(sa.func.max(_LISTS.c.number))) or 0)
+            for number, at in revoked.items():
+                serial = f"{number:x}"
+                if not _has(connection, _CERTIFICATES, serial):
+                    strange[number] = at
+                elif not _has(connection, _REVOCATIONS, serial):
+                    connection.execute(_REVOCATIONS.insert().values(serial=serial, revoked_at=at))
+        return strange
+
+    def learn(self, name: PartyName, certificate: x509.Certificate, now: float) -> None:
+        """Note a certificate that was issued here, if it is not known."""
+        with self._engine.begin() as connection:
+            if not _has(connection, _CERTIFICATES, f"{certificate.serial_number:x}"):
+                _insert(connection, name, certificate, now)
+
+    def next_list(self, now: float, after: int = 0) -> int:
+        """The number of a list that is signed now: one more than that of the last, and than `after`."""
+        with self._engine.begin() as connection:
+            last = connection.scalar(sa.select(sa.func.max(_LISTS.c.number))) or 0
+            number = 1 + max(last, after)
             connection.execute(_LISTS.insert().values(number=number, signed_at=now))
             return int(number)
 
@@ -203,6 +229,10 @@ def _again(
         sa.select(_CERTIFICATES).where(_CERTIFICATES.c.serial == token.serial)
     ).one()
     return Enrolment(name, certificate.der, certificate.serial, repeated=True, others_live=0)
+
+
+def _has(connection: Connection, table: sa.Table, serial: str) -> bool:
+    return connection.scalar(sa.select(table.c.serial).where(table.c.serial == serial)) is not None
 
 
 def _live(connection: Connection, name: PartyName, now: float) -> int:

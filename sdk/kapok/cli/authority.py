@@ -92,6 +92,15 @@ def revoke(
         str, typer.Argument(metavar="ORGANISATION", help="Its organisation.", show_default=False)
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its own name.", show_default=False)],
+    certificate: Annotated[
+        Path | None,
+        typer.Option(
+            "--certificate",
+            metavar="FILE",
+            help="Its identity/certificate.pem, if authority.db was restored from a copy that is older.",
+            show_default=False,
+        ),
+    ] = None,
     broker: Broker = None,
     json: Json = False,
     home: Home = None,
@@ -100,7 +109,7 @@ def revoke(
     from kapok.authority.revoking import revoke as end
 
     folder = resolved_home(home)
-    party, count = end(folder, role, organisation, name)
+    party, count = end(folder, role, organisation, name, certificate=certificate)
     if not json:
         say(f"revoked {party}: {counted(count, 'certificate')}")
     _send(folder, broker, json)
@@ -113,13 +122,14 @@ def revocations(broker: Broker = None, json: Json = False, home: Home = None) ->
 
 
 def _send(folder: Path, broker: str | None, json: bool, *, show: bool = False) -> None:
-    from kapok.authority.revoking import deliver, signed_list
+    from kapok.authority.revoking import publish
 
-    signed, revoked = signed_list(folder)
-    address = asyncio.run(deliver(folder, signed.der, broker))
+    address, found = asyncio.run(publish(folder, broker))
+    signed = found.list
     until = f"{datetime.fromtimestamp(signed.expires, UTC):%Y-%m-%d}"
     parties = [
-        {"party": party, "serial": f"{serial:x}", "revoked_at": at} for serial, (party, at) in revoked.items()
+        {"party": party, "serial": f"{serial:x}", "revoked_at": at}
+        for serial, (party, at) in found.revoked.items()
     ]
     if json:
         print_json(
@@ -127,7 +137,7 @@ def _send(folder: Path, broker: str | None, json: bool, *, show: bool = False) -
         )
         return
     for one in parties if show else ():
-        say(f"{one['party']}  {one['serial']}")
+        say(f"{one['party'] or 'of a party that authority.db does not know'}  {one['serial']}")
     say(f"{address} has list {signed.number}, good until {until}, of {counted(len(parties), 'certificate')}")
     note(f"sign it anew before {until}: `kapok authority revocations`")
 

@@ -68,6 +68,11 @@ class RevocationList:
             remedy="take the list from the authority of this trust domain: `kapok authority revocations`",
         )
 
+    def times(self) -> dict[int, float]:
+        """When each of its certificates was revoked, in seconds since the epoch."""
+        found = x509.load_der_x509_crl(self.der)
+        return {one.serial_number: one.revocation_date_utc.timestamp() for one in found}
+
 
 class Revocations:
     """The newest list that a party has seen. Read from several threads; written by one.
