@@ -197,9 +197,11 @@ def _tree(pid: int) -> Iterator[int]:
     waiting = deque([pid])
     while waiting:
         yield (found := waiting.popleft())
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError):
             for task in Path(f"/proc/{found}/task").iterdir():
-                waiting.extend(map(int, (task / "children").read_text().split()))
+                # A thread may end before it is looked at: those after it have children as well.
+                with contextlib.suppress(OSError, ValueError):
+                    waiting.extend(map(int, (task / "children").read_text().split()))
 
 
 def _resident(pid: int) -> int:

@@ -100,6 +100,16 @@ def test_descendants_are_found_however_deep():
     assert found[0] == chain.pid
 
 
+def test_descendants_are_found_though_a_thread_of_their_parent_has_just_ended(monkeypatch):
+    tasks = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda folder: [folder / "0", *tasks(folder)])
+    child = subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        assert child.pid in set(watch._tree(os.getpid()))
+    finally:
+        child.communicate()
+
+
 def test_an_app_that_cannot_be_loaded_says_nothing_of_why(tmp_path):
     need_sandbox()
     files = files_of("return None") | {"little/client.py": b"import nowhere_to_be_found"}
