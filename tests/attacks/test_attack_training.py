@@ -184,11 +184,11 @@ BEHIND = Array(np.zeros(3)).data + b"row=17"
 
 
 @pytest.fixture
-def answered(world, make_rule):
-    """The refusal of a hospital, or what its app printed, in an exchange of it and three others."""
+def exchanged(world, make_rule):
+    """An exchange of a hospital and three others, and what the hospital answers."""
     need_sandbox()
 
-    def answer(instruction, *may, line=1):
+    def exchange(instruction, *may):
         approval = AppRule(
             hash=read_bundle(TALKING).hash,
             analysts=make_rule().analysts,
@@ -206,13 +206,24 @@ def answered(world, make_rule):
         consents = job.consent()
         shown = job.parameters(consents, instruction, 1)
         [found] = job.open(job.nodes[0], consents, 1, 1, shown)
+        return job, found
+
+    yield exchange
+    for node in world.nodes.values():
+        node.runner.close()
+
+
+@pytest.fixture
+def answered(world, exchanged):
+    """The refusal of that hospital, or what its app printed."""
+
+    def answer(instruction, *may, line=1):
+        job, found = exchanged(instruction, *may)
         if isinstance(found, Refusal):
             return world.refusal([found])
         return (job.nodes[0].home / "apps" / "output" / f"{job.id}.txt").read_text().splitlines()[line]
 
-    yield answer
-    for node in world.nodes.values():
-        node.runner.close()
+    return answer
 
 
 def said(**config):
@@ -268,6 +279,19 @@ def test_the_form_in_which_a_model_is_sent_reaches_no_app(answered):
     assert given.startswith("given arrays config w float64 (3,) ")
     assert "'descr': '<f8'" in given
     assert answered(instruction, line=3) == "said proximal-mu server-round"
+
+
+def test_an_exchange_that_is_asked_again_in_another_form_is_the_same(exchanged):
+    """Else the rule `same-question` would let it have another cohort, and the two sums would subtract."""
+    words = said(**{"proximal-mu": 0.5, "server-round": 1})
+    asked = [
+        told(("arrays", model(w=np.zeros(3))), words),
+        grouped(disguised(told(("arrays", model(w=np.zeros(3, ">f8"))), words))),
+        told(("arrays", model(w=np.ones(3))), words),
+    ]
+    jobs = [exchanged(instruction)[0] for instruction in asked]
+    first, again, other = (job.nodes[0].journal.sealed(job.id, 1, 1).question for job in jobs)
+    assert first == again != other
 
 
 def test_arrays_in_another_order_reach_no_app(dataset):

@@ -133,11 +133,14 @@ class Steps:
         advance: Question, dataset, state (None after the first round) and the sum of all words → `Next`, or
             the answer. It must not depend on anything else: after a restart it is done again. None where a
             program at the analyst says what comes next, from before the first round on.
+        substance: Parameters, as they were read → bytes that stand for them, however they were written; None
+            where there is one way alone to write them.
     """
 
     read: Callable[[Any, Dataset, bytes], Any]
     contribute: Callable[[Any, Dataset, Any, Any, Thresholds, Note], WordVector]
     advance: Callable[[Any, Dataset, bytes | None, Sequence[int]], Any] | None
+    substance: Callable[[Any], bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)

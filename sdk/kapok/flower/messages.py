@@ -14,7 +14,7 @@ import math
 import time
 import tokenize
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -125,6 +125,20 @@ def addressed(instruction: Instruction, *, run_id: int, node_id: int) -> bytes:
 
     The arrays keep their order, what is said gets one of its own; types and shapes are those of the arrays.
     """
+    proto = _anew(instruction)
+    proto.metadata.run_id, proto.metadata.dst_node_id = run_id, node_id
+    proto.metadata.src_node_id, proto.metadata.message_id = 1, "instruction"
+    proto.metadata.created_at, proto.metadata.ttl = time.time(), _TTL_S
+    written: bytes = proto.SerializeToString()
+    return written
+
+
+def rewritten(instruction: Instruction) -> Instruction:
+    """The same, whose bytes are those of all that say the same, however they were written."""
+    return replace(instruction, content=_anew(instruction).SerializeToString(deterministic=True))
+
+
+def _anew(instruction: Instruction) -> Any:
     from flwr.proto.message_pb2 import Message as ProtoMessage
 
     proto = ProtoMessage()
@@ -139,11 +153,7 @@ def addressed(instruction: Instruction, *, run_id: int, node_id: int) -> bytes:
     for key, word in sorted(instruction.said.items()):
         setattr(config.items.add(key=key).value, _scalar(word), word)
     proto.metadata.message_type = instruction.kind
-    proto.metadata.run_id, proto.metadata.dst_node_id = run_id, node_id
-    proto.metadata.src_node_id, proto.metadata.message_id = 1, "instruction"
-    proto.metadata.created_at, proto.metadata.ttl = time.time(), _TTL_S
-    written: bytes = proto.SerializeToString()
-    return written
+    return proto
 
 
 def read(instruction: bytes) -> Instruction:

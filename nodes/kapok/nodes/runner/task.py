@@ -66,13 +66,10 @@ def task_of(job: OpenJob, asked: OpenAttempt) -> Task:
         analyst=admitted.read.spec.analyst,
     )
     steps = admitted.computation.go_on()
+    parameters = steps.read(admitted.question, admitted.joined.dataset, opened.plaintext)
     asked_for = admitted.question_key
     if admitted.read.spec.steered:
-        # Without the seed, which is another for the same parameters asked again.
-        asked_for = hashed("node/exchange", asked_for, opened.plaintext)
-    return Task(
-        opened.hash,
-        opened.tag_seed,
-        asked_for,
-        steps.read(admitted.question, admitted.joined.dataset, opened.plaintext),
-    )
+        # Without the seed, which is another for the same parameters asked again; nor does the form count.
+        substance = opened.plaintext if steps.substance is None else steps.substance(parameters)
+        asked_for = hashed("node/exchange", asked_for, substance)
+    return Task(opened.hash, opened.tag_seed, asked_for, parameters)

@@ -65,10 +65,13 @@ def read_instruction(question: Question, _dataset: Dataset, parameters: bytes) -
 
     What it says beside the model is not the question's affair but that of the app's approval.
 
+    Returns:
+        It, with bytes of its own: those of all that say the same.
+
     Raises:
         InvalidInput: ``bad_instruction``; says nothing of what is in it.
     """
-    return fitting(question, parameters)
+    return messages.rewritten(fitting(question, parameters))
 
 
 def fitting(question: Question, instruction: bytes) -> messages.Instruction:

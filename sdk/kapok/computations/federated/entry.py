@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any, Final, NoReturn
 
 from kapok.computations.federated.contribution import contribute, read_instruction
@@ -22,6 +23,6 @@ COMPUTATION: Final = Computation(
     parse=Question.parse,
     contribute=_nothing_without_instruction,
     answer=_nothing_without_instruction,
-    steps=Steps(read_instruction, contribute, None),
+    steps=Steps(read_instruction, contribute, None, substance=attrgetter("content")),
     over="app",
 )
