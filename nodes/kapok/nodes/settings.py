@@ -45,6 +45,8 @@ __all__ = [
 
 SETTINGS_FILE: Final = "node.toml"
 POLICY_FILE: Final = "policy.toml"
+TAG_KEY_FILE: Final = "tag.key"
+VERSION_KEY_FILE: Final = "version.key"
 
 _LEAST_HISTORY_DAYS: Final = 60
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")

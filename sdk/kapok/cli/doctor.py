@@ -44,7 +44,9 @@ def doctor(json: Json = False, home: Home = None) -> None:
         say(f"{one.grade:<8} {one.subject:<10} {plain(one.text)}")
         if one.remedy and one.grade != "ok":
             say(f"{'':<19} {plain(one.remedy)}")
-    problems = [one for one in found.findings if one.grade == "problem"]
+    problems = sorted(
+        (one for one in found.findings if one.grade == "problem"), key=lambda one: one.exit_status
+    )
     if problems:
         more = f" (the first of {len(problems)} problems)" if problems[1:] else ""
         kind = InvalidInput if status == InvalidInput.exit_status else Unavailable

@@ -8,14 +8,15 @@ a node's policy and tables as `kapok node check` does.
 from __future__ import annotations
 
 import asyncio
+import pwd
 import resource
 import shlex
 import shutil
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -130,6 +131,7 @@ def examine(home: Path, *, clock: Clock = time.time) -> Examination:
             found = Examination(home, role)
             credentials = _identity(found, clock)
             _folder(found)
+            _owners(found)
             look(found, credentials, clock)
             return found
     raise NotFound(
@@ -165,6 +167,32 @@ def _folder(found: Examination) -> None:
     if mode & 0o077:
         text = f"other users of this machine may enter {found.home} (mode {mode:04o})"
         found.warn("folder", text, f"chmod 700 {shlex.quote(str(found.home))}")
+
+
+def _owners(found: Examination) -> None:
+    """Files that the folder's user cannot use: left there by a command that was given as root."""
+    home = found.home.stat()
+    strange = []
+    for path in (*found.home.glob("*"), *found.home.glob("*/*")):
+        with suppress(OSError):
+            file = path.stat()
+            if stat.S_ISREG(file.st_mode) and file.st_uid != home.st_uid != 0 and not file.st_mode & 0o077:
+                strange.append((path, _user(file.st_uid)))
+    if strange:
+        more = f", and {len(strange) - 1} more" if strange[1:] else ""
+        (path, user), owner = strange[0], _user(home.st_uid)
+        found.problem(
+            "owner",
+            f"{path} is {user}'s alone{more}: {owner}, whose the folder is, cannot use it",
+            f"chown -R {owner}: {shlex.quote(str(found.home))}, and give commands as {owner}, not as {user}",
+        )
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def _disk(found: Examination, folder: Path) -> None:
@@ -292,9 +320,20 @@ def _brokers(
     clock: Clock,
     kept: Path,
 ) -> bool:
-    """Dial each, and hold it to the list of revocations that is kept; return whether one can be used."""
+    """Dial each, and hold it to the list of revocations that is kept; return whether one can be used.
+
+    Of several one is enough: what is wrong with the others is then no problem of this party's.
+    """
     revocations = None if credentials is None else _revocations(found, credentials, kept, clock)
+    before = len(found.findings)
     usable = [_broker(found, credentials, place, clock, revocations) for place in places]
+    if any(usable):
+        found.findings[before:] = [
+            replace(one, grade="warning", exit_status=0)
+            if one.subject == "broker" and one.grade != "ok"
+            else one
+            for one in found.findings[before:]
+        ]
     return any(usable)
 
 
@@ -378,7 +417,8 @@ def _look_at_broker(found: Examination, own: Credentials | None, clock: Clock) -
             _disk(found, place.parent)
         with found.looking("store"):
             Store.examine(place, store_password(found.home, settings))
-            found.ok("store", str(place))
+            new = isinstance(place, Path) and not place.exists()
+            found.ok("store", f"{place}, which the first start makes" if new else str(place))
         listens = Address.parse(settings.listen)
         if not running:
             _can_listen(found, "broker", listens)

@@ -18,6 +18,7 @@ consistent state and waits for nobody.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import importlib
 import importlib.resources
@@ -128,8 +129,11 @@ def examine_database(
             `open_database` for a URL.
         Unavailable: ``database_unavailable``.
     """
-    if isinstance(path_or_url, Path) and not path_or_url.exists():
-        return None
+    if isinstance(path_or_url, Path):
+        if not path_or_url.exists():
+            return None
+        if not os.access(path_or_url, os.R_OK):
+            raise _not_opened(path_or_url, os.strerror(errno.EACCES), "read")
     engine, shown = _reading_engine(path_or_url, password)
     try:
         with _plain_errors(shown), _scripts(migrations) as config, engine.connect() as connection:
@@ -186,11 +190,15 @@ def _secure_file(path: Path) -> None:
             f"there is no folder {path.parent}", code="no_folder", remedy="make it, or name another"
         ) from None
     except OSError as error:
-        raise InvalidInput(
-            f"{path} cannot be opened: {error.strerror}",
-            code="bad_database",
-            remedy="see that this user owns it and may write it",
-        ) from None
+        raise _not_opened(path, error.strerror, "write") from None
+
+
+def _not_opened(path: Path, why: str | None, right: str) -> InvalidInput:
+    return InvalidInput(
+        f"{path} cannot be opened: {why}",
+        code="bad_database",
+        remedy=f"see that this user owns it and may {right} it",
+    )
 
 
 def _engine(path_or_url: Path | str, page_bytes: int, password: str | None) -> tuple[Engine, str]:

@@ -1,6 +1,7 @@
 """Copies of the broker's database, and what a broker that was restored does not make its nodes do."""
 
 import stat
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -111,9 +112,10 @@ def test_a_restore_that_ends_between_two_renames_loses_nothing(world, home, copi
     assert world.place.exists() is (dies == "refused")
     if dies == "killed":
         monkeypatch.undo()
-        for start in (Store.open, Store.examine):
+        another = partial(backup, home, copied.with_name("another.db"))
+        for start in (partial(Store.open, world.place), partial(Store.examine, world.place), another):
             with pytest.raises(InvalidInput) as unfinished:
-                start(world.place)
+                start()
             assert unfinished.value.code == "restore_unfinished"
         assert not world.place.exists(), "no empty database takes its place"
         restore(home, copied, clock=lambda: 13.0)

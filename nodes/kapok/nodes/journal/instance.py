@@ -113,7 +113,7 @@ class Mirror:
             f"the journal seems to have been restored from a copy: {why}",
             code="journal_restored",
             remedy=f"{moved}bring the newest journal back. If it is lost, an officer may confirm with "
-            f"`accept_rollback = {named}` in node.toml: every job that was asked before is then refused; "
-            "tries, releases and cohorts since the copy was made are forgotten here, so that it is left to "
-            "the other nodes to refuse another cohort",
+            f"`accept_rollback = {named}` in node.toml, above its first [section]: every job that was asked "
+            "before is then refused; tries, releases and cohorts since the copy was made are forgotten here, "
+            "so that it is left to the other nodes to refuse another cohort",
         )
