@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from kapok.computations import Thresholds
@@ -320,6 +320,7 @@ _QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.large_b
 
 @settings(max_examples=80, deadline=None, suppress_health_check=_QUIET)
 @given(questions())
+@example(("SELECT COUNT(*) AS c0, BOOL_AND(k < 0) AS c1, BOOL_OR(NOT k < 0) AS c2 FROM visits", 0))
 def test_the_whole_grammar_answers_as_duckdb_does(asked: tuple[str, int]) -> None:
     check(asked)
 

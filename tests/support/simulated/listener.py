@@ -68,13 +68,17 @@ class _Requests:
     def __init__(self, call: Call, handler: Any) -> None:
         self._call, self._handler = call, handler
         self.first: Any = None
+        self._ended = False
 
     def __aiter__(self) -> _Requests:
         return self
 
     async def __anext__(self) -> Message:
+        if self._ended:
+            raise StopAsyncIteration  # as gRPC says it again and again to who goes on reading
         body = await self._call.heard.get()
         if body is None:
+            self._ended = True
             raise StopAsyncIteration
         message: Message = self._handler.request_deserializer(body)
         self.first = self.first or message

@@ -33,6 +33,7 @@ __all__ = [
     "choose",
     "compare",
     "condition",
+    "is_fixed",
     "first_known",
     "joined",
     "member",
@@ -71,10 +72,15 @@ def joined(name: str, *terms: Term) -> Term:
     )
 
 
+def is_fixed(term: Term) -> bool:
+    """Whether it is the same in every row, as a literal is, and a comparison that nothing can make true."""
+    return isinstance(term.code, Whole | Quoted | Fact) or term.kind == "null"
+
+
 def tested(name: str, term: Term) -> Term:
     """IS NULL, IS TRUE or IS FALSE: never unknown."""
     if name == "is null":
-        if isinstance(term.code, Whole | Quoted | Fact) or term.kind == "null":
+        if is_fixed(term):
             raise refuse("IS NULL needs a column", "a literal is never null", "type_mismatch")
         return boolean(Operation(name, (term.code,)), nullable=False)
     return boolean(Operation(name, (condition(name.upper(), term).code,)), nullable=False)

@@ -52,6 +52,7 @@ from kapok.computations.query.measures import Axis, Measure
 from kapok.computations.query.params import Question
 from kapok.computations.query.parse import question_of
 from kapok.computations.query.tables import Tables
+from kapok.computations.rows.conditions import is_fixed
 from kapok.computations.rows.meaning import Meaning
 from kapok.computations.rows.operations import MOST_CODE, too_long
 from kapok.computations.rows.terms import Term
@@ -333,7 +334,7 @@ def _conditions(
     for argument, term in zip(measure.arguments, measure.terms, strict=True):
         names = {part.name for part in walk(argument) if isinstance(part, Name)}
         found += [_both(held, one) for one in _chosen_inside(measure, argument, term, able, meaning)]
-        if isinstance(argument, Name) or names.isdisjoint(able):
+        if isinstance(argument, Name) or names.isdisjoint(able) or is_fixed(meaning.term(argument)):
             continue
         found.append(_both(held, Call("not", (Call("is null", (argument,)),))))
         if measure.moments and term.kind == "number" and term.column is None:
