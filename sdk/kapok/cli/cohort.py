@@ -9,7 +9,7 @@ import typer
 
 from kapok.cli.grammar import group
 from kapok.cli.options import Home, Json
-from kapok.cli.terminal import note, print_json, say, when
+from kapok.cli.terminal import confirmed, note, print_json, say, when
 from kapok.client.progress import SHOWN_DIGITS
 from kapok.errors import plain
 
@@ -145,8 +145,8 @@ async def _sign(
 
     for line in in_words(document.read(), label):
         note(plain(line))
-    if not yes:
-        typer.confirm(f"Sign it as {session.name}?", abort=True, err=True)
+    if not (yes or confirmed(f"Sign it as {session.name}?")):
+        raise typer.Abort
     return await session.submit(document)
 
 

@@ -10,7 +10,7 @@ import typer
 from kapok.cli import node_apps
 from kapok.cli.grammar import group
 from kapok.cli.options import Home, JobId, Json, resolved_home
-from kapok.cli.terminal import print_json, print_table, say, when
+from kapok.cli.terminal import confirmed, print_json, print_table, say, when
 from kapok.client.progress import SHOWN_DIGITS
 from kapok.errors import InvalidInput, counted, plain
 
@@ -147,7 +147,7 @@ def approve(
         return
     if not json:
         _say(show(folder, job_id))
-    if not (yes or json or node_apps.confirmed()):
+    if not (yes or json or confirmed("approve it?")):
         say("it waits as before")
         return
     _decided(decide(folder, job_id), "approved", json=json)

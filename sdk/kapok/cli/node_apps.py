@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 from kapok.cli.grammar import group
 from kapok.cli.inspecting import inspection_document, say_inspection
 from kapok.cli.options import Home, Json, resolved_home
-from kapok.cli.terminal import print_json, say, say_as_it_stands, when
+from kapok.cli.terminal import confirmed, print_json, say, say_as_it_stands, when
 from kapok.errors import InvalidInput, plain
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ __all__ = [
     "Unshut",
     "app",
     "approve_app",
-    "confirmed",
     "rule_of",
 ]
 
@@ -235,7 +233,7 @@ def approve_app(folder: Path, rule: AppRule, *, yes: bool, json: bool) -> None:
         say_inspection(inspect(held_app(folder, rule.hash)))
         for line in app_in_words("This app", rule):
             say(f"approves   {line}")
-    if not (yes or json or confirmed()):
+    if not (yes or json or confirmed("approve it?")):
         say("it is not approved")
         return
     new = decide(folder, rule)
@@ -243,21 +241,6 @@ def approve_app(folder: Path, rule: AppRule, *, yes: bool, json: bool) -> None:
         print_json({"app": rule.hash, "approved": True, "new": new})
     else:
         say(f"app {rule.hash[:12]} is approved" + ("" if new else ", as it was before"))
-
-
-def confirmed() -> bool:
-    """Ask whether to approve.
-
-    Raises:
-        InvalidInput: ``not_confirmed``: nobody can be asked.
-    """
-    if not sys.stdin.isatty():
-        raise InvalidInput(
-            "nobody is there to ask: this is no terminal",
-            code="not_confirmed",
-            remedy="say it at a terminal, or with --yes",
-        )
-    return typer.confirm("approve it?")
 
 
 def _only_dataset(folder: Path) -> str:

@@ -15,14 +15,17 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+import typer
+
 from kapok.cli.hints import pasteable
-from kapok.errors import InternalError, KapokError, Unavailable, plain, plain_json, plain_lines
+from kapok.errors import InternalError, InvalidInput, KapokError, Unavailable, plain, plain_json, plain_lines
 
 __all__ = [
     "DEBUG_VARIABLE",
     "INTERRUPTED",
     "Interrupted",
     "as_document",
+    "confirmed",
     "note",
     "print_json",
     "print_table",
@@ -76,6 +79,21 @@ def print_json(document: Any) -> None:
 
     encoded = msgspec.json.Encoder(decimal_format="number").encode(document)
     _write(plain_json(msgspec.json.format(encoded, indent=2).decode()))
+
+
+def confirmed(question: str) -> bool:
+    """Ask something, on stderr.
+
+    Raises:
+        InvalidInput: ``not_confirmed``: nobody can be asked.
+    """
+    if not sys.stdin.isatty():
+        raise InvalidInput(
+            "nobody is there to ask: this is no terminal",
+            code="not_confirmed",
+            remedy="say it at a terminal, or with --yes",
+        )
+    return typer.confirm(question, err=True)
 
 
 def print_table(

@@ -96,6 +96,11 @@ class KapokError(Exception):
     def __str__(self) -> str:
         return plain(self.message)
 
+    @property
+    def __notes__(self) -> list[str]:  # type: ignore[override]
+        """What Python shows beneath a traceback, in a notebook for one."""
+        return self.diagnostics().splitlines()[1:]
+
     def diagnostics(self) -> str:
         """The whole error in plain words, one line per thing known, for a terminal or a log.
 

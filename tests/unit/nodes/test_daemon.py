@@ -214,6 +214,11 @@ async def test_a_restored_journal_stops_the_daemon_until_an_officer_accepts_it(n
         await node.stop()
 
 
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
 async def test_officers_reopen_a_cohort_and_the_running_nodes_go_by_it(
     network, make_job, capsys, monkeypatch
 ):
@@ -233,8 +238,9 @@ async def test_officers_reopen_a_cohort_and_the_running_nodes_go_by_it(
         [shown] = (await kapok(*show, home["b"]))["reopenings"]
         assert (shown["id"], shown["serial"], shown["old"]) == (proposed, 1, [before])
         assert [one.rpartition("/")[2] for one in shown["missing"]] == ["b", "c", "d"]
-        monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
         refuses = ["cohort", "sign", proposed[:8], "--home", home["d"]]
+        assert await asyncio.to_thread(command, refuses) == 3  # no terminal
+        monkeypatch.setattr("sys.stdin", Terminal("n\n"))
         assert await asyncio.to_thread(command, refuses) == 130
         assert "the contribution of d/main ALONE" in capsys.readouterr().err
         assert (await kapok(*show, home["d"]))["reopenings"] == [shown]
