@@ -321,6 +321,9 @@ _QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.large_b
 @settings(max_examples=80, deadline=None, suppress_health_check=_QUIET)
 @given(questions())
 @example(("SELECT COUNT(*) AS c0, BOOL_AND(k < 0) AS c1, BOOL_OR(NOT k < 0) AS c2 FROM visits", 0))
+@example(
+    ("SELECT COUNT(NULLIF(1, 1)) AS a, COUNT(CASE WHEN 1 = 2 THEN 1 END) AS b, COUNT(2) AS c FROM visits", 0)
+)
 def test_the_whole_grammar_answers_as_duckdb_does(asked: tuple[str, int]) -> None:
     check(asked)
 

@@ -146,10 +146,10 @@ class Asking:
             )
 
     def _can_lack(self, expression: Expression) -> bool:
-        return not (
-            self.meaning.term(expression).number is not None
-            or not any(isinstance(part, Name) for part in walk(expression))
-        )
+        """Whether a row may have no value of it: of no column, too, where it is NULLIF(1, 1), say."""
+        term = self.meaning.term(expression)
+        lacks = term.nullable or term.kind == "null"
+        return term.number is None and (lacks or any(isinstance(part, Name) for part in walk(expression)))
 
     def _measure(
         self,
