@@ -252,6 +252,8 @@ def _arrays(record: ArrayRecord, code: str) -> dict[str, Array]:
         value = item.value
         if value.stype != _STYPE or item.key in found:
             raise _bad(code, "an array is not one of NumPy's, or named twice")
+        if "\0" in item.key or item.key.endswith(".npy"):
+            raise _bad(code, "an array's name, under which a file is to have it, ends in .npy or holds NUL")
         try:
             found[item.key] = _array(value.data)
         except _NO_ARRAY:

@@ -11,10 +11,10 @@ from kapok.errors import InvalidInput
 from kapok.flower import messages
 
 
-def carrying(data):
+def carrying(data, name="w"):
     """An instruction whose one array is these bytes."""
     identify()
-    record = ArrayRecord({"w": Array("float32", (1,), "numpy.ndarray", data)})
+    record = ArrayRecord({name: Array("float32", (1,), "numpy.ndarray", data)})
     return messages.instruction_of(Message(RecordDict({"arrays": record}), 2, "train"))
 
 
@@ -87,3 +87,11 @@ def test_what_is_no_array_is_refused_by_name(what):
         messages.read(carrying(NO_ARRAYS[what]))
     assert caught.value.code == "bad_instruction"
     assert "17" not in caught.value.diagnostics()
+
+
+@pytest.mark.parametrize("name", ["w\0b", "w.npy"])
+def test_a_name_under_which_no_file_has_its_array_is_refused(name):
+    """A file ends a name at NUL, and NumPy's reader takes ``w.npy`` for ``w`` where there is one."""
+    with pytest.raises(InvalidInput, match="an array's name") as caught:
+        messages.read(carrying(npy(np.ones(3)), name))
+    assert caught.value.code == "bad_instruction"
