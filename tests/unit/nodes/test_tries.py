@@ -170,6 +170,7 @@ def test_tries_of_an_older_journal_are_counted_when_it_is_opened(journal, tmp_pa
         connection.execute("DROP TABLE app_approval")
         connection.execute("ALTER TABLE job DROP COLUMN tries")
         connection.execute("ALTER TABLE seal DROP COLUMN question")
+        connection.execute("ALTER TABLE seal DROP COLUMN app")
         connection.execute("UPDATE alembic_version SET version_num = '0003'")
     again = Journal.open(tmp_path / "journal.db", tmp_path / "instance", clock=lambda: 9.0)
     try:
