@@ -1,7 +1,9 @@
 import logging
+import os
 import sqlite3
 import stat
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 import sqlalchemy
 
 from kapok.errors import InvalidInput, NotFound, Unavailable
-from kapok.persistence import open_database
+from kapok.persistence import examine_database, open_database
 
 ENV = "from kapok.persistence import run_environment\n\nrun_environment()\n"
 FIRST = """
@@ -191,3 +193,22 @@ def test_bad_files_and_urls(tmp_path: Path, package: Path) -> None:
     with pytest.raises(NotFound) as absent:
         open_database(tmp_path / "none" / "x.db", "flock_migrations")
     assert absent.value.code == "no_folder"
+
+
+def test_a_file_that_this_user_may_not_read_is_refused(package: Path) -> None:
+    """As any other user than root, be it root who runs this."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, root = Path(folder) / "flock.db", os.geteuid() == 0
+        open_database(path, "flock_migrations").dispose()
+        path.parent.chmod(0o755)
+        path.chmod(0)
+        if root:
+            os.seteuid(65_534)
+        try:
+            with pytest.raises(InvalidInput, match="Permission denied") as refused:
+                examine_database(path, "flock_migrations", lambda _connection: None)
+        finally:
+            if root:
+                os.seteuid(0)
+    assert refused.value.code == "bad_database"
+    assert refused.value.remedy == "see that this user owns it and may read it"

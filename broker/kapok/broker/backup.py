@@ -16,7 +16,7 @@ from typing import Final
 
 from kapok.broker.app import SETTINGS_FILE, store_place
 from kapok.broker.settings import BrokerSettings
-from kapok.broker.store import Store, coming
+from kapok.broker.store import Store, restoring_file
 from kapok.daemon import alone
 from kapok.errors import InvalidInput, NotFound, Unavailable
 from kapok.settings import load
@@ -82,7 +82,7 @@ def restore(home: Path | str, file: Path | str, *, clock: Callable[[], float] = 
         raise NotFound(f"there is no {file}", code="no_backup", remedy="name a file of `kapok broker backup`")
     Store.examine(file, current=False)
     with alone(home, "broker"):
-        new = coming(place)
+        new = restoring_file(place)
         _refuse_own(file, new)
         new.unlink(missing_ok=True)
         try:

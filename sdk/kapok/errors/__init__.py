@@ -14,6 +14,7 @@ what is secret from being pickled.
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import ClassVar, Final
 
 from kapok.errors.plain import plain, plain_json, plain_lines
@@ -96,9 +97,9 @@ class KapokError(Exception):
     def __str__(self) -> str:
         return plain(self.message)
 
-    @property
+    @cached_property
     def __notes__(self) -> list[str]:  # type: ignore[override]
-        """What Python shows beneath a traceback, in a notebook for one."""
+        """What Python shows beneath a traceback, in a notebook for one; `add_note` adds to it."""
         return self.diagnostics().splitlines()[1:]
 
     def diagnostics(self) -> str:

@@ -132,7 +132,7 @@ def examine_database(
     if isinstance(path_or_url, Path):
         if not path_or_url.exists():
             return None
-        if not os.access(path_or_url, os.R_OK):
+        if not os.access(path_or_url, os.R_OK, effective_ids=True):
             raise _not_opened(path_or_url, os.strerror(errno.EACCES), "read")
     engine, shown = _reading_engine(path_or_url, password)
     try:

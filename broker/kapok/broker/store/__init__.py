@@ -14,6 +14,6 @@ wakeups     what they tell one another
 database    transactions over all of these
 """
 
-from kapok.broker.store.database import Store, Transaction, coming
+from kapok.broker.store.database import Store, Transaction, restoring_file
 
-__all__ = ["Store", "Transaction", "coming"]
+__all__ = ["Store", "Transaction", "restoring_file"]

@@ -26,7 +26,7 @@ from kapok.errors import InternalError, InvalidInput, Unavailable
 from kapok.logs.lasting import Lasting
 from kapok.persistence import Connection, Database, examine_database, is_unavailable, open_database, reason
 
-__all__ = ["Store", "Transaction", "coming"]
+__all__ = ["Store", "Transaction", "restoring_file"]
 
 # A chunk of 256 KiB lies in 16 pages instead of 64: written, and deleted, with half the work.
 _PAGE_BYTES: Final = 16_384
@@ -264,14 +264,14 @@ class _Group:
             raise
 
 
-def coming(place: Path) -> Path:
+def restoring_file(place: Path) -> Path:
     """Where a copy lies that is being brought back, until it is in the place of the database."""
     return place.with_name(place.name + ".restored")
 
 
 def _refuse_unfinished(path_or_url: Path | str) -> None:
     """Make no empty database where one was moved away for a copy that did not come."""
-    if isinstance(path_or_url, Path) and not path_or_url.exists() and coming(path_or_url).exists():
+    if isinstance(path_or_url, Path) and not path_or_url.exists() and restoring_file(path_or_url).exists():
         raise InvalidInput(
             f"{path_or_url} is not there, for a restore was ended before it was done",
             code="restore_unfinished",
